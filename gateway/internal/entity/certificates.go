@@ -1,0 +1,101 @@
+package entity
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+)
+
+func certificates() *Schema {
+	secretText := func(f *Field) { f.Encrypted = true }
+	return &Schema{
+		Name: "certificates", Singular: "certificate",
+		Fields: append([]Field{
+			idField(),
+			str("cert").with(required),
+			str("key").with(required).with(secretText),
+			str("cert_alt"),
+			str("key_alt").with(secretText),
+			tagsField(),
+		}, stamps()...),
+		Checks: []Check{{Run: keyPairs}},
+	}
+}
+
+// keyPairs wants each certificate's own key.
+func keyPairs(r Record) map[string]any {
+	errs := map[string]any{}
+	for _, alt := range []string{"", "_alt"} {
+		cert, hasCert := r["cert"+alt].(string)
+		key, hasKey := r["key"+alt].(string)
+		switch {
+		case hasCert != hasKey:
+			errs["@entity"] = []any{"all or none of these fields must be set: 'cert_alt', 'key_alt'"}
+		case hasCert:
+			if _, err := parseCertificate(cert); err != "" {
+				errs["cert"+alt] = err
+			} else if _, err := tls.X509KeyPair([]byte(cert), []byte(key)); err != nil {
+				errs["key"+alt] = "does not match the certificate: " + err.Error()
+			}
+		}
+	}
+	return errs
+}
+
+// parseCertificate reads the first certificate of a PEM text; the second
+// result says what is wrong with it.
+func parseCertificate(text string) (*x509.Certificate, string) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, "invalid certificate: want PEM that begins with a CERTIFICATE"
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, "invalid certificate: " + err.Error()
+	}
+	return c, ""
+}
+
+func snis() *Schema {
+	return &Schema{
+		Name: "snis", Singular: "sni", EndpointKey: "name",
+		Fields: append([]Field{
+			idField(),
+			str("name").with(required).with(unique).with(match("wildcard_host")),
+			foreign("certificate", "certificates", "cascade").with(required),
+			tagsField(),
+		}, stamps()...),
+	}
+}
+
+func caCertificates() *Schema {
+	return &Schema{
+		Name: "ca_certificates", Singular: "ca_certificate",
+		Fields: append([]Field{
+			idField(),
+			str("cert").with(required),
+			str("cert_digest").with(unique).with(func(f *Field) { f.Auto = true }),
+			tagsField(),
+		}, stamps()...),
+		Before: func(r Record) {
+			text, _ := r["cert"].(string)
+			if c, wrong := parseCertificate(text); wrong == "" {
+				sum := sha256.Sum256(c.Raw)
+				r["cert_digest"] = hex.EncodeToString(sum[:])
+			}
+		},
+		Checks: []Check{{Run: func(r Record) map[string]any {
+			text, _ := r["cert"].(string)
+			c, wrong := parseCertificate(text)
+			if wrong == "" && c.BasicConstraintsValid && !c.IsCA {
+				wrong = "certificate does not appear to be a CA because it is missing the \"CA\" basic constraint"
+			}
+			if wrong != "" {
+				return map[string]any{"cert": wrong}
+			}
+			return nil
+		}}},
+	}
+}

@@ -1,0 +1,142 @@
+package entity
+
+// Ref is a foreign key as Kong writes it: {"id": "<uuid>"}.
+type Ref struct {
+	ID string `json:"id"`
+}
+
+// Service is an upstream API that the gateway forwards to. Time-outs are
+// milliseconds; CreatedAt and UpdatedAt are Unix seconds.
+type Service struct {
+	ID             string   `json:"id"`
+	Name           string   `json:"name,omitempty"`
+	Protocol       string   `json:"protocol"`
+	Host           string   `json:"host"`
+	Port           int      `json:"port"`
+	Path           string   `json:"path,omitempty"`
+	Retries        int      `json:"retries"`
+	ConnectTimeout int      `json:"connect_timeout"`
+	WriteTimeout   int      `json:"write_timeout"`
+	ReadTimeout    int      `json:"read_timeout"`
+	Enabled        bool     `json:"enabled"`
+	Tags           []string `json:"tags,omitempty"`
+	CreatedAt      int64    `json:"created_at"`
+	UpdatedAt      int64    `json:"updated_at"`
+
+	// Of https services. TLSVerify nil leaves it to the gateway's setting.
+	TLSVerify         *bool    `json:"tls_verify,omitempty"`
+	CACertificates    []string `json:"ca_certificates,omitempty"` // ids
+	ClientCertificate *Ref     `json:"client_certificate,omitempty"`
+}
+
+// Route says which requests belong to a service. Paths start with "/" (prefix)
+// or "~" (regular expression).
+type Route struct {
+	ID                      string              `json:"id"`
+	Name                    string              `json:"name,omitempty"`
+	Protocols               []string            `json:"protocols"`
+	Methods                 []string            `json:"methods,omitempty"`
+	Hosts                   []string            `json:"hosts,omitempty"`
+	Paths                   []string            `json:"paths,omitempty"`
+	Headers                 map[string][]string `json:"headers,omitempty"`
+	SNIs                    []string            `json:"snis,omitempty"`
+	HTTPSRedirectStatusCode int                 `json:"https_redirect_status_code"`
+	RegexPriority           int                 `json:"regex_priority"`
+	StripPath               bool                `json:"strip_path"`
+	PathHandling            string              `json:"path_handling"`
+	PreserveHost            bool                `json:"preserve_host"`
+	RequestBuffering        bool                `json:"request_buffering"`
+	ResponseBuffering       bool                `json:"response_buffering"`
+	Service                 *Ref                `json:"service,omitempty"`
+	Tags                    []string            `json:"tags,omitempty"`
+	CreatedAt               int64               `json:"created_at"`
+	UpdatedAt               int64               `json:"updated_at"`
+}
+
+// Consumer is whoever calls the gateway, known by a credential.
+type Consumer struct {
+	ID       string   `json:"id"`
+	Username string   `json:"username,omitempty"`
+	CustomID string   `json:"custom_id,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+}
+
+// KeyAuth is a key-auth credential of a consumer.
+type KeyAuth struct {
+	ID       string `json:"id"`
+	Key      string `json:"key"`
+	Consumer Ref    `json:"consumer"`
+}
+
+// Plugin is a plugin's configuration and where it applies: nil references
+// mean everywhere. Config has its defaults filled in.
+type Plugin struct {
+	ID           string         `json:"id"`
+	Name         string         `json:"name"`
+	InstanceName string         `json:"instance_name,omitempty"`
+	Config       map[string]any `json:"config"`
+	Service      *Ref           `json:"service,omitempty"`
+	Route        *Ref           `json:"route,omitempty"`
+	Consumer     *Ref           `json:"consumer,omitempty"`
+	Protocols    []string       `json:"protocols"`
+	Enabled      bool           `json:"enabled"`
+}
+
+// Upstream is a virtual host name that is balanced over targets.
+type Upstream struct {
+	ID                     string       `json:"id"`
+	Name                   string       `json:"name"`
+	Algorithm              string       `json:"algorithm"`
+	Slots                  int          `json:"slots"`
+	HashOn                 string       `json:"hash_on"`
+	HashFallback           string       `json:"hash_fallback"`
+	HashOnHeader           string       `json:"hash_on_header,omitempty"`
+	HashFallbackHeader     string       `json:"hash_fallback_header,omitempty"`
+	HashOnCookie           string       `json:"hash_on_cookie,omitempty"`
+	HashOnCookiePath       string       `json:"hash_on_cookie_path,omitempty"`
+	HashOnQueryArg         string       `json:"hash_on_query_arg,omitempty"`
+	HashFallbackQueryArg   string       `json:"hash_fallback_query_arg,omitempty"`
+	HashOnURICapture       string       `json:"hash_on_uri_capture,omitempty"`
+	HashFallbackURICapture string       `json:"hash_fallback_uri_capture,omitempty"`
+	HostHeader             string       `json:"host_header,omitempty"`
+	Healthchecks           Healthchecks `json:"healthchecks"`
+	ClientCertificate      *Ref         `json:"client_certificate,omitempty"`
+	Tags                   []string     `json:"tags,omitempty"`
+}
+
+// Target is one host:port behind an upstream; weight 0 takes it out.
+type Target struct {
+	ID       string `json:"id"`
+	Target   string `json:"target"`
+	Weight   int    `json:"weight"`
+	Upstream Ref    `json:"upstream"`
+}
+
+// Config is the whole of what the data plane needs, read in one transaction
+// at one revision.
+type Config struct {
+	Revision  int64
+	Services  []Service
+	Routes    []Route
+	Consumers []Consumer
+	KeyAuths  []KeyAuth
+	Plugins   []Plugin
+	Upstreams []Upstream
+	Targets   []Target
+
+	Certificates   []Certificate
+	CACertificates []CACertificate
+}
+
+// Certificate is a certificate with its key, in PEM.
+type Certificate struct {
+	ID   string `json:"id"`
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+}
+
+// CACertificate is who may sign an upstream's certificate, in PEM.
+type CACertificate struct {
+	ID   string `json:"id"`
+	Cert string `json:"cert"`
+}

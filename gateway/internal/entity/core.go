@@ -1,0 +1,369 @@
+package entity
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+func str(name string) Field              { return Field{Name: name, Kind: String} }
+func integer(name string, def any) Field { return Field{Name: name, Kind: Integer, Default: def} }
+func boolean(name string, def any) Field {
+	return Field{Name: name, Kind: Boolean, Default: def, Required: def != nil}
+}
+func setOf(name string, elements Field) Field {
+	return Field{Name: name, Kind: Set, Elements: &elements}
+}
+func listOf(name string, elements Field) Field {
+	return Field{Name: name, Kind: Array, Elements: &elements}
+}
+func record(name string, fields ...Field) Field {
+	return Field{Name: name, Kind: Rec, Required: true, Fields: fields}
+}
+func foreign(name, schema, onDelete string) Field {
+	return Field{Name: name, Kind: Foreign, Reference: schema, OnDelete: onDelete}
+}
+func (f Field) with(change func(*Field)) Field { change(&f); return f }
+func required(f *Field)                        { f.Required = true }
+func unique(f *Field)                          { f.Unique = true }
+func match(kind string) func(*Field)           { return func(f *Field) { f.Match = kind } }
+func between(lo, hi float64) func(*Field)      { return func(f *Field) { f.Between = &[2]float64{lo, hi} } }
+func oneOf(values ...any) func(*Field)         { return func(f *Field) { f.OneOf = values } }
+func def(v any) func(*Field)                   { return func(f *Field) { f.Default = v } }
+
+func idField() Field {
+	return Field{Name: "id", Kind: String, Match: "uuid", Auto: true}
+}
+func tagsField() Field { return setOf("tags", str("").with(match("tag"))) }
+func stamps() []Field {
+	return []Field{{Name: "created_at", Kind: Integer, Auto: true}, {Name: "updated_at", Kind: Integer, Auto: true}}
+}
+
+// Schemas are all entities in the order in which they depend on each other.
+func Schemas() []*Schema { return all }
+
+// ByName finds a schema by its path name.
+func ByName(name string) (*Schema, bool) {
+	for _, s := range all {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+var all = []*Schema{certificates(), snis(), caCertificates(), services(), routes(), consumers(), upstreams(), targets(), plugins(), keyAuths()}
+
+const maxTimeout = 1<<31 - 2
+
+func services() *Schema {
+	timeout := func(name string) Field {
+		return integer(name, 60000).with(between(1, maxTimeout))
+	}
+	return &Schema{
+		Name: "services", Singular: "service", EndpointKey: "name", Shorthand: expandURL,
+		Fields: append([]Field{
+			idField(),
+			str("name").with(match("name")).with(unique),
+			integer("retries", 5).with(between(0, 32767)),
+			str("protocol").with(def("http")).with(required).with(oneOf("grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp", "ws", "wss")),
+			str("host").with(required).with(match("host")),
+			integer("port", 80).with(required).with(between(0, 65535)),
+			str("path").with(match("service_path")),
+			timeout("connect_timeout"), timeout("write_timeout"), timeout("read_timeout"),
+			tagsField(),
+			foreign("client_certificate", "certificates", ""),
+			boolean("tls_verify", nil),
+			integer("tls_verify_depth", nil).with(between(0, 64)),
+			listOf("ca_certificates", str("").with(match("uuid"))),
+			boolean("enabled", true),
+		}, stamps()...),
+		Checks: []Check{{Run: tlsFields}},
+	}
+}
+
+// tlsFields belong to protocols with TLS, as in Kong.
+func tlsFields(r Record) map[string]any {
+	switch r["protocol"] {
+	case "https", "tls", "grpcs", "wss":
+		return nil
+	}
+	errs := map[string]any{}
+	for _, name := range []string{"client_certificate", "tls_verify", "tls_verify_depth", "ca_certificates"} {
+		if r[name] != nil {
+			errs[name] = "value must be null"
+		}
+	}
+	return errs
+}
+
+// expandURL turns url into protocol, host, port and path, as Kong's shorthand.
+func expandURL(r Record) error {
+	raw, ok := r["url"]
+	if !ok {
+		return nil
+	}
+	delete(r, "url")
+	if raw == nil {
+		for _, k := range []string{"protocol", "host", "port", "path"} {
+			r[k] = nil
+		}
+		return nil
+	}
+	text, _ := raw.(string)
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme == "" {
+		return SchemaError(map[string]any{"url": "missing host in url"})
+	}
+	r["protocol"], r["host"] = u.Scheme, u.Hostname()
+	r["port"] = int64(80)
+	if u.Scheme == "https" {
+		r["port"] = int64(443)
+	}
+	if p := u.Port(); p != "" {
+		n, err := strconv.ParseInt(p, 10, 64)
+		if err != nil {
+			return SchemaError(map[string]any{"url": "invalid port in url"})
+		}
+		r["port"] = n
+	}
+	r["path"] = nil
+	if u.Path != "" {
+		r["path"] = u.Path
+	}
+	return nil
+}
+
+var routeProtocols = []any{"grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp", "ws", "wss"}
+
+func routes() *Schema {
+	headerValues := listOf("", Field{Kind: String})
+	return &Schema{
+		Name: "routes", Singular: "route", EndpointKey: "name",
+		Fields: append([]Field{
+			idField(),
+			str("name").with(match("name")).with(unique),
+			setOf("protocols", str("").with(oneOf(routeProtocols...))).with(required).with(def([]any{"http", "https"})).with(func(f *Field) { f.LenMin = 1 }),
+			setOf("methods", str("").with(match("method"))),
+			setOf("hosts", str("").with(match("wildcard_host"))),
+			listOf("paths", str("").with(match("path"))),
+			{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "header"}, Elements: &headerValues},
+			setOf("snis", str("").with(match("wildcard_host"))),
+			setOf("sources", Field{Kind: Rec, Fields: []Field{str("ip"), integer("port", nil)}}),
+			setOf("destinations", Field{Kind: Rec, Fields: []Field{str("ip"), integer("port", nil)}}),
+			integer("https_redirect_status_code", 426).with(required).with(oneOf(426, 301, 302, 307, 308)),
+			integer("regex_priority", 0),
+			boolean("strip_path", true),
+			str("path_handling").with(def("v0")).with(oneOf("v0", "v1")),
+			boolean("preserve_host", false),
+			boolean("request_buffering", true),
+			boolean("response_buffering", true),
+			tagsField(),
+			foreign("service", "services", ""),
+		}, stamps()...),
+		Checks: []Check{{
+			Describe: map[string]any{"conditional_at_least_one_of": map[string]any{"if_field": "protocols", "then_at_least_one_of": []any{"methods", "hosts", "headers", "paths"}}},
+			Run:      routeCriteria,
+		}, {Run: routeExpressions}},
+	}
+}
+
+func routeCriteria(r Record) map[string]any {
+	for _, k := range []string{"methods", "hosts", "headers", "paths", "snis"} {
+		if k == "snis" && !hasProtocol(r, "https") {
+			continue
+		}
+		switch v := r[k].(type) {
+		case []any:
+			if len(v) > 0 {
+				return nil
+			}
+		case map[string]any:
+			if len(v) > 0 {
+				return nil
+			}
+		}
+	}
+	wanted := "'methods', 'hosts', 'headers', 'paths'"
+	if hasProtocol(r, "https") && !hasProtocol(r, "http") {
+		wanted += ", 'snis'"
+	}
+	return map[string]any{"@entity": []any{fmt.Sprintf("must set one of %s when 'protocols' is 'http' or 'https'", wanted)}}
+}
+
+func hasProtocol(r Record, p string) bool {
+	l, _ := r["protocols"].([]any)
+	for _, e := range l {
+		if e == p {
+			return true
+		}
+	}
+	return false
+}
+
+func consumers() *Schema {
+	return &Schema{
+		Name: "consumers", Singular: "consumer", EndpointKey: "username",
+		Fields: append([]Field{
+			idField(),
+			str("username").with(unique),
+			str("custom_id").with(unique),
+			tagsField(),
+		}, stamps()...),
+		Checks: []Check{{
+			Describe: map[string]any{"at_least_one_of": []any{"custom_id", "username"}},
+			Run: func(r Record) map[string]any {
+				if r["username"] == nil && r["custom_id"] == nil {
+					return map[string]any{"@entity": []any{"at least one of these fields must be non-empty: 'custom_id', 'username'"}}
+				}
+				return nil
+			},
+		}},
+	}
+}
+
+func plugins() *Schema {
+	return &Schema{
+		Name: "plugins", Singular: "plugin", EndpointKey: "instance_name", Plugins: true,
+		Unique: [][]string{{"name", "route", "service", "consumer"}},
+		Fields: append([]Field{
+			idField(),
+			str("name").with(required),
+			str("instance_name").with(match("name")).with(unique),
+			foreign("route", "routes", "cascade"),
+			foreign("service", "services", "cascade"),
+			foreign("consumer", "consumers", "cascade"),
+			record("config"),
+			setOf("protocols", str("").with(oneOf(routeProtocols...))).with(required).with(def([]any{"grpc", "grpcs", "http", "https"})),
+			boolean("enabled", true),
+			tagsField(),
+		}, stamps()...),
+	}
+}
+
+func keyAuths() *Schema {
+	return &Schema{
+		Name: "keyauth_credentials", Singular: "keyauth_credential", EndpointKey: "key",
+		Fields: []Field{
+			idField(),
+			{Name: "created_at", Kind: Integer, Auto: true},
+			foreign("consumer", "consumers", "cascade").with(required),
+			str("key").with(unique).with(func(f *Field) { f.Auto, f.Encrypted = true, true }),
+			{Name: "ttl", Kind: Integer, Between: &[2]float64{0, 100000000}},
+			tagsField(),
+		},
+		Before: func(r Record) {
+			if r["key"] == nil {
+				r["key"] = newKey()
+			}
+		},
+	}
+}
+
+func upstreams() *Schema {
+	timeouts := func() Field { return Field{Name: "timeouts", Kind: Integer, Default: 0, Between: &[2]float64{0, 255}} }
+	failures := func(name string) Field {
+		return Field{Name: name, Kind: Integer, Default: 0, Between: &[2]float64{0, 255}}
+	}
+	statuses := func(def ...any) Field {
+		return listOf("http_statuses", Field{Kind: Integer, Between: &[2]float64{100, 999}}).with(func(f *Field) { f.Default = def })
+	}
+	interval := Field{Name: "interval", Kind: Number, Default: 0, Between: &[2]float64{0, 65535}}
+	kind := str("type").with(def("http")).with(oneOf("tcp", "http", "https", "grpc", "grpcs"))
+	active := record("active",
+		kind,
+		Field{Name: "timeout", Kind: Number, Default: 1, Between: &[2]float64{0, 65535}},
+		integer("concurrency", 10).with(between(1, 1<<31-1)),
+		str("http_path").with(def("/")).with(match("service_path")),
+		str("https_sni").with(match("wildcard_host")),
+		boolean("https_verify_certificate", true),
+		Field{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "header"}, Elements: &Field{Kind: Array, Elements: &Field{Kind: String}}},
+		record("healthy", interval, statuses(200, 302), failures("successes")),
+		record("unhealthy", interval, statuses(429, 404, 500, 501, 502, 503, 504, 505), failures("tcp_failures"), timeouts(), failures("http_failures")),
+	)
+	passive := record("passive",
+		kind,
+		record("healthy", statuses(200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 306, 307, 308), failures("successes")),
+		record("unhealthy", statuses(429, 500, 503), failures("tcp_failures"), timeouts(), failures("http_failures")),
+	)
+	hash := func(name string) Field {
+		return str(name).with(def("none")).with(oneOf("none", "consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"))
+	}
+	return &Schema{
+		Name: "upstreams", Singular: "upstream", EndpointKey: "name",
+		Fields: append([]Field{
+			idField(),
+			str("name").with(required).with(unique).with(match("upstream")),
+			str("algorithm").with(def("round-robin")).with(oneOf("consistent-hashing", "least-connections", "round-robin", "latency")),
+			hash("hash_on"), hash("hash_fallback"),
+			str("hash_on_header").with(match("header")), str("hash_fallback_header").with(match("header")),
+			str("hash_on_cookie"), str("hash_on_cookie_path").with(def("/")).with(match("service_path")),
+			str("hash_on_query_arg"), str("hash_fallback_query_arg"), str("hash_on_uri_capture"), str("hash_fallback_uri_capture"),
+			integer("slots", 10000).with(between(10, 65536)),
+			record("healthchecks", active, passive, Field{Name: "threshold", Kind: Number, Default: 0, Between: &[2]float64{0, 100}}),
+			tagsField(),
+			str("host_header").with(match("wildcard_host")),
+			foreign("client_certificate", "certificates", ""),
+			boolean("use_srv_name", false),
+		}, stamps()...),
+		Checks: []Check{{Run: hashFields}},
+	}
+}
+
+// hashFields wants the header, cookie or argument that hash_on names.
+func hashFields(r Record) map[string]any {
+	errs := map[string]any{}
+	for _, base := range []string{"hash_on", "hash_fallback"} {
+		kind, _ := r[base].(string)
+		for _, what := range []string{"header", "query_arg", "uri_capture"} {
+			if kind == what && r[base+"_"+what] == nil {
+				errs[base+"_"+what] = "required field missing"
+			}
+		}
+	}
+	if (r["hash_on"] == "cookie" || r["hash_fallback"] == "cookie") && r["hash_on_cookie"] == nil {
+		errs["hash_on_cookie"] = "required field missing"
+	}
+	return errs
+}
+
+func targets() *Schema {
+	return &Schema{
+		Name: "targets", Singular: "target", EndpointKey: "target", Millis: true,
+		Unique: [][]string{{"upstream", "target"}},
+		Fields: []Field{
+			idField(),
+			{Name: "created_at", Kind: Number, Auto: true},
+			{Name: "updated_at", Kind: Number, Auto: true},
+			foreign("upstream", "upstreams", "cascade").with(required),
+			str("target").with(required).with(match("target")),
+			integer("weight", 100).with(between(0, 65535)),
+			tagsField(),
+		},
+		Before: func(r Record) {
+			if t, ok := r["target"].(string); ok {
+				if n, err := NormalizeTarget(t); err == nil {
+					r["target"] = n
+				}
+			}
+		},
+	}
+}
+
+// NormalizeTarget gives a target its port (8000 where it has none).
+func NormalizeTarget(s string) (string, error) {
+	bad := fmt.Errorf("Invalid target ('%s'); not a valid hostname or ip address", s) //nolint:staticcheck // Kong's message
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = strings.Trim(s, "[]"), "8000"
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "", bad
+	}
+	if matchHost(host) != "" {
+		return "", bad
+	}
+	return net.JoinHostPort(host, port), nil
+}

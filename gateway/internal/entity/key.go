@@ -1,0 +1,20 @@
+package entity
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"strings"
+)
+
+// newKey is a key-auth credential's key where the client named none: 32
+// letters and digits.
+func newKey() string {
+	for {
+		b := make([]byte, 48)
+		_, _ = rand.Read(b) // never fails
+		k := strings.NewReplacer("-", "", "_", "").Replace(base64.RawURLEncoding.EncodeToString(b))
+		if len(k) >= 32 {
+			return k[:32]
+		}
+	}
+}

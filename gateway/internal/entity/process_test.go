@@ -1,0 +1,150 @@
+package entity
+
+import (
+	"errors"
+	"net/url"
+	"testing"
+	"time"
+)
+
+// curl decodes and inserts a form as the Admin API would.
+func curl(t *testing.T, schema, form string) (Record, error) {
+	t.Helper()
+	s, ok := ByName(schema)
+	if !ok {
+		t.Fatalf("no schema %s", schema)
+	}
+	v, err := url.ParseQuery(form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.DecodeForm(v)
+	if err != nil {
+		return nil, err
+	}
+	return s.ProcessInsert(r, time.Unix(1000, 0), "")
+}
+
+func at(r Record, path ...string) any {
+	var v any = r
+	for _, p := range path {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[p]
+	}
+	return v
+}
+
+func TestTheLaddersOwnCalls(t *testing.T) {
+	cases := []struct {
+		schema, form string
+		path         []string
+		want         any
+	}{
+		{"services", "name=ai-api&url=http://origin:9000", []string{"port"}, int64(9000)},
+		{"services", "name=ai-api&url=http://origin:9000", []string{"host"}, "origin"},
+		{"routes", "paths[]=/ai&strip_path=false", []string{"strip_path"}, false},
+		{"plugins", "name=proxy-cache&config.strategy=redis&config.redis.host=redis&config.redis.port=6379&config.content_type[]=application/json&config.cache_ttl=300&config.cache_control=true", []string{"config", "redis", "host"}, "redis"},
+		{"plugins", "name=rate-limiting&config.minute=100&config.hour=5000&config.policy=redis&config.redis_host=redis", []string{"config", "redis", "host"}, "redis"},
+		{"plugins", "name=rate-limiting-advanced&config.limit[]=100&config.window_size[]=60&config.identifier=consumer&config.sync_rate=-1", []string{"config", "sync_rate"}, int64(-1)},
+	}
+	for _, c := range cases {
+		r, err := curl(t, c.schema, c.form)
+		if err != nil {
+			t.Errorf("%s: %v", c.form, err)
+			continue
+		}
+		if got := at(r, c.path...); got != c.want {
+			t.Errorf("%s: %v is %v (%T), want %v", c.form, c.path, got, got, c.want)
+		}
+	}
+}
+
+func TestViolations(t *testing.T) {
+	cases := []struct{ say, schema, form, want string }{
+		{"a missing field", "services", "name=x", "schema violation (host: required field missing)"},
+		{"an unknown field", "consumers", "username=u&nam=x", "schema violation (nam: unknown field)"},
+		{"two at once", "services", "port=99999", "2 schema violations (host: required field missing; port: value should be between 0 and 65535)"},
+		{"a route without criteria", "routes", "name=r", "schema violation (must set one of 'methods', 'hosts', 'headers', 'paths' when 'protocols' is 'http' or 'https')"},
+		{"limits that decrease", "plugins", "name=rate-limiting&config.minute=100&config.hour=5", "schema violation (The limit for hour(5.0) cannot be lower than the limit for minute(100.0))"},
+		{"redis without a host", "plugins", "name=rate-limiting&config.minute=1&config.policy=redis", "schema violation (config.redis.host: required field missing)"},
+		{"windows without limits", "plugins", "name=rate-limiting-advanced&config.limit[]=1&config.window_size[]=1&config.window_size[]=2", "schema violation (You must provide the same number of windows and limits)"},
+		{"an unknown plugin", "plugins", "name=nope", "schema violation (name: plugin 'nope' not enabled; add it to the 'plugins' configuration property)"},
+		{"a number that is none", "services", "host=h&port=abc", "schema violation (port: expected an integer)"},
+	}
+	for _, c := range cases {
+		t.Run(c.say, func(t *testing.T) {
+			_, err := curl(t, c.schema, c.form)
+			var e *Error
+			if !errors.As(err, &e) || e.Message != c.want || e.Code != CodeSchema || e.Status() != 400 {
+				t.Errorf("got %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestDefaultsAreFilledAndPatchMergesDeeply(t *testing.T) {
+	r, err := curl(t, "plugins", "name=proxy-cache&config.strategy=memory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at(r, "config", "cache_ttl") != int64(300) || at(r, "config", "memory", "dictionary_name") != "kong_db_cache" {
+		t.Fatalf("defaults are missing: %v", r["config"])
+	}
+	s, _ := ByName("plugins")
+	r2, err := s.ProcessUpdate(r, Record{"config": map[string]any{"strategy": "redis", "redis": map[string]any{"host": "h"}}}, time.Unix(2000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at(r2, "config", "redis", "port") != int64(6379) || at(r2, "config", "redis", "host") != "h" || at(r2, "config", "cache_ttl") != int64(300) {
+		t.Errorf("the patch lost something: %v", r2["config"])
+	}
+	if r2["updated_at"] != int64(2000) || r2["created_at"] != int64(1000) {
+		t.Errorf("timestamps are %v %v", r2["created_at"], r2["updated_at"])
+	}
+}
+
+func TestInsertOfWhatWasStoredChangesNothing(t *testing.T) {
+	for _, c := range [][2]string{
+		{"services", "host=h"}, {"routes", "paths=/a"}, {"consumers", "username=u"}, {"upstreams", "name=u.x"},
+		{"plugins", "name=rate-limiting&config.minute=5"}, {"plugins", "name=rate-limiting-advanced&config.limit=1&config.window_size=1"},
+	} {
+		first, err := curl(t, c[0], c[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := ByName(c[0])
+		again, err := s.ProcessUpsert(first["id"].(string), first, time.Unix(1000, 0))
+		if err != nil {
+			t.Fatalf("%v: %v", c, err)
+		}
+		for k, v := range first {
+			if !equal(v, again[k]) {
+				t.Errorf("%v: %s was %v, is %v", c, k, v, again[k])
+			}
+		}
+	}
+}
+
+func equal(a, b any) bool {
+	x, y := map[string]any{"v": a}, map[string]any{"v": b}
+	return SchemaError(x).Message == SchemaError(y).Message
+}
+
+func FuzzDecodeForm(f *testing.F) {
+	f.Add("paths[]=/a&config.limit[1]=3&a.b.c=")
+	f.Add("a[1].b=2&a[1].c=3&a=1")
+	f.Fuzz(func(_ *testing.T, q string) {
+		v, err := url.ParseQuery(q)
+		if err != nil {
+			return
+		}
+		for _, s := range Schemas() {
+			if r, err := s.DecodeForm(v); err == nil {
+				_, _ = s.ProcessInsert(r, time.Unix(1, 0), "")
+			}
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package entity
+
+import "time"
+
+// Record is one entity as a JSON object: strings, booleans, numbers (int64 for
+// integers, float64 for numbers), []any, map[string]any, nil. A foreign key is
+// {"id": "..."}.
+type Record = map[string]any
+
+// Kind is a field's type, in Kong's words.
+type Kind string
+
+// The kinds of a field.
+const (
+	String  Kind = "string"
+	Integer Kind = "integer"
+	Number  Kind = "number"
+	Boolean Kind = "boolean"
+	Array   Kind = "array"
+	Set     Kind = "set"
+	Map     Kind = "map"
+	Rec     Kind = "record"
+	Foreign Kind = "foreign"
+)
+
+// Field is one field of an entity or of a nested record. The zero value of
+// each limit means that there is none.
+type Field struct {
+	Name      string
+	Kind      Kind
+	Default   any   // nil: none
+	Required  bool  // must not be null once defaults are in
+	OneOf     []any // allowed values
+	Between   *[2]float64
+	LenMin    int
+	LenMax    int
+	Match     string  // Kong's name of a check, see checks.go
+	Elements  *Field  // of arrays, sets and maps' values
+	Keys      *Field  // of maps
+	Fields    []Field // of records
+	Reference string  // schema a foreign field points at
+	OnDelete  string  // "cascade" or "" (restrict)
+	Unique    bool
+	Auto      bool // made by the gateway when absent
+	Immutable bool
+	Hidden    bool // accepted, but not described (deprecated spelling)
+	Encrypted bool // never shown in logs
+}
+
+// ForeignKey is a reference to another schema.
+type ForeignKey struct {
+	Field    string
+	Schema   string
+	OnDelete string // "cascade" or "restrict"
+	Required bool
+}
+
+// Schema describes one kind of entity.
+type Schema struct {
+	Name        string // as in the path: "services"
+	Singular    string // as in messages: "service"
+	EndpointKey string // field that may stand for the id in a path; empty: none
+	Fields      []Field
+	Unique      [][]string // sets of fields that must be unique together
+	Checks      []Check    // across fields
+	Shorthand   func(Record) error
+	Millis      bool         // timestamps have a fraction (targets)
+	Plugins     bool         // config follows the schema of the plugin that name says
+	Before      func(Record) // normalises an entity before it is checked
+	Patch       func(Record) // normalises what a client wants changed, before it is merged (plugins' config)
+}
+
+// Check is a rule across the fields of an entity; on a violation it returns
+// messages by field, "@entity" for the whole.
+type Check struct {
+	Describe map[string]any // as /schemas shows it; nil: not shown
+	Run      func(Record) map[string]any
+}
+
+// ForeignKeys are the schema's references, in field order.
+func (s *Schema) ForeignKeys() []ForeignKey {
+	var keys []ForeignKey
+	for _, f := range s.Fields {
+		if f.Kind == Foreign {
+			del := f.OnDelete
+			if del == "" {
+				del = "restrict"
+			}
+			keys = append(keys, ForeignKey{Field: f.Name, Schema: f.Reference, OnDelete: del, Required: f.Required})
+		}
+	}
+	return keys
+}
+
+// Field returns the field of that name.
+func (s *Schema) Field(name string) (*Field, bool) { return field(s.Fields, name) }
+
+func field(fields []Field, name string) (*Field, bool) {
+	for i := range fields {
+		if fields[i].Name == name {
+			return &fields[i], true
+		}
+	}
+	return nil, false
+}
+
+func (s *Schema) timestamp(now time.Time) any {
+	if s.Millis {
+		return float64(now.UnixMilli()) / 1000
+	}
+	return now.Unix()
+}
