@@ -1,0 +1,35 @@
+package store
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	wait     prometheus.Histogram
+	timeouts prometheus.Counter
+}
+
+func newMetrics(pool *pgxpool.Pool, reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		wait: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gateway_postgres_acquire_seconds", Help: "Wait for a connection of the pool.",
+			Buckets: []float64{.00001, .0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
+		timeouts: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_acquire_timeouts_total", Help: "Waits that ended without a connection."}),
+	}
+	if reg == nil {
+		return m
+	}
+	reg.MustRegister(m.wait, m.timeouts)
+	for state, read := range map[string]func(*pgxpool.Stat) int32{
+		"in_use": (*pgxpool.Stat).AcquiredConns, "idle": (*pgxpool.Stat).IdleConns, "max": (*pgxpool.Stat).MaxConns,
+	} {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "gateway_postgres_connections", Help: "Connections of the pool.", ConstLabels: prometheus.Labels{"state": state},
+		}, func() float64 { return float64(read(pool.Stat())) }))
+	}
+	return m
+}
+
+func (m *metrics) acquired(wait time.Duration) { m.wait.Observe(wait.Seconds()) }

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// The channels of NOTIFY: changes of the configuration, and what one replica
+// has to say to all that is not configuration.
+const (
+	channel     = "gatelab_config"
+	wordChannel = "gatelab_word"
+)
+
+// Tell sends a text of less than 8000 bytes to every replica that watches, this
+// one included.
+func (p *Postgres) Tell(ctx context.Context, text string) error {
+	err := p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		_, err := c.Exec(ctx, "SELECT pg_notify($1, $2)", wordChannel, text)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// Watch calls changed with the newest revision, first with the one that is
+// there, then whenever it is another, and told with each text that a replica
+// sends. Notifications come at once; every PollInterval the revision is asked
+// for behind them, so that none is missed for long. Texts sent while the
+// connection was down are missed. It has a connection of its own beside the
+// pool, and makes a new one, ever more patiently, when that breaks: it logs
+// when the connection is lost and when it is back, not each attempt. It returns
+// when ctx ends.
+func (p *Postgres) Watch(ctx context.Context, changed func(revision int64), told func(text string)) error {
+	last := int64(-1)
+	var lost time.Time
+	wait := 50 * time.Millisecond
+	for ctx.Err() == nil {
+		err := p.listen(ctx, func(revision int64) {
+			wait = 50 * time.Millisecond
+			if !lost.IsZero() {
+				p.config.Log.Info("watching the configuration again", "away", time.Since(lost).Round(time.Millisecond).String())
+				lost = time.Time{}
+			}
+			if revision != last {
+				last = revision
+				changed(revision)
+			}
+		}, told)
+		if lost.IsZero() && ctx.Err() == nil {
+			lost = time.Now()
+			p.config.Log.Warn("lost the connection that watches the configuration; the last one goes on", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, p.config.PollInterval)
+	}
+	return nil
+}
+
+// listen tells revisions and texts until the connection breaks.
+func (p *Postgres) listen(ctx context.Context, tell func(int64), told func(string)) error {
+	dctx, cancel := context.WithTimeout(ctx, p.config.QueryTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(dctx, p.config.DSN)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		cctx, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer stop()
+		_ = conn.Close(cctx)
+	}()
+	for _, name := range []string{channel, wordChannel} {
+		if _, err := conn.Exec(dctx, "LISTEN "+name); err != nil {
+			return err
+		}
+	}
+	for {
+		qctx, stop := context.WithTimeout(ctx, p.config.QueryTimeout)
+		var revision int64
+		err := conn.QueryRow(qctx, revisionQuery).Scan(&revision)
+		stop()
+		if err != nil {
+			return err
+		}
+		tell(revision)
+		nctx, stop := context.WithTimeout(ctx, p.config.PollInterval)
+		n, err := conn.WaitForNotification(nctx)
+		timedOut := nctx.Err() != nil && ctx.Err() == nil
+		stop()
+		switch {
+		case err == nil && n.Channel == wordChannel:
+			told(n.Payload)
+		case err != nil && !timedOut:
+			return err
+		}
+	}
+}
