@@ -1,0 +1,112 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+
+	"gatelab/gateway/internal/entity"
+)
+
+// body decodes what the client sent, by its content type. ok is false when the
+// answer has been given already.
+func (a *api) body(w http.ResponseWriter, r *http.Request, s *entity.Schema) (entity.Record, bool) {
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			a.answer(w, http.StatusRequestEntityTooLarge, map[string]any{"message": "request body is too large"})
+		} else {
+			a.answer(w, http.StatusBadRequest, map[string]any{"message": "request body could not be read"})
+		}
+		return nil, false
+	}
+	if len(raw) == 0 {
+		return entity.Record{}, true
+	}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	var rec entity.Record
+	switch {
+	case err != nil:
+		a.unsupported(w)
+		return nil, false
+	case kind == "application/json":
+		rec, err = s.DecodeJSON(raw)
+	case kind == "application/x-www-form-urlencoded":
+		var form url.Values
+		if form, err = url.ParseQuery(string(raw)); err == nil {
+			rec, err = s.DecodeForm(form)
+		}
+	case kind == "multipart/form-data":
+		var form url.Values
+		if form, err = multipartValues(raw, params["boundary"]); err == nil {
+			rec, err = s.DecodeForm(form)
+		}
+	default:
+		a.unsupported(w)
+		return nil, false
+	}
+	if err != nil {
+		var known *entity.Error
+		if errors.As(err, &known) {
+			a.fail(w, known)
+		} else {
+			a.answer(w, http.StatusBadRequest, map[string]any{"message": err.Error()})
+		}
+		return nil, false
+	}
+	return rec, true
+}
+
+func (a *api) unsupported(w http.ResponseWriter) {
+	a.answer(w, http.StatusUnsupportedMediaType, map[string]any{"message": "Unsupported Media Type: want application/json, application/x-www-form-urlencoded or multipart/form-data"})
+}
+
+func multipartValues(raw []byte, boundary string) (url.Values, error) {
+	form, err := multipart.NewReader(newReader(raw), boundary).ReadForm(int64(len(raw)) + 1)
+	if err != nil {
+		return nil, errors.New("cannot parse multipart body")
+	}
+	return form.Value, nil
+}
+
+// fail answers an error as Kong does.
+func (a *api) fail(w http.ResponseWriter, err error) {
+	var known *entity.Error
+	if !errors.As(err, &known) {
+		a.log.Error("admin API", "error", err)
+		w.Header().Set("Retry-After", "1")
+		a.answer(w, http.StatusServiceUnavailable, map[string]any{"message": err.Error()})
+		return
+	}
+	if known.Code == entity.CodeNotFound {
+		a.notFound(w)
+		return
+	}
+	if known.Code == entity.CodeDatabase {
+		a.log.Error("admin API", "error", err)
+	}
+	a.answer(w, known.Status(), known)
+}
+
+func (a *api) notFound(w http.ResponseWriter) {
+	a.answer(w, http.StatusNotFound, map[string]any{"message": "Not found"})
+}
+
+func (a *api) answer(w http.ResponseWriter, status int, body any) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		a.log.Error("admin API", "error", err)
+		http.Error(w, `{"message":"An unexpected error occurred"}`, http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Server", "gatelab")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n'))
+}

@@ -1,0 +1,318 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/store"
+)
+
+// within says that a path lies below an entity: /services/x/routes.
+type within struct {
+	parent *entity.Schema
+	key    string
+	field  string // of the child, that refers to the parent
+}
+
+type scope []within
+
+// resolve turns the scope into foreign keys. ok is false when an entity above
+// is missing; the answer has been given then.
+func (a *api) resolve(w http.ResponseWriter, r *http.Request, sc scope) (map[string]string, bool) {
+	foreign := map[string]string{}
+	for _, in := range sc {
+		rec, err := a.store.Select(r.Context(), in.parent, in.key, foreign)
+		if err != nil {
+			a.fail(w, err)
+			return nil, false
+		}
+		if rec == nil {
+			a.notFound(w)
+			return nil, false
+		}
+		id, _ := rec["id"].(string)
+		foreign = map[string]string{in.field: id}
+	}
+	return foreign, true
+}
+
+// collection is /services and /services/x/routes.
+func (a *api) collection(s *entity.Schema, sc scope) verbs {
+	return verbs{
+		"GET": func(w http.ResponseWriter, r *http.Request) {
+			if foreign, ok := a.resolve(w, r, sc); ok {
+				a.list(w, r, s, foreign)
+			}
+		},
+		"POST": func(w http.ResponseWriter, r *http.Request) {
+			foreign, ok := a.resolve(w, r, sc)
+			if !ok {
+				return
+			}
+			in, ok := a.body(w, r, s)
+			if !ok {
+				return
+			}
+			setForeign(in, foreign)
+			rec, err := a.insert(r, s, in)
+			if err != nil {
+				a.fail(w, err)
+				return
+			}
+			a.answer(w, http.StatusCreated, rec)
+		},
+	}
+}
+
+func setForeign(in entity.Record, foreign map[string]string) {
+	for field, id := range foreign {
+		in[field] = map[string]any{"id": id}
+	}
+}
+
+func (a *api) insert(r *http.Request, s *entity.Schema, in entity.Record) (entity.Record, error) {
+	if err := a.names(r.Context(), s, in); err != nil {
+		return nil, err
+	}
+	rec, err := s.ProcessInsert(in, a.config.Now(), "")
+	if err != nil {
+		return nil, err
+	}
+	return rec, a.store.Insert(r.Context(), s, rec, actor(r))
+}
+
+// names turns references by name ({"service":{"name":"x"}}) into ids.
+func (a *api) names(ctx context.Context, s *entity.Schema, in entity.Record) error {
+	for _, fk := range s.ForeignKeys() {
+		ref, ok := in[fk.Field].(map[string]any)
+		if !ok || ref["id"] != nil {
+			continue
+		}
+		parent, ok := entity.ByName(fk.Schema)
+		if !ok {
+			continue
+		}
+		key, ok := ref[parent.EndpointKey].(string)
+		if !ok {
+			continue
+		}
+		rec, err := a.store.Select(ctx, parent, key, nil)
+		if err != nil {
+			return err
+		}
+		if rec == nil {
+			return &entity.Error{Code: entity.CodeForeignKey, Name: "foreign key violation",
+				Message: fmt.Sprintf("the foreign key '{%s=%q}' does not reference an existing '%s' entity.", parent.EndpointKey, key, parent.Name),
+				Fields:  map[string]any{fk.Field: ref}}
+		}
+		in[fk.Field] = map[string]any{"id": rec["id"]}
+	}
+	return nil
+}
+
+// item is /services/x and /consumers/x/key-auth/y.
+func (a *api) item(s *entity.Schema, key string, sc scope) verbs {
+	v := verbs{
+		"GET": func(w http.ResponseWriter, r *http.Request) {
+			foreign, ok := a.resolve(w, r, sc)
+			if !ok {
+				return
+			}
+			rec, err := a.store.Select(r.Context(), s, key, foreign)
+			if err != nil {
+				a.fail(w, err)
+				return
+			}
+			if rec == nil {
+				a.notFound(w)
+				return
+			}
+			a.answer(w, http.StatusOK, rec)
+		},
+		"PATCH": func(w http.ResponseWriter, r *http.Request) { a.change(w, r, s, key, sc, a.patched(r, s)) },
+		"PUT":   func(w http.ResponseWriter, r *http.Request) { a.change(w, r, s, key, sc, a.replaced(s, key)) },
+		"DELETE": func(w http.ResponseWriter, r *http.Request) {
+			foreign, ok := a.resolve(w, r, sc)
+			if !ok {
+				return
+			}
+			if err := a.store.Delete(r.Context(), s, key, foreign, actor(r)); err != nil {
+				a.fail(w, err)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		},
+	}
+	return v
+}
+
+// maker says what shall be stored, of what is there (nil: nothing) and what
+// the client sent.
+type maker func(old, in entity.Record) (entity.Record, error)
+
+// errAbsent is answered as a plain 404.
+var errAbsent = &entity.Error{Code: entity.CodeNotFound, Name: "not found", Message: "Not found"}
+
+func (a *api) patched(_ *http.Request, s *entity.Schema) maker {
+	return func(old, in entity.Record) (entity.Record, error) {
+		if old == nil {
+			return nil, errAbsent
+		}
+		return s.ProcessUpdate(old, in, a.config.Now())
+	}
+}
+
+func (a *api) replaced(s *entity.Schema, key string) maker {
+	return func(old, in entity.Record) (entity.Record, error) {
+		id := ""
+		if isID(key) {
+			id = key
+		} else if s.EndpointKey != "" {
+			in[s.EndpointKey] = key
+		}
+		if old == nil && s.Name == "targets" {
+			return nil, errAbsent
+		}
+		if old != nil {
+			id, _ = old["id"].(string)
+			if in["created_at"] == nil {
+				in["created_at"] = old["created_at"]
+			}
+			if s.Name == "plugins" && old["name"] == in["name"] {
+				keepMade(old, in)
+			}
+		}
+		return s.ProcessUpsert(id, in, a.config.Now())
+	}
+}
+
+// keepMade carries over what the gateway itself once made up for a plugin's
+// configuration: a PUT without it must not start new counters.
+func keepMade(old, in entity.Record) {
+	had, _ := old["config"].(map[string]any)
+	ns, ok := had["namespace"]
+	if !ok {
+		return
+	}
+	config, ok := in["config"].(map[string]any)
+	if !ok {
+		config = map[string]any{}
+		in["config"] = config
+	}
+	if config["namespace"] == nil {
+		config["namespace"] = ns
+	}
+}
+
+func (a *api) change(w http.ResponseWriter, r *http.Request, s *entity.Schema, key string, sc scope, do maker) {
+	foreign, ok := a.resolve(w, r, sc)
+	if !ok {
+		return
+	}
+	in, ok := a.body(w, r, s)
+	if !ok {
+		return
+	}
+	setForeign(in, foreign)
+	if err := a.names(r.Context(), s, in); err != nil {
+		a.fail(w, err)
+		return
+	}
+	rec, _, err := a.store.Modify(r.Context(), s, key, foreign, actor(r), func(old entity.Record) (entity.Record, error) { return do(old, in) })
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	a.answer(w, http.StatusOK, rec)
+}
+
+// parent is /routes/x/service: the entity that a field refers to.
+func (a *api) parent(s *entity.Schema, key, field string, parent *entity.Schema) verbs {
+	find := func(w http.ResponseWriter, r *http.Request) (string, bool) {
+		rec, err := a.store.Select(r.Context(), s, key, nil)
+		if err != nil {
+			a.fail(w, err)
+			return "", false
+		}
+		ref, _ := rec[field].(map[string]any)
+		id, _ := ref["id"].(string)
+		if id == "" {
+			a.notFound(w)
+			return "", false
+		}
+		return id, true
+	}
+	v := verbs{}
+	for _, method := range []string{"GET", "PATCH", "PUT"} {
+		v[method] = func(w http.ResponseWriter, r *http.Request) {
+			if id, ok := find(w, r); ok {
+				a.item(parent, id, nil)[method](w, r)
+			}
+		}
+	}
+	return v
+}
+
+// list answers a page: {data, next, offset}.
+func (a *api) list(w http.ResponseWriter, r *http.Request, s *entity.Schema, foreign map[string]string) {
+	size, ok := a.sizeOf(w, r)
+	q := store.Query{Foreign: foreign, Size: size}
+	if !ok || !a.offsetOf(w, r, &q.After) {
+		return
+	}
+	args := r.URL.Query()
+	if text := args.Get("tags"); text != "" {
+		and, or := strings.Split(text, ","), strings.Split(text, "/")
+		if len(and) > 1 && len(or) > 1 {
+			a.fail(w, entity.SchemaError(map[string]any{"tags": "invalid filter syntax: use ',' for AND or '/' for OR, not both"}))
+			return
+		}
+		q.Tags = and
+		if len(or) > 1 {
+			q.Tags, q.AnyTag = or, true
+		}
+	}
+	data, next, err := a.store.List(r.Context(), s, q)
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	if data == nil {
+		data = []entity.Record{}
+	}
+	if next != 0 {
+		a.page(w, r, data, next)
+		return
+	}
+	a.page(w, r, data)
+}
+
+func isID(key string) bool {
+	_, err := uuid.Parse(key)
+	return err == nil && len(key) == 36
+}
+
+func unescape(s string) string {
+	if u, err := url.PathUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// actor is who the revision says it was.
+func actor(r *http.Request) string {
+	if who := r.Header.Get("X-Gatelab-Actor"); who != "" {
+		who = strings.ReplaceAll(who[:min(len(who), 200)], "\x00", "")
+		return strings.ToValidUTF8(who, "?")
+	}
+	if user, _, ok := r.BasicAuth(); ok {
+		return strings.ToValidUTF8(strings.ReplaceAll(user[:min(len(user), 200)], "\x00", ""), "?")
+	}
+	return r.RemoteAddr
+}

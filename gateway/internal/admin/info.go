@@ -1,0 +1,159 @@
+package admin
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"runtime"
+	"time"
+
+	"gatelab/gateway/internal/entity"
+)
+
+func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
+
+// fixed are the paths that belong to no collection.
+func (a *api) fixed(parts []string) verbs {
+	get := func(do func(w http.ResponseWriter, r *http.Request)) verbs { return verbs{"GET": do} }
+	if len(parts) == 0 {
+		return get(a.root)
+	}
+	switch parts[0] {
+	case "status":
+		if len(parts) == 1 {
+			return get(a.status)
+		}
+	case "metrics":
+		if len(parts) == 1 && a.config.Metrics != nil {
+			return get(a.config.Metrics.ServeHTTP)
+		}
+	case "config":
+		if len(parts) == 1 {
+			return verbs{"POST": func(w http.ResponseWriter, _ *http.Request) {
+				a.answer(w, http.StatusMethodNotAllowed, map[string]any{"message": "this endpoint is only available when Kong is configured to not use a database"})
+			}}
+		}
+	case "revisions":
+		if len(parts) == 1 {
+			return get(a.revisions)
+		}
+	case "plugins":
+		if len(parts) == 2 && parts[1] == "enabled" {
+			return get(func(w http.ResponseWriter, _ *http.Request) {
+				a.answer(w, http.StatusOK, map[string]any{"enabled_plugins": entity.PluginNames()})
+			})
+		}
+		if len(parts) == 3 && parts[1] == "schema" {
+			return get(a.pluginSchema(parts[2]))
+		}
+	case "schemas":
+		return a.schemas(parts[1:])
+	case "endpoints":
+		if len(parts) == 1 {
+			return get(a.endpoints)
+		}
+	case "tags":
+		switch len(parts) {
+		case 1:
+			return get(a.tagged(""))
+		case 2:
+			return get(a.tagged(parts[1]))
+		}
+	case "upstreams":
+		if len(parts) == 4 && parts[2] == "targets" && parts[3] == "all" {
+			s, _ := entity.ByName("targets")
+			up, _ := entity.ByName("upstreams")
+			return verbs{"GET": a.collection(s, scope{{up, parts[1], "upstream"}})["GET"]}
+		}
+		return a.healthVerbs(parts)
+	}
+	return nil
+}
+
+// root is what Kong's clients ask first: the version, and what there is.
+func (a *api) root(w http.ResponseWriter, _ *http.Request) {
+	available := map[string]any{}
+	for _, name := range entity.PluginNames() {
+		available[name] = true
+	}
+	a.answer(w, http.StatusOK, map[string]any{
+		"version":  a.config.Version,
+		"edition":  "community",
+		"tagline":  "gatelab: an API gateway with Kong's Admin API",
+		"hostname": a.config.Hostname,
+		"node_id":  a.config.NodeID,
+		"configuration": map[string]any{
+			"database": "postgres", "router_flavor": "traditional", "role": "traditional",
+			"admin_listen": []string{a.config.AdminListen}, "proxy_listen": []string{a.config.ProxyListen},
+			"proxy_listeners": []any{map[string]any{"listener": a.config.ProxyListen, "ssl": false}},
+		},
+		"plugins": map[string]any{"available_on_server": available, "enabled_in_cluster": []string{}},
+		"timers":  map[string]any{"pending": 0, "running": 0},
+	})
+}
+
+func (a *api) status(w http.ResponseWriter, r *http.Request) {
+	_, err := a.store.Revision(r.Context())
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	a.answer(w, http.StatusOK, map[string]any{
+		"database": map[string]any{"reachable": err == nil},
+		"memory":   map[string]any{"heap_bytes": m.HeapAlloc, "sys_bytes": m.Sys},
+		"uptime":   time.Since(a.began).Seconds(),
+	})
+}
+
+// schemas is /schemas/{entity}, /schemas/{entity}/validate, and the same below
+// /schemas/plugins.
+func (a *api) schemas(parts []string) verbs {
+	switch {
+	case len(parts) == 2 && parts[1] == "validate":
+		s, ok := entity.ByName(parts[0])
+		if !ok {
+			return nil
+		}
+		return verbs{"POST": a.validate(s)}
+	case len(parts) == 2 && parts[0] == "plugins":
+		return verbs{"GET": a.pluginSchema(parts[1])}
+	case len(parts) == 1:
+		s, ok := entity.ByName(parts[0])
+		if !ok {
+			return verbs{"GET": func(w http.ResponseWriter, _ *http.Request) {
+				a.answer(w, http.StatusNotFound, map[string]any{"message": "No entity named '" + parts[0] + "'"})
+			}}
+		}
+		return verbs{"GET": func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, s.Describe()) }}
+	}
+	return nil
+}
+
+func (a *api) pluginSchema(name string) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		p, ok := entity.PluginSchema(name)
+		if !ok {
+			a.answer(w, http.StatusNotFound, map[string]any{"message": "No plugin named '" + name + "'"})
+			return
+		}
+		a.answer(w, http.StatusOK, entity.DescribePlugin(p))
+	}
+}
+
+func (a *api) validate(s *entity.Schema) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		in, ok := a.body(w, r, s)
+		if !ok {
+			return
+		}
+		if _, err := s.ProcessInsert(in, a.config.Now(), ""); err != nil {
+			var known *entity.Error
+			if errors.As(err, &known) {
+				a.answer(w, http.StatusBadRequest, known)
+				return
+			}
+			a.fail(w, err)
+			return
+		}
+		a.answer(w, http.StatusOK, map[string]any{"message": "schema validation successful"})
+	}
+}
