@@ -1,0 +1,303 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"gatelab/gateway/internal/entity"
+)
+
+// ErrNoTarget says that an upstream has no target to send to.
+var ErrNoTarget = errors.New("failure to get a peer from the ring-balancer")
+
+// Balancer picks a target for each request of a service.
+type Balancer struct {
+	service    string // id
+	members    []member
+	weight     int // of all members
+	pick       func(b *Balancer, now int64, hash uint64, tried map[*Target]bool) *Target
+	next       atomic.Uint64
+	turns      []int // indices into members, spread by weight
+	rules      *rules
+	budget     *budget
+	measures   bool    // the time until the headers counts
+	Hashing    Hashing // what a request's hash is of
+	HostHeader string  // replaces the Host header when not empty
+}
+
+// Hashing says what consistent hashing goes by: Kong's fields of an upstream.
+type Hashing struct {
+	On, Fallback Key
+	CookiePath   string // of the cookie that is made where a client has none
+}
+
+// Key is one source of a hash: none, consumer, ip, path, header, cookie,
+// query_arg or uri_capture; the last four by Name.
+type Key struct{ Kind, Name string }
+
+type member struct {
+	target *Target
+	weight int
+	hash   uint64 // of the address: the same in every replica
+}
+
+// most turns that a full round of weighted round-robin takes.
+const mostTurns = 1000
+
+// Source is what balancers are made of beside their services.
+type Source struct {
+	Upstreams      map[string]*entity.Upstream // by name
+	Targets        map[string][]entity.Target  // by upstream's id
+	Certificates   map[string]*entity.Certificate
+	CACertificates map[string]string // PEM by id
+}
+
+// Balancer makes the balancer of a service: over the targets of the upstream
+// that has the service's host for a name, else to the host itself.
+func (p *Pools) Balancer(s *entity.Service, from *Source) (*Balancer, error) {
+	b := &Balancer{service: s.ID, pick: (*Balancer).roundRobin, budget: p.budget(s.ID)}
+	u := from.Upstreams[s.Host]
+	secure, err := p.secure(s, u, from)
+	if err != nil {
+		return nil, err
+	}
+	if u == nil {
+		b.rules = p.builtIn()
+		b.members = []member{{target: p.target(nil, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), secure, b.rules), weight: 1}}
+		b.weight, b.turns = 1, []int{0}
+		return b, nil
+	}
+	b.rules = p.rulesOf(u)
+	for _, t := range from.Targets[u.ID] {
+		if t.Weight > 0 {
+			b.members = append(b.members, member{p.target(u, t.Target, secure, b.rules), t.Weight, xxhash.Sum64String(t.Target)})
+			b.weight += t.Weight
+		}
+	}
+	b.spread()
+	b.HostHeader = u.HostHeader
+	switch u.Algorithm {
+	case "round-robin", "":
+	case "least-connections":
+		b.pick = (*Balancer).leastConnections
+	case "latency":
+		b.pick, b.measures = (*Balancer).fastest, true
+	case "consistent-hashing":
+		b.pick, b.Hashing = (*Balancer).hashed, hashingOf(u)
+	default:
+		return nil, fmt.Errorf("upstream %s: unknown algorithm %q", u.Name, u.Algorithm)
+	}
+	return b, nil
+}
+
+func hashingOf(u *entity.Upstream) Hashing {
+	key := func(kind, header, arg, capture string) Key {
+		switch kind {
+		case "header":
+			return Key{kind, header}
+		case "cookie":
+			return Key{kind, u.HashOnCookie}
+		case "query_arg":
+			return Key{kind, arg}
+		case "uri_capture":
+			return Key{kind, capture}
+		}
+		return Key{Kind: kind}
+	}
+	return Hashing{
+		On:         key(u.HashOn, u.HashOnHeader, u.HashOnQueryArg, u.HashOnURICapture),
+		Fallback:   key(u.HashFallback, u.HashFallbackHeader, u.HashFallbackQueryArg, u.HashFallbackURICapture),
+		CookiePath: u.HashOnCookiePath,
+	}
+}
+
+// spread fills turns so that each member comes as often as its weight says,
+// and not all of its turns in a row (smooth weighted round-robin, computed
+// once).
+func (b *Balancer) spread() {
+	total, unit := 0, 0
+	for _, m := range b.members {
+		total += m.weight
+		unit = gcd(unit, m.weight)
+	}
+	if total == 0 {
+		return
+	}
+	rounds := min(total/unit, mostTurns)
+	current := make([]float64, len(b.members))
+	for range rounds {
+		best := 0
+		for i, m := range b.members {
+			current[i] += float64(m.weight)
+			if current[i] > current[best] {
+				best = i
+			}
+		}
+		current[best] -= float64(total)
+		b.turns = append(b.turns, best)
+	}
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// choose returns a target that was not tried yet, or nil.
+//
+// With health checks configured, an unhealthy target gets nothing, and when no
+// target is healthy (or less of their weight than the threshold) there is
+// none, as in Kong. Without, the ejection of a target is only a guess: when
+// all have been ejected, requests go to them as if none were.
+func (b *Balancer) choose(now time.Time, hash uint64, tried map[*Target]bool) (*Target, attempt) {
+	if len(b.members) == 1 && !b.rules.configured {
+		t := b.members[0].target
+		switch {
+		case tried[t]:
+			return nil, 0
+		case t.until.Load() == 0:
+			return t, asUsual
+		}
+		return t, asLast
+	}
+	stamp := now.UnixNano()
+	if b.rules.threshold > 0 && !b.enough(stamp) {
+		return nil, 0
+	}
+	for range len(b.members) + 1 { // another may claim a half-open target first
+		t := b.pick(b, stamp, hash, tried)
+		if t == nil {
+			break
+		}
+		if how, ok := t.claim(stamp); ok {
+			return t, how
+		}
+	}
+	if b.rules.configured {
+		return nil, 0
+	}
+	for i := range b.members {
+		if t := b.members[(b.next.Add(1)+uint64(i))%uint64(len(b.members))].target; !tried[t] {
+			return t, asLast
+		}
+	}
+	return nil, 0
+}
+
+// enough tells whether as much of the targets' weight is there as the
+// threshold wants.
+func (b *Balancer) enough(now int64) bool {
+	there := 0
+	for i := range b.members {
+		if b.members[i].target.available(now) {
+			there += b.members[i].weight
+		}
+	}
+	return float64(there)*100 >= b.rules.threshold*float64(b.weight)
+}
+
+// Size is the number of targets.
+func (b *Balancer) Size() int { return len(b.members) }
+
+func (b *Balancer) roundRobin(now int64, _ uint64, tried map[*Target]bool) *Target {
+	for range b.turns {
+		i := b.turns[b.next.Add(1)%uint64(len(b.turns))]
+		if t := b.members[i].target; t.available(now) && !tried[t] {
+			return t
+		}
+	}
+	return nil
+}
+
+func (b *Balancer) leastConnections(now int64, _ uint64, tried map[*Target]bool) *Target {
+	return b.least(now, tried, func(t *Target) float64 { return float64(t.inflight.Load() + 1) })
+}
+
+// fastest goes by the average latency, times the requests that are there
+// already: a target that gets slow has requests before its average shows it.
+// One that was not measured yet is taken for as fast as the fastest.
+func (b *Balancer) fastest(now int64, _ uint64, tried map[*Target]bool) *Target {
+	lowest := 0.0
+	for i := range b.members {
+		if l := b.members[i].target.latency.value(); l > 0 && (lowest == 0 || l < lowest) {
+			lowest = l
+		}
+	}
+	if lowest == 0 {
+		lowest = 1
+	}
+	return b.least(now, tried, func(t *Target) float64 {
+		l := t.latency.value()
+		if l == 0 {
+			l = lowest
+		}
+		return l * float64(t.inflight.Load()+1)
+	})
+}
+
+// least is the target with the least load for its weight. Of equals one after
+// the other has its turn: many gateways that start at once must not all choose
+// the first.
+func (b *Balancer) least(now int64, tried map[*Target]bool, load func(*Target) float64) *Target {
+	var best *Target
+	var least float64
+	first := int(b.next.Add(1) % uint64(max(len(b.members), 1))) //nolint:gosec // less than a slice's length
+	for i := range b.members {
+		m := &b.members[(first+i)%len(b.members)]
+		if !m.target.available(now) || tried[m.target] {
+			continue
+		}
+		l := load(m.target) / float64(m.weight)
+		if best == nil || l < least {
+			best, least = m.target, l
+		}
+	}
+	return best
+}
+
+// hashed is weighted rendezvous hashing: when a target goes, only its requests
+// move, and every replica of the gateway chooses alike.
+func (b *Balancer) hashed(now int64, hash uint64, tried map[*Target]bool) *Target {
+	var best *Target
+	var most float64
+	for i := range b.members {
+		m := &b.members[i]
+		if !m.target.available(now) || tried[m.target] {
+			continue
+		}
+		// A uniform number in (0, 1) drawn by hash and target; see "Weighted
+		// distributed hash tables", Schindelhauer and Schomaker.
+		u := (float64(mix(m.hash^hash)>>11) + 0.5) / (1 << 53)
+		score := float64(m.weight) / -math.Log(u)
+		if best == nil || score > most {
+			best, most = m.target, score
+		}
+	}
+	return best
+}
+
+// mix is the finalizer of splitmix64.
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// hostOf is a Host header without its port.
+func hostOf(header string) string {
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		return host
+	}
+	return header
+}

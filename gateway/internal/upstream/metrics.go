@@ -1,0 +1,88 @@
+package upstream
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what happens to targets; how they stand now is read when it is
+// asked for.
+type metrics struct {
+	pools      *Pools
+	retries    map[string]prometheus.Counter // by reason
+	exhausted  prometheus.Counter
+	ejections  *prometheus.CounterVec
+	probes     *prometheus.CounterVec
+	health     *prometheus.Desc
+	breaker    *prometheus.Desc
+	noHealthy  prometheus.Counter
+	retriesVec *prometheus.CounterVec
+}
+
+// Why a request was sent again.
+const (
+	whyConnect = "connect" // it had not left
+	whyBroken  = "broken"  // the connection broke before the answer
+	whyStatus  = "status"  // the answer was one of the statuses to retry
+)
+
+func newMetrics(p *Pools, reg prometheus.Registerer) *metrics {
+	m := &metrics{pools: p, retries: map[string]prometheus.Counter{}}
+	m.retriesVec = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_retries_total", Help: "Requests that were sent to an upstream again, by reason: connect, broken or status."}, []string{"reason"})
+	for _, why := range []string{whyConnect, whyBroken, whyStatus} {
+		m.retries[why] = m.retriesVec.WithLabelValues(why)
+	}
+	m.exhausted = prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_upstream_retry_budget_exhausted_total", Help: "Requests that were not sent again because the retry budget was spent."})
+	m.noHealthy = prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_upstream_no_target_total", Help: "Requests for which no target was to be had."})
+	m.ejections = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_ejections_total", Help: "Targets that were taken out, by cause: connection, timeout, status, active or manual."}, []string{"upstream", "target", "cause"})
+	m.probes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_probes_total", Help: "Active health checks, by result: good, connection, timeout, status or other."}, []string{"upstream", "result"})
+	label := []string{"upstream", "target"}
+	m.health = prometheus.NewDesc("gateway_upstream_target_healthy", "1 while a target gets traffic, 0 while it is left alone.", label, nil)
+	m.breaker = prometheus.NewDesc("gateway_upstream_breaker_state", "A target's circuit breaker: 0 closed, 1 half-open, 2 open.", label, nil)
+	if reg != nil {
+		reg.MustRegister(m.retriesVec, m.exhausted, m.noHealthy, m.ejections, m.probes, m)
+	}
+	return m
+}
+
+// Describe is prometheus.Collector's.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.health; ch <- m.breaker }
+
+// Collect is prometheus.Collector's. Targets that are reached with and without
+// TLS are one here, and the worse counts.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	worst, now := map[[2]string]State{}, time.Now()
+	m.pools.each(func(t *Target) {
+		k := [2]string{t.label, t.Address}
+		worst[k] = max(worst[k], t.state(now))
+	})
+	for k, s := range worst {
+		up := 1.0
+		if s != Closed {
+			up = 0
+		}
+		ch <- prometheus.MustNewConstMetric(m.health, prometheus.GaugeValue, up, k[0], k[1])
+		ch <- prometheus.MustNewConstMetric(m.breaker, prometheus.GaugeValue, float64(s), k[0], k[1])
+	}
+}
+
+// ejected and healed are told by targets; a target of tests tells nobody.
+func (m *metrics) ejected(t *Target, cause string) {
+	if m == nil {
+		return
+	}
+	m.ejections.WithLabelValues(t.label, t.Address, cause).Inc()
+	if log := m.pools.config.Log; log != nil {
+		log.Warn("target is unhealthy", "upstream", t.label, "target", t.Address, "cause", cause)
+	}
+}
+
+func (m *metrics) healed(t *Target) {
+	if m == nil {
+		return
+	}
+	if log := m.pools.config.Log; log != nil {
+		log.Info("target is healthy again", "upstream", t.label, "target", t.Address)
+	}
+}

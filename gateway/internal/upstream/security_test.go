@@ -1,0 +1,75 @@
+package upstream
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"testing"
+
+	"gatelab/gateway/internal/entity"
+)
+
+func TestAServiceSaysWhomItTrusts(t *testing.T) {
+	origin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TLS.PeerCertificates) > 0 {
+			_, _ = io.WriteString(w, "known")
+		}
+	}))
+	origin.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	origin.Config.ErrorLog = log.New(io.Discard, "", 0)
+	origin.StartTLS()
+	defer origin.Close()
+	text := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	pair := origin.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := &Source{
+		CACertificates: map[string]string{"ca": text("CERTIFICATE", origin.Certificate().Raw)},
+		Certificates:   map[string]*entity.Certificate{"me": {Cert: text("CERTIFICATE", pair.Certificate[0]), Key: text("PRIVATE KEY", key)}},
+	}
+	u, _ := url.Parse(origin.URL)
+	port, _ := strconv.Atoi(u.Port())
+	yes, no := true, false
+	for _, c := range []struct {
+		say     string
+		verify  bool // the gateway's setting
+		service entity.Service
+		ok      bool
+		body    string
+	}{
+		{"null, and the setting does not check", false, entity.Service{}, true, ""},
+		{"null, and the setting checks", true, entity.Service{}, false, ""},
+		{"true without its authority", false, entity.Service{TLSVerify: &yes}, false, ""},
+		{"true with its authority", false, entity.Service{TLSVerify: &yes, CACertificates: []string{"ca"}}, true, ""},
+		{"false against the setting", true, entity.Service{TLSVerify: &no}, true, ""},
+		{"with a certificate of its own", false, entity.Service{ClientCertificate: &entity.Ref{ID: "me"}}, true, "known"},
+	} {
+		t.Run(c.say, func(t *testing.T) {
+			p := newPools(t, Config{VerifyTLS: c.verify})
+			s := c.service
+			s.Protocol, s.Host, s.Port = "https", u.Hostname(), port
+			b, err := p.Balancer(&s, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			call := newCall(b)
+			if err := p.Do(call); (err == nil) != c.ok || c.ok && string(call.Response.Body()) != c.body {
+				t.Errorf("got %q %v", call.Response.Body(), err)
+			}
+		})
+	}
+	p := newPools(t, Config{})
+	if _, err := p.Balancer(&entity.Service{Protocol: "https", Host: "h", TLSVerify: &yes, CACertificates: []string{"gone"}}, from); err == nil {
+		t.Error("an authority that is not there was no error")
+	}
+}
