@@ -1,0 +1,178 @@
+package cache
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"gatelab/gateway/internal/redisconn"
+)
+
+// Headers are a request's or response's header fields; fasthttp's headers
+// satisfy it.
+type Headers interface {
+	// PeekAll returns the values of a field, nil without one. They are valid
+	// until the next call.
+	PeekAll(name string) [][]byte
+}
+
+// Space is how a plugin sees the store. See Store.Space.
+type Space struct {
+	store  *Store
+	client *redisconn.Client // nil: memory only
+	seen   lastPurge
+}
+
+// Verdict is what a request thinks of a stored response.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Unusable   Verdict = iota
+	UsableBusy         // stale, but good enough while another request refreshes it
+	Usable
+)
+
+// Query is one look-up.
+type Query struct {
+	Key     Key
+	Request Headers
+	// Judge says whether this request may be answered with e, a Response.
+	Judge func(e *Entry) Verdict
+	// OnlyStored asks for what is stored and nothing else: Found.Fill is nil.
+	OnlyStored bool
+}
+
+// Found is a look-up's answer. When Entry may be used, Fill is nil. Otherwise
+// Entry, if any, is one that did not please Judge (it may serve to revalidate,
+// or on an error), and the request must go to the origin and end Fill.
+type Found struct {
+	Entry   *Entry
+	Outcome Outcome // HitMemory, HitRedis, Stale, Coalesced or Miss
+	Fill    *Fill
+}
+
+// Peek looks into the memory tier only, and allocates nothing for a resource
+// that does not vary. It returns nil where there is no Response for this
+// request.
+func (sp *Space) Peek(key Key, request Headers) *Entry {
+	e, _ := sp.peek(key, request)
+	if e == nil || e.Kind != Response {
+		return nil
+	}
+	return e
+}
+
+// peek also returns the resource's VaryNote, and the entry may be a PassNote.
+func (sp *Space) peek(key Key, request Headers) (e, note *Entry) {
+	e = sp.store.memory.peek(key)
+	if e != nil && e.Kind == VaryNote {
+		note = e
+		e = sp.store.memory.peek(variantKey(key, note, request))
+	}
+	return e, note
+}
+
+// Find looks into memory and Redis, and joins simultaneous misses of one
+// resource: the first becomes the leader, whose Fill the others wait for, at
+// most Config.WaitFor. It may block for as long as that.
+func (sp *Space) Find(ctx context.Context, q Query) Found {
+	e, note := sp.peek(q.Key, q.Request)
+	if e != nil && e.Kind == Response && q.Judge(e) == Usable {
+		return Found{Entry: e, Outcome: HitMemory}
+	}
+	if q.OnlyStored {
+		return sp.stored(ctx, q, e)
+	}
+	if e != nil && e.Kind == PassNote {
+		return Found{Outcome: Miss, Fill: sp.alone(q.Key, note)}
+	}
+	at := q.Key
+	if note != nil {
+		at = variantKey(q.Key, note, q.Request)
+	}
+	return sp.join(ctx, q, at, e, note)
+}
+
+// stored answers a query that wants no origin.
+func (sp *Space) stored(ctx context.Context, q Query, e *Entry) Found {
+	if got, _ := sp.fetch(ctx, q); got != nil {
+		e = got
+		if q.Judge(e) == Usable {
+			return Found{Entry: e, Outcome: HitRedis}
+		}
+	}
+	if e != nil && e.Kind != Response {
+		e = nil
+	}
+	return Found{Entry: e, Outcome: Miss}
+}
+
+// lead is the leader's part of Find: what Redis has, or the Fill.
+func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
+	got, note := sp.fetch(ctx, q)
+	if got != nil {
+		e = got
+		if q.Judge(e) == Usable {
+			f.share(e, q.Request)
+			return Found{Entry: e, Outcome: HitRedis}
+		}
+	}
+	if note != nil {
+		f.note = note
+	}
+	f.stale = e != nil
+	return Found{Entry: e, Outcome: Miss, Fill: f}
+}
+
+// fetch asks Redis, and keeps in memory what it finds. No Redis, one that
+// fails, and one that is slow are all a miss.
+func (sp *Space) fetch(ctx context.Context, q Query) (e, note *Entry) {
+	if sp.client == nil {
+		return nil, nil
+	}
+	generation := sp.store.generation.Load()
+	key := q.Key
+	if e = sp.read(ctx, key); e != nil && e.Kind == VaryNote {
+		note = e
+		sp.keep(generation, key, note)
+		key = variantKey(key, note, q.Request)
+		e = sp.read(ctx, key)
+	}
+	if e == nil || e.Kind != Response {
+		return nil, note
+	}
+	sp.keep(generation, key, e)
+	return e, note
+}
+
+// keep puts e into memory unless a purge came since generation was read.
+func (sp *Space) keep(generation uint64, k Key, e *Entry) {
+	s := sp.store
+	if s.generation.Load() != generation {
+		return
+	}
+	s.memory.put(k, e)
+	// A purge between the look and the put would have missed the entry.
+	if s.generation.Load() != generation {
+		s.memory.drop(k)
+	}
+}
+
+func (sp *Space) read(ctx context.Context, k Key) *Entry {
+	var raw []byte
+	err := sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
+		raw, err = rdb.Get(ctx, sp.redisKey(k)).Bytes()
+		return err
+	})
+	if err != nil {
+		return nil
+	}
+	e, err := decode(raw)
+	if err != nil {
+		return nil // another version's, or damaged: will be written over
+	}
+	return e
+}
+
+func (sp *Space) redisKey(k Key) string { return sp.store.cfg.Prefix + k.String() }

@@ -1,0 +1,149 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatelab/gateway/internal/redisconn"
+)
+
+// Config is a Store's bounds. Zero fields take the default beside them.
+type Config struct {
+	MemoryBytes   int64         // 64 MiB; negative: no memory tier
+	MaxEntryBytes int           // 4 MiB: a larger body is not stored
+	Prefix        string        // "gatelab:cache:" before every Redis key
+	WriteQueue    int           // 1024 writes to Redis may wait
+	WriteBytes    int64         // 32 MiB may wait in them
+	WaitFor       time.Duration // 5s: how long a request waits for the leader of its flight
+	PassFor       time.Duration // 5s: how long a resource that was not cacheable is not waited for
+}
+
+func (c Config) withDefaults() Config {
+	if c.MemoryBytes == 0 {
+		c.MemoryBytes = 64 << 20
+	}
+	if c.MaxEntryBytes <= 0 {
+		c.MaxEntryBytes = 4 << 20
+	}
+	if c.Prefix == "" {
+		c.Prefix = "gatelab:cache:"
+	}
+	if c.WriteQueue <= 0 {
+		c.WriteQueue = 1024
+	}
+	if c.WriteBytes <= 0 {
+		c.WriteBytes = 32 << 20
+	}
+	if c.WaitFor <= 0 {
+		c.WaitFor = 5 * time.Second
+	}
+	if c.PassFor <= 0 {
+		c.PassFor = 5 * time.Second
+	}
+	return c
+}
+
+// Store owns the memory tier, the queue of writes to Redis, and the
+// subscriptions that carry purges. It outlives configuration reloads and is
+// safe for concurrent use.
+type Store struct {
+	cfg     Config
+	log     *slog.Logger
+	memory  *memory
+	flights *flights
+	writes  *writeQueue
+	metrics *metrics
+
+	// generation counts purges: what was fetched before one is not stored
+	// after it.
+	generation atomic.Uint64
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	spaces map[*redisconn.Client]*Space
+	closed bool
+}
+
+// New starts a store. Metrics go to reg, which may be nil. Close ends it.
+func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error) {
+	cfg = cfg.withDefaults()
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Store{cfg: cfg, log: log, flights: newFlights(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{}}
+	s.metrics = newMetrics()
+	var err error
+	if s.memory, err = newMemory(cfg.MemoryBytes, s.metrics.evictions); err != nil {
+		cancel()
+		return nil, fmt.Errorf("make memory tier: %w", err)
+	}
+	s.metrics.register(reg, s.memory)
+	s.writes = newWriteQueue(cfg.WriteQueue, cfg.WriteBytes)
+	for range writers {
+		s.wg.Go(s.write)
+	}
+	return s, nil
+}
+
+// MaxEntryBytes is the longest body that is stored.
+func (s *Store) MaxEntryBytes() int { return s.cfg.MaxEntryBytes }
+
+// Space is the part of the store that one Redis stands behind; client nil
+// gives the part that lives in this replica's memory only. The same client
+// gives the same Space. The first call for a client subscribes to its purges.
+func (s *Store) Space(client *redisconn.Client) *Space {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sp, ok := s.spaces[client]; ok {
+		return sp
+	}
+	sp := &Space{store: s, client: client}
+	s.spaces[client] = sp
+	if client != nil && !s.closed {
+		s.wg.Go(func() {
+			client.Subscribe(s.ctx, s.cfg.Prefix+purgeChannel, sp.catchUp, sp.purged)
+		})
+	}
+	return sp
+}
+
+// Close ends the writers and subscriptions and waits for them. Writes still
+// queued are tried for a short time, then dropped.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.writes.close()
+	stop := time.AfterFunc(time.Second, s.cancel)
+	s.writes.drained()
+	stop.Stop()
+	s.cancel()
+	s.wg.Wait()
+	s.memory.close()
+	return nil
+}
+
+// eachSpace returns the spaces known now.
+func (s *Store) eachSpace() []*Space {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*Space, 0, len(s.spaces))
+	for _, sp := range s.spaces {
+		list = append(list, sp)
+	}
+	return list
+}

@@ -1,0 +1,104 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// writers is how many goroutines carry entries to Redis: two, so that one slow
+// server does not hold up another.
+const writers = 2
+
+type writeJob struct {
+	space      *Space
+	key        Key
+	entry      *Entry
+	generation uint64
+}
+
+// writeQueue is bounded by count and by bytes; what does not fit is dropped.
+type writeQueue struct {
+	jobs    chan writeJob
+	most    int64
+	waiting atomic.Int64 // bytes
+
+	mu     sync.RWMutex // held to send: a closed channel must not be sent to
+	closed bool
+	idle   sync.WaitGroup // writers
+}
+
+func newWriteQueue(jobs int, bytes int64) *writeQueue {
+	q := &writeQueue{jobs: make(chan writeJob, jobs), most: bytes}
+	q.idle.Add(writers)
+	return q
+}
+
+func (q *writeQueue) offer(j writeJob) bool {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	n := int64(j.entry.weight())
+	if q.closed || q.waiting.Add(n) > q.most {
+		q.waiting.Add(-n)
+		return false
+	}
+	select {
+	case q.jobs <- j:
+		return true
+	default:
+		q.waiting.Add(-n)
+		return false
+	}
+}
+
+func (q *writeQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	close(q.jobs)
+}
+
+// drained waits for the writers to end.
+func (q *writeQueue) drained() { q.idle.Wait() }
+
+// enqueue hands e to the writers, who encode it too: a request pays for
+// neither.
+func (sp *Space) enqueue(generation uint64, k Key, e *Entry) {
+	if sp.client == nil {
+		return
+	}
+	if !sp.store.writes.offer(writeJob{space: sp, key: k, entry: e, generation: generation}) {
+		sp.store.metrics.dropQueue.Inc()
+	}
+}
+
+// write is a writer's life: until the queue is closed and empty, or the store
+// gives up.
+func (s *Store) write() {
+	defer s.writes.idle.Done()
+	var buf []byte
+	for j := range s.writes.jobs {
+		s.writes.waiting.Add(-int64(j.entry.weight()))
+		if s.generation.Load() != j.generation {
+			s.metrics.dropPurged.Inc()
+			continue
+		}
+		ttl := time.Until(j.entry.KeepUntil)
+		if ttl < time.Millisecond {
+			continue
+		}
+		buf = encode(buf[:0], j.entry)
+		err := j.space.client.Do(s.ctx, func(ctx context.Context, rdb redis.Cmdable) error {
+			return rdb.Set(ctx, j.space.redisKey(j.key), buf, ttl).Err()
+		})
+		if err != nil {
+			s.metrics.dropRedis.Inc()
+		}
+		if cap(buf) > 1<<20 {
+			buf = nil // one large entry must not be paid for ever after
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package limit
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+type syncerKey struct {
+	redis  Redis
+	period time.Duration
+}
+
+// syncer exchanges counts with one Redis every period: what this process
+// counted goes there, what all counted together comes back. Between two
+// exchanges each replica decides by what it knows, so all together may grant
+// more than the limit, by at most what the others grant within a period.
+type syncer struct {
+	l      *Limiter
+	redis  Redis
+	period time.Duration
+	script *redis.Script
+
+	mu     sync.Mutex
+	marked []*entry // have counted since the last exchange
+}
+
+func (l *Limiter) syncer(r Redis, period time.Duration) (*syncer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, ErrClosed
+	}
+	key := syncerKey{r, period}
+	s := l.syncers[key]
+	if s == nil {
+		s = &syncer{l: l, redis: r, period: period, script: redis.NewScript(exchangeSource)}
+		l.syncers[key] = s
+		l.wg.Go(s.loop)
+	}
+	return s, nil
+}
+
+// mark says that e has counted.
+func (s *syncer) mark(e *entry) {
+	s.mu.Lock()
+	if !e.marked {
+		e.marked = true
+		s.marked = append(s.marked, e)
+	}
+	s.mu.Unlock()
+}
+
+func (s *syncer) loop() {
+	tick := time.NewTicker(s.period)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.l.ctx.Done():
+			s.exchange()
+			return
+		case <-tick.C:
+			s.exchange()
+		}
+	}
+}
+
+// part is one counter's share of an exchange.
+type part struct {
+	e        *entry
+	window   int
+	previous bool
+	start    int64 // of the window the count belongs to
+	sent     int64
+}
+
+// exchange sends all that was counted. What could not be sent is kept for the
+// next time.
+func (s *syncer) exchange() {
+	s.mu.Lock()
+	entries := s.marked
+	s.marked = nil
+	for _, e := range entries {
+		e.marked = false
+	}
+	s.mu.Unlock()
+	for first := 0; first < len(entries); first += maxBatch {
+		s.send(entries[first:min(first+maxBatch, len(entries))])
+	}
+}
+
+func (s *syncer) send(entries []*entry) {
+	now := time.Now().UnixMilli()
+	c := &call{}
+	var parts []part
+	for _, e := range entries {
+		parts = e.outgoing(c, parts, now)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.l.cfg.Timeout)
+	defer cancel()
+	s.l.roundTrips.Inc()
+	err := s.redis.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) error {
+		return runAll(ctx, rdb, s.script, []*call{c})
+	})
+	reply := ints{rest: c.reply}
+	for _, p := range parts {
+		total := int64(0)
+		if err == nil {
+			total = reply.next()
+			err = reply.err
+		}
+		p.settle(total, err == nil)
+	}
+	if err != nil {
+		s.l.failures.Inc()
+		for _, e := range entries {
+			s.mark(e)
+		}
+	}
+}
+
+// outgoing takes the entry's counts to send and appends them to the call.
+func (e *entry) outgoing(c *call, parts []part, now int64) []part {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.roll(now)
+	c.keys = append(c.keys, e.redisNames()...)
+	for i := range e.counters {
+		k := &e.counters[i]
+		c.args = append(c.args, k.delta, e.rule.ttl(k, now))
+		parts = append(parts, part{e, i, false, k.start, k.delta})
+		k.delta = 0
+		if e.rule.sliding {
+			c.args = append(c.args, k.prevDelta, e.rule.ttl(k, now))
+			parts = append(parts, part{e, i, true, k.start - (k.end - k.start), k.prevDelta})
+			k.prevDelta = 0
+		}
+	}
+	return parts
+}
+
+// settle takes over the total, or puts back what was not sent. The window may
+// have become the previous one meanwhile, or be over.
+func (p part) settle(total int64, ok bool) {
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	c := &p.e.counters[p.window]
+	count, delta := &c.cur, &c.delta
+	switch {
+	case p.start == c.start:
+	case p.start == c.start-(c.end-c.start) && p.e.rule.sliding:
+		count, delta = &c.prev, &c.prevDelta
+	default:
+		return
+	}
+	if ok {
+		*count = total + *delta
+	} else {
+		*delta += p.sent
+	}
+}

@@ -1,0 +1,102 @@
+package redisconn
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	up, used, max *prometheus.GaugeVec
+	seconds       *prometheus.HistogramVec
+	errors        *prometheus.CounterVec
+}
+
+type clientMetrics struct {
+	up, used, max                       prometheus.Gauge
+	seconds                             prometheus.Observer
+	timeout, failed, reply, unavailable prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	label := []string{"address"}
+	m := &metrics{
+		up:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_redis_up", Help: "1 while the Redis server answers, 0 while its breaker is open or its poll fails."}, label),
+		used: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_redis_memory_used_bytes", Help: "Memory that the Redis server uses."}, label),
+		max:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_redis_memory_max_bytes", Help: "Memory that the Redis server may use; 0 is no limit."}, label),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gateway_redis_command_seconds", Help: "Time of one call to Redis (a command, pipeline or script) with the wait for a connection.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25}}, label),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_redis_errors_total", Help: "Calls to Redis that failed: timeout, connection, reply (the server refused), unavailable (breaker open, not sent)."}, []string{"address", "kind"}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.up, m.used, m.max, m.seconds, m.errors)
+	}
+	return m
+}
+
+func (m *metrics) client(address string) clientMetrics {
+	return clientMetrics{
+		up: m.up.WithLabelValues(address), used: m.used.WithLabelValues(address), max: m.max.WithLabelValues(address),
+		seconds: m.seconds.WithLabelValues(address),
+		timeout: m.errors.WithLabelValues(address, "timeout"), failed: m.errors.WithLabelValues(address, "connection"),
+		reply: m.errors.WithLabelValues(address, "reply"), unavailable: m.errors.WithLabelValues(address, "unavailable"),
+	}
+}
+
+// poll reads every server's memory, and a new client's at once.
+func (r *Registry) poll() {
+	tick := time.NewTicker(r.cfg.PollInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case c := <-r.added:
+			c.read()
+		case <-tick.C:
+			r.mu.Lock()
+			clients := r.list()
+			r.mu.Unlock()
+			for _, c := range clients {
+				c.read()
+			}
+		}
+	}
+}
+
+func (c *Client) read() {
+	if !c.Available() {
+		c.metrics.up.Set(0)
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.registry.ctx, c.registry.cfg.DialTimeout+c.registry.cfg.Timeout)
+	defer cancel()
+	info, err := c.rdb.Info(ctx, "memory").Result()
+	if err != nil {
+		c.metrics.up.Set(0)
+		c.settle(c.registry.ctx, err)
+		return
+	}
+	used, maxMemory := parseMemory(info)
+	c.metrics.up.Set(1)
+	c.metrics.used.Set(used)
+	c.metrics.max.Set(maxMemory)
+}
+
+// parseMemory finds used_memory and maxmemory, in bytes, in INFO's text; 0
+// where they are not.
+func parseMemory(info string) (used, maxMemory float64) {
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch name {
+		case "used_memory":
+			used, _ = strconv.ParseFloat(value, 64)
+		case "maxmemory":
+			maxMemory, _ = strconv.ParseFloat(value, 64)
+		}
+	}
+	return used, maxMemory
+}

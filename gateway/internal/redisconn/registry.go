@@ -1,0 +1,147 @@
+package redisconn
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options names a Redis server as a plugin's configuration does. It is
+// comparable: equal Options share one Client.
+type Options struct {
+	Host     string
+	Port     int // 6379 when 0
+	Username string
+	Password string
+	Database int
+	TLS      bool
+}
+
+// Address is host:port, without credentials: it is what metrics and logs show.
+func (o Options) Address() string {
+	port := o.Port
+	if port == 0 {
+		port = 6379
+	}
+	return net.JoinHostPort(o.Host, strconv.Itoa(port))
+}
+
+// Config is how every client of a registry behaves. Zero fields take the
+// default beside them.
+type Config struct {
+	DialTimeout  time.Duration // 250ms
+	Timeout      time.Duration // 100ms: one Do, with the wait for a connection
+	PoolSize     int           // 32 connections a server
+	BreakAfter   int           // 5 failures in a row open the breaker
+	BreakFor     time.Duration // 500ms between two probes of an open breaker
+	PollInterval time.Duration // 5s between two readings of a server's memory
+}
+
+func (c Config) withDefaults() Config {
+	fill := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	fill(&c.DialTimeout, 250*time.Millisecond)
+	fill(&c.Timeout, 100*time.Millisecond)
+	fill(&c.BreakFor, 500*time.Millisecond)
+	fill(&c.PollInterval, 5*time.Second)
+	if c.PoolSize <= 0 {
+		c.PoolSize = 32
+	}
+	if c.BreakAfter <= 0 {
+		c.BreakAfter = 5
+	}
+	return c
+}
+
+// Registry owns the clients, their probes and the goroutine that polls them.
+type Registry struct {
+	cfg     Config
+	metrics *metrics
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	clients map[Options]*Client
+	added   chan *Client // wakes the poller for a first reading
+	closed  bool
+}
+
+// NewRegistry starts a registry with no clients. Metrics go to reg, which may
+// be nil.
+func NewRegistry(cfg Config, reg prometheus.Registerer) *Registry {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Registry{
+		cfg:     cfg.withDefaults(),
+		metrics: newMetrics(reg),
+		ctx:     ctx,
+		cancel:  cancel,
+		clients: map[Options]*Client{},
+		added:   make(chan *Client, 16),
+	}
+	r.wg.Go(r.poll)
+	return r
+}
+
+// Client returns the client of a server: the same *Client for the same
+// Options, for as long as the registry lives, also across reloads. It does not
+// connect. After Close it returns a client that is always unavailable.
+func (r *Registry) Client(o Options) *Client {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, ok := r.clients[o]; ok {
+		return c
+	}
+	c := newClient(r, o)
+	r.clients[o] = c
+	if r.closed {
+		c.breaker.open.Store(true)
+		return c
+	}
+	select {
+	case r.added <- c:
+	default: // the next tick reads it
+	}
+	return c
+}
+
+// Close stops the goroutines, waits for them, and closes every connection.
+func (r *Registry) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	clients := r.list()
+	r.mu.Unlock()
+	r.cancel()
+	r.wg.Wait()
+	for _, c := range clients {
+		c.breaker.open.Store(true)
+		_ = c.rdb.Close()
+	}
+	return nil
+}
+
+// list copies the clients; r.mu is held.
+func (r *Registry) list() []*Client {
+	list := make([]*Client, 0, len(r.clients))
+	for _, c := range r.clients {
+		list = append(list, c)
+	}
+	return list
+}
+
+// spawn runs f on a goroutine that Close waits for; not after Close.
+func (r *Registry) spawn(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.wg.Go(f)
+	}
+}
