@@ -1,0 +1,347 @@
+package plugin
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/cache"
+)
+
+// What X-Cache-Status says. Stale is ours: Kong serves nothing stale.
+const (
+	cacheHit     = "Hit"
+	cacheMiss    = "Miss"
+	cacheBypass  = "Bypass"
+	cacheRefresh = "Refresh" // something was stored that could not be used
+	cacheStale   = "Stale"
+)
+
+// proxyCache answers requests from stored responses, and stores what the
+// upstream answers. A hit from memory neither waits nor copies the body.
+type proxyCache struct {
+	store  *cache.Store
+	space  *cache.Space
+	policy cache.Policy
+	key    cacheKey
+
+	get, head bool // GET and HEAD are in request_method
+	methods   []string
+	codes     map[int]bool
+	types     []mediaType
+
+	showAge, showStatus, showKey bool
+}
+
+// cacheVisit is what a request that went to the upstream has to remember.
+type cacheVisit struct {
+	key     cache.Key
+	fill    *cache.Fill // nil: only looked up
+	stale   *cache.Entry
+	outcome cache.Outcome // not yet counted; see counted
+	counted bool
+	teeing  bool // the body's stream ends the fill
+
+	// What the client asked conditionally is asked of the upstream without
+	// conditions, so that the answer can be stored.
+	ifNoneMatch, ifModifiedSince []byte
+	revalidating                 bool // our own condition is on the request
+}
+
+// statusClientGone is what the proxy notes of a client that left before the
+// upstream answered.
+const statusClientGone = 499
+
+var noDirectives = cache.ParseCacheControl(nil)
+
+// Access answers from the cache where it can.
+func (p *proxyCache) Access(x *Exchange) (answered bool) {
+	h := &x.Ctx.Request.Header
+	directives := noDirectives
+	if p.policy.CacheControl {
+		if v := h.PeekAll(fasthttp.HeaderCacheControl); len(v) > 0 {
+			directives = cache.ParseCacheControl(v)
+		}
+	}
+	if !p.takes(h) || directives.NoStore || directives.NoCache {
+		x.CacheStatus = cacheBypass
+		p.store.Count(cache.Bypass)
+		return false
+	}
+	key := p.key.of(x)
+	now := time.Now()
+	if e := p.space.Peek(key, h); e != nil && directives.Judge(e, now) == cache.Usable {
+		p.store.Count(outcomeAt(e, now, cache.HitMemory))
+		p.serve(x, key, e, now)
+		return true
+	}
+	return p.find(x, key, directives)
+}
+
+// outcomeAt is what a use of e counts as: found says so unless e is stale (by
+// the client's max-stale).
+func outcomeAt(e *cache.Entry, now time.Time, found cache.Outcome) cache.Outcome {
+	if e.Fresh(now) {
+		return found
+	}
+	return cache.Stale
+}
+
+// takes tells whether a request of this kind may be answered from the cache.
+func (p *proxyCache) takes(h *fasthttp.RequestHeader) bool {
+	switch {
+	case h.IsGet():
+		return p.get && !h.ConnectionUpgrade()
+	case h.IsHead():
+		return p.head
+	}
+	for _, m := range p.methods {
+		if m == string(h.Method()) {
+			return true
+		}
+	}
+	return false
+}
+
+// find is the way of a request that memory has no answer for.
+func (p *proxyCache) find(x *Exchange, key cache.Key, directives cache.Directives) (answered bool) {
+	h := &x.Ctx.Request.Header
+	only := p.policy.CacheControl && directives.OnlyIfCached
+	// A HEAD or a part brings no whole body: such a request looks, but does
+	// not lead others and stores nothing.
+	look := only || h.IsHead() || len(h.Peek(fasthttp.HeaderRange)) > 0
+	found := p.space.Find(context.Background(), cache.Query{
+		Key: key, Request: h, OnlyStored: look,
+		Judge: func(e *cache.Entry) cache.Verdict { return directives.Judge(e, time.Now()) },
+	})
+	if found.Outcome != cache.Miss {
+		now := time.Now()
+		p.store.Count(outcomeAt(found.Entry, now, found.Outcome))
+		p.serve(x, key, found.Entry, now)
+		return true
+	}
+	if only {
+		p.store.Count(cache.Miss)
+		p.refuse(x, key)
+		return true
+	}
+	x.CacheStatus = cacheMiss
+	if found.Entry != nil {
+		x.CacheStatus = cacheRefresh
+	}
+	v := &cacheVisit{key: key, fill: found.Fill, stale: found.Entry, outcome: cache.Miss}
+	if v.fill != nil {
+		v.askWhole(h)
+	}
+	x.Ctx.SetUserValue(p, v)
+	return false
+}
+
+// askWhole takes the client's conditions off the request, and puts on those
+// that revalidate what is stored.
+func (v *cacheVisit) askWhole(h *fasthttp.RequestHeader) {
+	take := func(name string) (value []byte) {
+		if b := h.Peek(name); len(b) > 0 {
+			value = append(value, b...)
+		}
+		h.Del(name)
+		return value
+	}
+	v.ifNoneMatch = take(fasthttp.HeaderIfNoneMatch)
+	v.ifModifiedSince = take(fasthttp.HeaderIfModifiedSince)
+	if v.stale == nil {
+		return
+	}
+	switch {
+	case v.stale.ETag != "":
+		h.Set(fasthttp.HeaderIfNoneMatch, v.stale.ETag)
+		v.revalidating = true
+	case !v.stale.LastModified.IsZero():
+		h.SetBytesV(fasthttp.HeaderIfModifiedSince, fasthttp.AppendHTTPDate(nil, v.stale.LastModified))
+		v.revalidating = true
+	}
+}
+
+// Response stores what the upstream answered, where that is allowed.
+func (p *proxyCache) Response(x *Exchange) {
+	v, _ := x.Ctx.UserValue(p).(*cacheVisit)
+	if v != nil && !v.counted {
+		p.settle(x, v)
+		p.count(v)
+	}
+	p.announce(x, v)
+}
+
+func (p *proxyCache) count(v *cacheVisit) {
+	if !v.counted {
+		v.counted = true
+		p.store.Count(v.outcome)
+	}
+}
+
+// settle decides about a response from the upstream.
+func (p *proxyCache) settle(x *Exchange, v *cacheVisit) {
+	r := &x.Ctx.Response
+	now := time.Now()
+	switch status := r.StatusCode(); {
+	case v.revalidating && status == fasthttp.StatusNotModified:
+		p.renew(x, v, now)
+	case status >= 500 && v.stale != nil && now.Before(v.stale.StaleIfError):
+		if v.fill != nil {
+			v.fill.Refuse(false)
+		}
+		v.outcome = cache.Stale
+		// Other plugins' fields stay; those of the error go.
+		for _, name := range []string{fasthttp.HeaderRetryAfter, fasthttp.HeaderContentEncoding, fasthttp.HeaderSetCookie} {
+			r.Header.Del(name)
+		}
+		p.serve(x, v.key, v.stale, now)
+	case v.fill != nil && !x.Proxied:
+		// Another plugin's answer, or the gateway's own error. A client that
+		// went away says nothing of the kind: Log abandons its fill.
+		if status != statusClientGone {
+			v.fill.Refuse(false)
+		}
+	case v.fill != nil:
+		p.keep(x, v, now)
+	}
+}
+
+// keep stores the response, now or when its stream has passed.
+func (p *proxyCache) keep(x *Exchange, v *cacheVisit, now time.Time) {
+	r := &x.Ctx.Response
+	e := &cache.Entry{Status: r.StatusCode()}
+	size := r.Header.ContentLength()
+	storable := p.codes[e.Status] && p.takesType(r.Header.ContentType()) &&
+		p.policy.Judge(e, &x.Ctx.Request.Header, &r.Header, now) && size <= p.store.MaxEntryBytes()
+	if storable && !r.IsBodyStream() {
+		storable = len(r.Body()) <= p.store.MaxEntryBytes()
+	}
+	if !storable {
+		// An error says nothing about the resource; the rest is its nature.
+		v.fill.Refuse(e.Status < 500)
+		v.outcome = cache.Bypass
+		x.CacheStatus = cacheBypass
+		p.answerCondition(x, v)
+		return
+	}
+	e.Header = storedFields(&r.Header)
+	v.fill.Aim(e, &x.Ctx.Request.Header)
+	if r.IsBodyStream() {
+		v.teeing = true
+		teeBody(r, size, p.store.MaxEntryBytes(), e, v.fill)
+		return
+	}
+	e.Body = append(make([]byte, 0, len(r.Body())), r.Body()...)
+	v.fill.Store(e)
+	p.answerCondition(x, v)
+}
+
+// renew keeps a stored response for longer, as a 304 to our own condition
+// allows, and answers with it.
+func (p *proxyCache) renew(x *Exchange, v *cacheVisit, now time.Time) {
+	r := &x.Ctx.Response
+	e := &cache.Entry{Status: v.stale.Status, Body: v.stale.Body}
+	updated := updatedFields{fresh: &r.Header, stored: v.stale}
+	ok := p.policy.Judge(e, &x.Ctx.Request.Header, updated, now)
+	e.Header = updated.fields()
+	if !ok {
+		// No longer to be stored, but the 304 vouches for it this once.
+		v.fill.Refuse(false)
+		e.Generated, e.FreshUntil, e.ETag, e.LastModified = now, now, v.stale.ETag, v.stale.LastModified
+		p.serveAs(x, v.key, e, now, cacheRefresh, v.ifNoneMatch, v.ifModifiedSince)
+		return
+	}
+	v.fill.Aim(e, &x.Ctx.Request.Header)
+	v.fill.Store(e)
+	p.serveAs(x, v.key, e, now, cacheRefresh, v.ifNoneMatch, v.ifModifiedSince)
+}
+
+// answerCondition makes a 304 of a whole answer to a request whose condition
+// was taken off.
+func (p *proxyCache) answerCondition(x *Exchange, v *cacheVisit) {
+	r := &x.Ctx.Response
+	if r.StatusCode() != fasthttp.StatusOK || r.IsBodyStream() || v.ifNoneMatch == nil && v.ifModifiedSince == nil {
+		return
+	}
+	modified, _ := fasthttp.ParseHTTPDate(r.Header.Peek(fasthttp.HeaderLastModified))
+	if notModified(string(r.Header.Peek(fasthttp.HeaderETag)), modified, v.ifNoneMatch, v.ifModifiedSince) {
+		r.ResetBody()
+		r.SetStatusCode(fasthttp.StatusNotModified)
+	}
+}
+
+// Log ends what an error or a lost client left open.
+func (p *proxyCache) Log(x *Exchange) {
+	v, _ := x.Ctx.UserValue(p).(*cacheVisit)
+	if v == nil {
+		return
+	}
+	x.Ctx.SetUserValue(p, nil)
+	p.count(v)
+	switch {
+	case v.fill == nil || v.teeing:
+	case x.Ctx.Response.StatusCode() >= 500:
+		v.fill.Refuse(false) // the next would meet the same
+	default:
+		v.fill.Abandon()
+	}
+}
+
+// serve answers with e, with 304 if that is what the client asks.
+func (p *proxyCache) serve(x *Exchange, key cache.Key, e *cache.Entry, now time.Time) {
+	status := cacheHit
+	if !e.Fresh(now) {
+		status = cacheStale
+	}
+	h := &x.Ctx.Request.Header
+	p.serveAs(x, key, e, now, status, h.Peek(fasthttp.HeaderIfNoneMatch), h.Peek(fasthttp.HeaderIfModifiedSince))
+}
+
+func (p *proxyCache) serveAs(x *Exchange, key cache.Key, e *cache.Entry, now time.Time, status string, ifNoneMatch, ifModifiedSince []byte) {
+	x.CacheStatus = status
+	r := &x.Ctx.Response
+	if (len(ifNoneMatch) > 0 || len(ifModifiedSince) > 0) && e.Status == fasthttp.StatusOK &&
+		notModified(e.ETag, e.LastModified, ifNoneMatch, ifModifiedSince) {
+		r.SetStatusCode(fasthttp.StatusNotModified)
+		r.ResetBody()
+	} else {
+		r.SetStatusCode(e.Status)
+		r.SetBodyRaw(e.Body)
+	}
+	for i := range e.Header {
+		f := &e.Header[i]
+		if i > 0 && string(f.Name) == string(e.Header[i-1].Name) {
+			r.Header.AddBytesKV(f.Name, f.Value)
+		} else {
+			r.Header.SetCanonical(f.Name, f.Value)
+		}
+	}
+	if p.showAge {
+		var digits [20]byte
+		r.Header.SetCanonical(headerAge, strconv.AppendInt(digits[:0], int64(e.Age(now)), 10))
+	}
+	p.label(r, key, status)
+}
+
+// refuse answers only-if-cached where nothing is.
+func (p *proxyCache) refuse(x *Exchange, key cache.Key) {
+	x.CacheStatus = cacheMiss
+	r := &x.Ctx.Response
+	r.SetStatusCode(fasthttp.StatusGatewayTimeout)
+	r.Header.SetContentTypeBytes(limitJSONType)
+	r.SetBodyRaw(onlyIfCachedBody)
+	p.label(r, key, cacheMiss)
+}
+
+// announce puts the status on a response that the upstream made.
+func (p *proxyCache) announce(x *Exchange, v *cacheVisit) {
+	r := &x.Ctx.Response
+	if v != nil {
+		p.label(r, v.key, x.CacheStatus)
+	} else if p.showStatus && x.CacheStatus != "" {
+		r.Header.Set(headerCacheStatus, x.CacheStatus)
+	}
+}

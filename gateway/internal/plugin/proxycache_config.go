@@ -1,0 +1,108 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatelab/gateway/internal/cache"
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/redisconn"
+)
+
+// proxyCacheConfig is proxy-cache's configuration; seconds are whole.
+type proxyCacheConfig struct {
+	Strategy        string      `json:"strategy"`
+	Redis           redisConfig `json:"redis"`
+	CacheTTL        float64     `json:"cache_ttl"`
+	StorageTTL      float64     `json:"storage_ttl"`
+	CacheControl    bool        `json:"cache_control"`
+	RequestMethod   []string    `json:"request_method"`
+	ResponseCode    []int       `json:"response_code"`
+	ContentType     []string    `json:"content_type"`
+	VaryQueryParams []string    `json:"vary_query_params"`
+	VaryHeaders     []string    `json:"vary_headers"`
+	VaryConsumer    *bool       `json:"vary_consumer"`
+	IgnoreURICase   bool        `json:"ignore_uri_case"`
+	ResponseHeaders struct {
+		Age    *bool `json:"age"`
+		Status *bool `json:"X-Cache-Status"`
+		Key    *bool `json:"X-Cache-Key"`
+	} `json:"response_headers"`
+}
+
+// newProxyCache makes a proxy-cache plugin: with strategy memory in this
+// replica's memory, with redis in memory in front of a Redis that replicas
+// share.
+func newProxyCache(p *entity.Plugin, d *Deps) (Plugin, error) {
+	c := proxyCacheConfig{
+		Strategy: "memory", CacheTTL: 300, RequestMethod: []string{"GET", "HEAD"},
+		ResponseCode: []int{200, 301, 404}, ContentType: []string{"text/plain", "application/json"},
+	}
+	if err := decodeConfig(p, &c); err != nil {
+		return nil, err
+	}
+	if d.Cache == nil {
+		return nil, errors.New("proxy-cache: this gateway has no cache")
+	}
+	pc := &proxyCache{
+		store: d.Cache,
+		policy: cache.Policy{CacheControl: c.CacheControl, TTL: time.Duration(c.CacheTTL) * time.Second,
+			StorageTTL: time.Duration(c.StorageTTL) * time.Second},
+		methods:    c.RequestMethod,
+		get:        slices.Contains(c.RequestMethod, "GET"),
+		head:       slices.Contains(c.RequestMethod, "HEAD"),
+		codes:      map[int]bool{},
+		showAge:    orTrue(c.ResponseHeaders.Age),
+		showStatus: orTrue(c.ResponseHeaders.Status),
+		showKey:    orTrue(c.ResponseHeaders.Key),
+	}
+	for _, code := range c.ResponseCode {
+		pc.codes[code] = true
+	}
+	for _, t := range c.ContentType {
+		m, err := parseMediaType(t)
+		if err != nil {
+			return nil, fmt.Errorf("proxy-cache: content_type %q: %w", t, err)
+		}
+		pc.types = append(pc.types, m)
+	}
+	pc.key.consumer = orTrue(c.VaryConsumer)
+	pc.key.ignoreCase = c.IgnoreURICase
+	if len(c.VaryQueryParams) > 0 { // none given means all
+		pc.key.query = slices.Sorted(slices.Values(c.VaryQueryParams))
+	}
+	pc.key.headers = slices.Sorted(slices.Values(c.VaryHeaders))
+	var err error
+	pc.space, err = c.space(d)
+	return pc, err
+}
+
+// space is the part of the store that the strategy asks for.
+func (c *proxyCacheConfig) space(d *Deps) (*cache.Space, error) {
+	switch c.Strategy {
+	case "memory":
+		return d.Cache.Space(nil), nil
+	case "redis":
+		if c.Redis.Host == "" {
+			return nil, errors.New("proxy-cache: redis.host is missing")
+		}
+		if d.Redis == nil {
+			return nil, errors.New("proxy-cache: this gateway has no Redis")
+		}
+		return d.Cache.Space(d.Redis.Client(redisconn.Options{
+			Host: c.Redis.Host, Port: c.Redis.Port, Username: c.Redis.Username, Password: c.Redis.Password,
+			Database: c.Redis.Database, TLS: c.Redis.SSL,
+		})), nil
+	}
+	return nil, fmt.Errorf("proxy-cache: strategy %q: want memory or redis", c.Strategy)
+}
+
+func orTrue(b *bool) bool { return b == nil || *b }
+
+var (
+	_ Plugin         = (*proxyCache)(nil)
+	_ ResponsePlugin = (*proxyCache)(nil)
+	_ LogPlugin      = (*proxyCache)(nil)
+)

@@ -1,0 +1,130 @@
+package plugin
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"gatelab/gateway/internal/limit"
+)
+
+// warnEvery is how often an unreachable Redis is worth a line in the log, for
+// each plugin.
+const warnEvery = 10 * time.Second
+
+// rateLimiting is both rate-limiting and rate-limiting-advanced: they differ
+// in how their configuration becomes windows and rules.
+type rateLimiting struct {
+	by       identifier
+	rule     *limit.Rule // for requests with the identity that is asked for
+	byIP     *limit.Rule // for those without it; the same rule when that is the IP address
+	fallback *limit.Rule // counts in this process while Redis is away; nil: see faultTolerant
+	// faultTolerant lets requests pass while Redis is away and there is no
+	// fallback.
+	faultTolerant bool
+
+	headers *limitHeaders // nil: hidden from the client
+	code    int
+	body    []byte
+	jitter  int64 // most seconds to add to Retry-After, by chance
+
+	allowed, limited, failedOpen, failedClosed counter
+	log                                        *slog.Logger
+	warned                                     atomic.Int64
+	decisions                                  sync.Pool // of *limit.Decision
+}
+
+// counter is a prometheus.Counter, resolved to its labels beforehand.
+type counter interface{ Inc() }
+
+// Access refuses the request when a limit is reached.
+func (p *rateLimiting) Access(x *Exchange) (answered bool) {
+	key, known := p.by.key(x)
+	rule := p.rule
+	if !known {
+		rule = p.byIP
+	}
+	d, err := rule.Take(key)
+	outcome := p.allowed
+	if err != nil {
+		p.warn(err)
+		if p.fallback == nil {
+			return p.fail(x)
+		}
+		outcome = p.failedOpen
+		d, _ = p.fallback.Take(key) // local rules have no errors
+	}
+	if !d.Allowed {
+		p.limited.Inc()
+		p.refuse(x, &d)
+		return true
+	}
+	outcome.Inc()
+	if p.headers != nil {
+		kept := p.decisions.Get().(*limit.Decision)
+		*kept = d
+		x.Ctx.SetUserValue(p, kept)
+	}
+	return false
+}
+
+// Response puts the limits on the response, whoever made it.
+func (p *rateLimiting) Response(x *Exchange) {
+	if d, ok := x.Ctx.UserValue(p).(*limit.Decision); ok {
+		p.headers.set(&x.Ctx.Response.Header, d)
+	}
+}
+
+// Log ends the request's use of the decision.
+func (p *rateLimiting) Log(x *Exchange) {
+	if d, ok := x.Ctx.UserValue(p).(*limit.Decision); ok {
+		x.Ctx.SetUserValue(p, nil)
+		p.decisions.Put(d)
+	}
+}
+
+// refuse answers in place of the upstream.
+func (p *rateLimiting) refuse(x *Exchange, d *limit.Decision) {
+	x.Limited = true
+	r := &x.Ctx.Response
+	r.SetStatusCode(p.code)
+	r.Header.SetContentTypeBytes(limitJSONType)
+	r.SetBodyRaw(p.body)
+	if p.headers == nil {
+		return
+	}
+	p.headers.set(&r.Header, d)
+	after := d.RetryAfter()
+	if p.jitter > 0 {
+		after += rand.Int64N(p.jitter + 1)
+	}
+	p.headers.setRetryAfter(&r.Header, after)
+}
+
+// fail decides without Redis.
+func (p *rateLimiting) fail(x *Exchange) (answered bool) {
+	if p.faultTolerant {
+		p.failedOpen.Inc()
+		return false
+	}
+	p.failedClosed.Inc()
+	r := &x.Ctx.Response
+	r.SetStatusCode(500)
+	r.Header.SetContentTypeBytes(limitJSONType)
+	r.SetBodyRaw(limitFailureBody)
+	return true
+}
+
+func (p *rateLimiting) warn(err error) {
+	now, last := time.Now().UnixNano(), p.warned.Load()
+	if now-last > int64(warnEvery) && p.warned.CompareAndSwap(last, now) {
+		p.log.Warn("rate limits without Redis", "error", err, "fault_tolerant", p.faultTolerant || p.fallback != nil)
+	}
+}
+
+// viewString gives the bytes as a string without copying them: it is good for
+// as long as they do not change, which is until the request ends.
+func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
