@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+// settings are everything that can be told to the gateway from outside.
+// newSettings is their table: names, defaults, what is allowed.
+type settings struct {
+	nodeName   string
+	nodeHeader bool
+	lookup     string
+
+	proxyListen  string
+	adminListen  string
+	statusListen string
+
+	pgDSN            string
+	pgMaxConns       int
+	pgAcquireTimeout time.Duration
+	pgPollInterval   time.Duration
+	pgQueryTimeout   time.Duration
+	pgStartTimeout   time.Duration
+
+	upstreamKeepalive   int
+	upstreamIdleTimeout time.Duration
+	upstreamMaxBuffered int64
+	upstreamEjectAfter  int
+	upstreamEjectFor    time.Duration
+	upstreamTLSVerify   bool
+	upstreamCAFile      string
+	retryStatuses       []int
+	retryBudget         int
+	retryMin            int
+
+	idleTimeout        time.Duration
+	clientReadTimeout  time.Duration
+	clientWriteTimeout time.Duration
+	clientHeaderBytes  int64
+	clientBodyBytes    int64
+	maxConnections     int
+	trustedProxies     []string
+
+	cacheMemory     int64
+	cacheMaxEntry   int64
+	cacheWriteQueue int
+	cacheWait       time.Duration
+
+	redisTimeout     time.Duration
+	redisDialTimeout time.Duration
+	redisPoolSize    int
+	redisBreakAfter  int
+	redisBreakFor    time.Duration
+
+	accessLog     string
+	accessLogRate int
+	logLevel      string
+	logFormat     string
+
+	pprof bool
+
+	drainDelay   time.Duration
+	drainIdle    time.Duration
+	drainTimeout time.Duration
+
+	scheduling  string
+	maxProcs    int
+	gcPercent   int
+	memoryLimit int64
+	gcFloor     int64
+}
+
+// newSettings returns the table of all settings, bound to s and holding their
+// defaults.
+func newSettings(s *settings) []*setting {
+	const kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
+	host, err := os.Hostname()
+	if err != nil {
+		host = "gateway"
+	}
+	second, minute, hour := time.Second, time.Minute, time.Hour
+	table := []*setting{
+		text("node_name", &s.nodeName, host, "name of this replica: X-Gateway-Node, logs, GET /"),
+		boolean("node_header", &s.nodeHeader, false, "put X-Gateway-Node on every response"),
+		choice("lookup", &s.lookup, "snapshot", []string{"snapshot", "database"}, "snapshot: requests use the configuration pushed last; database: every request asks Postgres for the revision first (strict, at the price of a round trip)"),
+
+		listen("proxy_listen", &s.proxyListen, "0.0.0.0:8000", "where clients are served"),
+		listen("admin_listen", &s.adminListen, "127.0.0.1:8001", "where the Admin API is served: it has no password, keep it private"),
+		listen("status_listen", &s.statusListen, "0.0.0.0:8100", "where /health/live, /health/ready and /metrics are served"),
+
+		secret("pg_dsn", &s.pgDSN, "postgres://gateway@127.0.0.1:5432/gateway", "Postgres, as a URL or key=value pairs"),
+		number("pg_max_conns", &s.pgMaxConns, 16, 1, 10000, "connections to Postgres, beside the one that listens for changes"),
+		duration("pg_acquire_timeout", &s.pgAcquireTimeout, second, time.Millisecond, minute, "how long to wait for a free connection before 503"),
+		duration("pg_query_timeout", &s.pgQueryTimeout, 5*second, 10*time.Millisecond, hour, "how long an answer of Postgres is waited for before 503; reading the whole configuration may take 30 s"),
+		duration("pg_poll_interval", &s.pgPollInterval, 5*second, 100*time.Millisecond, hour, "how often the revision is polled, behind LISTEN/NOTIFY"),
+		duration("pg_start_timeout", &s.pgStartTimeout, minute, 0, hour, "how long to wait for Postgres at start"),
+
+		number("upstream_keepalive", &s.upstreamKeepalive, 512, 0, 100000, "idle connections kept for each upstream host; 0 opens one for every request"),
+		duration("upstream_idle_timeout", &s.upstreamIdleTimeout, minute, time.Millisecond, hour, "when an idle upstream connection is closed"),
+		bytesize("upstream_max_buffered", &s.upstreamMaxBuffered, 64*kib, 0, gib, "longest response of known length that is read whole; longer ones are streamed"),
+		number("upstream_eject_after", &s.upstreamEjectAfter, 3, 0, 10000, "where an upstream has no health checks: failures in a row, to connect or to answer in time, after which a target is left alone while others are there; 0 never"),
+		duration("upstream_eject_for", &s.upstreamEjectFor, 5*second, 10*time.Millisecond, hour, "how long an unhealthy target that no probe watches is left alone before one request tries it; doubled, up to a minute, each time that fails"),
+		boolean("upstream_tls_verify", &s.upstreamTLSVerify, false, "check the certificates of https upstreams where a service's tls_verify is null; false is Kong's default"),
+		file("upstream_ca_file", &s.upstreamCAFile, "PEM file of who may sign certificates of https upstreams, unless a service has ca_certificates; none: the system's"),
+		statuses("retry_statuses", &s.retryStatuses, []int{502, 503, 504}, "answers of a target after which an idempotent request is sent again, to another target if there is one, at most as often as the service's retries say; not when the answer has a Retry-After, and 429 never; off is none, as in Kong"),
+		number("retry_budget", &s.retryBudget, 20, 0, 1000, "requests that may be sent again, in percent of a service's requests of the last 10 s, so that retries do not make an overload worse; a request that could not even connect is not counted"),
+		number("retry_min", &s.retryMin, 10, 0, 1_000_000, "requests a second and service that may be sent again whatever the budget says"),
+
+		duration("idle_timeout", &s.idleTimeout, 75*second, time.Millisecond, hour, "when an idle client connection is closed"),
+		duration("client_read_timeout", &s.clientReadTimeout, minute, time.Millisecond, hour, "how long a request may take to arrive"),
+		duration("client_write_timeout", &s.clientWriteTimeout, 0, 0, hour, "how long a response may take to be taken; 0 is no limit (event streams)"),
+		bytesize("client_header_bytes", &s.clientHeaderBytes, 16*kib, kib, mib, "longest request header (431)"),
+		bytesize("client_body_bytes", &s.clientBodyBytes, 64*mib, 0, 1024*gib, "longest request body (413); 0 is no limit"),
+		number("max_connections", &s.maxConnections, 65536, 1, 10_000_000, "client connections at a time"),
+		list("trusted_proxies", &s.trustedProxies, "", "addresses or CIDR blocks whose X-Forwarded-* and X-Real-IP are believed, separated by commas"),
+
+		bytesize("cache_memory", &s.cacheMemory, 64*mib, 0, 1024*gib, "memory for cached responses; 0 keeps them in Redis only"),
+		bytesize("cache_max_entry", &s.cacheMaxEntry, 4*mib, kib, gib, "longest response body that is cached"),
+		number("cache_write_queue", &s.cacheWriteQueue, 1024, 1, 1_000_000, "writes to Redis that may wait; more are dropped and counted"),
+		duration("cache_wait", &s.cacheWait, 5*second, time.Millisecond, minute, "how long a request waits for another's fetch of the same resource"),
+
+		duration("redis_timeout", &s.redisTimeout, 100*time.Millisecond, time.Millisecond, minute, "how long a request waits for Redis"),
+		duration("redis_dial_timeout", &s.redisDialTimeout, 250*time.Millisecond, time.Millisecond, minute, "how long connecting to Redis may take"),
+		number("redis_pool_size", &s.redisPoolSize, 32, 1, 10000, "connections to each Redis"),
+		number("redis_break_after", &s.redisBreakAfter, 5, 1, 10000, "failures in a row after which Redis is not asked"),
+		duration("redis_break_for", &s.redisBreakFor, 500*time.Millisecond, 10*time.Millisecond, minute, "how often a Redis that is not asked is probed"),
+
+		choice("access_log", &s.accessLog, "sampled", []string{"off", "sampled", "all"}, "JSON access log: sampled keeps every server error and access_log_rate others a second"),
+		number("access_log_rate", &s.accessLogRate, 100, 0, 1_000_000, "lines a second that a sampled access log keeps beside errors"),
+		choice("log_level", &s.logLevel, "info", []string{"debug", "info", "warn", "error"}, "what is logged at all"),
+		choice("log_format", &s.logFormat, "json", []string{"json", "text"}, "how it is logged"),
+
+		boolean("pprof", &s.pprof, false, "serve the Go runtime's profiles under /debug/pprof/ of status_listen, for whoever can reach it"),
+
+		duration("drain_delay", &s.drainDelay, 0, 0, minute, "after SIGTERM, how long to go on accepting while /health/ready already says no and answers carry Connection: close; 0 suits a balancer that notices by refused connections (nginx), one that asks /health/ready needs two of its intervals"),
+		duration("drain_idle", &s.drainIdle, 5*second, 0, hour, "after that, how long a kept connection may ask for nothing before it is closed; a request that comes on it is answered, with Connection: close"),
+		duration("drain_timeout", &s.drainTimeout, 30*second, 0, hour, "after drain_delay, how long requests in flight may take at most"),
+
+		choice("scheduling", &s.scheduling, "normal", []string{"normal", "batch"}, "batch: woken, the process does not push others off the core; on a machine with more busy processes than cores each wake-up then serves more requests"),
+		number("max_procs", &s.maxProcs, 0, 0, 1024, "threads that run Go code; 0: what the container's CPU limit allows"),
+		number("gc_percent", &s.gcPercent, 200, -1, 10000, "how much garbage may pile up, in percent of what is in use; -1 collects only for memory_limit"),
+		bytesize("memory_limit", &s.memoryLimit, 0, 0, 1024*gib, "soft limit of the process; 0: nine tenths of the container's limit, if it has one"),
+		bytesize("gc_floor", &s.gcFloor, 32*mib, 0, 16*gib, "heap below which it is not worth collecting: a smaller one would be collected many times a second"),
+	}
+	table[0].def = "the machine's host name"
+	return table
+}
+
+// check finds what no single setting can know.
+func (s *settings) check() error {
+	if s.cacheMemory > 0 && s.cacheMaxEntry > s.cacheMemory {
+		return fmt.Errorf("cache_max_entry=%q: want at most cache_memory, %s", formatBytes(s.cacheMaxEntry), formatBytes(s.cacheMemory))
+	}
+	seen := map[string]string{}
+	for _, l := range []struct{ name, addr string }{{"proxy_listen", s.proxyListen}, {"admin_listen", s.adminListen}, {"status_listen", s.statusListen}} {
+		if other, ok := seen[l.addr]; ok && !anyPort(l.addr) {
+			return fmt.Errorf("%s=%q: want an address of its own: %s listens there", l.name, l.addr, other)
+		}
+		seen[l.addr] = l.name
+	}
+	return nil
+}

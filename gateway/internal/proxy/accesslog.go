@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"gatelab/gateway/internal/plugin"
+)
+
+// The access log's modes.
+const (
+	LogOff     = "off"
+	LogSampled = "sampled" // everything that failed, and at most so many others a second
+	LogAll     = "all"
+)
+
+// accessLog writes one line a request. It names the path without its query,
+// and no header: keys, tokens and cookies never reach it.
+type accessLog struct {
+	log    *slog.Logger
+	mode   string
+	rate   int64
+	second atomic.Int64 // the Unix second that count belongs to
+	count  atomic.Int64
+}
+
+func (a *accessLog) wants(status int, failure error, now time.Time) bool {
+	switch {
+	case a.mode == LogOff:
+		return false
+	case a.mode == LogAll || status >= 500 || failure != nil:
+		return true
+	}
+	sec := now.Unix()
+	if last := a.second.Load(); last != sec && a.second.CompareAndSwap(last, sec) {
+		a.count.Store(0)
+	}
+	return a.count.Add(1) <= a.rate
+}
+
+func (a *accessLog) write(x *plugin.Exchange, total time.Duration, failure error) {
+	ctx := x.Ctx
+	attrs := make([]slog.Attr, 0, 14)
+	attrs = append(attrs,
+		slog.String("method", string(ctx.Method())),
+		slog.String("host", string(ctx.Host())),
+		slog.String("path", string(pathOf(ctx.Request.Header.RequestURI()))),
+		slog.Int("status", ctx.Response.StatusCode()),
+		slog.Float64("seconds", total.Seconds()),
+		slog.String("client_ip", x.ClientIP),
+	)
+	if x.Proxied {
+		attrs = append(attrs, slog.Float64("upstream_seconds", x.UpstreamLatency.Seconds()))
+	}
+	if x.Service != nil {
+		attrs = append(attrs, slog.String("service", nameOr(x.Service.Name, x.Service.ID)))
+	}
+	if x.Route != nil {
+		attrs = append(attrs, slog.String("route", nameOr(x.Route.Name, x.Route.ID)))
+	}
+	if x.Consumer != nil {
+		attrs = append(attrs, slog.String("consumer", nameOr(x.Consumer.Username, x.Consumer.ID)))
+	}
+	if x.Sent > 0 {
+		attrs = append(attrs, slog.Int64("bytes_sent", x.Sent))
+	}
+	if x.Limited {
+		attrs = append(attrs, slog.Bool("limited", true))
+	}
+	if x.CacheStatus != "" {
+		attrs = append(attrs, slog.String("cache", x.CacheStatus))
+	}
+	level := slog.LevelInfo
+	if failure != nil {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.String("error", failure.Error()))
+	}
+	a.log.LogAttrs(context.Background(), level, "request", attrs...)
+}

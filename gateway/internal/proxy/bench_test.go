@@ -1,0 +1,136 @@
+package proxy
+
+import (
+	"bufio"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/upstream"
+)
+
+// benchmarked is a proxy that is called without a listener.
+func benchmarked(b *testing.B, c *entity.Config) (*Proxy, *fasthttp.RequestCtx) {
+	b.Helper()
+	pools := upstream.NewPools(upstream.Config{Keepalive: 8}, nil)
+	reg := prometheus.NewRegistry()
+	p := New(Config{AccessLog: LogOff, NodeName: "gw-1", NodeHeader: true}, &plugin.Deps{Registerer: reg, Log: slog.New(slog.DiscardHandler)}, pools, reg, slog.New(slog.DiscardHandler))
+	b.Cleanup(func() { p.Close(); pools.Close() })
+	if err := p.Apply(c); err != nil {
+		b.Fatal(err)
+	}
+	near, far := net.Pipe()
+	b.Cleanup(func() { near.Close(); far.Close() })
+	ctx := &fasthttp.RequestCtx{}
+	ctx.Init2(addressed{near}, nil, false)
+	h := &ctx.Request.Header
+	h.SetRequestURI("/ai/v1/models/17?fields=all")
+	h.SetHost("gateway.example")
+	h.Set("Accept", "application/json")
+	h.Set("User-Agent", "bench")
+	h.Set("Apikey", "secret-key")
+	return p, ctx
+}
+
+// addressed is a connection that has an address.
+type addressed struct{ net.Conn }
+
+func (addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 40000} }
+func (addressed) LocalAddr() net.Addr  { return listenAddr }
+
+var listenAddr = &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8000}
+
+// BenchmarkAnswered is a request that a plugin answers: what a cache hit costs
+// beside the cache itself.
+func BenchmarkAnswered(b *testing.B) {
+	c := config("http://127.0.0.1:1", entity.Route{Paths: []string{"/ai"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
+		Config: map[string]any{"key_names": []any{"other"}, "key_in_header": true, "run_on_preflight": true}})
+	p, ctx := benchmarked(b, c)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Handler(ctx)
+		if ctx.Response.StatusCode() != 401 {
+			b.Fatal(ctx.Response.StatusCode())
+		}
+		ctx.Response.Reset()
+	}
+}
+
+// BenchmarkForwarded is a request to an upstream on the loopback that answers
+// at once, on a kept connection.
+func BenchmarkForwarded(b *testing.B) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"id\": \"one\"}")
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				br := bufio.NewReader(c)
+				for {
+					line, err := br.ReadSlice('\n')
+					if err != nil {
+						return
+					}
+					if len(line) == 2 {
+						_, _ = c.Write(answer)
+					}
+				}
+			}()
+		}
+	}()
+	c := config("http://"+ln.Addr().String(), entity.Route{Paths: []string{"/ai"}})
+	c.Services[0].ReadTimeout, c.Services[0].WriteTimeout = 60000, 60000
+	p, ctx := benchmarked(b, c)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Handler(ctx)
+		if ctx.Response.StatusCode() != http.StatusOK {
+			b.Fatal(ctx.Response.String())
+		}
+		ctx.Response.Reset()
+	}
+}
+
+// BenchmarkServed is the same as BenchmarkAnswered over a connection.
+func BenchmarkServed(b *testing.B) {
+	c := config("http://127.0.0.1:1", entity.Route{Paths: []string{"/ai"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
+		Config: map[string]any{"key_names": []any{"other"}, "key_in_header": true, "run_on_preflight": true}})
+	p, _ := benchmarked(b, c)
+	s := NewServer(p, ServerConfig{MaxHeaderBytes: 16 << 10})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	go func() { _ = s.Serve(ln) }()
+	defer func() { _ = s.Shutdown(b.Context()) }()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	br := bufio.NewReader(client)
+	ask := []byte("GET /ai/v1/models/17 HTTP/1.1\r\nHost: x\r\n\r\n")
+	var res fasthttp.Response
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.Write(ask); err != nil {
+			b.Fatal(err)
+		}
+		if err := res.Read(br); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/valyala/fasthttp"
+)
+
+// lookup asks the database which revision is the newest, and brings the
+// snapshot up to it before the request goes on: what the Admin API has
+// acknowledged holds for every later request on every replica.
+func (p *Proxy) lookup(v *visit, s *snapshot) (*snapshot, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.LookupTimeout)
+	defer cancel()
+	revision, err := p.config.Revisions.Revision(ctx)
+	if err == nil && revision > s.revision {
+		// Simultaneous requests share one refresh. It may have begun before
+		// this request's revision was committed, so the result is checked.
+		for range 2 {
+			_, err, _ = p.refresh.Do("", func() (any, error) { return nil, p.config.Revisions.Refresh(ctx) })
+			if s = p.snapshot.Load(); err != nil || s.revision >= revision {
+				break
+			}
+		}
+		if err == nil && s.revision < revision {
+			err = fmt.Errorf("revision %d was not reached", revision)
+		}
+	}
+	if err == nil {
+		return s, true
+	}
+	v.failure = fmt.Errorf("look up the configuration: %w", err)
+	v.Ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+	message := "the configuration database cannot be asked"
+	if errors.Is(err, ErrBusy) {
+		message = "the configuration database is busy"
+	}
+	v.reply(fasthttp.StatusServiceUnavailable, message)
+	return nil, false
+}

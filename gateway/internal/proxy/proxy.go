@@ -1,0 +1,135 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/singleflight"
+
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/upstream"
+)
+
+// RevisionSource is asked on every request when configuration is looked up in
+// the database.
+type RevisionSource interface {
+	// Revision is the newest committed revision. ErrBusy says that the pool had
+	// no free connection in time.
+	Revision(ctx context.Context) (int64, error)
+	// Refresh loads the newest configuration and applies it.
+	Refresh(ctx context.Context) error
+}
+
+// ErrBusy is what a RevisionSource answers when its pool is exhausted.
+var ErrBusy = errors.New("no free database connection")
+
+// Config is how the data plane behaves.
+type Config struct {
+	NodeName       string
+	NodeHeader     bool           // answer with X-Gateway-Node
+	Revisions      RevisionSource // nil: the pushed snapshot is used as it is
+	LookupTimeout  time.Duration  // bounds one look-up; 0 is 10 s
+	MaxBodyBytes   int64          // 0: no limit
+	StreamAbove    int64          // bytes; 0 is 64 KiB
+	TrustedProxies []netip.Prefix
+	AccessLog      string // LogOff, LogSampled or LogAll
+	AccessLogRate  int    // lines a second that LogSampled keeps beside errors
+}
+
+// Proxy serves requests. Make it with New; it answers 503 until the first
+// Apply.
+type Proxy struct {
+	config    Config
+	deps      *plugin.Deps
+	pools     *upstream.Pools
+	metrics   *metrics
+	log       *slog.Logger
+	access    accessLog
+	snapshot  snapshotPointer
+	applying  sync.Mutex
+	refresh   singleflight.Group
+	draining  atomic.Bool
+	busy      atomic.Int64 // requests that are being worked on
+	visits    sync.Pool
+	watch     *watcher
+	nodeName  []byte
+	port      atomic.Pointer[port] // of the listener, as seen last
+	bodyPause time.Duration        // longest pause within a streamed request body; 0: none is too long
+}
+
+// New makes a proxy. Close ends what it started.
+func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Registerer, log *slog.Logger) *Proxy {
+	if c.LookupTimeout == 0 {
+		c.LookupTimeout = 10 * time.Second
+	}
+	if c.StreamAbove == 0 {
+		c.StreamAbove = 64 << 10
+	}
+	p := &Proxy{config: c, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName), watch: newWatcher()}
+	p.access = accessLog{log: log, mode: c.AccessLog, rate: int64(c.AccessLogRate)}
+	p.visits.New = func() any { return newVisit(p) }
+	p.metrics = newMetrics(reg, p)
+	return p
+}
+
+// Close ends the watch over clients. No request may be running.
+func (p *Proxy) Close() { p.watch.close() }
+
+// Handler serves one request.
+func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
+	v := p.visits.Get().(*visit)
+	v.Ctx, v.Started = ctx, time.Now()
+	p.busy.Add(1)
+	v.serving = true
+	v.serve()
+	v.serving = false
+	if p.draining.Load() {
+		ctx.Response.SetConnectionClose()
+	}
+	if v.call.Streamed && ctx.Response.IsBodyStream() {
+		if ctx.Response.Header.ContentLength() < 0 && !ctx.Request.Header.IsHTTP11() {
+			v.withoutChunks()
+		}
+		return // finish is called when the body has passed
+	}
+	v.finish()
+}
+
+// serve fills ctx.Response, at least with status and headers.
+func (v *visit) serve() {
+	defer v.recovered()
+	p := v.proxy
+	s := p.snapshot.Load()
+	if s == nil {
+		v.reply(fasthttp.StatusServiceUnavailable, "no configuration yet")
+		return
+	}
+	if p.config.Revisions != nil {
+		var ok bool
+		if s, ok = p.lookup(v, s); !ok {
+			return
+		}
+	}
+	v.unrouted.series = s.unrouted
+	v.routed = &v.unrouted
+	if !v.admit() {
+		return
+	}
+	if !v.find(s) {
+		v.reply(fasthttp.StatusNotFound, "no Route matched with those values")
+		return
+	}
+	if v.routed.chain.Access(&v.Exchange) {
+		v.answered()
+	} else {
+		v.forward()
+	}
+	v.routed.chain.Response(&v.Exchange)
+}

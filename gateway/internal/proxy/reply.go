@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"strconv"
+	"time"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+)
+
+const responseLatency = "X-Kong-Response-Latency"
+
+var (
+	headerResponseLatency = []byte(responseLatency)
+	headerUpstreamLatency = []byte("X-Kong-Upstream-Latency")
+	headerProxyLatency    = []byte("X-Kong-Proxy-Latency")
+	headerNode            = []byte("X-Gateway-Node")
+	headerVia             = []byte("Via")
+	headerServer          = []byte("Server")
+	viaValue              = []byte("1.1 gatelab")
+	serverValue           = []byte("gatelab")
+	jsonType              = []byte("application/json; charset=utf-8")
+	http11                = []byte("HTTP/1.1")
+	schemeHTTPS           = []byte("https")
+	tokenClose            = []byte("close")
+	tokenKeepAlive        = []byte("keep-alive")
+	comma                 = []byte(",")
+	commaSpace            = []byte(", ")
+)
+
+// reply answers in the gateway's own name, as Kong words it. message must not
+// need escaping.
+func (v *visit) reply(status int, message string) {
+	r := &v.Ctx.Response
+	r.SetStatusCode(status)
+	r.Header.SetContentTypeBytes(jsonType)
+	r.SetBodyString(`{"message":"` + message + `"}`)
+	v.answered()
+}
+
+// answered completes a response that no upstream made.
+func (v *visit) answered() {
+	h := &v.Ctx.Response.Header
+	v.ownTime = time.Since(v.Started)
+	setMillis(h, headerResponseLatency, v.ownTime)
+	h.SetCanonical(headerServer, serverValue)
+	v.sign()
+}
+
+// sign says which replica it was.
+func (v *visit) sign() {
+	if v.proxy.config.NodeHeader {
+		v.Ctx.Response.Header.SetCanonical(headerNode, v.proxy.nodeName)
+	}
+}
+
+func setMillis(h *fasthttp.ResponseHeader, name []byte, d time.Duration) {
+	var digits [20]byte
+	h.SetCanonical(name, strconv.AppendInt(digits[:0], d.Milliseconds(), 10))
+}
+
+// pathOf is a request target without its query.
+func pathOf(uri []byte) []byte {
+	for i, c := range uri {
+		if c == '?' {
+			return uri[:i]
+		}
+	}
+	return uri
+}
+
+// view is a string over bytes that stay as they are until the request ends.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// header answers the router's question for a header.
+func (v *visit) header(name string) []string {
+	raw := v.Ctx.Request.Header.PeekAll(name)
+	out := make([]string, len(raw))
+	for i, b := range raw {
+		out[i] = string(b)
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/route"
+	"gatelab/gateway/internal/upstream"
+)
+
+// snapshot is everything that a request needs, decided beforehand. It never
+// changes once it is in use, but for counters.
+type snapshot struct {
+	revision  int64
+	made      time.Time
+	table     *route.Table
+	routes    []routed // by the route's position in the table
+	directory *plugin.Directory
+	balancers []*upstream.Balancer
+	unrouted  *series // for requests without a route
+}
+
+// routed is what a route's requests need.
+type routed struct {
+	route    *entity.Route
+	service  *entity.Service // nil: the route has none
+	chain    *plugin.Chain
+	balancer *upstream.Balancer
+	series   *series
+	host     string // Host header for the upstream, unless the route preserves the client's
+}
+
+// Apply makes a snapshot of a configuration beside the one in use and swaps
+// them. On an error the old one goes on. Older revisions than the one in use
+// are left out: notifications may overtake each other.
+func (p *Proxy) Apply(cfg *entity.Config) error {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	if old := p.snapshot.Load(); old != nil && cfg.Revision < old.revision {
+		return nil
+	}
+	began := time.Now()
+	s, err := p.build(cfg)
+	if err != nil {
+		p.metrics.applyErrors.Inc()
+		return fmt.Errorf("apply revision %d: %w", cfg.Revision, err)
+	}
+	p.snapshot.Store(s)
+	p.pools.Keep(s.balancers)
+	p.metrics.applySeconds.Observe(time.Since(began).Seconds())
+	return nil
+}
+
+func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
+	services := make(map[string]*entity.Service, len(cfg.Services))
+	for i := range cfg.Services {
+		services[cfg.Services[i].ID] = &cfg.Services[i]
+	}
+	routes := make([]entity.Route, 0, len(cfg.Routes))
+	for _, r := range cfg.Routes {
+		if r.Service != nil {
+			if s, ok := services[r.Service.ID]; ok && !s.Enabled {
+				continue // a disabled service has no routes
+			}
+		}
+		routes = append(routes, r)
+	}
+	table, err := route.New(routes)
+	if err != nil {
+		return nil, err
+	}
+	chains, err := plugin.NewChains(cfg, p.deps)
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot{
+		revision: cfg.Revision, made: time.Now(), table: table,
+		directory: plugin.NewDirectory(cfg), routes: make([]routed, len(routes)),
+		unrouted: p.metrics.unknown,
+	}
+	balancers, err := p.balancers(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range balancers {
+		s.balancers = append(s.balancers, b)
+	}
+	for i := range routes {
+		r := &routes[i]
+		e := routed{route: r, chain: chains.For(r)}
+		service := ""
+		if r.Service != nil {
+			if e.service = services[r.Service.ID]; e.service == nil {
+				return nil, fmt.Errorf("route %s: its service %s is missing", r.ID, r.Service.ID)
+			}
+			e.balancer = balancers[r.Service.ID]
+			service = nameOr(e.service.Name, e.service.ID)
+			e.host = hostPort(e.service.Host, e.service.Port, e.service.Protocol)
+		}
+		e.series = p.metrics.series(service, nameOr(r.Name, r.ID))
+		s.routes[i] = e
+	}
+	return s, nil
+}
+
+func (p *Proxy) balancers(cfg *entity.Config) (map[string]*upstream.Balancer, error) {
+	upstreams := make(map[string]*entity.Upstream, len(cfg.Upstreams))
+	for i := range cfg.Upstreams {
+		upstreams[cfg.Upstreams[i].Name] = &cfg.Upstreams[i]
+	}
+	targets := map[string][]entity.Target{}
+	for _, t := range cfg.Targets {
+		targets[t.Upstream.ID] = append(targets[t.Upstream.ID], t)
+	}
+	from := &upstream.Source{
+		Upstreams: upstreams, Targets: targets,
+		Certificates: map[string]*entity.Certificate{}, CACertificates: map[string]string{},
+	}
+	for i := range cfg.Certificates {
+		from.Certificates[cfg.Certificates[i].ID] = &cfg.Certificates[i]
+	}
+	for _, c := range cfg.CACertificates {
+		from.CACertificates[c.ID] = c.Cert
+	}
+	all := make(map[string]*upstream.Balancer, len(cfg.Services))
+	for i := range cfg.Services {
+		s := &cfg.Services[i]
+		b, err := p.pools.Balancer(s, from)
+		if err != nil {
+			return nil, fmt.Errorf("service %s: %w", nameOr(s.Name, s.ID), err)
+		}
+		all[s.ID] = b
+	}
+	return all, nil
+}
+
+func nameOr(name, id string) string {
+	if name != "" {
+		return name
+	}
+	return id
+}
+
+// Revision is the snapshot's; -1 before the first.
+func (p *Proxy) Revision() int64 {
+	if s := p.snapshot.Load(); s != nil {
+		return s.revision
+	}
+	return -1
+}
+
+// snapshotPointer only gives the atomic a name that can be read.
+type snapshotPointer = atomic.Pointer[snapshot]

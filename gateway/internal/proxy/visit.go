@@ -1,0 +1,200 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/route"
+	"gatelab/gateway/internal/upstream"
+)
+
+// visit is an exchange with what the proxy itself has to remember of it.
+// Visits are reused.
+type visit struct {
+	plugin.Exchange
+	proxy    *Proxy
+	routed   *routed
+	unrouted routed // stands in for a route where there is none
+	failure  error
+	watched  watched
+	watching bool // the watcher has it
+	call     upstream.Call
+	upload   upload
+	match    route.Request
+	found    route.Match
+	prefix   string // part of the path that the route's own path took
+	upgrade  int    // status that asks for https; 0: none
+	ownTime  time.Duration
+	serving  bool // the handler has not returned yet
+	trusted  bool // the peer is a trusted proxy
+
+	hashCookie string // that the client is given, for consistent hashing
+
+	// Kept from request to request.
+	peer     netip.Addr
+	peerText string
+	body     []byte // of a short request
+	uri      []byte // that the upstream is asked for
+}
+
+// newVisit binds the functions that a visit hands out, once for all of its
+// requests.
+func newVisit(p *Proxy) *visit {
+	v := &visit{proxy: p}
+	v.match.Header = v.header
+	v.call.OnConn, v.call.OnEnd, v.call.Gone = v.watched.conn, v.ended, v.watched.lost.Load
+	return v
+}
+
+// reset forgets the request.
+func (v *visit) reset() {
+	v.Reset()
+	v.routed, v.failure, v.prefix, v.upgrade, v.ownTime, v.trusted = nil, nil, "", 0, 0, false
+	v.unrouted, v.found, v.hashCookie = routed{}, route.Match{}, ""
+	v.upload = upload{}
+	v.watched.reset()
+	v.match = route.Request{Header: v.match.Header}
+	v.call = upstream.Call{OnConn: v.call.OnConn, OnEnd: v.call.OnEnd, Gone: v.call.Gone}
+}
+
+// find sets the route of the request, and who asks.
+func (v *visit) find(s *snapshot) bool {
+	h := &v.Ctx.Request.Header
+	if uri := h.RequestURI(); len(uri) > 0 && uri[0] != '/' {
+		originForm(h)
+	}
+	v.Directory = s.directory
+	m := &v.match
+	m.Method, m.Host, m.Scheme = view(h.Method()), view(h.Host()), "http"
+	m.Path = route.Normalize(view(pathOf(h.RequestURI())))
+	if state := v.Ctx.TLSConnectionState(); state != nil {
+		m.Scheme, m.SNI = "https", state.ServerName
+	}
+	v.identify()
+	found, ok := s.table.Match(m)
+	if !ok {
+		return false
+	}
+	v.routed = &s.routes[found.Index]
+	v.Route, v.Service = v.routed.route, v.routed.service
+	v.found = found
+	v.prefix, v.upgrade = found.Prefix, found.UpgradeStatus
+	return true
+}
+
+// originForm turns a request target with scheme and host, as a client sends it
+// to a proxy, into path and Host header.
+func originForm(h *fasthttp.RequestHeader) {
+	_, rest, ok := bytes.Cut(h.RequestURI(), []byte("://"))
+	if !ok {
+		return // "*", which no route has
+	}
+	end := bytes.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	host, uri := string(rest[:end]), string(rest[end:])
+	if uri == "" || uri[0] == '?' {
+		uri = "/" + uri
+	}
+	h.SetHost(host)
+	h.SetRequestURI(uri)
+}
+
+// recovered answers for a bug: one request fails, not the process.
+func (v *visit) recovered() {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	v.proxy.metrics.panics.Inc()
+	v.proxy.log.Error("panic while serving a request", "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+	v.failure = fmt.Errorf("panic: %v", reason)
+	v.unwatch()
+	v.Ctx.Response.Reset() // closes the upstream's body, if there is one
+	v.call.Streamed = false
+	v.reply(fasthttp.StatusInternalServerError, "An unexpected error occurred")
+	v.Ctx.Response.SetConnectionClose()
+}
+
+// ended is called by the upstream's body when it has passed, in the goroutine
+// that serves the client. While the handler runs it means that a plugin has
+// thrown the body away.
+func (v *visit) ended(passed int64, err error) {
+	v.Sent = passed
+	if v.serving {
+		v.call.Streamed = false
+		return
+	}
+	if err != nil && v.failure == nil {
+		v.failure = fmt.Errorf("pass on the response: %w", err)
+	}
+	v.finish()
+}
+
+// finish ends the request: log faces, metrics, access log. It runs when the
+// body has passed.
+func (v *visit) finish() {
+	p := v.proxy
+	v.unwatch()
+	now := time.Now()
+	total := now.Sub(v.Started)
+	r := &v.Ctx.Response
+	if !v.call.Streamed && !r.IsBodyStream() && !v.Ctx.IsHead() {
+		v.Sent = int64(len(r.Body()))
+	}
+	v.Received = max(v.upload.read, int64(len(v.body)))
+	status := r.StatusCode()
+	s := p.metrics.unknown
+	if v.routed != nil {
+		s = v.routed.series
+	}
+	if v.routed != nil && v.routed.chain != nil {
+		v.logPlugins()
+	}
+	s.count(status)
+	latency := s.latency.get()
+	latency.total.Observe(total.Seconds())
+	latency.overhead.Observe(v.ownTime.Seconds())
+	if v.Proxied {
+		latency.upstream.Observe(v.UpstreamLatency.Seconds())
+	}
+	if p.access.wants(status, v.failure, now) {
+		p.access.write(&v.Exchange, total, v.failure)
+	}
+	p.busy.Add(-1)
+	v.body = v.body[:0]
+	v.reset()
+	p.visits.Put(v)
+}
+
+// logPlugins runs the log faces. A bug in one must not take the process, nor
+// the request's metrics.
+func (v *visit) logPlugins() {
+	defer func() {
+		if reason := recover(); reason != nil {
+			v.proxy.metrics.panics.Inc()
+			v.proxy.log.Error("panic while logging a request", "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+		}
+	}()
+	v.routed.chain.Log(&v.Exchange)
+}
+
+// watch has the client looked at while it waits; unwatch ends it.
+func (v *visit) watch(now time.Time) {
+	v.watching = true
+	v.proxy.watch.begin(&v.watched, v.Ctx.Conn(), now)
+}
+
+func (v *visit) unwatch() {
+	if v.watching {
+		v.watching = false
+		v.proxy.watch.end(&v.watched)
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/pprof"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// health is what the status listener tells of the process. Alive is whoever
+// answers; ready is a process that has a configuration and is not draining.
+type health struct {
+	configured func() bool
+	profiles   bool // serve the Go runtime's
+	draining   atomic.Bool
+}
+
+// statusHandler serves /health/live, /health/ready and /metrics, and, where
+// wanted, the Go runtime's profiles under /debug/pprof/. More than three scrapes
+// at a time are refused: they would show in the latency of requests.
+func statusHandler(h *health, metrics prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	if h.profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
+	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive\n") })
+	mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case h.draining.Load():
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+		case !h.configured():
+			http.Error(w, "no configuration yet", http.StatusServiceUnavailable)
+		default:
+			_, _ = io.WriteString(w, "ready\n")
+		}
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 3, EnableOpenMetrics: true}))
+	return mux
+}
