@@ -1,0 +1,127 @@
+package origin
+
+import (
+	"strconv"
+	"sync"
+)
+
+// endpoint names what was asked for, in Stats.
+type endpoint string
+
+const (
+	models endpoint = "models" // the list
+	model  endpoint = "model"  // one of them
+	chat   endpoint = "chat"
+	other  endpoint = "other" // what the API does not have
+)
+
+// Stats is what was served since the start or the last reset.
+type Stats struct {
+	Requests        uint64                       `json:"requests"`
+	Bytes           uint64                       `json:"bytes"`     // of bodies
+	Endpoints       map[string]map[string]uint64 `json:"endpoints"` // models, model, chat, other: by status
+	Streams         uint64                       `json:"streams"`   // chats answered as events, also counted above
+	StreamsBroken   uint64                       `json:"streams_broken"`
+	NotModified     uint64                       `json:"not_modified"`
+	Ill             uint64                       `json:"ill"` // requests that an illness disturbed
+	ChatInFlight    int                          `json:"chat_in_flight"`
+	ChatInFlightMax int                          `json:"chat_in_flight_max"`
+}
+
+// counts are the figures behind Stats. One lock for all of them costs less than
+// a microsecond a request, and keeps them consistent with each other.
+type counts struct {
+	mu       sync.Mutex
+	arrivals uint64
+	served   map[endpoint]map[int]uint64
+	bytes    uint64
+	streams  uint64
+	broken   uint64
+	ill      uint64  // requests that an illness disturbed
+	credit   float64 // of requests towards the next one to disturb
+	chats    int
+	chatsMax int
+}
+
+// arrive numbers a request from 0.
+func (c *counts) arrive() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.arrivals
+	c.arrivals++
+	return n
+}
+
+func (c *counts) add(e endpoint, status, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.served == nil {
+		c.served = make(map[endpoint]map[int]uint64, 4)
+	}
+	if c.served[e] == nil {
+		c.served[e] = make(map[int]uint64, 4)
+	}
+	c.served[e][status]++
+	c.bytes += uint64(bytes)
+}
+
+// enter takes one of limit places for a chat; 0 is no limit.
+func (c *counts) enter(limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if limit > 0 && c.chats >= limit {
+		return false
+	}
+	c.chats++
+	c.chatsMax = max(c.chatsMax, c.chats)
+	return true
+}
+
+func (c *counts) leave() {
+	c.mu.Lock()
+	c.chats--
+	c.mu.Unlock()
+}
+
+func (c *counts) stream(whole bool, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.streams++
+	c.bytes += uint64(bytes)
+	if !whole {
+		c.broken++
+	}
+}
+
+// Stats is what was served so far.
+func (o *Origin) Stats() Stats {
+	c := &o.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := Stats{
+		Ill: c.ill, Bytes: c.bytes, Streams: c.streams, StreamsBroken: c.broken,
+		ChatInFlight: c.chats, ChatInFlightMax: c.chatsMax,
+		Endpoints: make(map[string]map[string]uint64, len(c.served)),
+	}
+	for e, statuses := range c.served {
+		s.Endpoints[string(e)] = make(map[string]uint64, len(statuses))
+		for status, n := range statuses {
+			s.Endpoints[string(e)][strconv.Itoa(status)] = n
+			s.Requests += n
+			if status == 304 {
+				s.NotModified += n
+			}
+		}
+	}
+	return s
+}
+
+// Reset forgets what was served and begins the seed's sequence anew. Chats in
+// flight stay in flight.
+func (o *Origin) Reset() {
+	c := &o.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.arrivals, c.served, c.bytes, c.streams, c.broken, c.ill = 0, nil, 0, 0, 0, 0
+	c.chatsMax = c.chats
+}
