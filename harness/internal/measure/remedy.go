@@ -1,0 +1,37 @@
+package measure
+
+// Remedy is what to do where the check is not OK, as the rest of a sentence;
+// empty where there is nothing to do.
+func (c Check) Remedy() string {
+	switch c.Name {
+	case "rate kept":
+		return "lower the rate, or give the worker more cores"
+	case "send lag":
+		return "lower the rate, or take load off the worker's cores: latency counted from late sends is not the target's alone"
+	case "workers":
+		return "raise the cap (and the limit of open files), or lower the rate: requests waited in the worker"
+	case "generator's CPU":
+		return "give the worker more cores, lower the rate, or use several workers"
+	case "generator's ceiling":
+		return "give the worker more cores: the figure may be the generator's own limit"
+	case "Little's law":
+		return "look for reconnects and pauses: latency or rate was counted wrongly, or connections stood idle"
+	case "errors":
+		return "lower the load, or raise the budget if so many are meant to fail"
+	case "right content":
+		return "look at the mismatches in the result: something answers with what was not asked for"
+	case "origin's own count":
+		return "look for retries, for other clients of the origin, and for answers that came from elsewhere"
+	case "enough samples":
+		return "measure longer"
+	case "steady state":
+		return "lengthen the warm-up and measure longer"
+	case "connections":
+		return "turn keep-alive on along the way, or declare that the scenario breaks connections"
+	case "host":
+		return "run again when the machine is quiet"
+	case "state":
+		return "empty database and Redis before the stage"
+	}
+	return ""
+}
