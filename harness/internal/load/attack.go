@@ -1,0 +1,226 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Models of load.
+const (
+	Open   = "open"   // at a fixed rate
+	Closed = "closed" // a number of connections, each as fast as it is answered
+	Probes = "probe"  // open at a low rate, every answer kept: for availability
+)
+
+// Attack is what to send, how fast and for how long. Durations are
+// nanoseconds in JSON, as Go has them.
+type Attack struct {
+	ID          string        `json:"id"`
+	Model       string        `json:"model"`             // Open, Closed or Probes
+	Target      string        `json:"target"`            // http://host:port, without a path
+	Standby     string        `json:"standby,omitempty"` // likewise: where connections go that the target does not take
+	Rate        float64       `json:"rate"`              // requests a second: Open, Probes
+	Connections int           `json:"connections"`       // Closed; for Open the most that are opened, beyond which requests wait for one; 0 is no limit but MaxWorkers
+	MaxWorkers  int           `json:"max_workers"`       // Open: requests that may be in flight; 0 is DefaultMaxWorkers
+	Warmup      time.Duration `json:"warmup"`            // sent before the measured window, not counted
+	Duration    time.Duration `json:"duration"`          // of the measured window
+	Timeout     time.Duration `json:"timeout"`           // of one request; 0 is DefaultTimeout
+
+	// Seed makes the choice of requests repeatable.
+	Seed      uint64          `json:"seed"`
+	Requests  []Request       `json:"requests"`
+	Consumers []ConsumerGroup `json:"consumers"`
+
+	// SampleEvery checks the body's hash of every n-th response: 1 is all of
+	// them, 0 none.
+	SampleEvery int `json:"sample_every"`
+
+	// KeepRaw keeps every request of an open attack's measured window in
+	// Result.Raw, up to MaxRaw of them, so that what is made of them can be made
+	// again by others.
+	KeepRaw bool `json:"keep_raw,omitempty"`
+}
+
+// Request is one kind of request of an attack.
+type Request struct {
+	Name   string            `json:"name"`
+	Method string            `json:"method"`         // empty is GET
+	Path   string            `json:"path"`           // {id} is drawn from 1 to IDs
+	Body   string            `json:"body,omitempty"` // {id} is replaced as in the path
+	Header map[string]string `json:"header,omitempty"`
+	Weight float64           `json:"weight"` // share of all requests, relative; a lone request may leave it 0
+	IDs    int               `json:"ids,omitempty"`
+	// Zipf is the exponent s of the ids' popularity, which falls with 1/id^s; 0
+	// makes all alike.
+	Zipf      float64  `json:"zipf,omitempty"`
+	Consumers []string `json:"consumers,omitempty"` // groups that send it; none is all groups
+	Expect    []int    `json:"expect,omitempty"`    // statuses that are a success; none is 200
+	// LimitedOK makes a 429 that the gateway itself answered "limited", which is
+	// no failure.
+	LimitedOK bool `json:"limited_ok,omitempty"`
+}
+
+// ConsumerGroup is a number of consumers that behave alike. An attack without
+// groups sends no key.
+type ConsumerGroup struct {
+	Name   string   `json:"name"`
+	Keys   []string `json:"keys"` // one is drawn for every request and sent as header "apikey"
+	Weight float64  `json:"weight"`
+}
+
+// Defaults and limits of an attack.
+const (
+	DefaultTimeout    = 10 * time.Second
+	DefaultMaxWorkers = 10_000
+	MaxRaw            = 100_000 // of Result.Raw
+	maxConnections    = 20_000
+	maxRate           = 200_000
+	maxDuration       = time.Hour
+	maxIDs            = 1_000_000
+)
+
+// withDefaults fills what may be left out.
+func (a Attack) withDefaults() Attack {
+	if a.Timeout == 0 {
+		a.Timeout = DefaultTimeout
+	}
+	if a.MaxWorkers == 0 {
+		a.MaxWorkers = DefaultMaxWorkers
+	}
+	return a
+}
+
+// Validate names the first field that cannot be.
+func (a Attack) Validate() error {
+	if err := a.validateShape(); err != nil {
+		return err
+	}
+	if len(a.Requests) == 0 {
+		return fmt.Errorf("requests: want at least one")
+	}
+	groups := make(map[string]bool, len(a.Consumers))
+	for i, g := range a.Consumers {
+		switch {
+		case g.Name == "" || groups[g.Name]:
+			return fmt.Errorf("consumers[%d].name: %q is empty or there twice", i, g.Name)
+		case len(g.Keys) == 0:
+			return fmt.Errorf("consumers[%d].keys: want at least one", i)
+		case !share(g.Weight):
+			return fmt.Errorf("consumers[%d].weight: %v is not allowed: want 0 or more", i, g.Weight)
+		}
+		for _, k := range g.Keys {
+			if k == "" || strings.ContainsAny(k, "\r\n") {
+				return fmt.Errorf("consumers[%d].keys: %q cannot be a header's value", i, k)
+			}
+		}
+		groups[g.Name] = true
+	}
+	names := make(map[string]bool, len(a.Requests))
+	for i, r := range a.Requests {
+		if err := r.validate(groups); err != nil {
+			return fmt.Errorf("requests[%d].%w", i, err)
+		}
+		if names[r.Name] {
+			return fmt.Errorf("requests[%d].name: %q is there twice", i, r.Name)
+		}
+		names[r.Name] = true
+	}
+	return nil
+}
+
+func (a Attack) validateShape() error {
+	if _, err := a.hostPort(); err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	switch a.Model {
+	case Open, Probes:
+		if !(a.Rate > 0 && a.Rate <= maxRate) {
+			return fmt.Errorf("rate: %v is not allowed: want above 0, to %d", a.Rate, maxRate)
+		}
+		if a.Connections < 0 || a.Connections > maxConnections {
+			return fmt.Errorf("connections: %d is not allowed: want 0 to %d", a.Connections, maxConnections)
+		}
+	case Closed:
+		if a.Connections < 1 || a.Connections > maxConnections {
+			return fmt.Errorf("connections: %d is not allowed: want 1 to %d", a.Connections, maxConnections)
+		}
+	default:
+		return fmt.Errorf("model: %q is not known: want %s, %s or %s", a.Model, Open, Closed, Probes)
+	}
+	switch {
+	case a.Duration <= 0 || a.Duration > maxDuration:
+		return fmt.Errorf("duration: %v is not allowed: want above 0, to %v", a.Duration, maxDuration)
+	case a.Warmup < 0 || a.Warmup > maxDuration:
+		return fmt.Errorf("warmup: %v is not allowed: want 0 to %v", a.Warmup, maxDuration)
+	case a.Timeout < 0:
+		return fmt.Errorf("timeout: %v is not allowed: want 0 or more", a.Timeout)
+	case a.MaxWorkers < 0:
+		return fmt.Errorf("max_workers: %d is not allowed: want 0 or more", a.MaxWorkers)
+	case a.SampleEvery < 0:
+		return fmt.Errorf("sample_every: %d is not allowed: want 0 or more", a.SampleEvery)
+	}
+	return nil
+}
+
+// hostPort is the address to dial.
+func (a Attack) hostPort() (string, error) { return hostPort(a.Target) }
+
+func hostPort(target string) (string, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	if u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return "", fmt.Errorf("%q is not allowed: want http://host:port", target)
+	}
+	if u.Port() == "" {
+		return net.JoinHostPort(u.Hostname(), "80"), nil
+	}
+	return u.Host, nil
+}
+
+func (r Request) validate(groups map[string]bool) error {
+	switch {
+	case r.Name == "":
+		return fmt.Errorf("name: want one")
+	case !strings.HasPrefix(r.Path, "/") || strings.ContainsAny(r.Path, " \r\n"):
+		return fmt.Errorf("path: %q is not allowed: want one that begins with / and has no space", r.Path)
+	case strings.ContainsAny(r.Method, " \r\n"):
+		return fmt.Errorf("method: %q is not allowed", r.Method)
+	case !share(r.Weight):
+		return fmt.Errorf("weight: %v is not allowed: want 0 or more", r.Weight)
+	case r.IDs < 0 || r.IDs > maxIDs:
+		return fmt.Errorf("ids: %d is not allowed: want 0 to %d", r.IDs, maxIDs)
+	case r.IDs == 0 && strings.Contains(r.Path, placeholder):
+		return fmt.Errorf("ids: want 1 or more, as the path has %s", placeholder)
+	case !share(r.Zipf) || r.Zipf > 10:
+		return fmt.Errorf("zipf: %v is not allowed: want 0 to 10", r.Zipf)
+	}
+	for k, v := range r.Header {
+		if k == "" || strings.ContainsAny(k, " :\r\n") || strings.ContainsAny(v, "\r\n") {
+			return fmt.Errorf("header: %q: %q cannot be sent", k, v)
+		}
+		switch strings.ToLower(k) {
+		case "content-length", "transfer-encoding", "connection", "expect", "upgrade", "accept-encoding":
+			return fmt.Errorf("header: %q is the worker's own to set", k)
+		}
+	}
+	for _, c := range r.Consumers {
+		if !groups[c] {
+			return fmt.Errorf("consumers: there is no group %q", c)
+		}
+	}
+	for _, s := range r.Expect {
+		if s < 100 || s > 599 {
+			return fmt.Errorf("expect: %s is no status", strconv.Itoa(s))
+		}
+	}
+	return nil
+}
+
+func share(w float64) bool { return w >= 0 && !math.IsInf(w, 0) && !math.IsNaN(w) }
