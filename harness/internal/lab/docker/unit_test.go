@@ -1,0 +1,342 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+
+	"gatelab/harness/internal/lab"
+)
+
+func TestOwnerDead(t *testing.T) {
+	self := owner{pid: 1, start: "10", boot: "b1", space: "pid:[1]"}
+	start := func(pid int) (string, error) {
+		switch pid {
+		case 100:
+			return "5000", nil
+		case 200:
+			return "", errors.New("permission denied")
+		default:
+			return "", &fs.PathError{Op: "open", Path: "/proc", Err: syscall.ENOENT}
+		}
+	}
+	for _, c := range []struct {
+		name                    string
+		pid, start, boot, space string
+		want                    bool
+	}{
+		{"a process that lives is not dead", "100", "5000", "b1", "pid:[1]", false},
+		{"a process that is gone is dead", "300", "5000", "b1", "pid:[1]", true},
+		{"a pid that went to another process is dead", "100", "4000", "b1", "pid:[1]", true},
+		{"what is from before a reboot is dead", "100", "5000", "b0", "pid:[1]", true},
+		{"another pid name space cannot be judged", "300", "5000", "b1", "pid:[2]", false},
+		{"a process that cannot be looked at is not dead", "200", "5000", "b1", "pid:[1]", false},
+		{"no pid label: not ours to judge", "", "5000", "b1", "pid:[1]", false},
+		{"no boot label: not ours to judge", "300", "5000", "", "pid:[1]", false},
+	} {
+		labels := map[string]string{labelPID: c.pid, labelStart: c.start, labelBoot: c.boot, labelSpace: c.space}
+		if got := self.dead(labels, start); got != c.want {
+			t.Errorf("%s: got %v", c.name, got)
+		}
+	}
+}
+
+func TestOwnerOfThisProcessLives(t *testing.T) {
+	o, err := currentOwner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.start == "" || o.dead(o.labels(), processStart) {
+		t.Errorf("%+v is taken for dead", o)
+	}
+}
+
+func TestUsageFromEngine(t *testing.T) {
+	const v1 = `{"cpu_stats":{"cpu_usage":{"total_usage":1500000000},"throttling_data":{"throttled_time":250000000}},
+		"memory_stats":{"usage":3000,"max_usage":9000,"stats":{"total_inactive_file":1000,"inactive_file":1}}}`
+	const v2 = `{"cpu_stats":{"cpu_usage":{"total_usage":1500000000},"throttling_data":{"throttled_time":250000000}},
+		"memory_stats":{"usage":3000,"stats":{"inactive_file":1000}}}`
+	for _, c := range []struct {
+		name, text string
+		peak       uint64
+	}{{"cgroup v1", v1, 9000}, {"cgroup v2", v2, 0}} {
+		var s container.StatsResponse
+		if err := json.Unmarshal([]byte(c.text), &s); err != nil {
+			t.Fatal(err)
+		}
+		want := lab.Usage{CPUSeconds: 1.5, ThrottledSeconds: 0.25, MemoryBytes: 2000, MemoryPeakBytes: c.peak}
+		if got := usage(&s); got != want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, want)
+		}
+	}
+}
+
+func TestCgroupUsage(t *testing.T) {
+	want := lab.Usage{CPUSeconds: 1.5, ThrottledSeconds: 0.25, MemoryBytes: 2000, MemoryPeakBytes: 9000}
+	for _, c := range []struct {
+		name, groups string
+		files        map[string]string
+	}{
+		{"version 1", "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n0::/\n", map[string]string{
+			"cpuacct/docker/x/cpuacct.usage":               "1500000000\n",
+			"cpu/docker/x/cpu.stat":                        "nr_periods 5\nnr_throttled 2\nthrottled_time 250000000\n",
+			"memory/docker/x/memory.usage_in_bytes":        "3000\n",
+			"memory/docker/x/memory.max_usage_in_bytes":    "9000\n",
+			"memory/docker/x/memory.stat":                  "inactive_file 7\ntotal_inactive_file 1000\n",
+			"memory/docker/x/memory.kmem.max_usage_in_byt": "1\n",
+		}},
+		{"version 2", "0::/system.slice/docker-x.scope\n", map[string]string{
+			"system.slice/docker-x.scope/cpu.stat":       "usage_usec 1500000\nuser_usec 1\nthrottled_usec 250000\n",
+			"system.slice/docker-x.scope/memory.current": "3000\n",
+			"system.slice/docker-x.scope/memory.peak":    "9000\n",
+			"system.slice/docker-x.scope/memory.stat":    "inactive_file 1000\n",
+		}},
+	} {
+		root := t.TempDir()
+		for name, body := range c.files {
+			path := filepath.Join(root, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(body), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := cgroupUsage(root, c.groups); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", c.name, got, err, want)
+		}
+		if _, err := cgroupUsage(t.TempDir(), c.groups); err == nil {
+			t.Errorf("%s: no error where the files are missing", c.name)
+		}
+	}
+}
+
+func TestMeterGoesOnOverRestarts(t *testing.T) {
+	var m meter
+	m.add(lab.Usage{CPUSeconds: 2, ThrottledSeconds: 1, MemoryBytes: 10, MemoryPeakBytes: 50})
+	got := m.add(lab.Usage{CPUSeconds: 0.5, MemoryBytes: 20, MemoryPeakBytes: 30})
+	want := lab.Usage{CPUSeconds: 2.5, ThrottledSeconds: 1, MemoryBytes: 20, MemoryPeakBytes: 50}
+	if got != want {
+		t.Errorf("after a restart %+v, want %+v", got, want)
+	}
+	want.MemoryBytes = 0
+	if got := m.total(); got != want {
+		t.Errorf("not running %+v, want %+v", got, want)
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	const table = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
+docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
+broken	zz	00000000	0001	0	0	0	0000FFFF	0	0	0
+`
+	got := routes(strings.NewReader(table))
+	if want := []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}; !slices.Equal(got, want) {
+		t.Errorf("routes %v, want %v", got, want)
+	}
+}
+
+func TestCandidatesArePrivateAndDistinct(t *testing.T) {
+	within := netip.MustParsePrefix("10.208.0.0/12")
+	seen := map[netip.Prefix]bool{}
+	for n := range 1 << 12 {
+		p := candidate(n)
+		if p.Bits() != 24 || p != p.Masked() || !within.Contains(p.Addr()) || seen[p] {
+			t.Fatalf("candidate %d is %s", n, p)
+		}
+		seen[p] = true
+	}
+}
+
+// entries reads a tar into name -> content, link target or "".
+func entries(t *testing.T, data []byte) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	r := tar.NewReader(bytes.NewReader(data))
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(r)
+		found[h.Name] = string(body) + h.Linkname
+	}
+}
+
+func TestThinDropsAndAdds(t *testing.T) {
+	var in, out bytes.Buffer
+	w := tar.NewWriter(&in)
+	for name, body := range map[string]string{
+		"./usr/sbin/nginx": "nginx", "./usr/share/doc/nginx/README": "x", "./usr/share/document": "kept",
+		"./usr/bin/perl": "perl", "./etc/passwd": "theirs",
+	} {
+		_ = w.WriteHeader(&tar.Header{Name: name, Size: int64(len(body)), Mode: 0o755})
+		_, _ = io.WriteString(w, body)
+	}
+	_ = w.WriteHeader(&tar.Header{Name: "./usr/bin/perl5", Typeflag: tar.TypeLink, Linkname: "./usr/bin/perl"})
+	_ = w.Close()
+	rec := recipe{Dropped: []string{"usr/share/doc", "usr/bin/perl"}, Files: []tarEntry{
+		{Name: "etc/passwd", Body: "ours"}, {Name: "bin/sh", Link: "dash"}, {Name: "tmp/", Mode: 0o1777},
+	}}
+	if err := thin(&out, &in, rec); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"./usr/sbin/nginx": "nginx", "./usr/share/document": "kept", "etc/passwd": "ours", "bin/sh": "dash", "tmp/": ""}
+	if got := entries(t, out.Bytes()); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if err := thin(io.Discard, strings.NewReader(strings.Repeat("no tar", 200)), rec); err == nil {
+		t.Error("what is no tar was taken")
+	}
+}
+
+func TestRecipeDecidesTheTag(t *testing.T) {
+	const mirror = "http://mirror.example/debian"
+	for program, repo := range map[string]string{lab.ProgramPostgres: debianRepo, lab.ProgramNginx: debianRepo, lab.ProgramNode: nodeRepo,
+		lab.ProgramPrometheus: observeRepo, lab.ProgramAlertmanager: observeRepo} {
+		a, known := recipeOf(program, "")
+		b, _ := recipeOf(program, mirror)
+		again, _ := recipeOf(program, "")
+		if !known || a.ref() != again.ref() || a.ref() == b.ref() || !strings.HasPrefix(a.ref(), repo+":") {
+			t.Errorf("%s: tags %s, %s", program, a.ref(), b.ref())
+		}
+	}
+	if m, known := recipeOf(lab.ProgramGrafana, mirror); known {
+		t.Errorf("grafana would be made of %v, which Debian does not have", m.Packages)
+	}
+}
+
+func TestLaunch(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		spec    lab.Spec
+		layout  layout
+		command string
+		user    string
+	}{
+		{"official images keep their entry point", lab.Spec{Program: lab.ProgramPostgres, Args: []string{"-c", "x=1"}}, layoutOfficial, "|postgres -c x=1", ""},
+		{"the Debian image runs Postgres as its user", lab.Spec{Program: lab.ProgramPostgres, Args: []string{"-c", "x=1"}}, layoutDebian, postgresBin + "postgres|-D " + postgresData + " -c x=1", postgresUID},
+		{"official Redis", lab.Spec{Program: lab.ProgramRedis, Args: []string{"--port", "1"}}, layoutOfficial, "|redis-server --port 1", ""},
+		{"official Node", lab.Spec{Program: lab.ProgramNode, Args: []string{"/x.mjs"}}, layoutOfficial, "/usr/local/bin/node|/x.mjs", nobodyUID},
+		{"Debian's Node", lab.Spec{Program: lab.ProgramNode, Args: []string{"/x.mjs"}}, layoutDebian, "/usr/bin/node|/x.mjs", nobodyUID},
+		{"official Prometheus", lab.Spec{Program: lab.ProgramPrometheus, Args: []string{"--x"}}, layoutOfficial, "/bin/prometheus|--x", nobodyUID},
+		{"Debian's Prometheus", lab.Spec{Program: lab.ProgramPrometheus, Args: []string{"--x"}}, layoutDebian, "/usr/bin/prometheus|--x", nobodyUID},
+		{"official Alertmanager", lab.Spec{Program: lab.ProgramAlertmanager}, layoutOfficial, "/bin/alertmanager|", nobodyUID},
+		{"Debian's Alertmanager", lab.Spec{Program: lab.ProgramAlertmanager}, layoutDebian, "/usr/bin/prometheus-alertmanager|", nobodyUID},
+		{"Grafana has its own entry point", lab.Spec{Program: lab.ProgramGrafana}, layoutOfficial, "|", ""},
+		{"Debian's Redis", lab.Spec{Program: lab.ProgramRedis, Args: []string{"--port", "1"}}, layoutDebian, "/usr/bin/redis-server|--port 1", redisUID},
+		{"nginx is the same in both", lab.Spec{Program: lab.ProgramNginx}, layoutOfficial, "/usr/sbin/nginx|-g daemon off;", ""},
+		{"our own", lab.Spec{Program: lab.ProgramHarness, Args: []string{"origin"}}, layoutScratch, "/harness|origin", ""},
+	} {
+		l := launchOf(c.spec, image{layout: c.layout})
+		got := strings.Join(l.entrypoint, " ") + "|" + strings.Join(l.cmd, " ")
+		if got != c.command || l.user != c.user {
+			t.Errorf("%s: %q as %q, want %q as %q", c.name, got, l.user, c.command, c.user)
+		}
+	}
+}
+
+func TestHostConfigLimits(t *testing.T) {
+	var h container.HostConfig
+	n := &node{network: &labNetwork{name: "net"}, ports: map[int]int{8000: 20001}}
+	hostConfig(&h, n, lab.Spec{CPUs: 0.5, Memory: 64 << 20, Scratch: []string{"/data"}}, "", tuning{sysctls: true, files: 1024})
+	if float64(h.CPUQuota)/float64(h.CPUPeriod) != 0.5 || h.CPUPeriod != cpuPeriod || h.Memory != 64<<20 || h.MemorySwap != h.Memory {
+		t.Errorf("limits %+v", h.Resources)
+	}
+	if h.Ulimits[0].Soft != 1024 || h.Sysctls["net.core.somaxconn"] != "4096" || h.Tmpfs["/data"] == "" {
+		t.Errorf("tuning %+v %v %v", h.Ulimits, h.Sysctls, h.Tmpfs)
+	}
+	for port, bound := range h.PortBindings {
+		if port.Num() != 8000 || bound[0].HostPort != "20001" || bound[0].HostIP.String() != "127.0.0.1" {
+			t.Errorf("port %s is bound to %+v", port, bound)
+		}
+	}
+	var free container.HostConfig
+	hostConfig(&free, n, lab.Spec{}, "", tuning{})
+	if free.CPUQuota != 0 || free.Memory != 0 || free.Ulimits != nil || free.Sysctls != nil {
+		t.Errorf("no limits wanted: %+v", free)
+	}
+}
+
+func TestTuningGivesUpWhatIsRefused(t *testing.T) {
+	all := tuning{sysctls: true, files: 1}
+	for _, c := range []struct {
+		name, text string
+		want       tuning
+		again      bool
+	}{
+		{"sysctls", `sysctl "net.core.somaxconn" is not in a separate kernel namespace`, tuning{files: 1}, true},
+		{"descriptors", "error setting rlimit type 7: operation not permitted", tuning{sysctls: true}, true},
+		{"anything else", "no such image", all, false},
+	} {
+		if got, again := all.without(errors.New(c.text)); got != c.want || again != c.again {
+			t.Errorf("%s: %+v, %v", c.name, got, again)
+		}
+	}
+	if _, again := (tuning{}).without(errors.New("sysctl rlimit")); again {
+		t.Error("there is nothing left to give up, yet it would try again")
+	}
+}
+
+func TestPortErrors(t *testing.T) {
+	n := &node{name: "lb", ports: map[int]int{8000: 18000}}
+	err := explainPort(n, errors.New("driver failed: Bind for 127.0.0.1:18000 failed: port is already allocated"))
+	if err == nil || !strings.Contains(err.Error(), "port 18000 on 127.0.0.1, wanted for lb (its port 8000), is in use") {
+		t.Errorf("error %v", err)
+	}
+	if other := errors.New("no space left on device"); !errors.Is(explainPort(n, other), other) || explainPort(n, other).Error() != other.Error() {
+		t.Error("another error was changed")
+	}
+}
+
+func TestLocalEngine(t *testing.T) {
+	for host, want := range map[string]bool{
+		"unix:///var/run/docker.sock": true, "tcp://127.0.0.1:2375": true, "tcp://localhost:2375": true,
+		"tcp://[::1]:2375": true, "tcp://10.0.0.5:2375": false, "ssh://build.example": false, "::": false,
+	} {
+		if got := localEngine(host); got != want {
+			t.Errorf("%s: local %v", host, got)
+		}
+	}
+}
+
+func TestScratchTarHoldsTheBinary(t *testing.T) {
+	var b bytes.Buffer
+	if err := scratchTar(&b, "gateway", []byte("ELF")); err != nil {
+		t.Fatal(err)
+	}
+	if got := entries(t, b.Bytes()); got["gateway"] != "ELF" || len(got) != 4 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestCheckStatic(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkStatic(path); err == nil || !strings.Contains(err.Error(), "no Linux binary") {
+		t.Errorf("error %v", err)
+	}
+	shell, err := filepath.EvalSymlinks("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkStatic(shell); err == nil || !strings.Contains(err.Error(), "linked dynamically") {
+		t.Errorf("error %v for %s", err, shell)
+	}
+}

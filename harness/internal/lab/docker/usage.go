@@ -1,0 +1,102 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"gatelab/harness/internal/lab"
+)
+
+// meter adds up what the engine reports of a node over restarts: each start
+// gives the container a new cgroup, whose counters begin at zero.
+type meter struct {
+	mu   sync.Mutex
+	past lab.Usage // of earlier lives
+	last lab.Usage // of this life, as last seen
+}
+
+// add takes one reading of the present life and returns the node's total.
+func (m *meter) add(now lab.Usage) lab.Usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.CPUSeconds < m.last.CPUSeconds {
+		m.past.CPUSeconds += m.last.CPUSeconds
+		m.past.ThrottledSeconds += m.last.ThrottledSeconds
+	}
+	m.past.MemoryPeakBytes = max(m.past.MemoryPeakBytes, now.MemoryPeakBytes, now.MemoryBytes)
+	m.last = now
+	return m.totalLocked()
+}
+
+// total is what was last seen, for a node that does not run.
+func (m *meter) total() lab.Usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.totalLocked()
+	t.MemoryBytes = 0
+	return t
+}
+
+func (m *meter) totalLocked() lab.Usage {
+	return lab.Usage{
+		CPUSeconds:       m.past.CPUSeconds + m.last.CPUSeconds,
+		ThrottledSeconds: m.past.ThrottledSeconds + m.last.ThrottledSeconds,
+		MemoryBytes:      m.last.MemoryBytes,
+		MemoryPeakBytes:  m.past.MemoryPeakBytes,
+	}
+}
+
+// Usage reads the node's cgroup, or asks the engine where that cannot be seen.
+// It goes on from what it was when the node is started again.
+func (n *node) Usage(ctx context.Context) (lab.Usage, error) {
+	now, running, err := n.fromKernel(ctx)
+	if err != nil {
+		now, running, err = n.fromEngine(ctx)
+	}
+	if err != nil {
+		return lab.Usage{}, fmt.Errorf("usage of %s: %w", n.name, err)
+	}
+	if !running {
+		return n.meter.total(), nil
+	}
+	return n.meter.add(now), nil
+}
+
+// fromEngine asks for one sample; it may take the engine a second.
+func (n *node) fromEngine(ctx context.Context) (u lab.Usage, running bool, err error) {
+	res, err := n.runtime.api.ContainerStats(ctx, n.id, client.ContainerStatsOptions{})
+	if err != nil {
+		return lab.Usage{}, false, err
+	}
+	defer res.Body.Close()
+	var stats container.StatsResponse
+	if err := json.NewDecoder(res.Body).Decode(&stats); err != nil {
+		return lab.Usage{}, false, err
+	}
+	return usage(&stats), stats.CPUStats.CPUUsage.TotalUsage != 0, nil
+}
+
+// usage translates the engine's statistics. Page cache that the kernel may drop
+// at will is taken off memory in use, as the engine's own client does.
+func usage(s *container.StatsResponse) lab.Usage {
+	cache, ok := s.MemoryStats.Stats["total_inactive_file"] // cgroup v1
+	if !ok {
+		cache = s.MemoryStats.Stats["inactive_file"] // cgroup v2
+	}
+	memory := s.MemoryStats.Usage
+	if cache < memory {
+		memory -= cache
+	}
+	return lab.Usage{
+		CPUSeconds:       time.Duration(s.CPUStats.CPUUsage.TotalUsage).Seconds(),
+		ThrottledSeconds: time.Duration(s.CPUStats.ThrottlingData.ThrottledTime).Seconds(),
+		MemoryBytes:      memory,
+		MemoryPeakBytes:  s.MemoryStats.MaxUsage, // cgroup v1 only
+	}
+}

@@ -1,0 +1,4 @@
+package lab
+
+// Without is what a lab starts of its specs.
+var Without = without

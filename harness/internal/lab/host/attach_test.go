@@ -1,0 +1,113 @@
+package host
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gatelab/harness/internal/fault"
+	"gatelab/harness/internal/lab"
+)
+
+// attached is the node of that name in the stack that another process left.
+func attached(t *testing.T, name string) *node {
+	t.Helper()
+	nodes, err := Attach()
+	must(t, err)
+	for _, n := range nodes {
+		if n.Name() == name {
+			return n.(*node)
+		}
+	}
+	t.Fatalf("no %s among %d nodes", name, len(nodes))
+	return nil
+}
+
+// TestAttachedNodesAreBrokenAndMended: a stack whose harness is dead is found,
+// and its nodes are killed, held, stopped and started by another process; a
+// third one finds what the second one started.
+func TestAttachedNodesAreBrokenAndMended(t *testing.T) {
+	place(t)
+	folder := killHarness(t, "yes")
+	t.Cleanup(func() {
+		if _, err := Down(); err != nil {
+			t.Errorf("down: %v", err)
+		}
+	})
+	nodes, err := Attach()
+	must(t, err)
+	if len(nodes) != 3 {
+		t.Fatalf("%d nodes, want Postgres, Redis and the balancer", len(nodes))
+	}
+	for _, n := range nodes {
+		s, err := n.State(t.Context())
+		must(t, err)
+		if !s.Running || s.Paused || !s.Connected {
+			t.Errorf("%s is %s", n.Name(), fault.Describe(s))
+		}
+		must(t, lab.WaitReady(t.Context(), n))
+		if u, err := n.Usage(t.Context()); err != nil || u.MemoryBytes == 0 {
+			t.Errorf("%s uses %+v: %v", n.Name(), u, err)
+		}
+	}
+	t.Run("what says how they are started is nobody else's to read", func(t *testing.T) {
+		info, err := os.Stat(filepath.Join(folder, lab.RolePostgres, recordFile))
+		must(t, err)
+		if uid, _ := ownerOf(info); info.Mode().Perm() != 0o600 || uid != os.Geteuid() {
+			t.Errorf("mode %v of user %d", info.Mode(), uid)
+		}
+	})
+	for _, name := range []string{lab.RolePostgres, lab.RoleBalancer} { // with children, and one that stops on SIGQUIT
+		t.Run(name+" is killed and started again", func(t *testing.T) {
+			n := attached(t, name)
+			before := n.process.pid
+			must(t, n.Kill(t.Context()))
+			if s, _ := n.State(t.Context()); s.Running || len(within(n.dir)) > 0 {
+				t.Errorf("it is %s, processes %v", fault.Describe(s), within(n.dir))
+			}
+			must(t, n.Start(t.Context()))
+			must(t, lab.WaitReady(t.Context(), n))
+			again := attached(t, name)
+			if again.process.pid == before || again.process.pid != n.process.pid {
+				t.Errorf("process %d before, %d now, %d found", before, n.process.pid, again.process.pid)
+			}
+			must(t, again.Stop(t.Context(), 5*time.Second))
+			if ok, _ := n.Running(t.Context()); ok {
+				t.Error("it runs though it was stopped")
+			}
+			must(t, again.Start(t.Context()))
+			must(t, lab.WaitReady(t.Context(), again))
+		})
+	}
+	t.Run("redis is held and let go", func(t *testing.T) {
+		n := attached(t, lab.RoleRedis)
+		must(t, n.Pause(t.Context()))
+		if s, _ := attached(t, lab.RoleRedis).State(t.Context()); !s.Paused {
+			t.Errorf("it is %s", fault.Describe(s))
+		}
+		must(t, n.Resume(t.Context()))
+		must(t, lab.WaitReady(t.Context(), n))
+	})
+	t.Run("a record that somebody else wrote is refused", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("only root can make a file of somebody else's, as a node of root's stack could")
+		}
+		must(t, os.Chown(filepath.Join(folder, lab.RoleRedis, recordFile), nobody, nobody))
+		if _, err := Attach(); !errors.Is(err, os.ErrPermission) {
+			t.Errorf("it was taken: %v", err)
+		}
+	})
+}
+
+func TestNothingToAttachTo(t *testing.T) {
+	place(t)
+	if _, err := Attach(); !errors.Is(err, ErrNotUp) {
+		t.Errorf("without any run: %v", err)
+	}
+	r := open(t, Config{})
+	if _, err := Attach(); !errors.Is(err, ErrNotUp) {
+		t.Errorf("beside a run that does not stay (%s): %v", r.dir.path, err)
+	}
+}

@@ -1,0 +1,309 @@
+package lab
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The database that every runtime makes in Postgres, and who may use it.
+const (
+	PostgresUser     = "gatelab"
+	PostgresPassword = "gatelab"
+	PostgresDatabase = "gatelab"
+)
+
+// maxReplicas keeps a typing error from starting a thousand containers.
+const maxReplicas = 9
+
+// Layout says where nodes listen and how others reach them. The zero Layout is
+// a network on which each node has an address and all ports of its own.
+type Layout struct {
+	Listen func(node string, port int) string // host:port to listen on; nil is ":port"
+	Addr   func(node string, port int) string // host:port to dial; nil is "node:port"
+}
+
+func (l Layout) listen(node string, port int) string {
+	if l.Listen == nil {
+		return ":" + strconv.Itoa(port)
+	}
+	return l.Listen(node, port)
+}
+
+func (l Layout) addr(node string, port int) string {
+	if l.Addr == nil {
+		return net.JoinHostPort(node, strconv.Itoa(port))
+	}
+	return l.Addr(node, port)
+}
+
+// GatewayName is the name of the i-th replica; the first is 1.
+func GatewayName(i int) string { return RoleGateway + "-" + strconv.Itoa(i) }
+
+// NameOf is the name of a role's i-th node, from 1. Every role but the gateways
+// has its first node named after itself.
+func NameOf(role string, i int) string {
+	if i == 1 && role != RoleGateway {
+		return role
+	}
+	return role + "-" + strconv.Itoa(i)
+}
+
+// roleOf is NameOf backwards.
+func roleOf(name string) string {
+	role, _, _ := strings.Cut(name, "-")
+	return role
+}
+
+// LinkPort is where the link node listens for a far end that listens on port.
+func LinkPort(port int) int { return port + 10000 }
+
+// LinkPortOf is LinkPort for one of several nodes of a role.
+func LinkPortOf(far string, port int) int {
+	_, number, _ := strings.Cut(far, "-")
+	i, _ := strconv.Atoi(number) // none: the only or first node
+	return LinkPort(port) + max(i-1, 0)
+}
+
+// Far is the address at which the gateways reach a node behind them: its own,
+// or the link's when the topology delays the way to it. Admin API entities
+// that name redis or origin must use it.
+func (t Topology) Far(l Layout, role string, port int) string {
+	if _, ok := t.Links[role]; ok {
+		return l.addr(RoleLink, LinkPort(port))
+	}
+	return l.addr(role, port)
+}
+
+// Specs are all the nodes of a topology, in the order in which they depend on
+// each other. An error names the field that is wrong.
+func (t Topology) Specs(l Layout) ([]Spec, error) {
+	if t.Replicas < 1 || t.Replicas > maxReplicas {
+		return nil, fmt.Errorf("replicas: %d is not allowed: want 1 to %d", t.Replicas, maxReplicas)
+	}
+	specs := []Spec{Postgres(t, l), Redis(t, l)}
+	for i := 1; i <= max(t.Origins, 1); i++ {
+		specs = append(specs, Origin(t, l, i))
+	}
+	specs = append(specs, Worker(t, l))
+	if len(t.Links) > 0 || t.Edge != nil {
+		link, err := LinkNode(t, l)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, link)
+	}
+	for i := 1; i <= t.Replicas; i++ {
+		specs = append(specs, Gateway(t, l, i))
+	}
+	for i := 1; i <= max(t.Balancers, 1); i++ {
+		lb, err := Balancer(t, l, i)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, lb)
+	}
+	if t.Edge != nil {
+		specs = append(specs, EdgeNode(t, l))
+	}
+	observers, err := t.observers(l)
+	if err != nil {
+		return nil, err
+	}
+	return append(specs, observers...), nil
+}
+
+// limit copies a role's resources into its node.
+func (t Topology) limit(s Spec) Spec {
+	r := t.Resources[s.Role]
+	s.CPUs, s.Memory, s.Cores = r.CPUs, r.Memory, r.Cores
+	return s
+}
+
+// Postgres keeps its durability (fsync, full_page_writes, synchronous_commit
+// are the program's defaults): no setting here buys speed with data.
+func Postgres(t Topology, l Layout) Spec {
+	settings := map[string]string{
+		"max_connections": "200",   // nine replicas with a pool of 20 each, and some
+		"shared_buffers":  "64MB",  // the configuration of a gateway fits many times over
+		"jit":             "off",   // its queries take microseconds; the compiler is not installed everywhere
+		"log_statement":   "none",  // a line a lookup would be measured
+		"log_checkpoints": "off",   // likewise noise in the logs
+		"max_wal_size":    "256MB", // a lab lives minutes
+	}
+	args := []string{}
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "-c", k+"="+settings[k])
+	}
+	host, port := split(l.listen(RolePostgres, PortPostgres))
+	args = append(args, "-c", "listen_addresses="+orAll(host), "-c", "port="+port)
+	s := t.limit(Spec{
+		Name: RolePostgres, Role: RolePostgres, Program: ProgramPostgres, Args: args,
+		Ports: []int{PortPostgres}, Settings: settings, Ready: readyPostgres, Grace: 5 * time.Second,
+	})
+	if t.SmallDisk {
+		s.Scratch, s.ScratchMB = []string{SmallDisk}, smallDiskMB
+	}
+	return s
+}
+
+// Redis holds nothing that must survive: cached responses and counters. So it
+// writes nothing to disk, which Settings says.
+func Redis(t Topology, l Layout) Spec {
+	most := int64(256 << 20)
+	if m := t.Resources[RoleRedis].Memory; m > 0 {
+		most = m * 3 / 4 // the rest is for buffers and fragmentation: the kernel must not kill it
+	}
+	settings := map[string]string{
+		"save":             "",
+		"appendonly":       "no",
+		"maxmemory":        strconv.FormatInt(most, 10),
+		"maxmemory-policy": "allkeys-lru",
+		"tcp-backlog":      "4096",
+	}
+	args := []string{}
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "--"+k, settings[k])
+	}
+	host, port := split(l.listen(RoleRedis, PortRedis))
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	args = append(args, "--bind", host, "--port", port, "--protected-mode", "no", "--dir", "/tmp")
+	return t.limit(Spec{
+		Name: RoleRedis, Role: RoleRedis, Program: ProgramRedis, Args: args,
+		StandIn: []string{"redis", "--listen=" + l.listen(RoleRedis, PortRedis)},
+		Ports:   []int{PortRedis}, Settings: settings, Ready: readyRedis, Grace: 2 * time.Second,
+	})
+}
+
+// Origin is the i-th simulated upstream, from 1.
+func Origin(t Topology, l Layout, i int) Spec {
+	name := NameOf(RoleOrigin, i)
+	args := []string{"origin", "--listen=" + l.listen(name, PortOrigin)}
+	if i == 1 {
+		// In a node of its own: beside the generator it would take the generator's
+		// time, and the ceiling would be half of what it is.
+		args = append(args, "--null="+l.listen(name, PortNull))
+	}
+	return t.limit(Spec{
+		Name: name, Role: RoleOrigin, Program: ProgramHarness,
+		Args:  append(args, flags(t.Origin)...),
+		Ports: []int{PortOrigin}, Settings: maps.Clone(t.Origin), Ready: readyHTTP(PortOrigin, "/health"),
+	})
+}
+
+// Worker makes the load.
+func Worker(t Topology, l Layout) Spec {
+	args := []string{"worker", "--listen=" + l.listen(RoleWorker, PortWorker)}
+	return t.limit(Spec{
+		Name: RoleWorker, Role: RoleWorker, Program: ProgramHarness, Args: append(args, t.Worker...),
+		// One thread for two cores: on a small machine waking a second one costs
+		// the generator more than it gains (17 us of CPU a request against 19 in a
+		// closed loop, 46 against 62 in an open one).
+		// Memory is cheaper than a collection while requests are due.
+		Env: map[string]string{"GOMAXPROCS": strconv.Itoa(max(1, runtime.NumCPU()/2)), "GOGC": "400"},
+		// It must send when a request is due, however busy the others are.
+		CPUWeight: 8192,
+		Ports:     []int{PortWorker}, Ready: readyHTTP(PortWorker, "/health"),
+	})
+}
+
+// LinkProxies are the proxies of the link node by the name of the node at the
+// far end, with that node's port.
+func (t Topology) LinkProxies() (map[string]int, error) {
+	ports := map[string]int{RolePostgres: PortPostgres, RoleRedis: PortRedis, RoleOrigin: PortOrigin, RoleGateway: PortProxy}
+	counts := map[string]int{RoleOrigin: t.Origins, RoleGateway: t.Replicas}
+	out := map[string]int{}
+	for role := range t.Links {
+		port, ok := ports[role]
+		if !ok {
+			return nil, fmt.Errorf("links: unknown node %q: want postgres, redis, origin or gateway", role)
+		}
+		for i := 1; i <= max(counts[role], 1); i++ {
+			out[NameOf(role, i)] = port
+		}
+	}
+	return out, nil
+}
+
+// LinkNode stands on the ways to all far ends that the topology names.
+func LinkNode(t Topology, l Layout) (Spec, error) {
+	args := []string{"link", "--admin=" + l.listen(RoleLink, PortLinkAdmin)}
+	proxies, err := t.LinkProxies()
+	if err != nil {
+		return Spec{}, err
+	}
+	ports := []int{PortLinkAdmin}
+	for _, far := range slices.Sorted(maps.Keys(proxies)) {
+		role := roleOf(far)
+		args = append(args, fmt.Sprintf("--proxy=%s=%s,%s,%s,%s", far,
+			l.listen(RoleLink, LinkPortOf(far, proxies[far])), l.addr(far, proxies[far]), t.Links[role].Latency, t.Links[role].Jitter))
+		ports = append(ports, LinkPortOf(far, proxies[far])) // so that a fault's effect can be seen from outside
+	}
+	if t.Edge != nil {
+		ways, err := t.Edge.proxies(l)
+		if err != nil {
+			return Spec{}, err
+		}
+		args = append(args, ways...)
+	}
+	return t.limit(Spec{
+		Name: RoleLink, Role: RoleLink, Program: ProgramHarness, Args: args,
+		Ports: ports, Ready: readyHTTP(PortLinkAdmin, "/version"),
+	}), nil
+}
+
+// Gateway is the i-th replica, from 1. The topology's settings go over the
+// ones made here.
+func Gateway(t Topology, l Layout, i int) Spec {
+	name := GatewayName(i)
+	env := map[string]string{
+		"GATEWAY_NODE_NAME":     name,
+		"GATEWAY_NODE_HEADER":   "true",
+		"GATEWAY_PROXY_LISTEN":  l.listen(name, PortProxy),
+		"GATEWAY_ADMIN_LISTEN":  l.listen(name, PortAdmin),
+		"GATEWAY_STATUS_LISTEN": l.listen(name, PortStatus),
+		"GATEWAY_PG_DSN": fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable",
+			PostgresUser, PostgresPassword, t.Far(l, RolePostgres, PortPostgres), PostgresDatabase),
+	}
+	for _, settings := range []map[string]string{t.Gateway, t.Settings[name]} {
+		for k, v := range settings {
+			env["GATEWAY_"+strings.ToUpper(k)] = v
+		}
+	}
+	return t.limit(Spec{
+		Name: name, Role: RoleGateway, Program: orDefault(t.Programs[name], ProgramGateway), Env: env,
+		Ports: []int{PortProxy, PortAdmin, PortStatus}, Settings: maps.Clone(t.Gateway),
+		Ready: readyHTTP(PortStatus, "/health/ready"), Grace: 10 * time.Second,
+	})
+}
+
+// flags are "--name=value", sorted, so that equal settings make equal specs.
+func flags(m map[string]string) []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, "--"+k+"="+m[k])
+	}
+	return out
+}
+
+func split(addr string) (host, port string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", addr
+	}
+	return host, port
+}
+
+func orAll(host string) string {
+	if host == "" {
+		return "*"
+	}
+	return host
+}
