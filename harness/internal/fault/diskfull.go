@@ -1,0 +1,125 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"gatelab/harness/internal/lab"
+)
+
+// diskFull moves the gateways' tables onto a small disk, which is a tablespace
+// on a file system in memory, and fills it. Only what belongs to the tables can
+// then not grow: the write-ahead log lies elsewhere, so that Postgres lives and
+// goes on answering reads.
+type diskFull struct {
+	base
+	dsn    string
+	conn   *pgx.Conn
+	made   bool // the tablespace
+	filled bool
+}
+
+const (
+	makeFiller   = "CREATE TABLE gatelab_filler (v text) TABLESPACE gatelab_small"
+	externFiller = "ALTER TABLE gatelab_filler ALTER v SET STORAGE EXTERNAL" // what compresses does not fill
+	dropFiller   = "DROP TABLE IF EXISTS gatelab_filler"
+)
+
+func makeDiskFull(s Spec, l Lab) (Fault, error) {
+	dsn, err := postgresDSN(s, l)
+	if err != nil {
+		return nil, err
+	}
+	return &diskFull{base: base{s.Kind, s.Target}, dsn: dsn}, nil
+}
+
+func (f *diskFull) EffectWithin() time.Duration { return 30 * time.Second }
+
+// Setup moves the tables; each is locked for the moment of its copying.
+func (f *diskFull) Setup(ctx context.Context) (err error) {
+	if f.conn, err = pgx.Connect(ctx, f.dsn); err != nil {
+		return err
+	}
+	if _, err := f.conn.Exec(ctx, "CREATE TABLESPACE gatelab_small LOCATION '"+lab.SmallDisk+"'"); err != nil {
+		return errors.Join(fmt.Errorf("the node has no small disk at %s: %w", lab.SmallDisk, err), f.conn.Close(ctx))
+	}
+	f.made = true
+	if err := f.all(ctx,
+		"ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE gatelab_small",
+		"ALTER INDEX ALL IN TABLESPACE pg_default SET TABLESPACE gatelab_small",
+		makeFiller, externFiller,
+	); err != nil {
+		return errors.Join(err, f.Cleanup(ctx))
+	}
+	return nil
+}
+
+// Inject fills the disk with rows of a MiB, then smaller ones.
+func (f *diskFull) Inject(ctx context.Context) error {
+	f.filled = true
+	for _, size := range []int{1 << 20, 64 << 10, 4 << 10, 100} {
+		for {
+			err := f.grow(ctx, size)
+			if isState(err, diskIsFull) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *diskFull) grow(ctx context.Context, size int) error {
+	_, err := f.conn.Exec(ctx, "INSERT INTO gatelab_filler SELECT repeat('x', $1::int)", size)
+	return err
+}
+
+func (f *diskFull) Effect(ctx context.Context) error {
+	return until(ctx, 50*time.Millisecond, func(ctx context.Context) (bool, string, error) {
+		err := f.grow(ctx, 100<<10)
+		return isState(err, diskIsFull), "there is still room", err
+	})
+}
+
+func (f *diskFull) Recover(ctx context.Context) error {
+	if !f.filled {
+		return nil
+	}
+	// TRUNCATE would want room for the new, empty table.
+	return f.all(ctx, dropFiller, makeFiller, externFiller)
+}
+
+func (f *diskFull) Recovered(ctx context.Context) error {
+	return until(ctx, 50*time.Millisecond, func(ctx context.Context) (bool, string, error) {
+		err := f.grow(ctx, 100<<10)
+		return err == nil, "", err
+	})
+}
+
+func (f *diskFull) Cleanup(ctx context.Context) error {
+	var err error
+	if f.made {
+		err = f.all(ctx,
+			dropFiller,
+			"ALTER TABLE ALL IN TABLESPACE gatelab_small SET TABLESPACE pg_default",
+			"ALTER INDEX ALL IN TABLESPACE gatelab_small SET TABLESPACE pg_default",
+			"DROP TABLESPACE gatelab_small",
+		)
+	}
+	return errors.Join(err, f.conn.Close(ctx))
+}
+
+func (f *diskFull) all(ctx context.Context, statements ...string) error {
+	for _, sql := range statements {
+		if _, err := f.conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
