@@ -1,0 +1,155 @@
+package gate
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// SchemaV1 names the format of gate.json.
+const SchemaV1 = "gatelab/gate/v1"
+
+// FileRecord is a Record's name in a run's folder.
+const FileRecord = "gate.json"
+
+// The arms of a comparison. Again is a second replica of Base's build: what it
+// differs from Base by is what chance and the host make of the same program.
+const (
+	Base  = "base"
+	Head  = "head"
+	Again = "base-again"
+)
+
+// Names of the metrics, after the workload's: "proxy cpu_us_per_request".
+const (
+	MetricCPU = "cpu_us_per_request"
+	MetricP99 = "p99_ms"
+	MetricQPS = "throughput"
+	// MetricShare is a closed-loop rate as a share of the null server's.
+	MetricShare = "share_of_ceiling"
+)
+
+// Margins are what is tolerated. All but ErrorRate are shares: 0.10 is 10%
+// worse. ErrorRate is a rise of the rate, absolute.
+type Margins struct {
+	CPU        float64 `json:"cpu"`
+	P99        float64 `json:"p99"`
+	Throughput float64 `json:"throughput"`
+	ErrorRate  float64 `json:"error_rate"`
+}
+
+// DefaultMargins are wide enough for a machine of two busy cores, where equal
+// builds differ by 13% in CPU a request and 20% in p99 from one attack to the
+// next.
+func DefaultMargins() Margins {
+	return Margins{CPU: 0.10, P99: 0.30, Throughput: 0.15, ErrorRate: 0.001}
+}
+
+// Validate names the first margin that cannot be.
+func (m Margins) Validate() error {
+	for _, one := range []struct {
+		name  string
+		value float64
+		most  float64
+	}{{"cpu", m.CPU, 5}, {"p99", m.P99, 5}, {"throughput", m.Throughput, 5}, {"error_rate", m.ErrorRate, 0.5}} {
+		if !(one.value > 0 && one.value <= one.most) {
+			return fmt.Errorf("margin of %s: %v is not allowed: want above 0, to %v", one.name, one.value, one.most)
+		}
+	}
+	return nil
+}
+
+// Sample is one arm under one workload in one round.
+type Sample struct {
+	Workload string    `json:"workload"`
+	Round    int       `json:"round"` // from 1
+	Arm      string    `json:"arm"`
+	Place    int       `json:"place"` // in the round's order, from 1
+	BeganAt  time.Time `json:"began_at"`
+
+	OfferedQPS float64  `json:"offered_qps"`
+	CPUUS      *float64 `json:"cpu_us_per_request,omitempty"`
+	P99MS      *float64 `json:"p99_ms,omitempty"`
+	QPS        *float64 `json:"closed_qps,omitempty"` // of a closed-loop attack, where the workload has one
+	MemoryMiB  *float64 `json:"memory_mib,omitempty"`
+	Requests   uint64   `json:"requests"`
+	Failed     uint64   `json:"failed"`
+	// Excluded says why P99MS must not be used: the checks of the attack that
+	// missed. CPU a request survives a generator that is late; latency does not.
+	Excluded []string `json:"excluded,omitempty"`
+}
+
+// Record is all that a gate measured.
+type Record struct {
+	Schema    string            `json:"schema"`
+	StartedAt time.Time         `json:"started_at"`
+	Arms      map[string]string `json:"arms"` // arm -> what was built: commit, patch
+	Machine   map[string]string `json:"machine"`
+	Ceiling   float64           `json:"ceiling_qps"` // null server, same lab, same run
+	Margins   Margins           `json:"margins"`
+	Rounds    int               `json:"rounds"`     // of the first look
+	MaxRounds int               `json:"max_rounds"` // after the one extension; equal to Rounds: there is none
+	Workloads []string          `json:"workloads"`  // in order
+	Samples   []Sample          `json:"samples"`
+}
+
+// Read reads a gate.json.
+func Read(path string) (*Record, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read rounds: %w", err)
+	}
+	var r Record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("read rounds: %s: %w", path, err)
+	}
+	if r.Schema != SchemaV1 {
+		return nil, fmt.Errorf("read rounds: %s: schema %q is not allowed: want %q", path, r.Schema, SchemaV1)
+	}
+	return &r, nil
+}
+
+// Write writes the record to path.
+func (r *Record) Write(path string) error {
+	r.Schema = SchemaV1
+	b, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("write rounds: %w", err)
+	}
+	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write rounds: %w", err)
+	}
+	return nil
+}
+
+// Measured is the number of rounds in which every workload was measured.
+func (r *Record) Measured() int {
+	most := 0
+	for _, s := range r.Samples {
+		most = max(most, s.Round)
+	}
+	return most
+}
+
+// Order is the arms' order in a round: it alternates, so that what drifts over
+// a round falls on each arm alike.
+func Order(arms []string, round int) []string {
+	out := slices.Clone(arms)
+	if round%2 == 0 {
+		slices.Reverse(out)
+	}
+	return out
+}
+
+// sample is one arm's in a round; nil where there is none.
+func (r *Record) sample(workload, arm string, round int) *Sample {
+	for i := range r.Samples {
+		s := &r.Samples[i]
+		if s.Round == round && s.Arm == arm && s.Workload == workload {
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package gate
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"gatelab/harness/internal/stats"
+)
+
+// Rates are how often the gate would come to each verdict.
+type Rates struct {
+	What         string  `json:"what"`
+	Ratio        float64 `json:"ratio"` // that Head's figures were multiplied by
+	Times        int     `json:"times"`
+	Pass         float64 `json:"pass"` // shares, 0 to 1
+	Fail         float64 `json:"fail"`
+	Inconclusive float64 `json:"inconclusive"`
+	Extended     float64 `json:"extended"`
+}
+
+// Replay estimates the gate's error rates from recorded rounds: each time it
+// draws rounds from the record, with replacement, sets Base against its own
+// second replica, multiplies the second one's figures by ratio, and goes
+// through the whole procedure, extension included. With ratio 1 the share of
+// failures is the rate of false alarms; with another one the share of failures
+// is how often such a regression is found. The control is drawn apart.
+//
+// cpuOnly leaves latency as it was. It needs stats.MinPairs rounds.
+func Replay(r *Record, times int, ratio float64, cpuOnly bool, seed uint64) (Rates, error) {
+	have := r.Measured()
+	switch {
+	case have < stats.MinPairs:
+		return Rates{}, fmt.Errorf("replay: %d rounds were recorded: want at least %d", have, stats.MinPairs)
+	case times < 1:
+		return Rates{}, fmt.Errorf("replay: times %d is not allowed: want 1 or more", times)
+	case !(ratio > 0):
+		return Rates{}, fmt.Errorf("replay: ratio %v is not allowed: want above 0", ratio)
+	}
+	out := Rates{Ratio: ratio, Times: times, What: "CPU a request and p99"}
+	if cpuOnly {
+		out.What = "CPU a request only"
+	}
+	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // resampling wants repeatable numbers, not secret ones
+	draw := func(n int) []int {
+		rounds := make([]int, n)
+		for i := range rounds {
+			rounds[i] = 1 + random.IntN(have)
+		}
+		return rounds
+	}
+	for range times {
+		rounds, control := draw(r.MaxRounds), draw(r.MaxRounds)
+		verdict := replayOnce(r, rounds[:r.Rounds], control[:r.Rounds], ratio, cpuOnly)
+		if verdict == stats.Inconclusive && r.MaxRounds > r.Rounds {
+			out.Extended++
+			verdict = replayOnce(r, rounds, control, ratio, cpuOnly)
+		}
+		switch verdict {
+		case stats.Pass:
+			out.Pass++
+		case stats.Fail:
+			out.Fail++
+		default:
+			out.Inconclusive++
+		}
+	}
+	n := float64(times)
+	out.Pass, out.Fail, out.Inconclusive, out.Extended = out.Pass/n, out.Fail/n, out.Inconclusive/n, out.Extended/n
+	return out, nil
+}
+
+func replayOnce(r *Record, rounds, control []int, ratio float64, cpuOnly bool) stats.Verdict {
+	d, _ := r.data(rounds, control, Again)
+	d.Looks = r.looks()
+	for i := range d.Metrics {
+		m := &d.Metrics[i]
+		by := ratio
+		switch {
+		case m.HigherBetter:
+			by = 1 / ratio
+		case cpuOnly && !isCPU(m.Name):
+			by = 1
+		}
+		for j := range m.B {
+			m.B[j] *= by
+		}
+	}
+	return stats.Compare(d).Verdict
+}
+
+func isCPU(name string) bool {
+	return len(name) > len(MetricCPU) && name[len(name)-len(MetricCPU):] == MetricCPU
+}
