@@ -1,0 +1,34 @@
+package dashboards
+
+// The matchers that panels share, and their variables.
+const (
+	gateways  = `job=~"$job",instance=~"$instance"`
+	ofService = gateways + `,service=~"$service"`
+	ofRoute   = ofService + `,route=~"$route"`
+)
+
+var (
+	byJob      = Variable{"job", "job", `label_values(gateway_build_info, job)`}
+	byInstance = Variable{"instance", "replica", `label_values(gateway_build_info{job=~"$job"}, instance)`}
+	byService  = Variable{"service", "service", `label_values(gateway_requests_total{job=~"$job"}, service)`}
+	byRoute    = Variable{"route", "route", `label_values(gateway_requests_total{job=~"$job",service=~"$service"}, route)`}
+)
+
+// quantiles asks p50, p90 and p99 of a histogram. by is what series stand for
+// beside the quantile, such as "service"; empty: all together.
+func quantiles(bucket, matchers, by string) []Query {
+	group, legend := "le", ""
+	if by != "" {
+		group, legend = "le, "+by, " {{"+by+"}}"
+	}
+	var out []Query
+	for _, q := range []struct{ share, name string }{{"0.5", "p50"}, {"0.9", "p90"}, {"0.99", "p99"}} {
+		out = append(out, Query{"histogram_quantile(" + q.share + ", sum by (" + group + ") (rate(" + bucket + "{" + matchers + "}[$__rate_interval])))", q.name + legend})
+	}
+	return out
+}
+
+// perSecond is the summed rate of a counter.
+func perSecond(metric, matchers, by string) string {
+	return "sum by (" + by + ") (rate(" + metric + "{" + matchers + "}[$__rate_interval]))"
+}

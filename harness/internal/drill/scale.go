@@ -1,0 +1,56 @@
+package drill
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// Scale is how much shorter a drill's rules wait. 1 is as in production.
+type Scale struct {
+	Factor float64       // at least 1
+	Scrape time.Duration // between two scrapes, and two evaluations
+}
+
+// samples a range must hold for a rate that one late scrape does not empty.
+const samples = 5
+
+// durations of a rule file, by what must not be shorter than what.
+var (
+	ranges    = regexp.MustCompile(`(\[)([0-9]+(?:ms|[smhd]))(\])`)
+	offsets   = regexp.MustCompile(`(\boffset )([0-9]+(?:ms|[smhd]))()`)
+	waits     = regexp.MustCompile(`(?m)(^\s*for: )([0-9]+(?:ms|[smhd]))()`)
+	intervals = regexp.MustCompile(`(?m)(^\s*interval: )([0-9]+(?:ms|[smhd]))()`)
+)
+
+// Rules is a rule file with its ranges, offsets, waits ("for") and intervals
+// divided by the factor: ranges not below five scrapes, the others not below
+// one. Names and thresholds stay, so a record that is called rate5m then looks
+// at less.
+func (s Scale) Rules(file []byte) ([]byte, error) {
+	if s.Factor < 1 || s.Scrape < 100*time.Millisecond {
+		return nil, fmt.Errorf("scale: factor %g, scrape %s: want a factor of 1 or more and 100ms or more", s.Factor, s.Scrape)
+	}
+	var failed error
+	for _, part := range []struct {
+		in    *regexp.Regexp
+		least time.Duration
+	}{{ranges, samples * s.Scrape}, {offsets, s.Scrape}, {waits, s.Scrape}, {intervals, s.Scrape}} {
+		file = part.in.ReplaceAllFunc(file, func(found []byte) []byte {
+			m := part.in.FindSubmatch(found)
+			d, err := model.ParseDuration(string(m[2]))
+			if err != nil {
+				failed = err
+				return found
+			}
+			short := max(time.Duration(float64(d)/s.Factor), part.least).Round(100 * time.Millisecond)
+			return fmt.Appendf(nil, "%s%s%s", m[1], model.Duration(short), m[3])
+		})
+	}
+	if failed != nil {
+		return nil, fmt.Errorf("scale: %w", failed)
+	}
+	return file, nil
+}
