@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"gatelab/harness/internal/gate"
+	"gatelab/harness/internal/runner"
+	"gatelab/harness/internal/stats"
+)
+
+// inconclusive marks an error that says "it ran, and the data carry no verdict".
+type inconclusive struct{ error }
+
+func gateCommand() *cobra.Command {
+	o := runner.GateOptions{Options: runner.Options{Version: version}, Margins: gate.DefaultMargins()}
+	c := &cobra.Command{
+		Use:   "gate [SCENARIO.yaml]",
+		Short: "compare two builds of the gateway: exit 0 pass, 1 regression, 3 inconclusive, 2 could not run",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.File = "scenarios/gate.yaml"
+			if len(args) == 1 {
+				o.File = args[0]
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find this program: %w", err)
+			}
+			o.Harness, o.Command = self, append([]string{"harness"}, os.Args[1:]...)
+			o.Console = runner.NewConsole(os.Stdout)
+			out, err := runner.Gate(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			return sayGate(cmd.OutOrStdout(), out)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Base, "base", "HEAD", "git reference of the build to compare with")
+	f.StringVar(&o.Patch, "patch", "", "compare the reference with itself plus this patch, instead of with the working tree")
+	f.StringVar(&o.Baseline, "baseline", "", "compare with the rounds of this gate.json instead of a second build: weaker, see the summary")
+	f.StringVar(&o.Profile, "profile", "full", "how long to measure: a profile of the scenario")
+	f.IntVar(&o.MaxRounds, "max-rounds", 0, "rounds after the one extension; 0: twice the scenario's")
+	f.StringVar(&o.Reports, "reports", "reports", "folder for reports")
+	f.StringVar(&o.Runtime, "runtime", "", "what carries the nodes: docker or host (processes); by default docker where an engine answers")
+	f.BoolVar(&o.Profiles, "profiles", true, "take CPU and heap profiles of both arms when the gate fails")
+	f.Float64Var(&o.Margins.CPU, "margin-cpu", o.Margins.CPU, "tolerated rise of CPU a request, as a share")
+	f.Float64Var(&o.Margins.P99, "margin-p99", o.Margins.P99, "tolerated rise of the corrected p99, as a share")
+	f.Float64Var(&o.Margins.Throughput, "margin-throughput", o.Margins.Throughput, "tolerated loss of throughput, as a share; advisory")
+	f.Float64Var(&o.Margins.ErrorRate, "margin-errors", o.Margins.ErrorRate, "tolerated rise of the error rate, absolute")
+	c.AddCommand(gateReplayCommand())
+	return c
+}
+
+// sayGate prints the summary, and the verdict as the last line.
+func sayGate(w io.Writer, out *runner.GateOutcome) error {
+	fmt.Fprintln(w)
+	if err := gate.Markdown(w, out.Record, out.Decision); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nreport: %s\n%s\n", filepath.Join(out.Dir, runner.FileGateSummary), out.Decision.Line())
+	switch out.Decision.Verdict {
+	case stats.Pass:
+		return nil
+	case stats.Fail:
+		return failed{errors.New("regression")}
+	}
+	return inconclusive{errors.New("inconclusive")}
+}
+
+func gateReplayCommand() *cobra.Command {
+	times, seed := 1000, uint64(1)
+	ratios := []float64{1, 1.05, 1.1, 1.2, 1.3, 1.5}
+	c := &cobra.Command{
+		Use:   "replay RUN",
+		Short: "estimate the gate's error rates from a run's recorded rounds, by resampling",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := gate.Read(filepath.Join(args[0], gate.FileRecord))
+			if err != nil {
+				return err
+			}
+			w := cmd.OutOrStdout()
+			if r.Arms[gate.Head] != "" {
+				fmt.Fprintf(w, "the rounds as they are: %s\n\n", gate.Decide(r, r.Measured()).Line())
+			}
+			fmt.Fprintf(w, "%d recorded rounds, base against its own second replica, each verdict %d times\n\n", r.Measured(), times)
+			fmt.Fprintf(w, "%-24s %8s %8s %8s %14s %9s\n", "slower in", "ratio", "pass", "fail", "inconclusive", "extended")
+			for _, ratio := range ratios {
+				for _, cpuOnly := range []bool{true, false} {
+					if ratio == 1 && !cpuOnly {
+						continue
+					}
+					rates, err := gate.Replay(r, times, ratio, cpuOnly, seed)
+					if err != nil {
+						return err
+					}
+					what := rates.What
+					if ratio == 1 {
+						what = "nothing (false alarms)"
+					}
+					fmt.Fprintf(w, "%-24s %8.2f %7.1f%% %7.1f%% %13.1f%% %8.1f%%\n", what, ratio, rates.Pass*100, rates.Fail*100, rates.Inconclusive*100, rates.Extended*100)
+				}
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.IntVar(&times, "times", times, "how often rounds are drawn for each figure")
+	f.Uint64Var(&seed, "seed", seed, "of the draws")
+	f.Float64SliceVar(&ratios, "ratio", ratios, "regressions to inject; 1 gives the rate of false alarms")
+	return c
+}

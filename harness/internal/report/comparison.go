@@ -1,0 +1,149 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// errorRate is the metric whose comparison is a difference of rates, for a
+// ratio to no failure at all is none.
+const errorRate = "error_rate"
+
+// comparisonPart is the verdict on two builds. Empty without a comparison.
+func (r *Result) comparisonPart() part {
+	c := r.Comparison
+	if c == nil {
+		return part{}
+	}
+	p := part{ID: "comparison", Title: "Comparison", Verdict: c.Verdict, Lead: c.String()}
+	if c.Reason != "" {
+		p.Lead += ": " + c.Reason
+	}
+	p.Notes = append(slices.Clone(c.Notes), "A metric fails where its ratio is beyond the margin with 95% confidence, passes where it is within it with 95% confidence, and is inconclusive where the data carry neither")
+	p.draw("Ratio of every metric, with its interval and margin", c.plot())
+	p.tabulate(c.grid())
+	return p
+}
+
+// String is the verdict in a sentence.
+func (c *Comparison) String() string {
+	if len(c.Arms) == 2 {
+		return fmt.Sprintf("%s against %s: %s", c.Arms[1], c.Arms[0], c.Verdict)
+	}
+	return c.Verdict
+}
+
+// grid is the comparison as a table.
+func (c *Comparison) grid() grid {
+	g := grid{
+		Title: "Metrics", Heads: []string{"metric", "ratio", "change", "interval", "margin", "verdict"}, Text: []bool{0: true, 5: true},
+		Note: "Ratios are of the second arm to the first. The interval is that of the one-sided 95% bounds. Of " + errorRate + " all figures are differences, in percent of the requests.",
+	}
+	for _, m := range c.Metrics {
+		ratio, change := ratioText(m.Ratio), signed((m.Ratio-1)*100)
+		if m.Name == errorRate {
+			ratio, change = "", signed(m.Ratio*100)
+		}
+		interval := na
+		if m.Low != nil && m.High != nil {
+			interval = m.bound(*m.Low) + " to " + m.bound(*m.High)
+		}
+		margin := na
+		if m.Margin != nil {
+			margin = m.bound(*m.Margin)
+		}
+		verdict := m.Verdict
+		if m.Advisory {
+			verdict += " (advisory)"
+		}
+		if m.Low == nil && m.Ratio == 0 {
+			ratio, change = na, na
+		}
+		g.add(m.Verdict == "fail", m.Name, ratio, change, interval, margin, verdict)
+	}
+	return g
+}
+
+// bound is an end of the metric's interval, or its margin.
+func (m ComparisonMetric) bound(v float64) string {
+	if m.Name == errorRate {
+		return signed(v * 100)
+	}
+	return ratioText(v)
+}
+
+func ratioText(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
+
+// signed is a change in percent, never without its sign.
+func signed(percent float64) string {
+	digits := 1
+	if a := math.Abs(percent); a > 0 && a < 0.1 {
+		digits = 3
+	}
+	return fmt.Sprintf("%+.*f%%", digits, percent)
+}
+
+// plot shows each ratio with its interval around 1, and the margin as a dashed
+// line. Empty where no metric has an interval.
+func (c *Comparison) plot() string {
+	var shown []ComparisonMetric
+	low, high, left := 0.9, 1.1, 60.0
+	for _, m := range c.Metrics {
+		if m.Name == errorRate || m.Low == nil || m.High == nil || !(*m.Low > 0) {
+			continue
+		}
+		shown = append(shown, m)
+		low, high, left = min(low, *m.Low), max(high, *m.High), max(left, nameWidth(m.Name)+14)
+		if m.Margin != nil && *m.Margin > 0 {
+			low, high = min(low, *m.Margin), max(high, *m.Margin)
+		}
+	}
+	if len(shown) == 0 {
+		return ""
+	}
+	const head, row = 14.0, 34.0
+	low, high, left = low*0.97, high*1.03, min(left, plotWidth/2)
+	x := func(v float64) float64 {
+		return left + (math.Log(v)-math.Log(low))/(math.Log(high)-math.Log(low))*(plotWidth-left-20)
+	}
+	bottom := head + row*float64(len(shown))
+	p := newCanvas(bottom+36, "Comparison: "+c.String(), "The dot is the ratio, the bar its interval, the dashed line the margin, the solid line no difference.")
+	for _, t := range ratioTicks(low, high) {
+		p.line("grid", x(t), head-6, x(t), bottom, "")
+		p.text("tick", "middle", x(t), bottom+16, strconv.FormatFloat(t, 'f', -1, 64))
+	}
+	p.text("tick", "end", plotWidth-20, bottom+31, "ratio, second arm to first")
+	p.line("axis", x(1), head-6, x(1), bottom, "")
+	for i, m := range shown {
+		y := head + row*(float64(i)+0.5)
+		class := map[string]string{"fail": "fail", "pass": "s0"}[m.Verdict]
+		if class == "" {
+			class = "s7"
+		}
+		p.text("name", "end", left-8, y+4, m.Name)
+		text := fmt.Sprintf("%s: %s (%s to %s), %s", m.Name, ratioText(m.Ratio), ratioText(*m.Low), ratioText(*m.High), m.Verdict)
+		p.rect(class, x(*m.Low), y-3, max(x(*m.High)-x(*m.Low), 1), 6, text)
+		p.dot(class, x(m.Ratio), y, 6, text)
+		if m.Margin != nil && *m.Margin > 0 {
+			p.line("mark", x(*m.Margin), y-13, x(*m.Margin), y+13, fmt.Sprintf("%s: margin %s", m.Name, ratioText(*m.Margin)))
+		}
+	}
+	return p.end()
+}
+
+// ratioTicks are round ratios within low to high, no more than fit.
+func ratioTicks(low, high float64) []float64 {
+	for _, step := range []float64{0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5} {
+		if (high-low)/step > 7 {
+			continue
+		}
+		var out []float64
+		for i := math.Ceil(low / step); i*step <= high; i++ {
+			out = append(out, math.Round(i*step*1000)/1000)
+		}
+		return out
+	}
+	return []float64{1}
+}

@@ -1,0 +1,173 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// The layout of a plot over time: panels on one axis of seconds.
+const (
+	timeLeft, timeRight             = 44.0, 12.0
+	ratePanel, delayPanel, badPanel = 104.0, 86.0, 54.0
+	panelHead, panelGap             = 20.0, 14.0 // the name above a panel, the room below
+)
+
+// timePlot shows one attack second by second: successes, latency, and below
+// failures and limited requests, each on a scale of its own; marks and the time
+// that a fault lasted across all. Empty when there is no series.
+func timePlot(stage *Stage, a *Attack, faults []Fault) string {
+	if len(a.Series) == 0 {
+		return ""
+	}
+	title := stage.label() + ", " + a.Model + "-loop"
+	if stage.rounds() > 1 {
+		title += ", round " + strconv.Itoa(a.Round)
+	}
+	seconds, top, bad, slow := 1.0, 0.0, 0.0, 0.0
+	for _, s := range a.Series {
+		seconds, top = max(seconds, float64(s.Offset+1)), max(top, float64(s.Successes))
+		bad = max(bad, float64(s.Failed+s.Limited))
+		if s.P99MS != nil {
+			slow = max(slow, *s.P99MS)
+		}
+	}
+	names := 14 * float64(len(a.Marks))
+	bottom := names + panelHead + ratePanel
+	if slow > 0 {
+		bottom += panelGap + panelHead + delayPanel
+	}
+	if bad > 0 {
+		bottom += panelGap + panelHead + badPanel
+	}
+	c := newCanvas(bottom+34, "QPS, latency and errors over time: "+title, "One column a second. Faults are dashed lines.")
+	x := func(s float64) float64 { return timeLeft + s/seconds*(plotWidth-timeLeft-timeRight) }
+	c.faultBands(a, faults, x, seconds, names, bottom)
+	y := c.panel(names, "successes/s", ratePanel, top, func(scale func(float64) float64, floor float64) { c.successes(a.Series, x, scale, floor) })
+	if slow > 0 {
+		y = c.panel(y, "ms: p99, and p50 dashed", delayPanel, slow, func(scale func(float64) float64, floor float64) { c.delays(a.Series, x, scale, floor) })
+	}
+	if bad > 0 {
+		c.panel(y, "failed/s, and limited/s in the lighter colour", badPanel, bad, func(scale func(float64) float64, floor float64) { c.failures(a.Series, x, scale, floor) })
+	}
+	for _, t := range niceTicks(seconds, 6) {
+		if t <= seconds {
+			c.text("tick", "middle", x(t), bottom+16, short(t))
+		}
+	}
+	c.text("tick", "end", plotWidth-timeRight, bottom+31, "seconds")
+	c.marks(a.Marks, x, seconds, bottom)
+	return c.end()
+}
+
+// marks are dashed lines across all panels, each from its name downwards.
+func (c *canvas) marks(marks []Mark, x func(float64) float64, seconds, bottom float64) {
+	for i, m := range marks {
+		at, y := x(min(max(m.OffsetS, 0), seconds)), 14*float64(i+1)
+		anchor, aside := "start", 4.0
+		if at > c.width/2 {
+			anchor, aside = "end", -4
+		}
+		c.line("mark", at, y-10, at, bottom, fmt.Sprintf("%s at %s s", m.Label, figure(m.OffsetS)))
+		c.text("warn", anchor, at+aside, y-2, fmt.Sprintf("%s (%s s)", m.Label, figure(m.OffsetS)))
+	}
+}
+
+// faultBands shades the time from a fault to the node's recovery.
+func (c *canvas) faultBands(a *Attack, faults []Fault, x func(float64) float64, seconds, top, bottom float64) {
+	for _, f := range faults {
+		from := f.InjectedAt.Sub(a.BeganAt).Seconds()
+		if from < 0 || from > seconds {
+			continue // of another round
+		}
+		to := seconds
+		if f.RecoveredAt != nil {
+			to = min(f.RecoveredAt.Sub(a.BeganAt).Seconds(), seconds)
+		}
+		c.rect("broken", x(from), top, x(to)-x(from), bottom-top, "")
+	}
+}
+
+// panel draws one scale with its name, and what fill puts on it; it returns the
+// y at which the next panel may begin.
+func (c *canvas) panel(y float64, name string, height, top float64, fill func(scale func(float64) float64, floor float64)) float64 {
+	head := y + panelHead
+	n := 3
+	if height < 70 {
+		n = 2
+	}
+	scale := linearAxis(c, niceTicks(top, n), timeLeft, plotWidth-timeRight, head, head+height)
+	c.text("tick", "start", 4, head-8, name)
+	fill(scale, head+height)
+	return head + height + panelGap
+}
+
+// successes is an area of steps: a second's count belongs to all of it.
+func (c *canvas) successes(series []Second, x, y func(float64) float64, floor float64) {
+	area := []point{{x(float64(series[0].Offset)), floor}}
+	for _, s := range series {
+		v := y(float64(s.Successes))
+		area = append(area, point{x(float64(s.Offset)), v}, point{x(float64(s.Offset + 1)), v})
+	}
+	c.path("area", append(area, point{x(float64(series[len(series)-1].Offset + 1)), floor}), true)
+	c.path("line l0", area[1:], false)
+	for _, s := range series {
+		c.rect("hover", x(float64(s.Offset)), y(float64(s.Successes)), x(1)-x(0), floor-y(float64(s.Successes)), s.String())
+	}
+}
+
+// String is a second in words.
+func (s Second) String() string {
+	text := fmt.Sprintf("second %d: %s successes", s.Offset, grouped(float64(s.Successes)))
+	if s.P50MS != nil && s.P99MS != nil {
+		text += ", p50 " + span(*s.P50MS) + ", p99 " + span(*s.P99MS)
+	}
+	if s.Failed > 0 {
+		text += ", " + grouped(float64(s.Failed)) + " failed"
+	}
+	if s.Limited > 0 {
+		text += ", " + grouped(float64(s.Limited)) + " limited by the gateway"
+	}
+	if s.Hits != nil && *s.Hits > 0 && s.Requests > 0 {
+		text += ", " + percent(float64(*s.Hits)/float64(s.Requests)) + " cache hits"
+	}
+	return text
+}
+
+// delays are two lines of steps; a second without samples leaves a gap.
+func (c *canvas) delays(series []Second, x, y func(float64) float64, floor float64) {
+	for _, of := range []struct {
+		class, name string
+		value       func(Second) *float64
+	}{
+		{"line l3", "p99", func(s Second) *float64 { return s.P99MS }},
+		{"line thin l2", "p50", func(s Second) *float64 { return s.P50MS }},
+	} {
+		var steps []point
+		for _, s := range series {
+			v := of.value(s)
+			if v == nil {
+				c.path(of.class, steps, false)
+				steps = nil
+				continue
+			}
+			steps = append(steps, point{x(float64(s.Offset)), y(*v)}, point{x(float64(s.Offset + 1)), y(*v)})
+		}
+		c.path(of.class, steps, false)
+	}
+	for _, s := range series {
+		if s.P99MS != nil && s.P50MS != nil {
+			c.rect("hover", x(float64(s.Offset)), y(*s.P99MS), x(1)-x(0), floor-y(*s.P99MS), fmt.Sprintf("second %d: p50 %s, p99 %s", s.Offset, span(*s.P50MS), span(*s.P99MS)))
+		}
+	}
+}
+
+// failures are bars, limited requests on top of failed ones.
+func (c *canvas) failures(series []Second, x, y func(float64) float64, floor float64) {
+	for _, s := range series {
+		at, w := x(float64(s.Offset)), (x(1)-x(0))*0.9
+		failed := floor - y(float64(s.Failed))
+		c.rect("fail", at, floor-failed, w, failed, fmt.Sprintf("second %d: %s failed", s.Offset, grouped(float64(s.Failed))))
+		limited := floor - y(float64(s.Limited))
+		c.rect("limited", at, floor-failed-limited, w, limited, fmt.Sprintf("second %d: %s limited by the gateway", s.Offset, grouped(float64(s.Limited))))
+	}
+}

@@ -1,0 +1,239 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatelab/harness/internal/capacity"
+	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/measure"
+	"gatelab/harness/internal/report"
+	"gatelab/harness/internal/scenario"
+)
+
+// CapacityOptions say what to search for. Options.Stages names one stage.
+type CapacityOptions struct {
+	Options
+	Plan     capacity.Plan
+	Replicas []int         // each is searched; three or more are fitted by the scalability law
+	Window   time.Duration // of one measurement
+	Closed   int           // closed-loop windows for the scalability law, for each number of replicas
+}
+
+// predicted are the numbers of replicas that the law is asked for.
+var predicted = []int{10, 100}
+
+// searching is a search under way.
+type searching struct {
+	*run
+	options CapacityOptions
+	base    scenario.Stage // as the scenario has it
+	rounds  int
+}
+
+// Capacity searches for the highest rate within an SLO, for each number of
+// replicas. A report is written where at least one was searched.
+func Capacity(ctx context.Context, o CapacityOptions) (*Outcome, error) {
+	switch {
+	case len(o.Stages) != 1 || o.Stages[0] == scenario.All:
+		return nil, errors.New("stage: want exactly one")
+	case len(o.Replicas) == 0:
+		return nil, errors.New("replicas: want at least one number")
+	case o.Window < time.Second || o.Window > time.Minute:
+		return nil, fmt.Errorf("window: %s is not allowed: want 1s to 1m", o.Window)
+	case o.Closed < 0 || o.Closed > 50:
+		return nil, fmt.Errorf("closed: %d is not allowed: want 0 to 50", o.Closed)
+	}
+	for _, n := range o.Replicas {
+		if n < 1 || n > 9 {
+			return nil, fmt.Errorf("replicas: %d is not allowed: want 1 to 9", n)
+		}
+	}
+	if err := o.Plan.Validate(); err != nil {
+		return nil, err
+	}
+	r, err := prepare(o.Options)
+	if err != nil {
+		return nil, err
+	}
+	r.name = "capacity-" + o.Stages[0]
+	r.id = time.Now().UTC().Format("20060102T150405Z") + "-" + r.name
+	s := &searching{run: r, options: o, base: r.stages[0]}
+	r.instead = s.all
+	r.stages[0] = s.stage(o.Replicas[0])
+	r.cpu = readCPU()
+	r.result = &report.Result{RunID: r.id, Scenario: r.name, Profile: o.Profile, StartedAt: time.Now().UTC(), InvalidReasons: []string{}, Histograms: map[string][]byte{}}
+	err = r.inLab(ctx)
+	r.result.FinishedAt = time.Now().UTC()
+	if len(r.result.Capacity) == 0 {
+		return nil, errors.Join(err, errors.New("no capacity was measured"))
+	}
+	r.manifestHost()
+	dir, werr := r.write()
+	if err = errors.Join(err, werr); err != nil {
+		return nil, err
+	}
+	out := &Outcome{Result: r.result, Dir: dir}
+	if !r.result.Valid {
+		return out, ErrInvalid
+	}
+	return out, nil
+}
+
+// stage is the scenario's, with a number of replicas, and without faults.
+func (s *searching) stage(replicas int) scenario.Stage {
+	one := s.base
+	one.Topology.Replicas, one.Faults = replicas, nil
+	one.Load.Probe.Rate = 0
+	one.Name = fmt.Sprintf("%s-%d", one.Name, replicas)
+	one.SLO = scenario.SLO{P99: s.options.Plan.SLO.P99, ErrorRate: s.options.Plan.SLO.ErrorRate}
+	one.Published = nil
+	return one
+}
+
+// all searches with each number of replicas, and fits the law.
+func (s *searching) all(ctx context.Context) error {
+	var samples []capacity.Sample
+	for i, n := range s.options.Replicas {
+		stage := s.stage(n)
+		if err := s.setUp(ctx, &stage, i == 0); err != nil {
+			return fmt.Errorf("%d replicas: %w", n, err)
+		}
+		c, err := s.search(ctx, &stage)
+		if err != nil {
+			return fmt.Errorf("%d replicas: %w", n, err)
+		}
+		for _, q := range c.Closed {
+			samples = append(samples, capacity.Sample{N: n, X: q})
+		}
+		s.result.Capacity = append(s.result.Capacity, *c)
+	}
+	if s.options.Closed == 0 || len(s.options.Replicas) < 3 {
+		return nil
+	}
+	f, err := capacity.FitUSL(samples, predicted, s.stages[0].Seed)
+	if err != nil {
+		s.Console.Step("no scalability law: %v", err)
+		return nil
+	}
+	s.result.Scalability = scalability(f)
+	return nil
+}
+
+// search is one number of replicas.
+func (s *searching) search(ctx context.Context, stage *scenario.Stage) (*report.Capacity, error) {
+	m := &measured{stage: stage, reset: true}
+	// What is cold at first (caches, connections) must not decide at the lowest
+	// rates.
+	if _, _, err := s.closed(ctx, stage); err != nil {
+		return nil, fmt.Errorf("warm up: %w", err)
+	}
+	var confirms []*attacked
+	found, err := capacity.Search(s.options.Plan, func(rate float64, confirming bool) (capacity.Point, error) {
+		a, p, err := s.point(ctx, m, rate)
+		if err != nil {
+			return p, err
+		}
+		if !confirming || len(confirms) > 0 && confirms[0].result.Attack.Rate != rate {
+			confirms = nil
+		}
+		if confirming && p.Valid {
+			confirms = append(confirms, a)
+		}
+		return p, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &report.Capacity{Stage: stage.Name, Replicas: stage.Topology.Replicas, SLO: s.options.Plan.SLO.String(), Limit: found.Limit}
+	for _, p := range found.Points {
+		c.Points = append(c.Points, report.CapacityPoint{
+			OfferedQPS: p.Rate, QPS: p.QPS, P50MS: p.P50MS, P99MS: p.P99MS, ErrorRate: p.ErrorRate, Valid: p.Valid, Confirms: p.Confirms, Missed: p.Why,
+		})
+	}
+	if knee, ok := capacity.Knee(found.Points); ok {
+		c.KneeQPS = &knee
+	}
+	if found.Rate > 0 {
+		c.QPS = &found.Rate
+		m.open = confirms
+		s.Console.Step("%s: %.0f requests/s within %s", stage.Name, found.Rate, c.SLO)
+	} else {
+		s.Console.Step("%s: no rate from %.0f requests/s on was within %s: %s", stage.Name, s.options.Plan.From, c.SLO, found.Limit)
+	}
+	for range s.options.Closed {
+		q, a, err := s.closed(ctx, stage)
+		if err != nil {
+			return nil, err
+		}
+		if q > 0 {
+			c.Closed = append(c.Closed, q)
+			m.closed = append(m.closed, a)
+		}
+	}
+	if len(m.open)+len(m.closed) > 0 {
+		s.assemble(m)
+	}
+	return c, nil
+}
+
+// window is long enough for a p99: a thousand successes, and some to spare.
+func (s *searching) window(rate float64) time.Duration {
+	return max(s.options.Window, time.Duration(1300/rate*float64(time.Second)))
+}
+
+// point measures one rate, open-loop.
+func (s *searching) point(ctx context.Context, m *measured, rate float64) (*attacked, capacity.Point, error) {
+	s.rounds++
+	a := s.attack(m.stage, load.Open, s.rounds)
+	o := m.stage.Load.Open
+	a.Rate, a.Warmup, a.Duration, a.Timeout, a.Connections = rate, time.Second, s.window(rate), o.Timeout, o.Connections
+	got, err := s.run.run(ctx, m.stage, a, nil)
+	if err != nil {
+		return nil, capacity.Point{}, err
+	}
+	got.round = s.rounds
+	res := got.result
+	p := capacity.Point{
+		Rate: rate, QPS: res.QPS(), P50MS: res.Corrected.Percentile(0.5), P99MS: res.Corrected.Percentile(0.99),
+		ErrorRate: res.ErrorRate(), Valid: true,
+	}
+	for _, c := range measure.Run(s.facts(m, got)) {
+		if c.Verdict == measure.Invalid && slices.Contains(ofLatency, c.Name) {
+			p.Valid, p.Why = false, c.Name+": "+c.Saw
+			break
+		}
+	}
+	return got, p, nil
+}
+
+// closed is one closed-loop window: throughput for the scalability law.
+func (s *searching) closed(ctx context.Context, stage *scenario.Stage) (float64, *attacked, error) {
+	s.rounds++
+	a := s.attack(stage, load.Closed, s.rounds)
+	c := stage.Load.Closed
+	a.Connections, a.Warmup, a.Duration, a.Timeout = max(c.Connections, 64), 500*time.Millisecond, min(s.options.Window, 3*time.Second), c.Timeout
+	got, err := s.run.run(ctx, stage, a, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	got.round = s.rounds
+	return got.result.QPS(), got, nil
+}
+
+// scalability is a fit in the report's words.
+func scalability(f capacity.Fit) *report.Scalability {
+	span := func(i capacity.Interval) report.Range {
+		return report.Range{Value: i.Value, Low: i.Low, High: i.High}
+	}
+	out := &report.Scalability{Lambda: f.Lambda, Sigma: span(f.SigmaRange), Kappa: span(f.KappaRange), Identified: f.Identified, Reason: f.Why}
+	if f.Identified {
+		for _, p := range f.Predictions {
+			out.Predictions = append(out.Predictions, report.Prediction{Replicas: p.N, QPS: span(p.Interval)})
+		}
+	}
+	return out
+}

@@ -1,0 +1,227 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"gatelab/harness/internal/lab"
+)
+
+// Of one write and of following it.
+const (
+	writeWithin  = 3 * time.Second
+	askEvery     = time.Second
+	followWithin = 30 * time.Second
+)
+
+// write is one entity that was sent to an Admin API.
+type write struct {
+	path  string // of the entity
+	body  map[string]any
+	at    time.Time
+	acked bool
+	known bool // refused is known too; without an answer nothing is
+	lost  bool
+	half  bool
+}
+
+// writer writes configuration while things break: every entity is another one,
+// told by a counter, so that each can be asked for afterwards.
+type writer struct {
+	lab    *lab.Lab
+	rate   float64
+	client *http.Client
+	work   sync.WaitGroup
+
+	mu      sync.Mutex
+	sent    []*write
+	visible []time.Duration // of followed writes
+}
+
+func newWriter(l *lab.Lab, rate float64) *writer {
+	return &writer{lab: l, rate: rate, client: &http.Client{Timeout: writeWithin}}
+}
+
+// run writes for a time. It returns when what was begun is over.
+func (w *writer) run(ctx context.Context, length time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, length)
+	defer cancel()
+	defer w.work.Wait()
+	tick := time.NewTicker(time.Duration(float64(time.Second) / w.rate))
+	defer tick.Stop()
+	var followed time.Time
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		gateways := w.lab.Nodes(lab.RoleGateway)
+		if len(gateways) == 0 {
+			continue // one is being made anew, and there is no other
+		}
+		follow := time.Since(followed) >= askEvery
+		if follow {
+			followed = time.Now()
+		}
+		// A write that is slow must not keep the others waiting.
+		w.work.Go(func() {
+			w.one(context.WithoutCancel(ctx), i, gateways[i%len(gateways)].HostAddr(lab.PortAdmin), follow)
+		})
+	}
+}
+
+// entityOf is the i-th entity: services and consumers in turn.
+func entityOf(i int) (path string, body map[string]any) {
+	name := fmt.Sprintf("gatelab-write-%06d", i)
+	if i%2 == 0 {
+		return "/services/" + name, map[string]any{
+			"name": name, "host": name + ".invalid", "port": float64(1024 + i%60000), "path": "/" + name, "tags": []any{name, "gatelab"},
+		}
+	}
+	return "/consumers/" + name, map[string]any{"username": name, "custom_id": "id-" + name, "tags": []any{name, "gatelab"}}
+}
+
+func (w *writer) one(ctx context.Context, i int, admin string, follow bool) {
+	one := &write{at: time.Now()}
+	one.path, one.body = entityOf(i)
+	w.mu.Lock()
+	w.sent = append(w.sent, one)
+	w.mu.Unlock()
+	status, _, err := w.ask(ctx, http.MethodPut, "http://"+admin+one.path, one.body)
+	acked := err == nil && status < 300
+	w.mu.Lock()
+	one.acked, one.known = acked, err == nil && status < 500
+	w.mu.Unlock()
+	if acked && follow {
+		w.follow(ctx, admin, time.Now())
+	}
+}
+
+// follow waits until every replica that answers serves what was acknowledged.
+func (w *writer) follow(ctx context.Context, admin string, acked time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, followWithin)
+	defer cancel()
+	want, err := newestRevision(ctx, admin)
+	if err != nil {
+		return // the replica died meanwhile: nothing is known
+	}
+	for _, n := range w.lab.Nodes(lab.RoleGateway) {
+		for {
+			m, err := scrape(ctx, n.HostAddr(lab.PortStatus))
+			if err != nil {
+				if ctx.Err() != nil {
+					return
+				}
+				break // a dead replica serves nothing
+			}
+			if got, ok := m.value("gateway_snapshot_revision"); ok && int64(got) >= want {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				w.mu.Lock()
+				w.visible = append(w.visible, followWithin)
+				w.mu.Unlock()
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	w.mu.Lock()
+	w.visible = append(w.visible, time.Since(acked))
+	w.mu.Unlock()
+}
+
+func (w *writer) ask(ctx context.Context, method, url string, body any) (status int, answer []byte, err error) {
+	var in io.Reader = http.NoBody
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return 0, nil, err
+		}
+		in = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, in)
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := w.client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	answer, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	return res.StatusCode, answer, err
+}
+
+// verifyWithin bounds the asking for all that was written.
+const verifyWithin = 2 * time.Minute
+
+// verify asks every replica for every write, when all faults are over.
+func (w *writer) verify(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, verifyWithin)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for _, n := range w.lab.Nodes(lab.RoleGateway) {
+		for _, one := range w.sent {
+			group.Go(func() error { return w.check(ctx, n.HostAddr(lab.PortAdmin), one) })
+		}
+	}
+	return group.Wait()
+}
+
+func (w *writer) check(ctx context.Context, admin string, one *write) error {
+	status, answer, err := w.ask(ctx, http.MethodGet, "http://"+admin+one.path, nil)
+	if err != nil {
+		return fmt.Errorf("ask for what was written: %w", err)
+	}
+	var got map[string]any
+	there := status == http.StatusOK
+	if !there && status != http.StatusNotFound {
+		return fmt.Errorf("ask for what was written: %s: status %d", one.path, status)
+	}
+	if there {
+		if err := json.Unmarshal(answer, &got); err != nil {
+			return fmt.Errorf("ask for what was written: %s: %w", one.path, err)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	one.lost = one.lost || one.acked && !there
+	one.half = one.half || there && !whole(one.body, got)
+	return nil
+}
+
+// whole says whether every field is as it was written.
+func whole(sent, got map[string]any) bool {
+	for k, v := range sent {
+		a, err1 := json.Marshal(v)
+		b, err2 := json.Marshal(got[k])
+		if err1 != nil || err2 != nil || !slices.Equal(a, b) {
+			return false
+		}
+	}
+	return true
+}
+
+// lostIn counts acknowledged writes of a time that are not there.
+func (w *writer) lostIn(from, to time.Time) (n uint64) {
+	for _, one := range w.sent {
+		if one.lost && !one.at.Before(from) && one.at.Before(to) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,188 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"gatelab/harness/internal/drill"
+	"gatelab/internal/testenv"
+)
+
+// Real faults of real gateways, PostgreSQL and Redis are seen by a real
+// Prometheus and told by a real Alertmanager: each alert fires, ends when the
+// fault does, and none fires that is not to.
+func TestRealFaultsFireTheirAlerts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs servers, and -short asks for tests without: run make test")
+	}
+	l := newSmallLab(t)
+	scale := drill.Scale{Factor: 300, Scrape: time.Second}
+	stack, err := drill.Start(t.Context(), []drill.Target{
+		{Job: "gateway", Instance: "gateway-1", Addr: l.one.status}, {Job: "gateway", Instance: "gateway-2", Addr: l.two.status},
+	}, scale, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stack.Close()
+	stopLoad := l.load()
+	defer stopLoad()
+	outcomes, err := drill.Run(t.Context(), stack, l.cases(), func(line string) { t.Log(line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	if err := drill.Table(&table, scale, outcomes); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + table.String())
+	for _, o := range outcomes {
+		if !o.OK() {
+			t.Errorf("%s: %v, unexpected %v", o.Alert, o.Err, o.Unexpected)
+		}
+	}
+}
+
+// smallLab is two gateways, of which the second reaches Postgres through a
+// relay, and both reach Redis through another one.
+type smallLab struct {
+	one, two        *gatewayProcess
+	postgres, redis *relay
+	target          *relay // before one of the two targets of /pair
+	server          *redis.Client
+	status          atomic.Int32 // that the origin answers on /ai
+	slow            atomic.Int64 // nanoseconds that it takes
+}
+
+func newSmallLab(t *testing.T) *smallLab {
+	t.Helper()
+	l := &smallLab{}
+	l.status.Store(200)
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(time.Duration(l.slow.Load()))
+		w.WriteHeader(int(l.status.Load()))
+		_, _ = io.WriteString(w, "{}")
+	}))
+	t.Cleanup(origin.Close)
+	direct := origin.Listener.Addr().String()
+	l.target = newRelay(t, direct)
+	address := testenv.Redis(t)
+	l.server = redis.NewClient(&redis.Options{Addr: address})
+	t.Cleanup(func() { _ = l.server.Close() })
+	l.redis = newRelay(t, address)
+	dsn, port := testenv.Postgres(t), regexp.MustCompile(`port=(\d+)`)
+	l.postgres = newRelay(t, "127.0.0.1:"+port.FindStringSubmatch(dsn)[1])
+	_, relayed, _ := net.SplitHostPort(l.postgres.addr)
+	binary := buildGateway(t)
+	l.one = newGateway(t, binary, dsn)
+	l.two = newGateway(t, binary, port.ReplaceAllString(dsn, "port="+relayed))
+	_, redisPort, _ := net.SplitHostPort(l.redis.addr)
+	for _, step := range []struct{ path, body string }{
+		{"/services", fmt.Sprintf(`{"name": "ai-api", "url": %q, "retries": 0}`, origin.URL)},
+		{"/services/ai-api/routes", `{"name": "ai", "paths": ["/ai"]}`},
+		{"/routes/ai/plugins", `{"name": "rate-limiting-advanced", "config": {"limit": [1000000], "window_size": [60], "identifier": "ip", "strategy": "redis", "sync_rate": 0,
+			"redis": {"host": "127.0.0.1", "port": ` + redisPort + `}}}`},
+		{"/upstreams", `{"name": "two-of-them"}`},
+		{"/upstreams/two-of-them/targets", fmt.Sprintf(`{"target": %q}`, direct)},
+		{"/upstreams/two-of-them/targets", fmt.Sprintf(`{"target": %q}`, l.target.addr)},
+		{"/services", `{"name": "pair", "host": "two-of-them"}`},
+		{"/services/pair/routes", `{"name": "pair", "paths": ["/pair"]}`},
+	} {
+		if err := l.configure(step.path, step.body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, g := range []*gatewayProcess{l.one, l.two} {
+		eventually(t, func() error { return ok(http.Get("http://" + g.proxy + "/pair/1")) })
+	}
+	return l
+}
+
+func (l *smallLab) configure(path, body string) error {
+	return ok(http.Post("http://"+l.one.admin+path, "application/json", strings.NewReader(body)))
+}
+
+// load sends forty requests a second to the first gateway until it is stopped.
+func (l *smallLab) load() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				for _, path := range []string{"/ai/1", "/pair/1"} {
+					sending.Go(func() {
+						if res, err := http.Get("http://" + l.one.proxy + path); err == nil {
+							res.Body.Close()
+						}
+					})
+				}
+			}
+		}
+	})
+	return func() { cancel(); sending.Wait() }
+}
+
+func (l *smallLab) cases() []drill.Case {
+	answer := func(status int32) func(context.Context) error {
+		return func(context.Context) error { l.status.Store(status); return nil }
+	}
+	take := func(d time.Duration) func(context.Context) error {
+		return func(context.Context) error { l.slow.Store(int64(d)); return nil }
+	}
+	memory := func(share float64) func(context.Context) error {
+		return func(ctx context.Context) error {
+			info, err := l.server.InfoMap(ctx, "memory").Result()
+			if err != nil {
+				return err
+			}
+			var used float64
+			if _, err := fmt.Sscan(info["Memory"]["used_memory"], &used); err != nil {
+				return err
+			}
+			most := "0" // no limit
+			if share > 0 {
+				most = fmt.Sprintf("%.0f", used/share)
+			}
+			return l.server.ConfigSet(ctx, "maxmemory", most).Err()
+		}
+	}
+	do := map[string][2]func(context.Context) error{
+		"GatewayErrorRateHigh":  {answer(502), answer(200)},
+		"OriginRateLimiting":    {answer(429), answer(200)},
+		"GatewayLatencyP99High": {take(800 * time.Millisecond), take(0)},
+		"GatewayReplicaDown":    {func(context.Context) error { l.two.end(); return nil }, func(context.Context) error { return l.two.start() }},
+		"LimitStoreFailingOpen": {l.redis.cut, l.redis.mend},
+		"RedisMemoryHigh":       {memory(0.97), memory(0)},
+		// Every second request of /pair goes to the other target instead.
+		"UpstreamTargetUnhealthy": {l.target.cut, l.target.mend},
+		"SnapshotStale": {func(ctx context.Context) error {
+			if err := l.postgres.cut(ctx); err != nil {
+				return err
+			}
+			return l.configure("/services", `{"name": "one-more", "url": "http://127.0.0.1:1"}`)
+		}, l.postgres.mend},
+	}
+	var out []drill.Case
+	for _, p := range drill.Plans() {
+		if steps, has := do[p.Alert]; has {
+			out = append(out, drill.Case{Alert: p.Alert, Fault: p.Cause, Beside: p.Beside, Break: steps[0], Mend: steps[1], FireIn: 2 * time.Minute, ResolveIn: 3 * time.Minute})
+		}
+	}
+	return out
+}

@@ -1,0 +1,95 @@
+package runner
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gatelab/harness/internal/gate"
+)
+
+// repository is a module with a program called gateway, at one commit.
+func repository(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":          "module gatelab\n\ngo 1.26\n",
+		"gateway/main.go": "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"one\") }\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"init", "-q"}, {"add", "."},
+		{"-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one"},
+	} {
+		if _, err := git(t.Context(), dir, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func output(t *testing.T, path string) string {
+	t.Helper()
+	out, err := exec.Command(path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func TestBothArmsAreBuilt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds programs")
+	}
+	dir := repository(t)
+	t.Chdir(dir)
+	main := filepath.Join(dir, "gateway", "main.go")
+	two := strings.Replace("package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"one\") }\n", "one", "two", 1)
+	if err := os.WriteFile(main, []byte(two), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	diff, err := git(t.Context(), dir, "diff")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch := filepath.Join(t.TempDir(), "two.patch")
+	if err := os.WriteFile(patch, []byte(diff+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	console := NewConsole(&strings.Builder{})
+	for _, o := range []GateOptions{{Base: "HEAD"}, {Base: "HEAD", Patch: patch}} {
+		b, err := build(t.Context(), console, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if base, head, again := output(t, b.path(gate.Base)), output(t, b.path(gate.Head)), output(t, b.path(gate.Again)); base != "one" || head != "two" || again != "one" {
+			t.Errorf("%+v: built %s, %s and %s", o, base, head, again)
+		}
+		if b.profiles(gate.Base) {
+			t.Error("a program that has no setting pprof would be given it")
+		}
+		b.remove()
+		if _, err := os.Stat(b.dir); !os.IsNotExist(err) {
+			t.Errorf("what was built is still there: %v", err)
+		}
+	}
+	if trees, err := git(t.Context(), dir, "worktree", "list"); err != nil || strings.Count(trees, "\n") != 0 {
+		t.Errorf("trees left over: %s %v", trees, err)
+	}
+	for _, bad := range []GateOptions{{Base: "no-such-reference"}, {Base: "HEAD", Patch: "no-such-file"}, {Base: "--help"}} {
+		if b, err := build(context.Background(), console, bad); err == nil {
+			b.remove()
+			t.Errorf("%+v was built", bad)
+		}
+	}
+}

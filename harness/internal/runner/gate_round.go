@@ -1,0 +1,227 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"gatelab/harness/internal/gate"
+	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/measure"
+	"gatelab/harness/internal/scenario"
+)
+
+// headDatabase is the second arm's.
+const headDatabase = lab.PostgresDatabase + "_head"
+
+// createDatabase makes an empty database.
+func createDatabase(ctx context.Context, pg lab.Node, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, resetWithin)
+	defer cancel()
+	dsn := fmt.Sprintf("postgres://%s:%s@%s/postgres?sslmode=disable", lab.PostgresUser, lab.PostgresPassword, pg.HostAddr(lab.PortPostgres))
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	return nil
+}
+
+// armSum is all that was seen of one arm under one workload.
+type armSum struct {
+	stage     *scenario.Stage
+	arm       string
+	results   load.Counts
+	corrected measure.Histogram
+	service   measure.Histogram
+	status    map[int]uint64
+	errors    map[string]uint64
+	cpu       float64 // seconds
+	requests  float64 // that cpu served, warm-up included
+	memory    float64 // MiB, peak
+	attacks   int
+	missed    map[string]*missedCheck // by check
+	order     []string                // of checks
+}
+
+// missedCheck is one check over all rounds of an arm.
+type missedCheck struct {
+	last     measure.Check
+	worst    measure.Check
+	invalid  []int // rounds
+	warnings []int
+}
+
+// ofLatency are the checks that say the generator could not keep up: CPU a
+// request is still true then, latency is not.
+var ofLatency = []string{"rate kept", "send lag", "workers", "generator's CPU", "generator's ceiling"}
+
+// rounds measures from one round to another, both included.
+func (g *gating) rounds(ctx context.Context, from, to int) error {
+	for n := from; n <= to; n++ {
+		for i := range g.stages {
+			for place, arm := range gate.Order(g.arms, n) {
+				s, err := g.measureArm(ctx, &g.stages[i], n, slices.Index(g.arms, arm))
+				if err != nil {
+					return fmt.Errorf("round %d, %s, %s: %w", n, g.stages[i].Name, arm, err)
+				}
+				s.Place = place + 1
+				g.record.Samples = append(g.record.Samples, *s)
+			}
+		}
+		g.Console.Step("round %d of %d: %s", n, to, g.roundLine(n))
+	}
+	return nil
+}
+
+// roundLine is a round in one line: the second arm's figures over the first's.
+func (g *gating) roundLine(n int) string {
+	other := g.arms[1]
+	line := other + "/base"
+	for _, w := range g.record.Workloads {
+		var a, b *gate.Sample
+		for i := range g.record.Samples {
+			s := &g.record.Samples[i]
+			if s.Round != n || s.Workload != w {
+				continue
+			}
+			switch s.Arm {
+			case gate.Base:
+				a = s
+			case other:
+				b = s
+			}
+		}
+		line += fmt.Sprintf("; %s CPU %s, p99 %s", w, over(a.CPUUS, b.CPUUS), over(a.P99MS, b.P99MS))
+		if len(a.Excluded)+len(b.Excluded) > 0 {
+			line += " (p99 not used)"
+		}
+	}
+	return line
+}
+
+func over(a, b *float64) string {
+	if a == nil || b == nil || *a == 0 {
+		return "n/a"
+	}
+	return fmt.Sprintf("%.2f", *b / *a)
+}
+
+// measureArm is one arm's open attack, and its closed one where the workload
+// has one.
+func (g *gating) measureArm(ctx context.Context, s *scenario.Stage, round, arm int) (*gate.Sample, error) {
+	node, ok := g.lab.Node(lab.GatewayName(arm + 1))
+	if !ok {
+		return nil, fmt.Errorf("the lab has no %s", lab.GatewayName(arm+1))
+	}
+	a := g.aim(s, load.Open, round, arm)
+	before, err := node.Usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
+	res, err := g.worker.Run(ctx, a, nil)
+	if err != nil {
+		return nil, err
+	}
+	after, err := node.Usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &gate.Sample{
+		Workload: s.Name, Round: round, Arm: g.arms[arm], BeganAt: res.Began, OfferedQPS: a.Rate,
+		P99MS: res.Corrected.Percentile(0.99), Requests: res.Requests, Failed: res.Failed,
+		MemoryMiB: ptr(float64(after.MemoryBytes) / (1 << 20)),
+	}
+	// The worker says what it wrote, the warm-up included: just what the CPU time
+	// was spent on.
+	spent := after.CPUSeconds - before.CPUSeconds
+	if res.Sent > 0 && spent > 0 {
+		out.CPUUS = ptr(spent / float64(res.Sent) * 1e6)
+	}
+	sum := g.sumOf(s, g.arms[arm])
+	sum.add(res, spent, *out.MemoryMiB)
+	m := &measured{stage: s, reset: true}
+	seen := &attacked{round: round, result: res, readings: []reading{first, {at: time.Now(), cpu: readCPU(), pressure: readPressure()}}}
+	for _, c := range measure.Run(g.facts(m, seen)) {
+		if c.Verdict == measure.Invalid && slices.Contains(ofLatency, c.Name) {
+			out.Excluded = append(out.Excluded, c.Reason())
+		}
+		sum.note(round, c)
+	}
+	if s.Load.Closed.Connections > 0 && s.Load.Closed.Duration > 0 {
+		closed, err := g.worker.Run(ctx, g.aim(s, load.Closed, round, arm), nil)
+		if err != nil {
+			return nil, err
+		}
+		if q := closed.QPS(); q > 0 {
+			out.QPS = &q
+		}
+	}
+	return out, pause(ctx)
+}
+
+// pause lets garbage collection and closing connections of one arm end before
+// the next one is measured.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
+func (g *gating) sumOf(s *scenario.Stage, arm string) *armSum {
+	key := s.Name + "/" + arm
+	if g.summed[key] == nil {
+		g.summed[key] = &armSum{stage: s, arm: arm, status: map[int]uint64{}, errors: map[string]uint64{}, missed: map[string]*missedCheck{}}
+	}
+	return g.summed[key]
+}
+
+func (s *armSum) add(res *load.Result, cpu, memory float64) {
+	s.attacks++
+	s.results.Requests += res.Requests
+	s.results.Successes += res.Successes
+	s.results.Limited += res.Limited
+	s.results.Failed += res.Failed
+	s.corrected.Merge(res.Corrected)
+	s.service.Merge(res.Service)
+	for k, n := range res.Status {
+		s.status[k] += n
+	}
+	sum(s.errors, res.Errors)
+	s.cpu += cpu
+	s.requests += float64(res.Sent)
+	s.memory = max(s.memory, memory)
+}
+
+func (s *armSum) note(round int, c measure.Check) {
+	m := s.missed[c.Name]
+	if m == nil {
+		m = &missedCheck{worst: c}
+		s.missed[c.Name] = m
+		s.order = append(s.order, c.Name)
+	}
+	m.last = c
+	switch c.Verdict {
+	case measure.Invalid:
+		if len(m.invalid) == 0 {
+			m.worst = c
+		}
+		m.invalid = append(m.invalid, round)
+	case measure.Warning:
+		if len(m.invalid)+len(m.warnings) == 0 {
+			m.worst = c
+		}
+		m.warnings = append(m.warnings, round)
+	}
+}

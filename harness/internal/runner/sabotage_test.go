@@ -1,0 +1,370 @@
+package runner
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/measure"
+	"gatelab/harness/internal/report"
+	"gatelab/harness/internal/scenario"
+	"gatelab/internal/testenv"
+)
+
+// Each test here breaks exactly one thing, with a real worker on loopback, and
+// looks whether the check that is there for it says so.
+
+// workerEnv makes this test's binary a worker, so that it can be held up like a
+// process of its own.
+const workerEnv = "GATELAB_TEST_WORKER"
+
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(workerEnv); addr != "" {
+		runtime.GOMAXPROCS(1)
+		if err := load.Serve(context.Background(), load.WorkerConfig{Listen: addr}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// inProcess is a worker within the test.
+func inProcess(t *testing.T) *load.Client {
+	t.Helper()
+	w := load.NewWorker(nil)
+	s := httptest.NewServer(w.Handler())
+	t.Cleanup(func() { w.Close(); s.Close() })
+	return load.NewClient(s.URL)
+}
+
+// child is a worker in a process of its own.
+func child(t *testing.T) (*load.Client, *os.Process) {
+	t.Helper()
+	addr := testenv.FreeAddr(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), workerEnv+"="+addr)
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGCONT)
+		_ = cmd.Process.Kill()
+		for lines := bufio.NewScanner(errs); lines.Scan(); {
+			t.Log("worker: " + lines.Text())
+		}
+		_ = cmd.Wait()
+	})
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		res, err := http.Get("http://" + addr + "/health")
+		if err == nil {
+			res.Body.Close()
+			return load.NewClient("http://" + addr), cmd.Process
+		}
+		if time.Now().After(until) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func fine(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }
+
+func opened(target string, rate float64, d time.Duration) load.Attack {
+	return load.Attack{
+		ID: "sabotage", Model: load.Open, Target: target, Rate: rate, Connections: 8, Duration: d, Timeout: 2 * time.Second,
+		Requests: []load.Request{{Name: "get", Path: "/"}},
+	}
+}
+
+// attackAs carries an attack out and gives what the runner makes of it.
+func attackAs(t *testing.T, c *load.Client, a load.Attack) *attacked {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	first := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
+	res, err := c.Run(ctx, a, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &attacked{round: 1, result: res, readings: []reading{first, {at: time.Now(), cpu: readCPU(), pressure: readPressure()}}}
+}
+
+func checksOf(a *attacked) []measure.Check {
+	m := &measured{stage: &scenario.Stage{Name: "sabotage", Rounds: 1, SLO: scenario.SLO{ErrorRate: 0.001}}, reset: true}
+	return measure.Run((&run{}).facts(m, a))
+}
+
+// want fails unless the named check has the verdict, and a remedy to give.
+func want(t *testing.T, checks []measure.Check, name string, v measure.Verdict) {
+	t.Helper()
+	for _, c := range checks {
+		if c.Name != name {
+			continue
+		}
+		if c.Verdict != v {
+			t.Errorf("%s: %s (%s), want %s", name, c.Verdict, c.Saw, v)
+		}
+		if c := checked(c, "open"); v != measure.OK && v != measure.Skipped && c.Remedy == "" {
+			t.Errorf("%s: nothing is said about what to do", name)
+		}
+		return
+	}
+	t.Errorf("there is no check %q", name)
+}
+
+// The worker runs a tenth of every 50 ms.
+func TestSabotageAWorkerWithATenthOfACore(t *testing.T) {
+	c, p := child(t)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			_ = p.Signal(syscall.SIGSTOP)
+			time.Sleep(45 * time.Millisecond)
+			_ = p.Signal(syscall.SIGCONT)
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	a := attackAs(t, c, opened(serve(t, fine), 800, 2*time.Second))
+	close(stop)
+	<-done
+	// How it shows depends on how much the worker gets done in its tenth: sends
+	// are late, or are not made at all.
+	checks := checksOf(a)
+	if !slices.ContainsFunc(checks, func(c measure.Check) bool {
+		return c.Verdict == measure.Invalid && (c.Name == "send lag" || c.Name == "rate kept")
+	}) {
+		t.Errorf("neither late sends nor missing ones were seen: %+v", checks)
+	}
+}
+
+func TestSabotageAStalledWorker(t *testing.T) {
+	c, p := child(t)
+	stall := time.AfterFunc(700*time.Millisecond, func() {
+		_ = p.Signal(syscall.SIGSTOP)
+		time.AfterFunc(500*time.Millisecond, func() { _ = p.Signal(syscall.SIGCONT) })
+	})
+	defer stall.Stop()
+	a := attackAs(t, c, opened(serve(t, fine), 800, 2*time.Second))
+	want(t, checksOf(a), "send lag", measure.Invalid)
+	// The stall is in the corrected latency and not in the service latency of
+	// the requests that were sent late.
+	corrected, service := a.result.Corrected.Quantile(0.9), a.result.Service.Quantile(0.9)
+	if corrected < 100*time.Millisecond || service > corrected/2 {
+		t.Errorf("a stall of 500 ms: corrected p90 %v, service %v", corrected, service)
+	}
+}
+
+// A caller that does not fetch progress and result in time must not matter: the
+// worker measures by itself.
+func TestAStalledCallerIsNoSabotage(t *testing.T) {
+	c := inProcess(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	stalled := false
+	a := opened(serve(t, fine), 200, 1500*time.Millisecond)
+	res, err := c.Run(ctx, a, func(load.Progress) {
+		if !stalled {
+			stalled = true
+			time.Sleep(2 * time.Second)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, checksOf(&attacked{result: res}), "rate kept", measure.OK)
+}
+
+func TestSabotageACapOfTenWorkers(t *testing.T) {
+	a := opened(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(100 * time.Millisecond)
+		fine(w, r)
+	}), 400, time.Second)
+	a.MaxWorkers, a.Connections = 10, 0
+	checks := checksOf(attackAs(t, inProcess(t), a))
+	want(t, checks, "workers", measure.Invalid)
+	want(t, checks, "rate kept", measure.Invalid)
+}
+
+func TestSabotageWrongBodies(t *testing.T) {
+	a := opened(serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Origin-Body", "0000000000000000")
+		_, _ = w.Write([]byte("not what the origin sent"))
+	}), 200, time.Second)
+	a.SampleEvery = 1
+	want(t, checksOf(attackAs(t, inProcess(t), a)), "right content", measure.Invalid)
+}
+
+// Errors that are fast make the mean better; so they are in no latency.
+func TestSabotageErrorsThatAreFast(t *testing.T) {
+	var n atomic.Uint64
+	got := attackAs(t, inProcess(t), opened(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1)%2 == 0 {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+		fine(w, r)
+	}), 100, 2*time.Second))
+	want(t, checksOf(got), "errors", measure.Warning)
+	if c := got.result.Corrected.Count(); c != got.result.Successes {
+		t.Errorf("%d latencies of %d successes: errors are among them", c, got.result.Successes)
+	}
+	if p := got.result.Corrected.Quantile(0.01); p < 20*time.Millisecond {
+		t.Errorf("the fastest success took %v: errors are among them", p)
+	}
+}
+
+func TestSabotageAColdCache(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a slope wants seconds")
+	}
+	began := time.Now()
+	var n atomic.Uint64
+	got := attackAs(t, inProcess(t), opened(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		// Hits in proportion to the time that has passed, as a cache that fills.
+		status := "Miss"
+		if n.Add(1)%6 < uint64(time.Since(began)/time.Second) {
+			status = "Hit"
+		}
+		w.Header().Set("X-Cache-Status", status)
+		fine(w, r)
+	}), 100, 6*time.Second))
+	want(t, checksOf(got), "steady state", measure.Warning)
+	if steady(got.result) {
+		t.Error("the attack would not be made again")
+	}
+}
+
+func TestSabotageAClosedLoopReadAsOpen(t *testing.T) {
+	a := opened(serve(t, fine), 0, time.Second)
+	a.Model, a.Connections = load.Closed, 4
+	got := attackAs(t, inProcess(t), a)
+	checks := checksOf(got)
+	want(t, checks, "rate kept", measure.Skipped)
+	want(t, checks, "send lag", measure.Skipped)
+	if got.result.Corrected.Count() != 0 {
+		t.Error("a closed loop has no intended times to correct by")
+	}
+	// Whoever puts a latency into a closed stage all the same loses it.
+	s := report.Stage{Name: "x", Valid: true, Load: report.Load{Model: report.Closed}, LatencyMS: latency(got.result.Service)}
+	r := report.Result{Stages: []report.Stage{s}}
+	r.Settle()
+	if r.Stages[0].LatencyMS != nil {
+		t.Error("a closed loop's latency is shown as a user's")
+	}
+}
+
+func TestSabotageStateLeftOver(t *testing.T) {
+	addr := testenv.Redis(t)
+	before, err := keysIn(t.Context(), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer rdb.Close()
+	const key = "sabotage:left-over"
+	if err := rdb.Set(t.Context(), key, 1, time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	defer rdb.Del(context.Background(), key)
+	after, err := keysIn(t.Context(), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after != before+1 {
+		t.Fatalf("%d keys after one more than %d", after, before)
+	}
+	left := false
+	want(t, measure.Run(measure.Facts{StateReset: &left}), "state", measure.Invalid)
+}
+
+func TestSabotageTooFewSamples(t *testing.T) {
+	got := attackAs(t, inProcess(t), opened(serve(t, fine), 200, time.Second))
+	want(t, checksOf(got), "enough samples", measure.Warning)
+	if l := latency(got.result.Corrected); l == nil || l.P99 != nil || l.P999 != nil {
+		t.Errorf("percentiles of %d samples: %+v", got.result.Successes, l)
+	}
+}
+
+func TestSabotageANoisyNeighbour(t *testing.T) {
+	if !readPressure().known {
+		t.Skip("the kernel has no pressure stall information")
+	}
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	burners := 4 * runtime.NumCPU()
+	var cmds []*exec.Cmd
+	for range burners { // processes, so that the scheduler's queue is what grows
+		c := exec.Command("sh", "-c", "while :; do :; done")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		cmds = append(cmds, c)
+	}
+	go func() {
+		defer close(done)
+		<-stop
+		for _, c := range cmds {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+		}
+	}()
+	got := attackAs(t, inProcess(t), opened(serve(t, fine), 100, 2*time.Second))
+	close(stop)
+	<-done
+	want(t, checksOf(got), "host", measure.Warning)
+}
+
+func TestSabotageConnectionsThatAreNotReused(t *testing.T) {
+	got := attackAs(t, inProcess(t), opened(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		fine(w, r)
+	}), 200, time.Second))
+	want(t, checksOf(got), "connections", measure.Invalid)
+	for _, c := range checksOf(got) {
+		if c.Name == "connections" && !strings.Contains(c.Saw, "TIME-WAIT") {
+			t.Errorf("TIME-WAIT is not told: %s", c.Saw)
+		}
+	}
+}
+
+func TestDurabilityIsPrinted(t *testing.T) {
+	got := shortcuts(map[string]map[string]string{"redis": {"appendonly": "no", "save": ""}, "postgres": {"fsync": "off", "jit": "off"}})
+	if s := strings.Join(got, ", "); s != `postgres fsync="off", redis appendonly="no", redis save=""` {
+		t.Errorf("traded for speed: %s", s)
+	}
+	if got := shortcuts(map[string]map[string]string{"postgres": {"fsync": "on"}}); len(got) != 0 {
+		t.Errorf("a durable setting is called a shortcut: %v", got)
+	}
+}
