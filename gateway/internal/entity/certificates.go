@@ -89,6 +89,9 @@ func caCertificates() *Schema {
 		Checks: []Check{{Run: func(r Record) map[string]any {
 			text, _ := r["cert"].(string)
 			c, wrong := parseCertificate(text)
+			if wrong == "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
+				wrong = "invalid certificate: want PEM without headers" // the pool of an upstream skips such blocks
+			}
 			if wrong == "" && c.BasicConstraintsValid && !c.IsCA {
 				wrong = "certificate does not appear to be a CA because it is missing the \"CA\" basic constraint"
 			}

@@ -130,8 +130,8 @@ func expandURL(r Record) error {
 		r["port"] = n
 	}
 	r["path"] = nil
-	if u.Path != "" {
-		r["path"] = u.Path
+	if p := u.EscapedPath(); p != "" { // an upstream tells %2F from /
+		r["path"] = p
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func routes() *Schema {
 			setOf("methods", str("").with(match("method"))),
 			setOf("hosts", str("").with(match("wildcard_host"))),
 			listOf("paths", str("").with(match("path"))),
-			{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "header"}, Elements: &headerValues},
+			{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "route_header"}, Elements: &headerValues},
 			setOf("snis", str("").with(match("wildcard_host"))),
 			setOf("sources", Field{Kind: Rec, Fields: []Field{str("ip"), integer("port", nil)}}),
 			setOf("destinations", Field{Kind: Rec, Fields: []Field{str("ip"), integer("port", nil)}}),

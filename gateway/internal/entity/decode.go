@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"sort"
 	"strconv"
@@ -62,7 +63,12 @@ func numbers(v any) any {
 
 // DecodeForm reads form values: dots nest, [] and [n] and repeated keys make
 // arrays, "" is null; the schema says what each text is meant to be.
-func (s *Schema) DecodeForm(form url.Values) (Record, error) {
+func (s *Schema) DecodeForm(form url.Values) (Record, error) { return s.DecodePatch(form, "") }
+
+// DecodePatch is DecodeForm of a change: plugin is the name of the plugin that
+// is to be changed, whose configuration the form is about where it has no name
+// itself.
+func (s *Schema) DecodePatch(form url.Values, plugin string) (Record, error) {
 	r := Record{}
 	keys := make([]string, 0, len(form))
 	for k := range form {
@@ -81,9 +87,10 @@ func (s *Schema) DecodeForm(form url.Values) (Record, error) {
 	fields := s.Fields
 	if s.Plugins {
 		if name, ok := one(r["name"]); ok {
-			if ps, ok := PluginSchema(name); ok {
-				fields = withConfig(fields, ps.Fields)
-			}
+			plugin = name
+		}
+		if ps, ok := PluginSchema(plugin); ok {
+			fields = withConfig(fields, ps.Fields)
 		}
 	}
 	for k, v := range r {
@@ -245,6 +252,9 @@ func inferText(f *Field, texts []string) any {
 				out = append(out, inferText(f.Elements, []string{t}))
 			}
 		}
+		if len(out) == 0 {
+			return nil
+		}
 		return out
 	}
 	if len(texts) > 1 {
@@ -266,7 +276,8 @@ func inferText(f *Field, texts []string) any {
 		if n, err := strconv.ParseInt(t, 10, 64); err == nil {
 			return n
 		}
-		if n, err := strconv.ParseFloat(t, 64); err == nil {
+		// NaN and infinity have no JSON: they stay text, which is refused.
+		if n, err := strconv.ParseFloat(t, 64); err == nil && !math.IsNaN(n) && !math.IsInf(n, 0) {
 			return n
 		}
 	case Boolean:

@@ -16,7 +16,7 @@ func routeExpressions(r Record) map[string]any {
 	for i, p := range paths {
 		text, _ := p.(string)
 		if expr, ok := strings.CutPrefix(text, "~"); ok {
-			if err := compiles(`\A(?:`+expr+`)`, regexp2.None); err != nil {
+			if err := compiles(`\A(?:`+expr+`)`, `\A(?:`+expr+`)`, regexp2.None); err != nil {
 				errs["paths"] = putAt(errs["paths"], i, fmt.Sprintf("invalid regex: '%s' (%v)", expr, err))
 			}
 		}
@@ -29,7 +29,7 @@ func routeExpressions(r Record) map[string]any {
 		}
 		text, _ := values[0].(string)
 		if expr, ok := strings.CutPrefix(text, "~*"); ok {
-			if err := compiles(`(?:`+expr+`)`, regexp2.IgnoreCase); err != nil {
+			if err := compiles("(?i)"+expr, expr, regexp2.IgnoreCase); err != nil {
 				errs["headers"] = fmt.Sprintf("%s: invalid regex: '%s' (%v)", name, expr, err)
 			}
 		}
@@ -37,13 +37,14 @@ func routeExpressions(r Record) map[string]any {
 	return errs
 }
 
-// compiles tries the router's two engines, in its order.
-func compiles(expr string, options regexp2.RegexOptions) error {
+// compiles tries the router's two engines, in its order, with exactly what the
+// router gives to each.
+func compiles(expr, expr2 string, options regexp2.RegexOptions) error {
 	_, err := regexp.Compile(expr)
 	if err == nil {
 		return nil
 	}
-	if _, err2 := regexp2.Compile(expr, options); err2 != nil {
+	if _, err2 := regexp2.Compile(expr2, options); err2 != nil {
 		return err
 	}
 	return nil

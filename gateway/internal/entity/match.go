@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"mime"
 	"net"
 	"net/netip"
 	"regexp"
@@ -35,6 +36,15 @@ func matchString(kind, s string) string {
 	case "header":
 		if !headerRE.MatchString(s) {
 			return "bad header name '" + s + "', allowed characters are A-Z, a-z, 0-9, '_', and '-'"
+		}
+	case "route_header":
+		if strings.EqualFold(s, "host") {
+			return "cannot contain 'host' header, which must be specified in the 'hosts' attribute"
+		}
+		return matchString("header", s)
+	case "media_type":
+		if _, _, err := mime.ParseMediaType(s); err != nil {
+			return "invalid value '" + s + "': expected a media type such as application/json"
 		}
 	case "method":
 		if !methodRE.MatchString(s) {

@@ -30,9 +30,13 @@ func PluginSchema(name string) (*Schema, bool) {
 // DescribePlugin is what GET /schemas/plugins/{name} answers.
 func DescribePlugin(p *Schema) map[string]any {
 	c := Field{Name: "config", Kind: Rec, Required: true, Fields: p.Fields}
+	consumer := describeField(&Field{Kind: Foreign, Reference: "consumers"})
+	if p.NoConsumer {
+		consumer["eq"] = nil // Kong's word for: must be null
+	}
 	return map[string]any{"fields": []any{
 		map[string]any{"protocols": describeField(&Field{Kind: Set, Required: true, Default: []any{"grpc", "grpcs", "http", "https"}, Elements: &Field{Kind: String, OneOf: routeProtocols}})},
-		map[string]any{"consumer": describeField(&Field{Kind: Foreign, Reference: "consumers"})},
+		map[string]any{"consumer": consumer},
 		map[string]any{"config": describeField(&c)},
 	}}
 }
@@ -40,8 +44,9 @@ func DescribePlugin(p *Schema) map[string]any {
 var pluginTable = []*Schema{keyAuthPlugin(), prometheusPlugin(), proxyCachePlugin(), rateLimitingPlugin(), rateLimitingAdvancedPlugin()}
 
 func keyAuthPlugin() *Schema {
-	return &Schema{Name: "key-auth", Fields: []Field{
-		listOf("key_names", str("").with(match("header"))).with(required).with(def([]any{"apikey"})),
+	// Who the consumer is, is what the plugin finds out.
+	return &Schema{Name: "key-auth", NoConsumer: true, Fields: []Field{
+		listOf("key_names", str("").with(match("header"))).with(required).with(def([]any{"apikey"})).with(func(f *Field) { f.LenMin = 1 }),
 		boolean("hide_credentials", false),
 		str("anonymous"),
 		boolean("key_in_header", true),
@@ -61,6 +66,10 @@ func prometheusPlugin() *Schema {
 	}}
 }
 
+// maxDatabase is the highest number of a Redis database that is taken: more
+// than any server is set up with.
+const maxDatabase = 65535
+
 // redisFields are a plugin's Redis; required says by the caller's check.
 func redisFields(timeout int) Field {
 	return record("redis",
@@ -69,7 +78,7 @@ func redisFields(timeout int) Field {
 		integer("timeout", timeout).with(between(0, maxTimeout)),
 		str("username"),
 		str("password").with(func(f *Field) { f.Encrypted = true }),
-		integer("database", 0),
+		integer("database", 0).with(between(0, maxDatabase)),
 		boolean("ssl", false),
 		boolean("ssl_verify", false),
 		str("server_name").with(match("wildcard_host")),
@@ -82,7 +91,7 @@ func proxyCachePlugin() *Schema {
 		Fields: []Field{
 			listOf("response_code", Field{Kind: Integer, Between: &[2]float64{100, 900}}).with(required).with(def([]any{200, 301, 404})),
 			listOf("request_method", str("").with(oneOf("HEAD", "GET", "POST", "PATCH", "PUT"))).with(required).with(def([]any{"GET", "HEAD"})),
-			listOf("content_type", str("")).with(required).with(def([]any{"text/plain", "application/json"})),
+			listOf("content_type", str("").with(match("media_type"))).with(required).with(def([]any{"text/plain", "application/json"})),
 			integer("cache_ttl", 300).with(between(1, maxTimeout)),
 			str("strategy").with(required).with(def("memory")).with(oneOf("memory", "redis")),
 			boolean("cache_control", false),
@@ -127,14 +136,11 @@ func rateLimitingPlugin() *Schema {
 		boolean("fault_tolerant", true),
 		redisFields(2000),
 		boolean("hide_client_headers", false),
-		Field{Name: "error_code", Kind: Number, Default: 429, Between: &[2]float64{0, 1<<63 - 1}},
+		errorCode(),
 		str("error_message").with(def("API rate limit exceeded")),
-		Field{Name: "sync_rate", Kind: Number, Default: -1, Required: true},
-		// The flat spelling of 3.4, kept equal to the nested one.
-		str("redis_host"), integer("redis_port", nil), str("redis_username"),
-		str("redis_password").with(func(f *Field) { f.Encrypted = true }),
-		integer("redis_timeout", nil), integer("redis_database", nil), boolean("redis_ssl", nil), boolean("redis_ssl_verify", nil), str("redis_server_name"),
+		syncRate().with(required).with(def(-1)),
 	)
+	fields = append(fields, flatFields()...)
 	return &Schema{Name: "rate-limiting", Fields: fields, Before: flatRedis, Patch: patchFlatRedis, Checks: []Check{
 		{Describe: map[string]any{"at_least_one_of": []any{"second", "minute", "hour", "day", "month", "year"}}, Run: ascending},
 		redisWanted("policy"), {Run: func(c Record) map[string]any {
@@ -142,55 +148,8 @@ func rateLimitingPlugin() *Schema {
 				return map[string]any{"policy": "cluster is not supported: counting every request in the database is the bottleneck that redis avoids; expected one of: local, redis"}
 			}
 			return nil
-		}}, limitByWants("limit_by"),
+		}}, limitByWants("limit_by"), {Run: patientSync},
 	}}
-}
-
-// flatNames are the flat spellings of redis.* in 3.4.
-var flatNames = map[string]string{
-	"redis_host": "host", "redis_port": "port", "redis_username": "username", "redis_password": "password", "redis_timeout": "timeout",
-	"redis_database": "database", "redis_ssl": "ssl", "redis_ssl_verify": "ssl_verify", "redis_server_name": "server_name",
-}
-
-// flatRedis keeps redis_host and its kin equal to redis.host; where both are
-// given the nested one wins.
-func flatRedis(c Record) {
-	nested, ok := c["redis"].(map[string]any)
-	if !ok {
-		nested = Record{}
-		c["redis"] = nested
-	}
-	for flat, name := range flatNames {
-		if v := c[flat]; v != nil && nested[name] == nil {
-			nested[name] = v
-		}
-		if v, has := nested[name]; has && v != nil {
-			c[flat] = v
-		}
-	}
-}
-
-// patchFlatRedis gives a change both spellings, so that it wins over what is
-// stored in the other one.
-func patchFlatRedis(c Record) {
-	nested, isRecord := c["redis"].(map[string]any)
-	if c["redis"] != nil && !isRecord {
-		return // validation will say so
-	}
-	for flat, name := range flatNames {
-		v, isFlat := c[flat]
-		w, isNested := nested[name]
-		switch {
-		case isNested:
-			c[flat] = w
-		case isFlat:
-			if nested == nil {
-				nested = Record{}
-				c["redis"] = nested
-			}
-			nested[name] = v
-		}
-	}
 }
 
 // ascending wants at least one limit, none smaller than that of a shorter
@@ -232,10 +191,10 @@ func rateLimitingAdvancedPlugin() *Schema {
 		Name: "rate-limiting-advanced",
 		Fields: []Field{
 			str("identifier").with(required).with(def("consumer")).with(oneOf("ip", "credential", "consumer", "service", "header", "path", "consumer-group")),
-			listOf("window_size", Field{Kind: Number}).with(required),
+			listOf("window_size", integer("", nil).with(between(1, maxWindow))).with(required).with(someWindows),
 			str("window_type").with(def("sliding")).with(oneOf("fixed", "sliding")),
-			listOf("limit", Field{Kind: Number}).with(required),
-			{Name: "sync_rate", Kind: Number},
+			listOf("limit", integer("", nil).with(between(1, maxWhole))).with(required).with(someWindows),
+			syncRate(),
 			str("namespace").with(required).with(func(f *Field) { f.Auto = true }),
 			str("strategy").with(required).with(def("local")).with(oneOf("cluster", "redis", "local")),
 			str("dictionary_name").with(required).with(def("kong_rate_limiting_counters")),
@@ -245,7 +204,7 @@ func rateLimitingAdvancedPlugin() *Schema {
 			str("path").with(match("service_path")),
 			redisFields(2000),
 			boolean("disable_penalty", false),
-			{Name: "error_code", Kind: Number, Default: 429, Between: &[2]float64{0, 1<<63 - 1}},
+			errorCode(),
 			str("error_message").with(def("API rate limit exceeded")),
 		},
 		Before: func(c Record) {
@@ -253,7 +212,7 @@ func rateLimitingAdvancedPlugin() *Schema {
 				c["namespace"] = uuid.NewString()
 			}
 		},
-		Checks: []Check{redisWanted("strategy"), limitByWants("identifier"), {Run: pairedWindows}},
+		Checks: []Check{redisWanted("strategy"), limitByWants("identifier"), {Run: pairedWindows}, {Run: patientSync}},
 	}
 }
 
@@ -262,17 +221,6 @@ func pairedWindows(c Record) map[string]any {
 	sizes, _ := c["window_size"].([]any)
 	if len(limits) != len(sizes) {
 		return map[string]any{"@entity": []any{"You must provide the same number of windows and limits"}}
-	}
-	if len(limits) == 0 {
-		return map[string]any{"limit": "length must be at least 1"}
-	}
-	for i := range limits {
-		if number(limits[i]) <= 0 {
-			return map[string]any{"limit": "each limit must be greater than 0"}
-		}
-		if number(sizes[i]) <= 0 {
-			return map[string]any{"window_size": "each window must be greater than 0 seconds"}
-		}
 	}
 	if c["strategy"] == "cluster" {
 		return map[string]any{"strategy": "cluster is not supported; expected one of: local, redis"}

@@ -2,6 +2,7 @@ package entity
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,7 +39,7 @@ func (s *Schema) ProcessUpsert(id string, in Record, now time.Time) (Record, err
 // replaced.
 func (s *Schema) ProcessUpdate(old, patch Record, now time.Time) (Record, error) {
 	if len(patch) > 0 {
-		if id, ok := patch["id"]; ok && id != old["id"] {
+		if id, ok := patch["id"]; ok && !sameID(id, old["id"]) {
 			return nil, SchemaError(map[string]any{"id": "immutable field cannot be updated"})
 		}
 	}
@@ -62,6 +63,13 @@ func (s *Schema) ProcessUpdate(old, patch Record, now time.Time) (Record, error)
 	return s.complete(r)
 }
 
+// sameID compares ids as Postgres does: without regard to case.
+func sameID(a, b any) bool {
+	x, isText := a.(string)
+	y, _ := b.(string)
+	return isText && strings.EqualFold(x, y)
+}
+
 func merge(fields []Field, into, patch Record) {
 	for k, v := range patch {
 		f, _ := field(fields, k)
@@ -70,6 +78,9 @@ func merge(fields []Field, into, patch Record) {
 		if f != nil && f.Kind == Rec && isMap && hasMap {
 			merge(f.Fields, have, sub)
 			continue
+		}
+		if f != nil && f.Name == "id" && f.Match == "uuid" {
+			continue // it is the same one, whatever its spelling
 		}
 		into[k] = v
 	}
@@ -97,6 +108,7 @@ func (s *Schema) complete(r Record) (Record, error) {
 	if s.Before != nil {
 		s.Before(r)
 	}
+	normalise(fields, r)
 	fill(fields, r)
 	if plugin != nil {
 		if c, ok := r["config"].(map[string]any); ok && plugin.Before != nil {
@@ -106,6 +118,9 @@ func (s *Schema) complete(r Record) (Record, error) {
 	errs := check(fields, r)
 	if errs == nil {
 		errs = map[string]any{}
+	}
+	if plugin != nil && plugin.NoConsumer && r["consumer"] != nil {
+		errs["consumer"] = "value must be null"
 	}
 	if len(errs) == 0 {
 		runChecks(checks, r, errs)
@@ -168,7 +183,7 @@ func (s *Schema) Describe() map[string]any {
 func describeFields(fields []Field) []any {
 	out := make([]any, 0, len(fields))
 	for i := range fields {
-		if !fields[i].Hidden {
+		if !fields[i].Hidden && fields[i].Means == nil {
 			out = append(out, map[string]any{fields[i].Name: describeField(&fields[i])})
 		}
 	}
@@ -201,6 +216,9 @@ func describeField(f *Field) map[string]any {
 	if f.LenMin > 0 {
 		d["len_min"] = f.LenMin
 	}
+	if f.LenMax > 0 {
+		d["len_max"] = f.LenMax
+	}
 	if f.Match == "uuid" {
 		d["uuid"] = true
 	}
@@ -222,6 +240,28 @@ func describeField(f *Field) map[string]any {
 	}
 	if f.Kind == Rec {
 		d["fields"] = describeFields(f.Fields)
+		if s := describeShorthands(f.Fields); s != nil {
+			d["shorthand_fields"] = s
+		}
 	}
 	return d
+}
+
+// describeShorthands are the fields that are other spellings.
+func describeShorthands(fields []Field) []any {
+	var out []any
+	for i := range fields {
+		f := &fields[i]
+		if f.Means == nil {
+			continue
+		}
+		d := describeField(f)
+		d["translate_backwards"] = f.Means
+		d["deprecation"] = map[string]any{
+			"message":       f.Name + " is another spelling of " + strings.Join(f.Means, "."),
+			"replaced_with": []any{map[string]any{"path": f.Means}},
+		}
+		out = append(out, map[string]any{f.Name: d})
+	}
+	return out
 }

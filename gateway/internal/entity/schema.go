@@ -43,8 +43,9 @@ type Field struct {
 	Unique    bool
 	Auto      bool // made by the gateway when absent
 	Immutable bool
-	Hidden    bool // accepted, but not described (deprecated spelling)
-	Encrypted bool // never shown in logs
+	Hidden    bool     // accepted, but not described (deprecated spelling)
+	Encrypted bool     // never shown in logs
+	Means     []string // path of the field that this is another spelling of; nil: none
 }
 
 // ForeignKey is a reference to another schema.
@@ -66,6 +67,7 @@ type Schema struct {
 	Shorthand   func(Record) error
 	Millis      bool         // timestamps have a fraction (targets)
 	Plugins     bool         // config follows the schema of the plugin that name says
+	NoConsumer  bool         // plugins that cannot be tied to a consumer
 	Before      func(Record) // normalises an entity before it is checked
 	Patch       func(Record) // normalises what a client wants changed, before it is merged (plugins' config)
 }

@@ -7,25 +7,20 @@ import (
 	"strings"
 )
 
-// fill puts defaults in place, recursively: absent fields get their default,
-// or null, so that a stored entity always has every field.
+// fill puts defaults in place, recursively: fields that are absent or null get
+// their default, or null, so that a stored entity always has every field and
+// nobody who reads one takes a missing number for 0.
 func fill(fields []Field, r Record) {
 	for i := range fields {
 		f := &fields[i]
 		v, ok := r[f.Name]
 		if !ok || v == nil {
-			if ok && f.Default == nil || f.Kind == Foreign || f.Auto {
-				if !ok {
-					r[f.Name] = nil
-				}
-				continue
-			}
 			switch {
-			case f.Default != nil && !ok:
+			case f.Default != nil:
 				r[f.Name] = clone(f.Default)
 			case f.Kind == Rec && hasDefaults(f.Fields) && (!ok || f.Required):
 				r[f.Name] = Record{}
-			case !ok:
+			default:
 				r[f.Name] = nil
 			}
 			v = r[f.Name]
@@ -109,11 +104,10 @@ func (f *Field) check(v any) any {
 			return "expected a record"
 		}
 		id, _ := m["id"].(string)
-		name, _ := m["name"].(string)
-		if id == "" && name == "" {
+		if id == "" {
 			return map[string]any{"id": "missing primary key"}
 		}
-		if id != "" && !isUUID(id) {
+		if !isUUID(id) {
 			return map[string]any{"id": "expected a valid UUID"}
 		}
 	}
@@ -158,6 +152,12 @@ func (f *Field) checkNumber(v any) any {
 	if f.Kind == Integer && n != math.Trunc(n) {
 		return "expected an integer"
 	}
+	if math.IsNaN(n) || math.IsInf(n, 0) {
+		return "expected a number" // JSON has no other
+	}
+	if math.Abs(n) > maxWhole && (f.Between == nil || f.Between[1] > maxWhole) {
+		return fmt.Sprintf("value should be between %d and %d, but is %v", -maxWhole, maxWhole, v)
+	}
 	if f.Between != nil && (n < f.Between[0] || n > f.Between[1]) {
 		if f.Between[1] == math.MaxInt64 {
 			return fmt.Sprintf("value must be greater than %v", int64(f.Between[0])-1)
@@ -185,6 +185,9 @@ func (f *Field) checkList(v any) any {
 	}
 	if f.LenMin > 0 && len(list) < f.LenMin {
 		return fmt.Sprintf("length must be at least %d", f.LenMin)
+	}
+	if f.LenMax > 0 && len(list) > f.LenMax {
+		return fmt.Sprintf("length must be at most %d, but is %d", f.LenMax, len(list))
 	}
 	var errs []any
 	for i, e := range list {

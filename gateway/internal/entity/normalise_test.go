@@ -1,0 +1,131 @@
+package entity
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	upperID = "0A6F1C4E-27C3-4C0B-9B45-7B7B5F2C5D01"
+	lowerID = "0a6f1c4e-27c3-4c0b-9b45-7b7b5f2c5d01"
+)
+
+func insertJSON(t *testing.T, schema, body string) (Record, error) {
+	t.Helper()
+	s, ok := ByName(schema)
+	if !ok {
+		t.Fatalf("no schema %s", schema)
+	}
+	in, err := s.DecodeJSON([]byte(body))
+	if err != nil {
+		return nil, err
+	}
+	return s.ProcessInsert(in, time.Unix(1000, 0), "")
+}
+
+func TestUUIDsHaveOneSpelling(t *testing.T) {
+	r, err := insertJSON(t, "services", `{"id":"`+upperID+`","host":"h","protocol":"https","ca_certificates":["`+upperID+`"],"client_certificate":{"id":"`+upperID+`","name":"x"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, _ := r["client_certificate"].(map[string]any)
+	if list, _ := r["ca_certificates"].([]any); r["id"] != lowerID || len(list) != 1 || list[0] != lowerID || ref["id"] != lowerID || len(ref) != 1 {
+		t.Errorf("stored %v", r)
+	}
+	s, _ := ByName("services")
+	if r, err = s.ProcessUpdate(r, Record{"id": upperID, "retries": int64(1)}, time.Unix(1, 0)); err != nil || r["id"] != lowerID {
+		t.Errorf("a change that names the id: %v %v", r["id"], err)
+	}
+	if _, err := insertJSON(t, "plugins", `{"name":"prometheus","service":{"name":"s"}}`); err == nil {
+		t.Error("a reference without an id was taken")
+	}
+}
+
+func TestWhatTheDataPlaneRefusesIsRefusedHere(t *testing.T) {
+	rla := func(limit, window, more string) string {
+		return `{"name":"rate-limiting-advanced","config":{"limit":` + limit + `,"window_size":` + window + more + `}}`
+	}
+	ones := "[1,1,1,1,1,1,1,1,1]"
+	for _, c := range []struct{ say, schema, body, want string }{
+		{"an integer that no reader takes", "routes", `{"paths":["/a"],"regex_priority":1e20}`, "regex_priority: value should be between -9007199254740991 and 9007199254740991, but is 1e+20"},
+		{"a time that no reader takes", "services", `{"host":"h","created_at":1e30}`, "created_at: value should be between"},
+		{"no key names", "plugins", `{"name":"key-auth","config":{"key_names":[]}}`, "config.key_names: length must be at least 1"},
+		{"no media type", "plugins", `{"name":"proxy-cache","config":{"content_type":["application/"]}}`, "config.content_type: invalid value"},
+		{"half a second", "plugins", rla("[1]", "[0.5]", ""), "config.window_size: expected an integer"},
+		{"no second", "plugins", rla("[1]", "[0]", ""), "config.window_size: value should be between 1"},
+		{"a window beyond time.Duration", "plugins", rla("[1]", "[1e12]", ""), "config.window_size: value should be between 1"},
+		{"no request", "plugins", rla("[0]", "[1]", ""), "config.limit: value should be between 1"},
+		{"half a request", "plugins", rla("[1.5]", "[1]", ""), "config.limit: expected an integer"},
+		{"nine windows", "plugins", rla(ones, ones, ""), "config.limit: length must be at most 8, but is 9"},
+		{"no windows", "plugins", rla("[]", "[]", ""), "config.limit: length must be at least 1"},
+		{"half a status", "plugins", rla("[1]", "[1]", `,"error_code":429.5`), "config.error_code: expected an integer"},
+		{"half a status", "plugins", `{"name":"rate-limiting","config":{"minute":1,"error_code":429.5}}`, "config.error_code: expected an integer"},
+		{"a limit beyond int64", "plugins", `{"name":"rate-limiting","config":{"minute":1e30}}`, "config.minute: value should be between"},
+		{"a database below 0", "plugins", `{"name":"rate-limiting","config":{"minute":1,"redis":{"database":-1}}}`, "config.redis.database: value should be between 0 and 65535"},
+		{"a database below 0, flat", "plugins", `{"name":"rate-limiting","config":{"minute":1,"redis_database":-1}}`, "config.redis_database: value should be between 0 and 65535"},
+		{"exchanges without a pause", "plugins", rla("[1]", "[1]", `,"sync_rate":0.000000001`), "config.sync_rate: value should be -1, 0, or at least 0.02"},
+		{"the host as a header", "routes", `{"headers":{"Host":["a"]}}`, "cannot contain 'host' header"},
+		{"a header's expression that closes a group", "routes", `{"headers":{"x":["~*a)(b"]}}`, "invalid regex"},
+		{"key-auth for one consumer", "plugins", `{"name":"key-auth","consumer":{"id":"` + lowerID + `"}}`, "consumer: value must be null"},
+	} {
+		t.Run(c.say, func(t *testing.T) {
+			_, err := insertJSON(t, c.schema, c.body)
+			var e *Error
+			if !errors.As(err, &e) || e.Status() != 400 || !strings.Contains(e.Message, c.want) {
+				t.Errorf("got %v\nwant %s", err, c.want)
+			}
+		})
+	}
+	if _, err := insertJSON(t, "plugins", rla("[1,1,1,1,1,1,1,1]", "[1,1,1,1,1,1,1,2147483647]", `,"sync_rate":-1`)); err != nil {
+		t.Errorf("as much as there may be: %v", err)
+	}
+}
+
+func TestNullTakesTheDefault(t *testing.T) {
+	r, err := curl(t, "services", "host=h&retries=&port=")
+	if err != nil || r["retries"] != int64(5) || r["port"] != int64(80) {
+		t.Errorf("service: %v %v", r, err)
+	}
+	r, err = insertJSON(t, "upstreams", `{"name":"u.x","healthchecks":{"active":null,"passive":{"healthy":{"successes":null}}}}`)
+	if err != nil || at(r, "healthchecks", "active", "concurrency") != int64(10) || at(r, "healthchecks", "passive", "healthy", "successes") != int64(0) {
+		t.Errorf("upstream: %v %v", r, err)
+	}
+	s, _ := ByName("targets")
+	target, err := insertJSON(t, "targets", `{"target":"h:1","weight":7,"upstream":{"id":"`+lowerID+`"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if target, err = s.ProcessUpdate(target, Record{"weight": nil}, time.Unix(1, 0)); err != nil || target["weight"] != int64(100) {
+		t.Errorf("target: %v %v", target, err)
+	}
+}
+
+func TestFormsSayNoMoreThanTheyMean(t *testing.T) {
+	for _, text := range []string{"NaN", "Inf", "-infinity"} {
+		if _, err := curl(t, "plugins", "name=rate-limiting&config.minute="+text); err == nil || !strings.Contains(err.Error(), "config.minute: expected a number") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	s, _ := ByName("targets")
+	if _, err := s.ProcessInsert(Record{"target": "h:1", "created_at": math.NaN(), "upstream": map[string]any{"id": lowerID}}, time.Unix(1, 0), ""); err == nil {
+		t.Error("NaN was taken")
+	}
+	r, err := curl(t, "routes", "hosts=a.com&paths=&methods=&tags=")
+	if err != nil || r["paths"] != nil || r["methods"] != nil || r["tags"] != nil {
+		t.Errorf("empty lists: %v %v", r, err)
+	}
+	if r, err = insertJSON(t, "services", `{"url":"http://h/a%2Fb"}`); err != nil || r["path"] != "/a%2Fb" {
+		t.Errorf("url: %v %v", r["path"], err)
+	}
+}
+
+func TestAChangeByFormKnowsItsPlugin(t *testing.T) {
+	s, _ := ByName("plugins")
+	in, err := s.DecodePatch(map[string][]string{"config.minute": {"10"}, "config.hide_client_headers": {"true"}}, "rate-limiting")
+	if err != nil || at(in, "config", "minute") != int64(10) || at(in, "config", "hide_client_headers") != true {
+		t.Errorf("%v %v", in, err)
+	}
+}
