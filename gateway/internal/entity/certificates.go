@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 )
 
 func certificates() *Schema {
@@ -18,9 +19,12 @@ func certificates() *Schema {
 			str("key").with(required).with(secretText),
 			str("cert_alt"),
 			str("key_alt").with(secretText),
+			// Not a field of Kong's schema but of its Admin API: the names of the
+			// SNIs that refer to the certificate.
+			setOf("snis", str("").with(match("wildcard_host"))).with(func(f *Field) { f.Hidden = true }),
 			tagsField(),
 		}, stamps()...),
-		Checks: []Check{{Run: keyPairs}},
+		Checks: []Check{{Run: keyPairs}, {Run: distinctNames}},
 	}
 }
 
@@ -42,6 +46,19 @@ func keyPairs(r Record) map[string]any {
 		}
 	}
 	return errs
+}
+
+// distinctNames wants each SNI once.
+func distinctNames(r Record) map[string]any {
+	seen := map[any]bool{}
+	names, _ := r["snis"].([]any)
+	for _, n := range names {
+		if seen[n] {
+			return map[string]any{"snis": fmt.Sprintf("duplicate SNI in request: %v", n)}
+		}
+		seen[n] = true
+	}
+	return nil
 }
 
 // parseCertificate reads the first certificate of a PEM text; the second

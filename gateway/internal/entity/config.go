@@ -61,11 +61,13 @@ type Consumer struct {
 	Tags     []string `json:"tags,omitempty"`
 }
 
-// KeyAuth is a key-auth credential of a consumer.
+// KeyAuth is a key-auth credential of a consumer. ExpiresAt is when it ends, in
+// Unix milliseconds; 0: never.
 type KeyAuth struct {
-	ID       string `json:"id"`
-	Key      string `json:"key"`
-	Consumer Ref    `json:"consumer"`
+	ID        string `json:"id"`
+	Key       string `json:"key"`
+	Consumer  Ref    `json:"consumer"`
+	ExpiresAt int64  `json:"expires_at,omitempty"`
 }
 
 // Plugin is a plugin's configuration and where it applies: nil references

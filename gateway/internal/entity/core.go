@@ -245,7 +245,7 @@ func plugins() *Schema {
 
 func keyAuths() *Schema {
 	return &Schema{
-		Name: "keyauth_credentials", Singular: "keyauth_credential", EndpointKey: "key",
+		Name: "keyauth_credentials", Singular: "keyauth_credential", EndpointKey: "key", Expires: true,
 		Fields: []Field{
 			idField(),
 			{Name: "created_at", Kind: Integer, Auto: true},

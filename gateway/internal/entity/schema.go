@@ -65,6 +65,7 @@ type Schema struct {
 	Unique      [][]string // sets of fields that must be unique together
 	Checks      []Check    // across fields
 	Shorthand   func(Record) error
+	Expires     bool         // has a ttl, and is gone when that has passed
 	Millis      bool         // timestamps have a fraction (targets)
 	Plugins     bool         // config follows the schema of the plugin that name says
 	NoConsumer  bool         // plugins that cannot be tied to a consumer

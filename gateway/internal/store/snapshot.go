@@ -29,7 +29,7 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 			queue(&b, "services", &c.Services)
 			queue(&b, "routes", &c.Routes)
 			queue(&b, "consumers", &c.Consumers)
-			queue(&b, "keyauth_credentials", &c.KeyAuths)
+			query(&b, "keyauth_credentials", credentialQuery, &c.KeyAuths)
 			queue(&b, "plugins", &c.Plugins)
 			queue(&b, "upstreams", &c.Upstreams)
 			queue(&b, "targets", &c.Targets)
@@ -44,16 +44,29 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 	return &c, nil
 }
 
+// credentialQuery asks for credentials that have not ended, with their end: the
+// data plane stops taking them then, without being told again.
+const credentialQuery = `SELECT id::text, CASE WHEN expires_at IS NULL THEN body
+	ELSE body || jsonb_build_object('expires_at', floor(extract(epoch FROM expires_at) * 1000)::bigint) END
+	FROM keyauth_credentials WHERE ` + alive + ` ORDER BY seq`
+
 func queue[T any](b *pgx.Batch, table string, into *[]T) {
-	b.Queue("SELECT body FROM " + table + " ORDER BY seq").Query(func(rows pgx.Rows) error {
+	query(b, table, "SELECT id::text, body FROM "+table+" ORDER BY seq", into)
+}
+
+// query adds every row to into. A row that cannot be read fails the whole: a
+// configuration without one of its plugins might let everybody in.
+func query[T any](b *pgx.Batch, table, sql string, into *[]T) {
+	b.Queue(sql).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
+			var id string
 			var raw []byte
-			if err := rows.Scan(&raw); err != nil {
+			if err := rows.Scan(&id, &raw); err != nil {
 				return err
 			}
 			var e T
 			if err := json.Unmarshal(raw, &e); err != nil {
-				return fmt.Errorf("%s: %w", table, err)
+				return fmt.Errorf("%w: %s %s: %w", ErrUnreadable, table, id, err)
 			}
 			*into = append(*into, e)
 		}

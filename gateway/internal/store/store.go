@@ -22,6 +22,10 @@ var ErrPoolExhausted = errors.New("no free connection to Postgres")
 // time, or it serves nobody now.
 var ErrUnavailable = errors.New("the database cannot be asked")
 
+// ErrUnreadable says that an entity is stored that the data plane cannot read.
+// Asking again does not help; the Admin API can mend it.
+var ErrUnreadable = errors.New("the stored configuration cannot be read")
+
 // Config is how Postgres is reached.
 type Config struct {
 	DSN            string        // connection string or URL

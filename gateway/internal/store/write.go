@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"gatelab/gateway/internal/entity"
+)
+
+// put stores a record, old being what is there (nil: nothing), with what is not
+// in its own row, and counts all of that. Revisions come last, see revise.
+func put(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor string, old, r entity.Record) error {
+	if s.Expires {
+		if err := sweep(ctx, tx, s); err != nil {
+			return err
+		}
+	}
+	if s.Name == "certificates" {
+		keepNames(old, r)
+	}
+	if err := write(ctx, tx, s, old, r); err != nil {
+		return err
+	}
+	op := "insert"
+	if old != nil {
+		op = "update"
+	}
+	told := []change{{s, op, old, r}}
+	switch s.Name {
+	case "services":
+		if err := trust(ctx, tx, r); err != nil {
+			return err
+		}
+	case "certificates":
+		more, err := name(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+		told = append(told, more...)
+	}
+	for _, c := range told {
+		if err := revise(ctx, tx, c.schema, actor, c.operation, c.before, c.after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write inserts or updates the row of a record.
+func write(ctx context.Context, tx pgx.Tx, s *entity.Schema, old, r entity.Record) error {
+	kept := r
+	if s.Name == "certificates" { // its SNIs are rows of their own
+		kept = maps.Clone(r)
+		delete(kept, "snis")
+	}
+	body, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	columns, args := []string{"id", "body", "tags"}, []any{r["id"], body, texts(r["tags"])}
+	for _, name := range guarded(s) {
+		columns = append(columns, column(name))
+		v := r[name]
+		if m, ok := v.(map[string]any); ok {
+			v = m["id"]
+		}
+		args = append(args, v)
+	}
+	// A change that leaves the ttl alone must not put the end off.
+	setEnd := s.Expires && (old == nil || r["ttl"] != old["ttl"])
+	if setEnd {
+		columns, args = append(columns, "expires_at"), append(args, r["ttl"])
+	}
+	places := make([]string, len(columns))
+	for i := range columns {
+		places[i] = fmt.Sprintf("$%d", i+1)
+	}
+	if setEnd {
+		last := len(places) - 1
+		places[last] = fmt.Sprintf("CASE WHEN $%[1]d::bigint > 0 THEN now() + $%[1]d::bigint * interval '1 second' END", last+1)
+	}
+	sql := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table(s), strings.Join(columns, ", "), strings.Join(places, ", "))
+	if old != nil {
+		sets := make([]string, 0, len(columns)-1)
+		for i := 1; i < len(columns); i++ {
+			sets = append(sets, columns[i]+" = "+places[i])
+		}
+		sql = fmt.Sprintf("UPDATE %s SET %s WHERE id = $1", table(s), strings.Join(sets, ", "))
+	}
+	_, err = tx.Exec(ctx, sql, args...)
+	return err
+}
+
+// revise counts the change and tells it. The row of current_revision is locked
+// until the commit, which makes the order of revisions that of commits. It is
+// taken last, so that changes wait for each other as briefly as they can. Secrets
+// are not kept: the history is read by more people than the entity is, and
+// outlives it.
+func revise(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor, op string, before, after entity.Record) error {
+	id := after["id"]
+	if after == nil {
+		id = before["id"]
+	}
+	var b pgx.Batch
+	b.Queue("UPDATE current_revision SET id = id + 1")
+	b.Queue("INSERT INTO revisions (id, actor, entity, entity_id, operation, before, after) SELECT id, $1, $2, $3, $4, $5, $6 FROM current_revision",
+		actor, s.Name, id, op, jsonOrNull(s.Redact(before)), jsonOrNull(s.Redact(after)))
+	b.Queue("SELECT pg_notify('" + channel + "', id::text) FROM current_revision")
+	return tx.SendBatch(ctx, &b).Close()
+}
+
+func jsonOrNull(r entity.Record) any {
+	if r == nil {
+		return nil
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+func texts(v any) []string {
+	list, _ := v.([]any)
+	var out []string
+	for _, e := range list {
+		if s, ok := e.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// guarded are the fields that are columns of their own.
+func guarded(s *entity.Schema) []string {
+	var names []string
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.Kind == entity.Foreign || f.Unique || s.Name == "plugins" && f.Name == "name" || s.Name == "targets" && f.Name == "target" {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// table and column quote names, which come from schemas only.
+func table(s *entity.Schema) string { return pgx.Identifier{s.Name}.Sanitize() }
+func column(name string) string     { return pgx.Identifier{name}.Sanitize() }
