@@ -1,6 +1,11 @@
 package plugin
 
-import "gatelab/gateway/internal/entity"
+import (
+	"strings"
+	"time"
+
+	"gatelab/gateway/internal/entity"
+)
 
 // Directory answers who a credential belongs to. It is built with a snapshot
 // and never changes.
@@ -12,6 +17,7 @@ type Directory struct {
 type credential struct {
 	id       string
 	consumer *entity.Consumer
+	ends     int64 // Unix milliseconds; 0: never
 }
 
 // NewDirectory indexes a configuration's consumers and credentials.
@@ -28,19 +34,29 @@ func NewDirectory(cfg *entity.Config) *Directory {
 	}
 	for _, k := range cfg.KeyAuths {
 		if c, ok := d.consumers[k.Consumer.ID]; ok {
-			d.keys[k.Key] = credential{k.ID, c}
+			d.keys[k.Key] = credential{k.ID, c, k.ExpiresAt}
 		}
 	}
 	return d
 }
 
-// Consumer finds a consumer by id or username.
+// Consumer finds a consumer by id, in any spelling, or username.
 func (d *Directory) Consumer(idOrName string) (*entity.Consumer, bool) {
 	c, ok := d.consumers[idOrName]
+	if !ok && len(idOrName) == 36 { // ids are lower case
+		if c, ok = d.consumers[strings.ToLower(idOrName)]; ok && !strings.EqualFold(c.ID, idOrName) {
+			return nil, false
+		}
+	}
 	return c, ok
 }
 
+// key finds a credential that has not ended. The directory may be older than
+// the end: nothing in the configuration changes then.
 func (d *Directory) key(k []byte) (credential, bool) {
 	c, ok := d.keys[string(k)] // no allocation: the compiler knows this form
+	if ok && c.ends != 0 && time.Now().UnixMilli() >= c.ends {
+		return credential{}, false
+	}
 	return c, ok
 }
