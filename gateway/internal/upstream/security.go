@@ -53,7 +53,10 @@ func (p *Pools) secure(s *entity.Service, u *entity.Upstream, from *Source) (*se
 		ref = u.ClientCertificate
 	}
 	if ref != nil {
-		pair := from.Certificates[ref.ID]
+		pair, ok := from.Certificates[ref.ID]
+		if !ok {
+			return nil, fmt.Errorf("client_certificate %s: no such certificate", ref.ID)
+		}
 		mine, err := tls.X509KeyPair([]byte(pair.Cert), []byte(pair.Key))
 		if err != nil {
 			return nil, fmt.Errorf("client_certificate %s: %w", ref.ID, err)

@@ -73,3 +73,11 @@ func TestAServiceSaysWhomItTrusts(t *testing.T) {
 		t.Error("an authority that is not there was no error")
 	}
 }
+
+func TestACertificateThatIsMissingIsAnError(t *testing.T) {
+	p := newPools(t, Config{})
+	s := &entity.Service{Protocol: "https", Host: "h", Port: 443, ClientCertificate: &entity.Ref{ID: "gone"}}
+	if _, err := p.Balancer(s, &Source{}); err == nil {
+		t.Error("no error")
+	}
+}
