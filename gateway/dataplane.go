@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"gatelab/gateway/internal/limit"
 	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/proxy"
+	"gatelab/gateway/internal/store"
 	"gatelab/gateway/internal/upstream"
 )
 
@@ -127,12 +129,15 @@ func (p *program) tryStore(ctx context.Context) error {
 		return err
 	}
 	cfg, err := p.store.Snapshot(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrUnreadable) {
 		return err
 	}
 	// A configuration that cannot be applied must not keep the Admin API from
 	// starting: it is how the configuration is mended.
-	if err := p.proxy.Apply(cfg); err != nil {
+	if err == nil {
+		err = p.proxy.Apply(cfg)
+	}
+	if err != nil {
 		p.log.Error("the configuration cannot be applied; not ready", "error", err)
 	}
 	return nil
@@ -174,6 +179,10 @@ func (p *program) reloadUntilDone(ctx context.Context) {
 			if err := p.proxy.Apply(cfg); err != nil {
 				p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
 			}
+			return
+		}
+		if errors.Is(err, store.ErrUnreadable) { // until a later revision mends it
+			p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
 			return
 		}
 		p.log.Warn("the new configuration cannot be read; the old one goes on", "error", err)

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"gatelab/gateway/internal/store"
+	"gatelab/internal/testenv"
+)
+
+// TestAnUnreadableRowKeepsNoGatewayFromStarting: the Admin API is what mends it.
+func TestAnUnreadableRowKeepsNoGatewayFromStarting(t *testing.T) {
+	ctx, dsn := context.Background(), testenv.Postgres(t)
+	db, err := store.Open(ctx, store.Config{DSN: dsn}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if _, err := conn.Exec(ctx, `INSERT INTO routes (id, body) VALUES (gen_random_uuid(), '{"paths":["/"],"regex_priority":1e20}')`); err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := load([]string{"--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0", "--pg-dsn=" + dsn, "--pg-start-timeout=1ms"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newProgram(&s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.startStore(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.proxy.Revision(); r >= 0 {
+		t.Errorf("revision %d is served", r)
+	}
+	if _, err := conn.Exec(ctx, "DELETE FROM routes"); err != nil {
+		t.Fatal(err)
+	}
+	p.reloadUntilDone(ctx)
+	if r := p.proxy.Revision(); r < 0 {
+		t.Error("mended, and still nothing is served")
+	}
+}
