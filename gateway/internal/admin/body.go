@@ -10,11 +10,19 @@ import (
 	"net/url"
 
 	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/store"
 )
 
 // body decodes what the client sent, by its content type. ok is false when the
 // answer has been given already.
 func (a *api) body(w http.ResponseWriter, r *http.Request, s *entity.Schema) (entity.Record, bool) {
+	return a.patch(w, r, s, func() (string, error) { return "", nil })
+}
+
+// patch decodes what shall be changed. plugin is asked for the name of the
+// plugin that it is about, where the body's meaning depends on that: a form has
+// only texts.
+func (a *api) patch(w http.ResponseWriter, r *http.Request, s *entity.Schema, plugin func() (string, error)) (entity.Record, bool) {
 	raw, err := io.ReadAll(r.Body)
 	if err != nil {
 		var large *http.MaxBytesError
@@ -39,12 +47,12 @@ func (a *api) body(w http.ResponseWriter, r *http.Request, s *entity.Schema) (en
 	case kind == "application/x-www-form-urlencoded":
 		var form url.Values
 		if form, err = url.ParseQuery(string(raw)); err == nil {
-			rec, err = s.DecodeForm(form)
+			rec, err = decodeForm(s, form, plugin)
 		}
 	case kind == "multipart/form-data":
 		var form url.Values
 		if form, err = multipartValues(raw, params["boundary"]); err == nil {
-			rec, err = s.DecodeForm(form)
+			rec, err = decodeForm(s, form, plugin)
 		}
 	default:
 		a.unsupported(w)
@@ -52,14 +60,25 @@ func (a *api) body(w http.ResponseWriter, r *http.Request, s *entity.Schema) (en
 	}
 	if err != nil {
 		var known *entity.Error
-		if errors.As(err, &known) {
-			a.fail(w, known)
+		if errors.As(err, &known) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrPoolExhausted) {
+			a.fail(w, err)
 		} else {
 			a.answer(w, http.StatusBadRequest, map[string]any{"message": err.Error()})
 		}
 		return nil, false
 	}
 	return rec, true
+}
+
+func decodeForm(s *entity.Schema, form url.Values, plugin func() (string, error)) (entity.Record, error) {
+	if !s.Plugins || form.Has("name") {
+		return s.DecodeForm(form)
+	}
+	name, err := plugin()
+	if err != nil {
+		return nil, err
+	}
+	return s.DecodePatch(form, name)
 }
 
 func (a *api) unsupported(w http.ResponseWriter) {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/store"
 )
 
 // within says that a path lies below an entity: /services/x/routes.
@@ -118,6 +117,9 @@ func (a *api) names(ctx context.Context, s *entity.Schema, in entity.Record) err
 
 // item is /services/x and /consumers/x/key-auth/y.
 func (a *api) item(s *entity.Schema, key string, sc scope) verbs {
+	if isID(key) {
+		key = strings.ToLower(key) // as it is stored
+	}
 	v := verbs{
 		"GET": func(w http.ResponseWriter, r *http.Request) {
 			foreign, ok := a.resolve(w, r, sc)
@@ -171,9 +173,14 @@ func (a *api) patched(_ *http.Request, s *entity.Schema) maker {
 func (a *api) replaced(s *entity.Schema, key string) maker {
 	return func(old, in entity.Record) (entity.Record, error) {
 		id := ""
-		if isID(key) {
+		switch {
+		case isID(key):
 			id = key
-		} else if s.EndpointKey != "" {
+		case s.EndpointKey == "":
+			// There is no field to keep the key in: each PUT would make another.
+			return nil, &entity.Error{Code: entity.CodePrimaryKey, Name: "invalid primary key",
+				Message: fmt.Sprintf("invalid primary key: '{id=%q}'", key), Fields: map[string]any{"id": "expected a valid UUID"}}
+		default:
 			in[s.EndpointKey] = key
 		}
 		if old == nil && s.Name == "targets" {
@@ -215,7 +222,11 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, s *entity.Schema, k
 	if !ok {
 		return
 	}
-	in, ok := a.body(w, r, s)
+	in, ok := a.patch(w, r, s, func() (string, error) {
+		old, err := a.store.Select(r.Context(), s, key, foreign)
+		name, _ := old["name"].(string)
+		return name, err
+	})
 	if !ok {
 		return
 	}
@@ -257,40 +268,6 @@ func (a *api) parent(s *entity.Schema, key, field string, parent *entity.Schema)
 		}
 	}
 	return v
-}
-
-// list answers a page: {data, next, offset}.
-func (a *api) list(w http.ResponseWriter, r *http.Request, s *entity.Schema, foreign map[string]string) {
-	size, ok := a.sizeOf(w, r)
-	q := store.Query{Foreign: foreign, Size: size}
-	if !ok || !a.offsetOf(w, r, &q.After) {
-		return
-	}
-	args := r.URL.Query()
-	if text := args.Get("tags"); text != "" {
-		and, or := strings.Split(text, ","), strings.Split(text, "/")
-		if len(and) > 1 && len(or) > 1 {
-			a.fail(w, entity.SchemaError(map[string]any{"tags": "invalid filter syntax: use ',' for AND or '/' for OR, not both"}))
-			return
-		}
-		q.Tags = and
-		if len(or) > 1 {
-			q.Tags, q.AnyTag = or, true
-		}
-	}
-	data, next, err := a.store.List(r.Context(), s, q)
-	if err != nil {
-		a.fail(w, err)
-		return
-	}
-	if data == nil {
-		data = []entity.Record{}
-	}
-	if next != 0 {
-		a.page(w, r, data, next)
-		return
-	}
-	a.page(w, r, data)
 }
 
 func isID(key string) bool {

@@ -145,7 +145,11 @@ func (a *api) validate(s *entity.Schema) func(http.ResponseWriter, *http.Request
 		if !ok {
 			return
 		}
-		if _, err := s.ProcessInsert(in, a.config.Now(), ""); err != nil {
+		err := a.names(r.Context(), s, in)
+		if err == nil {
+			_, err = s.ProcessInsert(in, a.config.Now(), "")
+		}
+		if err != nil {
 			var known *entity.Error
 			if errors.As(err, &known) {
 				a.answer(w, http.StatusBadRequest, known)

@@ -77,6 +77,43 @@ func pageOf(r *http.Request, data any, next []int64) map[string]any {
 	return page
 }
 
+// list answers a page: {data, next, offset}.
+func (a *api) list(w http.ResponseWriter, r *http.Request, s *entity.Schema, foreign map[string]string) {
+	size, ok := a.sizeOf(w, r)
+	q := store.Query{Foreign: foreign, Size: size}
+	if !ok || !a.offsetOf(w, r, &q.After) {
+		return
+	}
+	args := r.URL.Query()
+	if text := args.Get("tags"); text != "" {
+		and, or := strings.Split(text, ","), strings.Split(text, "/")
+		if len(and) > 1 && len(or) > 1 {
+			a.fail(w, entity.SchemaError(map[string]any{"tags": "invalid filter syntax: use ',' for AND or '/' for OR, not both"}))
+			return
+		}
+		q.Tags = and
+		if len(or) > 1 {
+			q.Tags, q.AnyTag = or, true
+		}
+	}
+	if s.Name == "consumers" && args.Get("custom_id") != "" {
+		q.Equal = map[string]string{"custom_id": args.Get("custom_id")}
+	}
+	data, next, err := a.store.List(r.Context(), s, q)
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	if data == nil {
+		data = []entity.Record{}
+	}
+	if next != 0 {
+		a.page(w, r, data, next)
+		return
+	}
+	a.page(w, r, data)
+}
+
 // revisions lists changes, the newest first. Secrets in them are not shown:
 // they outlive the entity that had them.
 func (a *api) revisions(w http.ResponseWriter, r *http.Request) {
