@@ -219,9 +219,12 @@ func infer(f *Field, v any) any {
 			if f != nil {
 				ef = f.Elements
 			}
-			if e != nil {
-				out = append(out, infer(ef, e))
+			if v := infer(ef, e); v != nil {
+				out = append(out, v)
 			}
+		}
+		if len(out) == 0 {
+			return nil
 		}
 		return out
 	case map[string]any:

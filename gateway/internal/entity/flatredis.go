@@ -5,7 +5,7 @@ package entity
 // of the nested fields: clients then know that an entity in one spelling is the
 // same in the other, and look for no defaults in the flat ones.
 func flatFields() []Field {
-	nested := redisFields(2000).Fields
+	nested := redisFields().Fields
 	flat := make([]Field, len(nested))
 	for i, f := range nested {
 		flat[i] = f

@@ -113,8 +113,8 @@ func TestFormsSayNoMoreThanTheyMean(t *testing.T) {
 	if _, err := s.ProcessInsert(Record{"target": "h:1", "created_at": math.NaN(), "upstream": map[string]any{"id": lowerID}}, time.Unix(1, 0), ""); err == nil {
 		t.Error("NaN was taken")
 	}
-	r, err := curl(t, "routes", "hosts=a.com&paths=&methods=&tags=")
-	if err != nil || r["paths"] != nil || r["methods"] != nil || r["tags"] != nil {
+	r, err := curl(t, "routes", "hosts[]=a.com&hosts[]=&paths=&methods[]=&tags=")
+	if err != nil || len(r["hosts"].([]any)) != 1 || r["paths"] != nil || r["methods"] != nil || r["tags"] != nil {
 		t.Errorf("empty lists: %v %v", r, err)
 	}
 	if r, err = insertJSON(t, "services", `{"url":"http://h/a%2Fb"}`); err != nil || r["path"] != "/a%2Fb" {

@@ -71,11 +71,11 @@ func prometheusPlugin() *Schema {
 const maxDatabase = 65535
 
 // redisFields are a plugin's Redis; required says by the caller's check.
-func redisFields(timeout int) Field {
+func redisFields() Field {
 	return record("redis",
 		str("host"),
 		integer("port", 6379).with(between(0, 65535)),
-		integer("timeout", timeout).with(between(0, maxTimeout)),
+		integer("timeout", 2000).with(between(0, maxTimeout)),
 		str("username"),
 		str("password").with(func(f *Field) { f.Encrypted = true }),
 		integer("database", 0).with(between(0, maxDatabase)),
@@ -98,7 +98,7 @@ func proxyCachePlugin() *Schema {
 			boolean("ignore_uri_case", false),
 			integer("storage_ttl", nil).with(between(1, maxTimeout)),
 			record("memory", str("dictionary_name").with(required).with(def("kong_db_cache"))),
-			redisFields(2000),
+			redisFields(),
 			listOf("vary_query_params", str("")),
 			listOf("vary_headers", str("").with(match("header"))),
 			boolean("vary_consumer", true),
@@ -134,7 +134,7 @@ func rateLimitingPlugin() *Schema {
 		str("path").with(match("service_path")),
 		str("policy").with(def("local")).with(oneOf("local", "cluster", "redis")),
 		boolean("fault_tolerant", true),
-		redisFields(2000),
+		redisFields(),
 		boolean("hide_client_headers", false),
 		errorCode(),
 		str("error_message").with(def("API rate limit exceeded")),
@@ -202,7 +202,7 @@ func rateLimitingAdvancedPlugin() *Schema {
 			{Name: "retry_after_jitter_max", Kind: Number, Default: 0},
 			str("header_name").with(match("header")),
 			str("path").with(match("service_path")),
-			redisFields(2000),
+			redisFields(),
 			boolean("disable_penalty", false),
 			errorCode(),
 			str("error_message").with(def("API rate limit exceeded")),
