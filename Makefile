@@ -21,7 +21,7 @@ GOLANGCI_VERSION := v2.5.0
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build scenario chaos serve gate capacity cost up down doctor dashboards alerts test test-short lint bench deps clean
+.PHONY: help build scenario chaos serve gate capacity cost up down doctor dashboards alerts conformance test test-short lint bench deps clean
 
 help: ## this list
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ alerts: deps ## checks the alert rules and runs their cases: firing, silent, res
 	@promtool check config --syntax-only deploy/prometheus/prometheus.yml
 	@amtool check-config deploy/prometheus/alertmanager.yml
 	@$(GO) test ./alerts ./dashboards
+
+conformance: deps ## go-kong's own tests against our Admin API; what is known not to pass stands in gateway/testdata/conformance.txt
+	$(GO) test -count=1 -v -run '^TestConformance$$' ./gateway
 
 deps: ## what labs without containers and tests need (apt-get or brew, where it may)
 	@sh deploy/deps.sh

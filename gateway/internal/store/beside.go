@@ -25,7 +25,7 @@ const trustTable = "service_ca_certificates"
 func bodyOf(s *entity.Schema) string {
 	switch {
 	case s.Expires: // with what is left of the ttl
-		return "CASE WHEN expires_at IS NULL THEN body ELSE body || jsonb_build_object('ttl', ceil(extract(epoch FROM expires_at - now()))::bigint) END"
+		return "CASE WHEN expires_at IS NULL THEN body ELSE body || jsonb_build_object('ttl', greatest(1, floor(extract(epoch FROM expires_at - now())))::bigint) END"
 	case s.Name == "certificates":
 		return "body || jsonb_build_object('snis', (SELECT coalesce(jsonb_agg(n.name ORDER BY n.seq), '[]') FROM snis n WHERE n.certificate = certificates.id))"
 	}
