@@ -303,6 +303,7 @@ func (p *proxyCache) serve(x *Exchange, key cache.Key, e *cache.Entry, now time.
 func (p *proxyCache) serveAs(x *Exchange, key cache.Key, e *cache.Entry, now time.Time, status string, ifNoneMatch, ifModifiedSince []byte) {
 	x.CacheStatus = status
 	r := &x.Ctx.Response
+	r.SkipBody = false // set where the upstream's own answer, a 304 say, had no body
 	if (len(ifNoneMatch) > 0 || len(ifModifiedSince) > 0) && e.Status == fasthttp.StatusOK &&
 		notModified(e.ETag, e.LastModified, ifNoneMatch, ifModifiedSince) {
 		r.SetStatusCode(fasthttp.StatusNotModified)
