@@ -14,10 +14,6 @@ import (
 
 // forward asks the upstream and puts its answer into ctx.Response.
 func (v *visit) forward() {
-	if v.upgrade != 0 {
-		v.askForHTTPS()
-		return
-	}
 	if v.Service == nil {
 		v.reply(fasthttp.StatusServiceUnavailable, "no Service found with those values")
 		return

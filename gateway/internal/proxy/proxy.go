@@ -126,6 +126,12 @@ func (v *visit) serve() {
 		v.reply(fasthttp.StatusNotFound, "no Route matched with those values")
 		return
 	}
+	if v.upgrade != 0 {
+		// Before any plugin, as in Kong: none may count, or answer from the
+		// cache, what is for https alone.
+		v.askForHTTPS()
+		return
+	}
 	if v.routed.chain.Access(&v.Exchange) {
 		v.answered()
 	} else {
