@@ -65,7 +65,7 @@ func (p *proxyCache) Access(x *Exchange) (answered bool) {
 			directives = cache.ParseCacheControl(v)
 		}
 	}
-	if !p.takes(h) || directives.NoStore || directives.NoCache {
+	if !p.takes(h) || hasBody(&x.Ctx.Request) || directives.NoStore || directives.NoCache {
 		x.CacheStatus = cacheBypass
 		p.store.Count(cache.Bypass)
 		return false
@@ -103,6 +103,15 @@ func (p *proxyCache) takes(h *fasthttp.RequestHeader) bool {
 		}
 	}
 	return false
+}
+
+// hasBody tells whether a request has a body: it may decide the answer, and is
+// not in the key.
+func hasBody(r *fasthttp.Request) bool {
+	if r.IsBodyStream() {
+		return r.Header.ContentLength() != 0
+	}
+	return len(r.Body()) > 0
 }
 
 // find is the way of a request that memory has no answer for.
