@@ -44,6 +44,7 @@ type Exchange struct {
 	Consumer     *entity.Consumer // nil: anonymous
 	CredentialID string
 	ClientIP     string
+	Scheme, Host string     // what the client asked for, as the upstream is told in X-Forwarded-Proto and -Host
 	Directory    *Directory // who is known, at this request's snapshot
 
 	Started         time.Time

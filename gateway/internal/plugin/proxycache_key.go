@@ -23,9 +23,14 @@ var (
 const headerCacheStatus = "X-Cache-Status"
 
 // cacheKey makes a request's key: the SHA-256 of consumer (where they do not
-// share), route, method, path and query, and the headers that the operator
-// chose. The host counts where the upstream sees it. HEAD has GET's key: its
-// answer is made of the same entry.
+// share), route, scheme, host, method, path and query, and the headers that the
+// operator chose. HEAD has GET's key: its answer is made of the same entry.
+//
+// Unlike Kong's, the key has the scheme and the host: the upstream is always
+// told both, and may make links and redirects of them. Without them a client
+// could have its own Host in what others are answered, and a redirect from http
+// to https would be the answer to https too. The price is that a service which
+// is asked for under several names is cached once for each.
 type cacheKey struct {
 	consumer   bool
 	ignoreCase bool
@@ -49,9 +54,13 @@ func (k *cacheKey) of(x *Exchange) cache.Key {
 	if x.Route != nil {
 		b.addString(x.Route.ID)
 		if x.Route.PreserveHost {
-			b.add(h.Host())
+			b.add(h.Host()) // with its port, as the upstream gets it
 		}
 	}
+	b.addString(x.Scheme)
+	at := len(b.bytes)
+	b.addString(x.Host)
+	lower(b.bytes[at:])
 	if method := h.Method(); h.IsHead() {
 		b.add(methodGet)
 	} else {
@@ -60,12 +69,12 @@ func (k *cacheKey) of(x *Exchange) cache.Key {
 	// The path as it came: what it decodes to may be the same for two that
 	// the upstream tells apart.
 	path, query, _ := bytes.Cut(h.RequestURI(), []byte{'?'})
-	at := len(b.bytes)
+	at = len(b.bytes)
 	b.add(path)
 	if k.ignoreCase {
 		lower(b.bytes[at:])
 	}
-	k.addQuery(b, x, query)
+	k.addQuery(b, query)
 	for _, name := range k.headers {
 		for _, v := range h.PeekAll(name) {
 			b.addString(name)
@@ -77,34 +86,64 @@ func (k *cacheKey) of(x *Exchange) cache.Key {
 	return sum
 }
 
-// addQuery adds the parameters in an order that is not the client's.
-func (k *cacheKey) addQuery(b *keyBuffer, x *Exchange, query []byte) {
-	if len(query) == 0 {
-		return
-	}
-	b.pairs = b.pairs[:0]
-	for name, value := range x.Ctx.QueryArgs().All() {
-		if k.query == nil || slices.Contains(k.query, viewString(name)) {
-			b.pairs = append(b.pairs, [2][]byte{name, value})
+// addQuery adds the parameters in an order that is not the client's. They count
+// as they came, since that is how the upstream gets them: what is the same to
+// one reader of a query (100% and 100%25, say) is not to another. Only for
+// their order, and for whether they count, names are decoded.
+func (k *cacheKey) addQuery(b *keyBuffer, query []byte) {
+	b.params = b.params[:0]
+	for len(query) > 0 {
+		var p param
+		p.raw, query, _ = bytes.Cut(query, []byte{'&'})
+		p.name, _, _ = bytes.Cut(p.raw, []byte{'='})
+		p.name = unescape(p.name)
+		if k.query == nil || slices.Contains(k.query, viewString(p.name)) {
+			b.params = append(b.params, p)
 		}
 	}
-	if len(b.pairs) > 1 {
+	if len(b.params) > 1 {
 		// Stable: the order of values of one name may mean something.
-		slices.SortStableFunc(b.pairs, func(a, b [2][]byte) int { return bytes.Compare(a[0], b[0]) })
+		slices.SortStableFunc(b.params, func(a, b param) int { return bytes.Compare(a.name, b.name) })
 	}
-	for _, p := range b.pairs {
-		b.add(p[0])
-		b.add(p[1])
+	for _, p := range b.params {
+		b.add(p.raw)
 	}
-	clear(b.pairs)
+	clear(b.params)
+}
+
+// unescape decodes a parameter's name; what is no escape stays as it is. The
+// result is name itself where there is nothing to decode.
+func unescape(name []byte) []byte {
+	if bytes.IndexByte(name, '%') < 0 && bytes.IndexByte(name, '+') < 0 {
+		return name
+	}
+	out := make([]byte, 0, len(name))
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%' && i+2 < len(name):
+			var b [1]byte
+			if _, err := hex.Decode(b[:], name[i+1:i+3]); err == nil {
+				c = b[0]
+				i += 2
+			}
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // keyBuffer holds what is hashed. Each part has its length before it, so that
 // no two requests run together.
 type keyBuffer struct {
-	bytes []byte
-	pairs [][2][]byte
+	bytes  []byte
+	params []param
 }
+
+// param is a parameter of the query as it came, and its name decoded.
+type param struct{ raw, name []byte }
 
 func (b *keyBuffer) add(part []byte) {
 	b.bytes = binary.AppendUvarint(b.bytes, uint64(len(part)))

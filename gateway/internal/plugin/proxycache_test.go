@@ -237,8 +237,8 @@ func TestProxyCacheKeys(t *testing.T) {
 		{"another route", nil, route("r1"), route("r2"), false},
 		{"HEAD is answered from GET's", nil, method("HEAD"), method("GET"), true},
 		{"POST is not", nil, method("POST"), method("GET"), false},
-		{"another host, which the upstream does not see", nil, host(false, "a"), host(false, "b"), true},
-		{"another host, which the upstream sees", nil, host(true, "a"), host(true, "b"), false},
+		{"another port, which the upstream does not see", nil, host(false, "a:1"), host(false, "a:2"), true},
+		{"another port, which the upstream sees", nil, host(true, "a:1"), host(true, "a:2"), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {

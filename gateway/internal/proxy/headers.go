@@ -110,8 +110,8 @@ func (v *visit) forwarded(h *fasthttp.RequestHeader) {
 	}
 	setOne(h, "X-Forwarded-For", list)
 	setOne(h, "X-Real-IP", v.ClientIP)
-	set("X-Forwarded-Proto", v.match.Scheme)
-	set("X-Forwarded-Host", hostOnly(v.match.Host))
+	set("X-Forwarded-Proto", v.Scheme)
+	set("X-Forwarded-Host", v.Host)
 	set("X-Forwarded-Port", v.proxy.portOf(v.Ctx))
 	// Without the query, which may carry secrets that a plugin has hidden.
 	set("X-Forwarded-Path", view(pathOf(v.Ctx.Request.Header.RequestURI())))
@@ -143,6 +143,7 @@ func (v *visit) identify() {
 		v.peer, v.peerText = peer, peer.String()
 	}
 	v.ClientIP, v.trusted = v.peerText, false
+	v.Scheme, v.Host = v.match.Scheme, hostOnly(v.match.Host)
 	p := v.proxy
 	if len(p.config.TrustedProxies) == 0 || !p.trusts(peer) {
 		return
@@ -151,6 +152,12 @@ func (v *visit) identify() {
 	h := &v.Ctx.Request.Header
 	if bytes.EqualFold(h.Peek("X-Forwarded-Proto"), schemeHTTPS) {
 		v.match.Scheme = "https" // a balancer has ended TLS
+	}
+	if proto := h.Peek("X-Forwarded-Proto"); len(proto) > 0 {
+		v.Scheme = view(proto)
+	}
+	if host := h.Peek("X-Forwarded-Host"); len(host) > 0 {
+		v.Host = view(host)
 	}
 	list := h.PeekAll("X-Forwarded-For")
 	if len(list) == 0 {

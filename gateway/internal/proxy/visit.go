@@ -66,6 +66,12 @@ func (v *visit) reset() {
 // find sets the route of the request, and who asks.
 func (v *visit) find(s *snapshot) bool {
 	h := &v.Ctx.Request.Header
+	if uri := h.RequestURI(); bytes.IndexByte(uri, '#') >= 0 {
+		// A fragment is the client's own affair: the upstream would take it for
+		// a part of the query, where other readers of the same target do not.
+		uri, _, _ = bytes.Cut(uri, []byte{'#'})
+		h.SetRequestURI(string(uri))
+	}
 	if uri := h.RequestURI(); len(uri) > 0 && uri[0] != '/' {
 		originForm(h)
 	}
