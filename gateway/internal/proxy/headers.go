@@ -88,7 +88,7 @@ func (v *visit) target(h *fasthttp.RequestHeader) {
 	h.SetRequestURIBytes(buf)
 	v.uri = buf
 	switch {
-	case v.Route.PreserveHost:
+	case v.Route.PreserveHost && len(h.Host()) > 0: // HTTP/1.0 may come without
 	case v.routed.balancer.HostHeader != "":
 		h.SetHost(v.routed.balancer.HostHeader)
 	default:

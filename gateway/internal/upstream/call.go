@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"io"
+	"net"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -137,6 +138,9 @@ func (p *Pools) ask(c *Call, t *Target, whole, replay bool) (again bool, err err
 		if err = p.use(c, t, k); err == nil {
 			return false, nil
 		}
+		if unsendable(k, err) {
+			return false, err
+		}
 		again = whole && (replay || !k.sent) && !isTimeout(err) && !c.gone()
 		if !again || k.answered {
 			c.blame(t, k, err)
@@ -155,8 +159,19 @@ func (p *Pools) ask(c *Call, t *Target, whole, replay bool) (again bool, err err
 	if err = p.use(c, t, k); err == nil {
 		return false, nil
 	}
+	if unsendable(k, err) {
+		return false, err
+	}
 	c.blame(t, k, err)
 	return whole && (replay || !k.sent) && !isTimeout(err) && !c.gone(), err
+}
+
+// unsendable tells that the request itself was at fault: nothing of it left,
+// and not because of the network. Another target would not get it either, and
+// no client may have targets taken for broken by what it sends.
+func unsendable(k *conn, err error) bool {
+	var network net.Error
+	return !k.sent && !isBodyError(err) && !errors.As(err, &network) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // blame counts a failure against the target, where it is the target's.
