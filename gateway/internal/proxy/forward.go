@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
@@ -46,9 +45,7 @@ func (v *visit) forward() {
 // received turns the upstream's headers into the client's.
 func (v *visit) received() {
 	h := &v.Ctx.Response.Header
-	if v.call.Upgraded != nil {
-		v.splice()
-	} else {
+	if v.call.Upgraded == nil {
 		removeHopByHop(h)
 	}
 	h.Del(responseLatency) // another gateway's; here it would say that this one answered
@@ -57,23 +54,6 @@ func (v *visit) received() {
 	h.SetCanonical(headerVia, viaValue)
 	v.setHashCookie()
 	v.sign()
-}
-
-// splice joins the client's connection with the upstream's after 101.
-func (v *visit) splice() {
-	peer := v.call.Upgraded
-	v.Ctx.Hijack(func(client net.Conn) {
-		defer peer.Close()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			_, _ = io.Copy(peer, client)
-			_ = peer.Close()
-		}()
-		_, _ = io.Copy(client, peer)
-		_ = client.Close()
-		<-done
-	})
 }
 
 // fail answers for an upstream that did not.

@@ -59,6 +59,7 @@ type Proxy struct {
 	busy      atomic.Int64 // requests that are being worked on
 	visits    sync.Pool
 	watch     *watcher
+	handovers handovers
 	nodeName  []byte
 	port      atomic.Pointer[port] // of the listener, as seen last
 	bodyPause time.Duration        // longest pause within a streamed request body; 0: none is too long
@@ -90,6 +91,11 @@ func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
 	v.serving = true
 	v.serve()
 	v.serving = false
+	if v.call.Upgraded != nil {
+		v.splice()
+		v.finish()
+		return
+	}
 	if p.draining.Load() {
 		ctx.Response.SetConnectionClose()
 	}

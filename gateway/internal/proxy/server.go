@@ -48,6 +48,7 @@ func NewServer(p *Proxy, c ServerConfig) *Server {
 		CloseOnShutdown:              true,
 		TCPKeepalive:                 true,
 		ErrorHandler:                 p.badRequest,
+		ConnState:                    p.handovers.state,
 		Logger:                       quiet{},
 	}
 	return s
@@ -71,7 +72,8 @@ func (s *Server) Drain() { s.proxy.draining.Store(true) }
 // Shutdown stops accepting, and waits for the requests in flight until ctx
 // ends. No connection is closed while a request may be on its way to it: what
 // a client has sent is answered, with Connection: close. A connection that has
-// asked for nothing within DrainIdle is closed then.
+// asked for nothing within DrainIdle is closed then. WebSockets and the like are
+// left alone until they end or ctx does.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	if l := s.listener.Load(); l != nil {
@@ -79,7 +81,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		<-s.served
 		s.settle(ctx)
 	}
-	if err := s.http.ShutdownWithContext(ctx); err != nil {
+	err := s.http.ShutdownWithContext(ctx)
+	if lost := s.proxy.handovers.wait(ctx); err == nil {
+		err = lost
+	}
+	if err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
 	return nil

@@ -125,6 +125,10 @@ func (v *visit) recovered() {
 	v.unwatch()
 	v.Ctx.Response.Reset() // closes the upstream's body, if there is one
 	v.call.Streamed = false
+	if v.call.Upgraded != nil {
+		_ = v.call.Upgraded.Close()
+		v.call.Upgraded = nil
+	}
 	v.reply(fasthttp.StatusInternalServerError, "An unexpected error occurred")
 	v.Ctx.Response.SetConnectionClose()
 }
