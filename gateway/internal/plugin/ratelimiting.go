@@ -19,9 +19,8 @@ const warnEvery = 10 * time.Second
 // in how their configuration becomes windows and rules.
 type rateLimiting struct {
 	by       identifier
-	rule     *limit.Rule // for requests with the identity that is asked for
-	byIP     *limit.Rule // for those without it; the same rule when that is the IP address
-	fallback *limit.Rule // counts in this process while Redis is away; nil: see faultTolerant
+	rules    ruleSet // how requests are counted
+	fallback ruleSet // in this process while Redis is away; none: see faultTolerant
 	// faultTolerant lets requests pass while Redis is away and there is no
 	// fallback.
 	faultTolerant bool
@@ -40,22 +39,41 @@ type rateLimiting struct {
 // counter is a prometheus.Counter, resolved to its labels beforehand.
 type counter interface{ Inc() }
 
+// ruleSet is a rule for requests with the identity that is asked for, and one
+// for those without it, which are counted by IP address.
+type ruleSet struct{ known, byIP *limit.Rule }
+
+// newRuleSet makes the rules of a policy: one where the identity is the IP
+// address, else two. They count apart, so that no header can be made to look
+// like an address.
+func newRuleSet(l *limit.Limiter, policy limit.Policy, by identifier) (s ruleSet, err error) {
+	if s.known, err = l.Rule(policy); err != nil || by.by == "ip" {
+		return ruleSet{s.known, s.known}, err
+	}
+	policy.Namespace += "/ip"
+	s.byIP, err = l.Rule(policy)
+	return s, err
+}
+
+func (s *ruleSet) of(known bool) *limit.Rule {
+	if known {
+		return s.known
+	}
+	return s.byIP
+}
+
 // Access refuses the request when a limit is reached.
 func (p *rateLimiting) Access(x *Exchange) (answered bool) {
 	key, known := p.by.key(x)
-	rule := p.rule
-	if !known {
-		rule = p.byIP
-	}
-	d, err := rule.Take(key)
+	d, err := p.rules.of(known).Take(key)
 	outcome := p.allowed
 	if err != nil {
 		p.warn(err)
-		if p.fallback == nil {
+		if p.fallback.known == nil {
 			return p.fail(x)
 		}
 		outcome = p.failedOpen
-		d, _ = p.fallback.Take(key) // local rules have no errors
+		d, _ = p.fallback.of(known).Take(key) // local rules have no errors
 	}
 	if !d.Allowed {
 		p.limited.Inc()
@@ -121,7 +139,7 @@ func (p *rateLimiting) fail(x *Exchange) (answered bool) {
 func (p *rateLimiting) warn(err error) {
 	now, last := time.Now().UnixNano(), p.warned.Load()
 	if now-last > int64(warnEvery) && p.warned.CompareAndSwap(last, now) {
-		p.log.Warn("rate limits without Redis", "error", err, "fault_tolerant", p.faultTolerant || p.fallback != nil)
+		p.log.Warn("rate limits without Redis", "error", err, "fault_tolerant", p.faultTolerant || p.fallback.known != nil)
 	}
 }
 

@@ -139,7 +139,7 @@ func newRateLimitingAdvanced(p *entity.Plugin, d *Deps) (Plugin, error) {
 	}
 	rl.jitter = int64(c.JitterMax)
 	if policy.Redis != nil {
-		if rl.fallback, err = d.Limits.Rule(alone); err != nil {
+		if rl.fallback, err = newRuleSet(d.Limits, alone, rl.by); err != nil {
 			return nil, fmt.Errorf("rate-limiting-advanced: %w", err)
 		}
 	}
@@ -177,15 +177,8 @@ func newLimiting(p *entity.Plugin, d *Deps, policy limit.Policy, c *limitConfig,
 	if rl.by, err = newIdentifier(by, c.HeaderName, c.Path); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	if rl.rule, err = d.Limits.Rule(policy); err != nil {
+	if rl.rules, err = newRuleSet(d.Limits, policy, rl.by); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
-	}
-	if rl.byIP = rl.rule; rl.by.by != "ip" {
-		// Apart, so that no header can be made to look like an address.
-		policy.Namespace += "/ip"
-		if rl.byIP, err = d.Limits.Rule(policy); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Name, err)
-		}
 	}
 	if !c.HideClientHeaders {
 		rl.headers = newLimitHeaders(policy.Windows)
