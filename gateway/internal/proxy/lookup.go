@@ -10,21 +10,24 @@ import (
 
 // lookup asks the database which revision is the newest, and brings the
 // snapshot up to it before the request goes on: what the Admin API has
-// acknowledged holds for every later request on every replica.
+// acknowledged holds for every later request on every replica. A revision that
+// cannot be applied is tried once: until a newer one mends it, the snapshot in
+// use goes on, as it does where configuration is pushed.
 func (p *Proxy) lookup(v *visit, s *snapshot) (*snapshot, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.LookupTimeout)
 	defer cancel()
 	revision, err := p.config.Revisions.Revision(ctx)
-	if err == nil && revision > s.revision {
+	if err == nil && revision > s.revision && revision > p.broken.Load() {
 		// Simultaneous requests share one refresh. It may have begun before
 		// this request's revision was committed, so the result is checked.
 		for range 2 {
 			_, err, _ = p.refresh.Do("", func() (any, error) { return nil, p.config.Revisions.Refresh(ctx) })
-			if s = p.snapshot.Load(); err != nil || s.revision >= revision {
+			err = p.passApplyError(err)
+			if s = p.snapshot.Load(); err != nil || max(s.revision, p.broken.Load()) >= revision {
 				break
 			}
 		}
-		if err == nil && s.revision < revision {
+		if err == nil && max(s.revision, p.broken.Load()) < revision {
 			err = fmt.Errorf("revision %d was not reached", revision)
 		}
 	}
@@ -39,4 +42,17 @@ func (p *Proxy) lookup(v *visit, s *snapshot) (*snapshot, bool) {
 	}
 	v.reply(fasthttp.StatusServiceUnavailable, message)
 	return nil, false
+}
+
+// passApplyError logs an *ApplyError, once for each revision, and returns any
+// other error.
+func (p *Proxy) passApplyError(err error) error {
+	var failed *ApplyError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	if had := p.told.Load(); had < failed.Revision && p.told.CompareAndSwap(had, failed.Revision) {
+		p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
+	}
+	return nil
 }

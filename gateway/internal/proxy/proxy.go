@@ -23,7 +23,8 @@ type RevisionSource interface {
 	// Revision is the newest committed revision. ErrBusy says that the pool had
 	// no free connection in time.
 	Revision(ctx context.Context) (int64, error)
-	// Refresh loads the newest configuration and applies it.
+	// Refresh loads the newest configuration and applies it. An *ApplyError in
+	// what it returns says that only the latter failed.
 	Refresh(ctx context.Context) error
 }
 
@@ -54,6 +55,8 @@ type Proxy struct {
 	access    accessLog
 	snapshot  snapshotPointer
 	applying  sync.Mutex
+	broken    atomic.Int64 // newest revision that could not be applied; 0: none
+	told      atomic.Int64 // newest of them that a look-up has logged
 	refresh   singleflight.Group
 	draining  atomic.Bool
 	busy      atomic.Int64 // requests that are being worked on

@@ -33,8 +33,19 @@ type routed struct {
 	host     string // Host header for the upstream, unless the route preserves the client's
 }
 
+// ApplyError says that a configuration was read, but cannot be put into use.
+type ApplyError struct {
+	Revision int64
+	Err      error
+}
+
+func (e *ApplyError) Error() string { return fmt.Sprintf("apply revision %d: %v", e.Revision, e.Err) }
+
+// Unwrap gives the cause.
+func (e *ApplyError) Unwrap() error { return e.Err }
+
 // Apply makes a snapshot of a configuration beside the one in use and swaps
-// them. On an error the old one goes on. Older revisions than the one in use
+// them. On an error, an *ApplyError, the old one goes on. Older revisions than the one in use
 // are left out: notifications may overtake each other.
 func (p *Proxy) Apply(cfg *entity.Config) error {
 	p.applying.Lock()
@@ -46,7 +57,8 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	s, err := p.build(cfg)
 	if err != nil {
 		p.metrics.applyErrors.Inc()
-		return fmt.Errorf("apply revision %d: %w", cfg.Revision, err)
+		p.broken.Store(max(p.broken.Load(), cfg.Revision))
+		return &ApplyError{cfg.Revision, err}
 	}
 	p.snapshot.Store(s)
 	p.pools.Keep(s.balancers)
