@@ -19,9 +19,13 @@ type Headers interface {
 // Space is how a plugin sees the store. See Store.Space.
 type Space struct {
 	store  *Store
-	client *redisconn.Client // nil: memory only
+	client *redisconn.Client  // nil: memory only
+	cancel context.CancelFunc // ends the subscription to purges
 	seen   lastPurge
 }
+
+// Client is the Redis behind the space, nil for none.
+func (sp *Space) Client() *redisconn.Client { return sp.client }
 
 // Verdict is what a request thinks of a stored response.
 type Verdict uint8

@@ -100,21 +100,41 @@ func (s *Store) MaxEntryBytes() int { return s.cfg.MaxEntryBytes }
 
 // Space is the part of the store that one Redis stands behind; client nil
 // gives the part that lives in this replica's memory only. The same client
-// gives the same Space. The first call for a client subscribes to its purges.
+// gives the same Space. The first call for a client subscribes to its purges;
+// see Keep for how long.
 func (s *Store) Space(client *redisconn.Client) *Space {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sp, ok := s.spaces[client]; ok {
 		return sp
 	}
-	sp := &Space{store: s, client: client}
+	ctx, cancel := context.WithCancel(s.ctx)
+	sp := &Space{store: s, client: client, cancel: cancel}
 	s.spaces[client] = sp
 	if client != nil && !s.closed {
 		s.wg.Go(func() {
-			client.Subscribe(s.ctx, s.cfg.Prefix+purgeChannel, sp.catchUp, sp.purged)
+			client.Subscribe(ctx, s.cfg.Prefix+purgeChannel, sp.catchUp, sp.purged)
 		})
 	}
 	return sp
+}
+
+// Keep forgets all spaces but those that the configuration in use has, so that
+// no purge waits for a Redis that was taken out of it. What requests in flight
+// still do in such a space is done, but it hears of no purges any more.
+func (s *Store) Keep(used []*Space) {
+	wanted := make(map[*Space]bool, len(used))
+	for _, sp := range used {
+		wanted[sp] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for client, sp := range s.spaces {
+		if !wanted[sp] {
+			delete(s.spaces, client)
+			sp.cancel()
+		}
+	}
 }
 
 // Close ends the writers and subscriptions and waits for them. Writes still

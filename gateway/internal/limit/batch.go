@@ -21,7 +21,8 @@ type batcher struct {
 	l      *Limiter
 	redis  Redis
 	script *redis.Script
-	free   sync.Pool // of *waiter
+	free   sync.Pool     // of *waiter
+	unused chan struct{} // closed by Keep
 
 	mu      sync.Mutex
 	closed  bool
@@ -64,7 +65,7 @@ func (l *Limiter) batcher(r Redis) (*batcher, error) {
 	}
 	b := l.batchers[r]
 	if b == nil {
-		b = &batcher{l: l, redis: r, script: redis.NewScript(takeSource), wake: make(chan struct{}, 1)}
+		b = &batcher{l: l, redis: r, script: redis.NewScript(takeSource), wake: make(chan struct{}, 1), unused: make(chan struct{})}
 		b.free.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
 		l.batchers[r] = b
 		l.wg.Go(b.loop)
@@ -102,9 +103,16 @@ func (b *batcher) take(e *entry) (Decision, error) {
 }
 
 func (b *batcher) loop() {
+	unused := b.unused
+	var over <-chan time.Time
 	for {
 		select {
 		case <-b.l.ctx.Done():
+			b.close()
+			return
+		case <-unused:
+			unused, over = nil, time.After(b.l.cfg.RetireAfter)
+		case <-over:
 			b.close()
 			return
 		case <-b.wake:

@@ -19,6 +19,9 @@ type Config struct {
 	MaxKeys int
 	// Timeout is how long a request waits for Redis at most. Default 200 ms.
 	Timeout time.Duration
+	// RetireAfter is how long a Redis that Keep dropped is asked for what is in
+	// flight. Default 5 s; shorter than its client lives on.
+	RetireAfter time.Duration
 }
 
 const (
@@ -71,6 +74,9 @@ func New(cfg Config, reg prometheus.Registerer) *Limiter {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 200 * time.Millisecond
 	}
+	if cfg.RetireAfter <= 0 {
+		cfg.RetireAfter = 5 * time.Second
+	}
 	l := &Limiter{cfg: cfg, seed: maphash.MakeSeed(), batchers: map[Redis]*batcher{}, syncers: map[syncerKey]*syncer{}}
 	for i := range l.shards {
 		l.shards[i].m = map[entryKey]*entry{}
@@ -109,6 +115,30 @@ func (l *Limiter) Close() error {
 	l.stop()
 	l.wg.Wait()
 	return nil
+}
+
+// Keep ends the work in the background for all Redis servers but those of the
+// rules of the configuration in use. Requests in flight have some time to be
+// counted; after it their rules answer ErrClosed.
+func (l *Limiter) Keep(used []*Rule) {
+	batchers, syncers := map[*batcher]bool{}, map[*syncer]bool{}
+	for _, r := range used {
+		batchers[r.batch], syncers[r.sync] = true, true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for redis, b := range l.batchers {
+		if !batchers[b] {
+			delete(l.batchers, redis)
+			close(b.unused)
+		}
+	}
+	for key, s := range l.syncers {
+		if !syncers[s] {
+			delete(l.syncers, key)
+			close(s.unused)
+		}
+	}
 }
 
 // Len is how many keys are remembered now.

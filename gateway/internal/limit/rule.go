@@ -33,7 +33,7 @@ type Policy struct {
 // Rule decides over the requests of one policy, each by its key.
 type Rule struct {
 	l         *Limiter
-	id        uint64 // of namespace and windows: the same policy finds its counters again after a reload
+	id        uint64 // of namespace, windows and how they are counted: the same policy finds its counters again after a reload
 	namespace string
 	windows   []Window
 	sliding   bool
@@ -60,17 +60,17 @@ func (l *Limiter) Rule(p Policy) (*Rule, error) {
 		}
 	}
 	r := &Rule{l: l, namespace: p.Namespace, windows: slices.Clone(p.Windows), sliding: p.Sliding}
-	// %p: entries know the batcher or syncer of one Redis alone.
-	r.id = xxhash.Sum64String(fmt.Sprintf("%q %v %t %p %s", p.Namespace, p.Windows, p.Sliding, p.Redis, p.Sync))
-	if p.Redis == nil {
-		return r, nil
-	}
 	var err error
-	if p.Sync > 0 {
+	switch {
+	case p.Redis == nil:
+	case p.Sync > 0:
 		r.sync, err = l.syncer(p.Redis, p.Sync)
-	} else {
+	default:
 		r.batch, err = l.batcher(p.Redis)
 	}
+	// %p: entries know one batcher or syncer alone, and through their rule keep
+	// its address from being used again.
+	r.id = xxhash.Sum64String(fmt.Sprintf("%q %v %t %p %p", p.Namespace, p.Windows, p.Sliding, r.batch, r.sync))
 	return r, err
 }
 

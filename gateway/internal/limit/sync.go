@@ -22,6 +22,7 @@ type syncer struct {
 	redis  Redis
 	period time.Duration
 	script *redis.Script
+	unused chan struct{} // closed by Keep
 
 	mu     sync.Mutex
 	marked []*entry // have counted since the last exchange
@@ -36,7 +37,7 @@ func (l *Limiter) syncer(r Redis, period time.Duration) (*syncer, error) {
 	key := syncerKey{r, period}
 	s := l.syncers[key]
 	if s == nil {
-		s = &syncer{l: l, redis: r, period: period, script: redis.NewScript(exchangeSource)}
+		s = &syncer{l: l, redis: r, period: period, script: redis.NewScript(exchangeSource), unused: make(chan struct{})}
 		l.syncers[key] = s
 		l.wg.Go(s.loop)
 	}
@@ -56,9 +57,16 @@ func (s *syncer) mark(e *entry) {
 func (s *syncer) loop() {
 	tick := time.NewTicker(s.period)
 	defer tick.Stop()
+	unused := s.unused
+	var over <-chan time.Time
 	for {
 		select {
 		case <-s.l.ctx.Done():
+			s.exchange()
+			return
+		case <-unused:
+			unused, over = nil, time.After(s.l.cfg.RetireAfter)
+		case <-over:
 			s.exchange()
 			return
 		case <-tick.C:

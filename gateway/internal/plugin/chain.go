@@ -80,6 +80,7 @@ func (c *Chain) Log(x *Exchange) {
 type Chains struct {
 	names  []string              // in order of priority
 	byName map[string]candidates // of each plugin name
+	held   held
 }
 
 // candidates are the configurations of one plugin, by what they are tied to,
@@ -129,6 +130,9 @@ func NewChains(cfg *entity.Config, d *Deps) (*Chains, error) {
 		made, err := e.New(p, d)
 		if err != nil {
 			return nil, fmt.Errorf("plugin %s (%s): %w", p.Name, p.ID, err)
+		}
+		if h, ok := made.(holder); ok {
+			h.hold(&c.held)
 		}
 		of, had := c.byName[p.Name]
 		if !had {

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"gatelab/gateway/internal/limit"
+	"gatelab/gateway/internal/redisconn"
 )
 
 // warnEvery is how often an unreachable Redis is worth a line in the log, for
@@ -19,8 +20,9 @@ const warnEvery = 10 * time.Second
 // in how their configuration becomes windows and rules.
 type rateLimiting struct {
 	by       identifier
-	rules    ruleSet // how requests are counted
-	fallback ruleSet // in this process while Redis is away; none: see faultTolerant
+	rules    ruleSet           // how requests are counted
+	redis    *redisconn.Client // nil: everything is counted in this process
+	fallback ruleSet           // in this process while Redis is away; none: see faultTolerant
 	// faultTolerant lets requests pass while Redis is away and there is no
 	// fallback.
 	faultTolerant bool

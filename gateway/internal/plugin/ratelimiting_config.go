@@ -172,6 +172,7 @@ func newLimiting(p *entity.Plugin, d *Deps, policy limit.Policy, c *limitConfig,
 		rl.log = slog.New(slog.DiscardHandler)
 	}
 	rl.log = rl.log.With("plugin", p.Name, "plugin_id", p.ID)
+	rl.redis, _ = policy.Redis.(*redisconn.Client)
 	rl.decisions.New = func() any { return new(limit.Decision) }
 	var err error
 	if rl.by, err = newIdentifier(by, c.HeaderName, c.Path); err != nil {

@@ -20,6 +20,7 @@ type snapshot struct {
 	routes    []routed // by the route's position in the table
 	directory *plugin.Directory
 	balancers []*upstream.Balancer
+	chains    *plugin.Chains
 	unrouted  *series // for requests without a route
 }
 
@@ -50,7 +51,8 @@ func (e *ApplyError) Unwrap() error { return e.Err }
 func (p *Proxy) Apply(cfg *entity.Config) error {
 	p.applying.Lock()
 	defer p.applying.Unlock()
-	if old := p.snapshot.Load(); old != nil && cfg.Revision < old.revision {
+	old := p.snapshot.Load()
+	if old != nil && cfg.Revision < old.revision {
 		return nil
 	}
 	began := time.Now()
@@ -58,10 +60,14 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	if err != nil {
 		p.metrics.applyErrors.Inc()
 		p.broken.Store(max(p.broken.Load(), cfg.Revision))
+		if old != nil {
+			old.chains.KeepOnly(p.deps) // the failed one may have begun to use others
+		}
 		return &ApplyError{cfg.Revision, err}
 	}
 	p.snapshot.Store(s)
 	p.pools.Keep(s.balancers)
+	s.chains.KeepOnly(p.deps)
 	p.metrics.applySeconds.Observe(time.Since(began).Seconds())
 	return nil
 }
@@ -89,7 +95,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{
-		revision: cfg.Revision, made: time.Now(), table: table,
+		revision: cfg.Revision, made: time.Now(), table: table, chains: chains,
 		directory: plugin.NewDirectory(cfg), routes: make([]routed, len(routes)),
 		unrouted: p.metrics.unknown,
 	}

@@ -40,7 +40,7 @@ func (b *breaker) close() {
 // closes the breaker when it is. The first question is asked at once: many
 // time-outs in a row may have been one stall of this process, not of Redis.
 func (c *Client) probe() {
-	ctx := c.registry.ctx
+	ctx := c.ctx
 	for {
 		bounded, cancel := context.WithTimeout(ctx, c.registry.cfg.DialTimeout+c.registry.cfg.Timeout)
 		err := c.rdb.Ping(bounded).Err()

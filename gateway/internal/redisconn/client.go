@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// ErrUnavailable is what Do returns, at once, while a server's breaker is open
-// or its registry is closed.
+// ErrUnavailable is what Do returns, at once, while a server's breaker is open,
+// and when the client was retired or its registry closed.
 var ErrUnavailable = errors.New("redis is unavailable")
 
 // Client is one Redis server. It is safe for concurrent use.
@@ -21,6 +21,8 @@ type Client struct {
 	rdb      *redis.Client
 	breaker  breaker
 	metrics  clientMetrics
+	ctx      context.Context // ends when the client is retired, or the registry closed
+	cancel   context.CancelFunc
 }
 
 func newClient(r *Registry, o Options) *Client {
@@ -48,6 +50,7 @@ func newClient(r *Registry, o Options) *Client {
 		opt.TLSConfig = &tls.Config{ServerName: o.Host, MinVersion: tls.VersionTLS12}
 	}
 	c := &Client{registry: r, options: o, rdb: redis.NewClient(opt)}
+	c.ctx, c.cancel = context.WithCancel(r.ctx)
 	c.breaker.after = int32(r.cfg.BreakAfter)
 	c.metrics = r.metrics.client(o.Address())
 	return c
@@ -111,14 +114,14 @@ func (c *Client) fail() {
 }
 
 // Subscribe calls receive with each message of a channel until ctx ends or the
-// registry closes. Messages sent while the connection was down are lost:
+// client does. Messages sent while the connection was down are lost:
 // connected is called each time it stands anew, also the first time, so that
 // the caller can catch up; its error makes the subscription start again. Both
 // are called on the caller's goroutine: Subscribe returns when it is over.
 func (c *Client) Subscribe(ctx context.Context, channel string, connected func(ctx context.Context) error, receive func(payload string)) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(c.registry.ctx, cancel)()
+	defer context.AfterFunc(c.ctx, cancel)()
 	for ctx.Err() == nil {
 		if c.Available() {
 			c.subscribeOnce(ctx, channel, connected, receive)

@@ -46,6 +46,14 @@ func (m *metrics) client(address string) clientMetrics {
 	}
 }
 
+// forget drops the series of a server that is not used any more.
+func (m *metrics) forget(address string) {
+	label := prometheus.Labels{"address": address}
+	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{m.up, m.used, m.max, m.seconds, m.errors} {
+		vec.DeletePartialMatch(label)
+	}
+}
+
 // poll reads every server's memory, and a new client's at once.
 func (r *Registry) poll() {
 	tick := time.NewTicker(r.cfg.PollInterval)
@@ -68,16 +76,19 @@ func (r *Registry) poll() {
 }
 
 func (c *Client) read() {
+	if c.ctx.Err() != nil {
+		return // retired: its gauges may be another client's
+	}
 	if !c.Available() {
 		c.metrics.up.Set(0)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.registry.ctx, c.registry.cfg.DialTimeout+c.registry.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(c.ctx, c.registry.cfg.DialTimeout+c.registry.cfg.Timeout)
 	defer cancel()
 	info, err := c.rdb.Info(ctx, "memory").Result()
 	if err != nil {
 		c.metrics.up.Set(0)
-		c.settle(c.registry.ctx, err)
+		c.settle(c.ctx, err)
 		return
 	}
 	used, maxMemory := parseMemory(info)

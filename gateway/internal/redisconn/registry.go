@@ -39,6 +39,7 @@ type Config struct {
 	BreakAfter   int           // 5 failures in a row open the breaker
 	BreakFor     time.Duration // 500ms between two probes of an open breaker
 	PollInterval time.Duration // 5s between two readings of a server's memory
+	RetireAfter  time.Duration // 10s: how long a client that Keep dropped serves what is in flight
 }
 
 func (c Config) withDefaults() Config {
@@ -51,6 +52,7 @@ func (c Config) withDefaults() Config {
 	fill(&c.Timeout, 100*time.Millisecond)
 	fill(&c.BreakFor, 500*time.Millisecond)
 	fill(&c.PollInterval, 5*time.Second)
+	fill(&c.RetireAfter, 10*time.Second)
 	if c.PoolSize <= 0 {
 		c.PoolSize = 32
 	}
@@ -92,8 +94,8 @@ func NewRegistry(cfg Config, reg prometheus.Registerer) *Registry {
 }
 
 // Client returns the client of a server: the same *Client for the same
-// Options, for as long as the registry lives, also across reloads. It does not
-// connect. After Close it returns a client that is always unavailable.
+// Options, for as long as configurations use it (see Keep). It does not connect.
+// After Close it returns a client that is always unavailable.
 func (r *Registry) Client(o Options) *Client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,6 +128,44 @@ func (r *Registry) Close() error {
 		_ = c.rdb.Close()
 	}
 	return nil
+}
+
+// Keep forgets all clients but those that the configuration in use has: a server
+// that was taken out of it may be gone for good. Requests in flight have some
+// time to finish on theirs before it is closed.
+func (r *Registry) Keep(used []*Client) {
+	wanted := make(map[*Client]bool, len(used))
+	for _, c := range used {
+		wanted[c] = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for o, c := range r.clients {
+		if wanted[c] || r.closed {
+			continue
+		}
+		delete(r.clients, o)
+		r.wg.Go(func() { r.retire(c) })
+	}
+}
+
+// retire closes a client when nothing can be in flight on it any more.
+func (r *Registry) retire(c *Client) {
+	select {
+	case <-r.ctx.Done():
+	case <-time.After(r.cfg.RetireAfter):
+	}
+	c.cancel()
+	c.breaker.open.Store(true)
+	_ = c.rdb.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for o := range r.clients {
+		if o.Address() == c.options.Address() {
+			return // another database, say, of the same server
+		}
+	}
+	r.metrics.forget(c.options.Address())
 }
 
 // list copies the clients; r.mu is held.
