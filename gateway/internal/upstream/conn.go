@@ -23,18 +23,53 @@ type conn struct {
 	// Of the request under way.
 	sent     bool          // bytes of it have left
 	answered bool          // bytes of its response have come
+	pacing   sync.Mutex    // guards pace
 	pace     time.Duration // if not 0, the write deadline is renewed with every write
 }
 
 // Write notes that the request is on its way: until then it may be sent again
 // on another connection, whatever its method.
 func (k *conn) Write(b []byte) (int, error) {
+	k.pacing.Lock()
 	if k.pace > 0 {
 		_ = k.SetWriteDeadline(time.Now().Add(k.pace))
 	}
+	k.pacing.Unlock()
 	n, err := k.Conn.Write(b)
 	k.sent = k.sent || n > 0
 	return n, err
+}
+
+// setPace is how long one write may take from now on; 0 leaves the deadline as
+// it is.
+func (k *conn) setPace(d time.Duration) {
+	k.pacing.Lock()
+	k.pace = d
+	k.pacing.Unlock()
+}
+
+// listen looks out for an error that the upstream answers while a long body is
+// still being sent to it. An upstream that has said so and does not take the
+// rest need not be waited for. stop ends it, and leaves the read deadline passed.
+func (k *conn) listen() (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		const line = len("HTTP/1.1 4")
+		if head, err := k.br.Peek(line); err != nil || head[line-1] < '4' {
+			return // other answers may go on together with the body
+		}
+		k.pacing.Lock()
+		defer k.pacing.Unlock()
+		if k.pace > earlyAnswerWait {
+			k.pace = earlyAnswerWait
+			_ = k.SetWriteDeadline(time.Now().Add(k.pace)) // also for the write under way
+		}
+	}()
+	return func() {
+		_ = k.SetReadDeadline(time.Unix(1, 0))
+		<-done
+	}
 }
 
 // bufferSize holds a response's header block and a small body; larger headers

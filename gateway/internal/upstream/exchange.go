@@ -11,7 +11,7 @@ import (
 )
 
 // earlyAnswerWait is how long an upstream that broke off a request's body is
-// given to say why.
+// given to say why, and how long one that has said why is given to take more.
 const earlyAnswerWait = time.Second
 
 // exchange writes the request and reads the response on k. On success it has
@@ -21,14 +21,15 @@ func (p *Pools) exchange(c *Call, t *Target, k *conn) error {
 	if p.config.Keepalive == 0 && !c.Request.Header.ConnectionUpgrade() {
 		c.Request.SetConnectionClose()
 	}
+	streamed := c.Request.IsBodyStream() // not any more when it was sent
 	err := c.send(k)
-	early := err != nil && c.Request.IsBodyStream() && k.sent && !isTimeout(err) && !isBodyError(err)
+	early := err != nil && streamed && k.sent && !isBodyError(err)
 	if err != nil && !early {
 		return err
 	}
 	if early {
-		// The upstream may have answered (413, say) and closed without waiting
-		// for the rest of the body.
+		// The upstream may have answered (413, say) and closed, or stopped
+		// reading, without waiting for the rest of the body.
 		_ = k.SetReadDeadline(time.Now().Add(earlyAnswerWait))
 	}
 	if rerr := c.readHeader(k); rerr != nil {
@@ -45,17 +46,22 @@ func (p *Pools) exchange(c *Call, t *Target, k *conn) error {
 // is renewed with every write.
 func (c *Call) send(k *conn) error {
 	streamed := c.Request.IsBodyStream()
-	k.pace = 0
+	stop := func() {}
 	if streamed {
-		k.pace = c.Write
+		k.setPace(c.Write)
 		_ = k.SetReadDeadline(time.Time{})
-	} else if err := k.SetDeadline(time.Now().Add(max(c.Write, c.Read))); err != nil {
-		return err
+		stop = k.listen()
+	} else {
+		k.setPace(0)
+		if err := k.SetDeadline(time.Now().Add(max(c.Write, c.Read))); err != nil {
+			return err
+		}
 	}
 	err := c.Request.Write(k.bw)
 	if err == nil {
 		err = k.bw.Flush()
 	}
+	stop()
 	if err == nil && (streamed || c.Read < c.Write) {
 		err = k.SetReadDeadline(time.Now().Add(c.Read))
 	}
@@ -88,7 +94,7 @@ func (p *Pools) body(c *Call, t *Target, k *conn, keep bool) error {
 	switch {
 	case status == fasthttp.StatusSwitchingProtocols:
 		_ = k.SetDeadline(time.Time{})
-		k.pace = 0
+		k.setPace(0)
 		c.Upgraded = &upgraded{k: k, target: t}
 		return nil
 	case c.Request.Header.IsHead() || status == fasthttp.StatusNoContent || status == fasthttp.StatusNotModified:
