@@ -120,12 +120,13 @@ type Fill struct {
 	stale      bool   // something is stored that may yet serve on an error
 	flight     *flight
 	generation uint64
+	purged     purgeMark // as it stood when the origin was asked
 	ended      atomic.Bool
 }
 
 // alone is a Fill that nobody waits for.
 func (sp *Space) alone(key Key, note *Entry) *Fill {
-	return &Fill{space: sp, key: key, at: key, target: key, note: note, generation: sp.store.generation.Load()}
+	return &Fill{space: sp, key: key, at: key, target: key, note: note, generation: sp.store.generation.Load(), purged: sp.seen.mark()}
 }
 
 // Aim settles under which key a response will be stored, from its Vary fields
@@ -159,10 +160,10 @@ func (f *Fill) Store(e *Entry) {
 	if s.generation.Load() == f.generation {
 		if f.fresh != nil {
 			f.space.keep(f.generation, f.key, f.fresh)
-			f.space.enqueue(f.generation, f.key, f.fresh)
+			f.enqueue(f.key, f.fresh)
 		}
 		f.space.keep(f.generation, f.target, e)
-		f.space.enqueue(f.generation, f.target, e)
+		f.enqueue(f.target, e)
 	}
 	f.tell(shared, e)
 }

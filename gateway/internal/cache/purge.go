@@ -25,11 +25,22 @@ const (
 // purgeTimeout bounds each step of a purge in Redis.
 const purgeTimeout = 5 * time.Second
 
-// lastPurge is the number of the last purge that a space took part in.
-type lastPurge struct {
-	mu     sync.Mutex
+// purgeMark says up to which purge a replica knows of them.
+type purgeMark struct {
 	known  bool
-	number string
+	number string // "": there was none
+}
+
+// lastPurge is the mark of the last purge that a space took part in.
+type lastPurge struct {
+	mu sync.Mutex
+	purgeMark
+}
+
+func (l *lastPurge) mark() purgeMark {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.purgeMark
 }
 
 // Lookup returns what is stored under a key as X-Cache-Key shows it, in memory

@@ -18,7 +18,19 @@ type writeJob struct {
 	key        Key
 	entry      *Entry
 	generation uint64
+	purged     purgeMark
 }
+
+// setUnlessPurged stores an entry unless a purge came since its origin was
+// asked. That is for Redis to say: a replica whose subscription is down has not
+// heard of it, and would undo it. Where the number is gone Redis has lost its
+// data, which is no purge.
+var setUnlessPurged = redis.NewScript(`
+local number = redis.call('GET', KEYS[2])
+if number and number ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+`)
 
 // writeQueue is bounded by count and by bytes; what does not fit is dropped.
 type writeQueue struct {
@@ -66,11 +78,12 @@ func (q *writeQueue) drained() { q.idle.Wait() }
 
 // enqueue hands e to the writers, who encode it too: a request pays for
 // neither.
-func (sp *Space) enqueue(generation uint64, k Key, e *Entry) {
+func (f *Fill) enqueue(k Key, e *Entry) {
+	sp := f.space
 	if sp.client == nil {
 		return
 	}
-	if !sp.store.writes.offer(writeJob{space: sp, key: k, entry: e, generation: generation}) {
+	if !sp.store.writes.offer(writeJob{space: sp, key: k, entry: e, generation: f.generation, purged: f.purged}) {
 		sp.store.metrics.dropQueue.Inc()
 	}
 }
@@ -91,14 +104,29 @@ func (s *Store) write() {
 			continue
 		}
 		buf = encode(buf[:0], j.entry)
-		err := j.space.client.Do(s.ctx, func(ctx context.Context, rdb redis.Cmdable) error {
-			return rdb.Set(ctx, j.space.redisKey(j.key), buf, ttl).Err()
-		})
-		if err != nil {
+		switch stored, err := j.store(s.ctx, buf, ttl); {
+		case err != nil:
 			s.metrics.dropRedis.Inc()
+		case !stored:
+			s.metrics.dropPurged.Inc()
 		}
 		if cap(buf) > 1<<20 {
 			buf = nil // one large entry must not be paid for ever after
 		}
 	}
+}
+
+// store reports false where a purge has come since.
+func (j *writeJob) store(ctx context.Context, raw []byte, ttl time.Duration) (stored bool, err error) {
+	sp := j.space
+	err = sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
+		if !j.purged.known { // the subscription has yet to stand for the first time
+			stored = true
+			return rdb.Set(ctx, sp.redisKey(j.key), raw, ttl).Err()
+		}
+		keys := []string{sp.redisKey(j.key), sp.store.cfg.Prefix + purgeNumber}
+		stored, err = setUnlessPurged.Run(ctx, rdb, keys, raw, ttl.Milliseconds(), j.purged.number).Bool()
+		return err
+	})
+	return stored, err
 }
