@@ -86,8 +86,11 @@ func (x *Experiment) headline() string {
 			missed = append(missed, fmt.Sprintf("%s: %s, wanted %s", e.What, e.Saw, e.Want))
 		}
 	}
-	if len(missed) > 0 {
+	switch {
+	case len(missed) > 0:
 		return "Not as expected: " + strings.Join(missed, "; ")
+	case !x.Passed:
+		return "Not judged: the experiment broke off"
 	}
 	return "As expected: the faults had their effect, and what was to hold held"
 }

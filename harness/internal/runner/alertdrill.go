@@ -87,6 +87,7 @@ func AlertDrill(ctx context.Context, o DrillOptions) (*Outcome, error) {
 	}
 	r.result.Drill = drilled(d.outcomes)
 	r.manifestHost()
+	incomplete(r.result, err)
 	dir, werr := r.write()
 	if err = errors.Join(err, werr); err != nil {
 		return nil, err

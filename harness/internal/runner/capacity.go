@@ -72,6 +72,7 @@ func Capacity(ctx context.Context, o CapacityOptions) (*Outcome, error) {
 		return nil, errors.Join(err, errors.New("no capacity was measured"))
 	}
 	r.manifestHost()
+	incomplete(r.result, err)
 	dir, werr := r.write()
 	if err = errors.Join(err, werr); err != nil {
 		return nil, err

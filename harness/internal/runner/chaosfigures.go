@@ -22,7 +22,7 @@ const outageGap = time.Second
 
 // conclude asks for what was written and puts the experiment into the result.
 func (x *experiment) conclude(ctx context.Context, a *attacked) error {
-	out := &report.Experiment{Passed: true}
+	out := &report.Experiment{} // passes when it has been judged
 	x.run.result.Experiment = out
 	for _, err := range x.errs {
 		x.run.result.InvalidReasons = append(x.run.result.InvalidReasons, x.stage.Name+": fault: "+err.Error())
@@ -304,6 +304,7 @@ func (x *experiment) cost() *report.FaultCost {
 func (x *experiment) judge(out *report.Experiment, a *attacked) {
 	idempotent := idempotentFailed(x.stage, a.result) + x.failedEverywhere(http.MethodGet)
 	all := a.result.Failed + x.failedEverywhere(http.MethodGet) + x.failedEverywhere(http.MethodPost)
+	out.Passed = true
 	expect := func(what, want, saw string, met bool) {
 		out.Expectations = append(out.Expectations, report.Expectation{What: what, Want: want, Saw: saw, Met: met})
 		out.Passed = out.Passed && met

@@ -70,8 +70,8 @@ type run struct {
 }
 
 // Run carries out a scenario. The lab is always removed, also when ctx ends. A
-// report is written when at least one stage was measured; the error then tells
-// what went wrong after it.
+// report is written when at least one stage was measured; where the run broke
+// off after it the report is not valid and says why, as the error does.
 func Run(ctx context.Context, o Options) (out *Outcome, err error) {
 	r, err := prepare(o)
 	if err != nil {
@@ -97,6 +97,7 @@ func Run(ctx context.Context, o Options) (out *Outcome, err error) {
 		return nil, err
 	}
 	r.manifestHost()
+	incomplete(r.result, err)
 	dir, werr := r.write()
 	if err = errors.Join(err, werr); err != nil {
 		return nil, err
