@@ -80,7 +80,8 @@ type Facts struct {
 	Pressure *float64 // share of time in which something waited for CPU (PSI some), 0 to 1
 	AASpread *float64 // coefficient of variation between like rounds, 0 to 1
 
-	StateReset *bool    // database and Redis were emptied before
+	StateReset *bool    // database and Redis were seen to be empty before the first attack
+	Warm       string   // why what earlier attacks left is there by design; empty: it is not
 	Shortcuts  []string // settings that buy speed with durability
 }
 
@@ -332,10 +333,12 @@ func (f Facts) state() Check {
 	switch {
 	case f.StateReset == nil:
 		return skip(name, limit, unknown)
-	case *f.StateReset:
-		return judge(name, limit, false, Invalid, "reset")
+	case !*f.StateReset:
+		return judge(name, limit, true, Invalid, "left over from before")
+	case f.Warm != "":
+		return skip(name, limit, f.Warm)
 	}
-	return judge(name, limit, true, Invalid, "left over from before")
+	return judge(name, limit, false, Invalid, "reset")
 }
 
 // durability never fails: what buys speed must be seen, not forbidden.

@@ -126,7 +126,11 @@ func (s *searching) all(ctx context.Context) error {
 
 // search is one number of replicas.
 func (s *searching) search(ctx context.Context, stage *scenario.Stage) (*report.Capacity, error) {
-	m := &measured{stage: stage, reset: true}
+	clean, err := s.clean(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	m := &measured{stage: stage, reset: clean, warm: "empty before the search, and warm from rate to rate by design"}
 	// What is cold at first (caches, connections) must not decide at the lowest
 	// rates.
 	if _, _, err := s.closed(ctx, stage); err != nil {

@@ -103,10 +103,14 @@ type experiment struct {
 // experiment finds out what the lab can do, loads it with a share of that, and
 // breaks it.
 func (r *run) experiment(ctx context.Context, s *scenario.Stage, first bool) error {
-	m := &measured{stage: s, reset: true}
 	if err := r.setUp(ctx, s, first); err != nil {
 		return err
 	}
+	clean, err := r.clean(ctx, s)
+	if err != nil {
+		return err
+	}
+	m := &measured{stage: s, reset: clean}
 	rate := s.Load.Open.Rate
 	if rate == 0 {
 		c := s.Load.Closed

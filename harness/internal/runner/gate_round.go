@@ -148,7 +148,7 @@ func (g *gating) measureArm(ctx context.Context, s *scenario.Stage, round, arm i
 	}
 	sum := g.sumOf(s, g.arms[arm])
 	sum.add(res, spent, *out.MemoryMiB)
-	m := &measured{stage: s, reset: true}
+	m := &measured{stage: s, reset: g.empty, warm: warmByDesign}
 	seen := &attacked{round: round, result: res, readings: []reading{first, {at: time.Now(), cpu: readCPU(), pressure: readPressure()}}}
 	for _, c := range measure.Run(g.facts(m, seen)) {
 		if c.Verdict == measure.Invalid && slices.Contains(ofLatency, c.Name) {

@@ -51,7 +51,7 @@ func (r *run) facts(m *measured, a *attacked) measure.Facts {
 		ConnectionsOpened: res.ConnectionsOpened, PortsExhausted: res.Errors[load.KindNoPort],
 		// On long ways the number in flight swings, and with it that of connections.
 		MayReconnect: len(m.stage.Faults) > 0 || a.label != "",
-		StateReset:   &m.reset, TimeWait: res.TimeWait, AASpread: m.spread(res.Attack.Model), Extended: a.extended, OnlyAvailability: r.Chaos,
+		StateReset:   &m.reset, Warm: m.warm, TimeWait: res.TimeWait, AASpread: m.spread(res.Attack.Model), Extended: a.extended, OnlyAvailability: r.Chaos,
 	}
 	if r.lab != nil {
 		f.Shortcuts = shortcuts(r.lab.Settings())

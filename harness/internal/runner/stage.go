@@ -18,7 +18,8 @@ type measured struct {
 	closed []*attacked // by round
 	open   []*attacked
 	direct []*attacked // of an edge's stage: the countries' direct ways; open then holds those over the edge
-	reset  bool        // database and Redis were emptied before
+	reset  bool        // database and Redis were seen to be empty before
+	warm   string      // what is warm since then by design; may be empty
 	// From before the first attack to after the last, when nothing is in flight.
 	origin   originStats
 	forwards *uint64 // requests that the gateways say they sent on; nil: not known
