@@ -62,7 +62,9 @@ type Facts struct {
 
 	Requests       uint64  // all that were counted
 	Failed         uint64  // of Requests
+	Refused        uint64  // of Failed, by a limit that the origin is stated to have
 	ErrorBudget    float64 // share of Requests that may fail, as the scenario declares
+	Broken         bool    // faults were at work: failures are what is measured
 	Mismatches     uint64  // answers with wrong content
 	Hashed         uint64  // answers whose body was checked
 	OriginExpected *uint64 // requests that must have reached the origin
@@ -84,6 +86,9 @@ type Facts struct {
 	Warm       string   // why what earlier attacks left is there by design; empty: it is not
 	Shortcuts  []string // settings that buy speed with durability
 }
+
+// Errors names the check of how many requests failed.
+const Errors = "errors"
 
 // Limits of the checks.
 const (
@@ -228,16 +233,26 @@ func (f Facts) little() Check {
 	return judge(name, limit, math.Abs(off) > maxLittle, Invalid, "%.1f in flight by the law, %d connections (%+.1f%%)", f.InFlight, f.Connections, off*100)
 }
 
-// errors is a warning: a stage may well be measured beyond what it stands. Its
-// figures are true; its SLO is missed, which is said elsewhere.
+// errors makes a figure invalid where more failed than the scenario allows: what
+// is fast because it fails is no throughput, and what fails is in no latency. An
+// origin that keeps to its stated limit is no fault of what is measured, and
+// where faults are at work failures are the subject.
 func (f Facts) errors() Check {
 	limit := fmt.Sprintf("at most %.3g%%", f.ErrorBudget*100)
-	const name = "errors"
+	const name = Errors
 	if f.Requests == 0 {
 		return judge(name, limit, true, Invalid, "no request at all")
 	}
-	r := float64(f.Failed) / float64(f.Requests)
-	return judge(name, limit, r > f.ErrorBudget, Warning, "%.3g%% (%d of %d)", r*100, f.Failed, f.Requests)
+	failed := f.Failed - min(f.Refused, f.Failed)
+	saw := fmt.Sprintf("%.3g%% (%d of %d)", float64(failed)/float64(f.Requests)*100, failed, f.Requests)
+	if f.Refused > 0 {
+		saw += fmt.Sprintf(", beside %d that the origin's own limit refused", f.Refused)
+	}
+	verdict := Invalid
+	if f.Broken {
+		verdict = Warning
+	}
+	return judge(name, limit, float64(failed) > f.ErrorBudget*float64(f.Requests), verdict, "%s", saw)
 }
 
 func (f Facts) content() Check {

@@ -87,7 +87,7 @@ func Capacity(ctx context.Context, o CapacityOptions) (*Outcome, error) {
 // stage is the scenario's, with a number of replicas, and without faults.
 func (s *searching) stage(replicas int) scenario.Stage {
 	one := s.base
-	one.Topology.Replicas, one.Faults = replicas, nil
+	one.Topology.Replicas, one.Faults, one.Random = replicas, nil, scenario.Random{}
 	one.Load.Probe.Rate = 0
 	one.Name = fmt.Sprintf("%s-%d", one.Name, replicas)
 	one.SLO = scenario.SLO{P99: s.options.Plan.SLO.P99, ErrorRate: s.options.Plan.SLO.ErrorRate}

@@ -11,6 +11,7 @@ import (
 
 	"gatelab/harness/internal/gate"
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/load"
 	"gatelab/harness/internal/measure"
 	"gatelab/harness/internal/report"
 	"gatelab/harness/internal/stats"
@@ -125,9 +126,25 @@ func (s *armSum) stageOf(ceiling float64) report.Stage {
 	}
 	out.MemoryPeakMiB = map[string]float64{lab.RoleGateway: s.memory}
 	for _, name := range s.order {
+		if name == measure.Errors {
+			out.Checks = append(out.Checks, s.failures())
+			continue
+		}
 		out.Checks = append(out.Checks, s.missed[name].check(s.attacks))
 	}
 	return out
+}
+
+// failures judges all rounds at once: a single one has too few requests for a
+// budget of one in a thousand.
+func (s *armSum) failures() report.Check {
+	f := measure.Facts{Requests: s.results.Requests, Failed: s.results.Failed, ErrorBudget: budget(s.stage)}
+	if s.stage.Origin.ChatConcurrency > 0 {
+		f.Refused = s.errors[load.KindOrigin429]
+	}
+	all := measure.Run(f)
+	i := slices.IndexFunc(all, func(c measure.Check) bool { return c.Name == measure.Errors })
+	return checked(all[i], "open, all rounds")
 }
 
 // check is one check of all rounds. Single rounds may miss those of latency:

@@ -43,14 +43,17 @@ func checked(c measure.Check, attack string) report.Check {
 func (r *run) facts(m *measured, a *attacked) measure.Facts {
 	res := a.result
 	window := res.Window().Seconds()
+	open := res.Attack.Model == load.Open
+	faulty := len(m.stage.Schedule()) > 0
 	f := measure.Facts{
-		Open: res.Attack.Model == load.Open, Offered: res.Attack.Rate, Samples: res.Successes,
+		Open: open, Offered: res.Attack.Rate, Samples: res.Successes,
 		PeakWorkers: res.PeakWorkers, WorkerCap: res.WorkerCap, FDLimit: int(res.FDLimit),
 		Connections: res.Attack.Connections, InFlight: res.InFlight,
-		Requests: res.Requests, Failed: res.Failed, ErrorBudget: r.budget(m), Mismatches: res.Errors[load.KindMismatch] + res.Errors[load.KindUnhashed], Hashed: res.Hashed,
+		Requests: res.Requests, Failed: res.Failed, Refused: refusedByLimit(m.stage, res),
+		ErrorBudget: budget(m.stage), Broken: faulty && open, Mismatches: res.Errors[load.KindMismatch] + res.Errors[load.KindUnhashed], Hashed: res.Hashed,
 		ConnectionsOpened: res.ConnectionsOpened, PortsExhausted: res.Errors[load.KindNoPort],
 		// On long ways the number in flight swings, and with it that of connections.
-		MayReconnect: len(m.stage.Faults) > 0 || a.label != "",
+		MayReconnect: faulty || a.label != "",
 		StateReset:   &m.reset, Warm: m.warm, TimeWait: res.TimeWait, AASpread: m.spread(res.Attack.Model), Extended: a.extended, OnlyAvailability: r.Chaos,
 	}
 	if r.lab != nil {
@@ -71,7 +74,7 @@ func (r *run) facts(m *measured, a *attacked) measure.Facts {
 	if m.forwards != nil {
 		f.OriginExpected, f.OriginCounted = m.forwards, ptr(m.origin.Requests)
 	}
-	if len(m.stage.Faults) == 0 || !f.Open {
+	if !f.Broken {
 		f.Trends = trends(res)
 	}
 	if n := len(a.readings); n > 1 {
@@ -83,18 +86,25 @@ func (r *run) facts(m *measured, a *attacked) measure.Facts {
 	return f
 }
 
-// budget is the share of requests that a stage expects to fail. Stages before
-// the limits are meant to show the origin's refusals; they are judged by what
-// else went wrong.
-func (r *run) budget(m *measured) float64 {
-	for _, list := range [][]*attacked{m.closed, m.open} {
-		for _, a := range list {
-			if a.result.Errors[load.KindOrigin429] > 0 {
-				return 1
-			}
-		}
+// unstatedBudget is the share of requests that may fail in a stage whose scenario
+// says nothing about it.
+const unstatedBudget = 0.01
+
+// budget is the share of requests that a stage expects to fail.
+func budget(s *scenario.Stage) float64 {
+	if s.SLO.ErrorRate > 0 {
+		return s.SLO.ErrorRate
 	}
-	return max(m.stage.SLO.ErrorRate, 0.05)
+	return unstatedBudget
+}
+
+// refusedByLimit counts the origin's refusals, where it is stated how much it
+// takes at a time: stages before the gateway's own limits are meant to show them.
+func refusedByLimit(s *scenario.Stage, res *load.Result) uint64 {
+	if s.Origin.ChatConcurrency == 0 {
+		return 0
+	}
+	return res.Errors[load.KindOrigin429]
 }
 
 func trends(res *load.Result) []measure.Trend {

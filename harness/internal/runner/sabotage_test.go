@@ -236,7 +236,7 @@ func TestSabotageErrorsThatAreFast(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		fine(w, r)
 	}), 100, 2*time.Second))
-	want(t, checksOf(got), "errors", measure.Warning)
+	want(t, checksOf(got), "errors", measure.Invalid)
 	if c := got.result.Corrected.Count(); c != got.result.Successes {
 		t.Errorf("%d latencies of %d successes: errors are among them", c, got.result.Successes)
 	}

@@ -58,7 +58,7 @@ func (r *run) account(ctx context.Context, m *measured, before reading) {
 	if err == nil {
 		m.origin.add(stats)
 	}
-	if len(m.stage.Faults) > 0 {
+	if len(m.stage.Schedule()) > 0 {
 		return
 	}
 	sent := forwarded(before, after)
