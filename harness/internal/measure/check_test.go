@@ -236,13 +236,13 @@ func TestRecovered(t *testing.T) {
 	if _, ok := Recovered(p, 200*time.Millisecond, 9); ok {
 		t.Error("nine good ones in a row of ten probes, three of them bad")
 	}
-	if at, ok := LastAnswer(p, "a", 0, 500*time.Millisecond); !ok || at != 400*time.Millisecond {
-		t.Errorf("a's last answer: %v, %v", at, ok)
+	if at, ok := UsedAgain(p, "b", 0, 2); !ok || at != 700*time.Millisecond {
+		t.Errorf("b is used again after %v, %v", at, ok)
 	}
-	if at, ok := FirstAnswer(p, "b", 0); !ok || at != 700*time.Millisecond {
-		t.Errorf("b's first answer: %v, %v", at, ok)
+	if at, ok := UsedAgain(probes("abxabaab"), "b", 0, 2); !ok || at != 400*time.Millisecond {
+		t.Errorf("a failure between two answers of b ends the row: %v, %v", at, ok)
 	}
-	if _, ok := FirstAnswer(p, "c", 0); ok {
-		t.Error("c never answered")
+	if _, ok := UsedAgain(p, "b", 0, 3); ok {
+		t.Error("b answered twice")
 	}
 }

@@ -1,6 +1,9 @@
 package measure
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Probe is one question whether the service is there, by the time at which it
 // was due.
@@ -62,14 +65,12 @@ func Recovered(probes []Probe, from time.Duration, k int) (at time.Duration, ok 
 	return 0, false
 }
 
-// LastAnswer is when a node answered last within [from, to).
-func LastAnswer(probes []Probe, node string, from, to time.Duration) (at time.Duration, ok bool) {
-	for _, p := range probes {
-		if p.Node == node && p.At >= from && p.At < to {
-			at, ok = p.At, true
-		}
-	}
-	return at, ok
+// UsedAgain is the time of the first of k answers of a node in a row at or after
+// from. A probe that fails ends the row, whoever it was sent to; answers of other
+// nodes do not. ok is false where there is no such row.
+func UsedAgain(probes []Probe, node string, from time.Duration, k int) (at time.Duration, ok bool) {
+	own := slices.DeleteFunc(slices.Clone(probes), func(p Probe) bool { return p.OK && p.Node != node })
+	return Recovered(own, from, k)
 }
 
 // Hurt is how long after from probes were still hurt without a pause: failed, or
@@ -88,16 +89,6 @@ func Hurt(probes []Probe, from, slow time.Duration) time.Duration {
 		last = p.At
 	}
 	return last - from
-}
-
-// FirstAnswer is when a node answered first at or after from.
-func FirstAnswer(probes []Probe, node string, from time.Duration) (at time.Duration, ok bool) {
-	for _, p := range probes {
-		if p.Node == node && p.At >= from {
-			return p.At, true
-		}
-	}
-	return 0, false
 }
 
 // Resolution is the longest time between two probes in a row: nothing shorter

@@ -147,8 +147,8 @@ func (r *Result) beside() grid {
 func (r *Result) breaks() grid {
 	g := grid{
 		Title: "Faults",
-		Note:  "Outage is from the first to the last failed probe, as exact as the probes are apart. Out of the balancer counts from the fault, back in from the recovery. Requests are the load's own.",
-		Heads: []string{"fault", "stage", "effect seen", "probes", "failed", "availability (95% interval)", "outage", "out of the balancer", "back in", "requests failed (idempotent)", "lost writes"},
+		Note:  "Outage is from the first to the last failed probe, as exact as the probes are apart. Probes were hurt that failed or were slow: from the fault to the last of them before a second without one. Used again counts from the recovery to the first of three answers of the target in a row. Requests are the load's own.",
+		Heads: []string{"fault", "stage", "effect seen", "probes", "failed", "availability (95% interval)", "outage", "probes hurt for", "used again", "requests failed (idempotent)", "lost writes"},
 		Text:  []bool{true, true, true},
 	}
 	for _, f := range r.Faults {
@@ -165,7 +165,7 @@ func (r *Result) breaks() grid {
 			stage += ", round " + strconv.Itoa(f.Round)
 		}
 		g.add(f.EffectObservedAt == nil, f.Name+" "+f.Target, stage, seen, countOr(f.Probes), countOr(f.Failed), interval,
-			f.outage(), spanOr(f.TimeToDetectMS), spanOr(f.TimeToRecoverMS), f.requests(), countOr(f.LostWrites))
+			f.outage(), f.hurt(), f.within(f.TimeToRecoverMS), f.requests(), countOr(f.LostWrites))
 	}
 	return g.compact()
 }

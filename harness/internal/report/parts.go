@@ -99,7 +99,7 @@ func (f Fault) String() string {
 		said = append(said, "an outage of "+span(*f.OutageMS))
 	}
 	if f.TimeToRecoverMS != nil {
-		said = append(said, "in use again "+span(*f.TimeToRecoverMS)+" after it was back")
+		said = append(said, "in use again "+f.within(f.TimeToRecoverMS)+" after it was back")
 	} else if f.RecoveredAt == nil {
 		said = append(said, "it did not come back")
 	}
@@ -115,6 +115,22 @@ func (f Fault) outage() string {
 		return spanOr(f.OutageMS)
 	}
 	return span(*f.OutageMS) + " ±" + span(*f.ResolutionMS)
+}
+
+// hurt is for how long probes felt the fault.
+func (f Fault) hurt() string {
+	if f.TimeToDetectMS == nil && f.Probes != nil {
+		return "none hurt"
+	}
+	return f.within(f.TimeToDetectMS)
+}
+
+// within is a time as far as the probes can tell it.
+func (f Fault) within(ms *float64) string {
+	if ms != nil && f.ResolutionMS != nil && *ms < *f.ResolutionMS {
+		return "within " + span(*f.ResolutionMS)
+	}
+	return spanOr(ms)
 }
 
 // requests are the load's own failures, those that may be sent again in

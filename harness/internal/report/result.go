@@ -306,8 +306,8 @@ type Fault struct {
 	AvailabilityLow  *float64   `json:"availability_low,omitempty"`
 	AvailabilityHigh *float64   `json:"availability_high,omitempty"`
 	OutageMS         *float64   `json:"outage_ms,omitempty"`
-	TimeToDetectMS   *float64   `json:"time_to_detect_ms,omitempty"`  // fault to the balancer's last answer from the target
-	TimeToRecoverMS  *float64   `json:"time_to_recover_ms,omitempty"` // recovery to the target answering again
+	TimeToDetectMS   *float64   `json:"time_to_detect_ms,omitempty"`  // fault to the last probe that it hurt (failed, or slow); absent: it hurt none
+	TimeToRecoverMS  *float64   `json:"time_to_recover_ms,omitempty"` // recovery to the first of three answers of the target in a row
 	ResolutionMS     *float64   `json:"resolution_ms,omitempty"`      // of the times above
 	// RequestsFailed counts the load's own failures, idempotent ones apart.
 	RequestsFailed   *uint64 `json:"requests_failed,omitempty"`

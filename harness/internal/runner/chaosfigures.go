@@ -17,9 +17,6 @@ import (
 // aftermath is how long after a fault's end its consequences are still counted.
 const aftermath = 5 * time.Second
 
-// outageGap is the longest time between two bad probes of one outage.
-const outageGap = time.Second
-
 // conclude asks for what was written and puts the experiment into the result.
 func (x *experiment) conclude(ctx context.Context, a *attacked) error {
 	out := &report.Experiment{} // passes when it has been judged
@@ -74,24 +71,9 @@ func (x *experiment) until(i int) time.Time {
 	return last
 }
 
-// probes are a result's in the words of package measure, in [from, to).
-func probesOf(res *load.Result, from, to time.Time) []measure.Probe {
-	if res == nil {
-		return nil
-	}
-	var out []measure.Probe
-	for _, p := range res.Probes {
-		at := res.Began.Add(p.Offset)
-		if !at.Before(from) && at.Before(to) {
-			out = append(out, measure.Probe{At: p.Offset, OK: p.OK, Node: p.Node, Latency: p.Latency})
-		}
-	}
-	return out
-}
-
 func (e *entry) figures() report.Entry {
 	out := report.Entry{Name: e.name, Method: e.method, Information: e.direct, RatePerS: e.rate, Failures: map[string]uint64{}}
-	probes := probesOf(e.result, time.Time{}, e.result.Ended.Add(time.Hour))
+	probes := probesOf(e.result, time.Time{}, forever)
 	for _, p := range e.result.Probes {
 		if p.OK {
 			continue
@@ -116,17 +98,6 @@ func said(p load.Probe, entry string) string {
 		return "by " + entry
 	}
 	return "(no answer)"
-}
-
-func availability(probes []measure.Probe) report.Availability {
-	var failed uint64
-	for _, p := range probes {
-		if !p.OK {
-			failed++
-		}
-	}
-	a, _ := measure.Available(failed, uint64(len(probes)))
-	return report.Availability{Probes: a.Probes, Failed: a.Failed, Availability: a.Share, Low: a.Low, High: a.High}
 }
 
 // client is what a client sees that knows every balancer: a probe of the first
@@ -189,14 +160,7 @@ func (x *experiment) faultFigures(a *attacked, e fault.Event, until time.Time) r
 	}
 	f.OutageMS = ptr(inMS(outage))
 	f.Paid = x.paid(e.InjectedAt, until)
-	from := e.InjectedAt.Sub(res.Began)
-	f.TimeToDetectMS = ptr(inMS(measure.Hurt(probes, from, x.slow(res, e.InjectedAt))))
-	if roleOf(e.Target) == lab.RoleGateway && e.Target != lab.RoleGateway && !e.RecoverAt.IsZero() {
-		back := e.RecoverAt.Sub(res.Began)
-		if at, ok := measure.FirstAnswer(probesOf(res, e.RecoverAt, e.RecoverAt.Add(time.Minute)), e.Target, back); ok {
-			f.TimeToRecoverMS = ptr(inMS(at - back))
-		}
-	}
+	f.TimeToDetectMS, f.TimeToRecoverMS = hurtFor(res, probes, e.InjectedAt), usedAgain(res, e.Target, e.RecoverAt)
 	return f
 }
 
@@ -221,22 +185,6 @@ func (x *experiment) paid(from, to time.Time) map[string]uint64 {
 		}
 	}
 	return out
-}
-
-// slow is the latency from which a probe counts as hurt: three times what
-// nearly all took before the fault, and well above what a scheduler does.
-func (x *experiment) slow(res *load.Result, before time.Time) time.Duration {
-	var took []time.Duration
-	for _, p := range probesOf(res, time.Time{}, before) {
-		if p.OK {
-			took = append(took, p.Latency)
-		}
-	}
-	if len(took) == 0 {
-		return time.Second
-	}
-	slices.Sort(took)
-	return max(3*took[len(took)*99/100], 200*time.Millisecond)
 }
 
 func (w *writer) figures() *report.Writes {
@@ -291,7 +239,7 @@ func (x *experiment) cost() *report.FaultCost {
 	if month.Faults == 0 || res == nil || faults == 0 {
 		return nil
 	}
-	lost := measure.ErrorSeconds(probesOf(res, time.Time{}, res.Ended.Add(time.Hour))) / time.Duration(faults)
+	lost := measure.ErrorSeconds(probesOf(res, time.Time{}, forever)) / time.Duration(faults)
 	out := &report.FaultCost{FaultsPerMonth: month.Faults, Objective: month.Objective, Faults: faults,
 		LostSPerFault: lost.Seconds(), MonthlyAvailability: measure.Monthly(lost, month.Faults)}
 	if month.Objective < 1 {

@@ -216,38 +216,18 @@ func idempotentFailed(s *scenario.Stage, res *load.Result) (n uint64) {
 
 // outage reads availability, detection and recovery from the probes.
 func (r *run) outage(f *report.Fault, a *attacked, injected, mended time.Time) {
-	if a.probes == nil || len(a.probes.Probes) == 0 {
+	probes := probesOf(a.probes, time.Time{}, forever)
+	if len(probes) == 0 {
 		return
 	}
-	probes := make([]measure.Probe, len(a.probes.Probes))
-	var failed uint64
-	for i, p := range a.probes.Probes {
-		probes[i] = measure.Probe{At: p.Offset, OK: p.OK, Node: p.Node}
-		if !p.OK {
-			failed++
-		}
-	}
-	f.Probes, f.Failed = ptr(uint64(len(probes))), &failed
-	if av, ok := measure.Available(failed, uint64(len(probes))); ok {
-		f.Availability, f.AvailabilityLow, f.AvailabilityHigh = &av.Share, &av.Low, &av.High
-	}
+	av := availability(probes)
+	f.Probes, f.Failed = &av.Probes, &av.Failed
+	f.Availability, f.AvailabilityLow, f.AvailabilityHigh = &av.Availability, &av.Low, &av.High
 	f.ResolutionMS = ptr(inMS(measure.Resolution(probes)))
 	var outage time.Duration
-	for _, o := range measure.Outages(probes, time.Second) {
+	for _, o := range measure.Outages(probes, outageGap) {
 		outage += o.Length()
 	}
 	f.OutageMS = ptr(inMS(outage))
-	from, back := injected.Sub(a.probes.Began), mended.Sub(a.probes.Began)
-	if roleOf(f.Target) != lab.RoleGateway {
-		return
-	}
-	// Until the dead replica's last answer: what came after it went elsewhere.
-	if last, ok := measure.LastAnswer(probes, f.Target, from, back); ok {
-		f.TimeToDetectMS = ptr(inMS(max(0, last-from)))
-	} else {
-		f.TimeToDetectMS = ptr(0.0)
-	}
-	if first, ok := measure.FirstAnswer(probes, f.Target, back); ok {
-		f.TimeToRecoverMS = ptr(inMS(first - back))
-	}
+	f.TimeToDetectMS, f.TimeToRecoverMS = hurtFor(a.probes, probes, injected), usedAgain(a.probes, f.Target, mended)
 }
