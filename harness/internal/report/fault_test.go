@@ -13,7 +13,7 @@ func TestTimesOfAFaultAreAsExactAsItsProbes(t *testing.T) {
 	}
 	for _, c := range []struct {
 		detect, again *float64
-		want            string
+		want          string
 	}{
 		{p(3.0), p(1450.0), "|within 20 ms|1.4 s|"},
 		{p(640.0), p(7.0), "|640 ms|within 20 ms|"},

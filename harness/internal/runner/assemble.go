@@ -203,18 +203,21 @@ func inMS(d time.Duration) float64 { return float64(d) / float64(time.Millisecon
 
 // resources are CPU a request by role, peak memory and utilisation by node.
 func (r *run) resources(s *report.Stage, m *measured, all []*attacked) {
-	cpu, requests := map[string]float64{}, 0.0
+	cpu, requests := map[string]float64{}, map[string]float64{} // by role
 	s.CPUPerRequestUS, s.MemoryPeakMiB = map[string]float64{}, map[string]float64{}
 	for _, a := range all {
-		requests += float64(a.counted.Requests)
-		for name, u := range spent(a.readings) {
-			cpu[roleOf(name)] += u.CPUSeconds
+		used := spent(a.readings)
+		for role, seconds := range cpuByRole(used) {
+			cpu[role] += seconds
+			requests[role] += float64(a.counted.Requests)
+		}
+		for name, u := range used {
 			s.MemoryPeakMiB[name] = max(s.MemoryPeakMiB[name], float64(u.MemoryPeakBytes)/(1<<20))
 		}
 	}
-	if requests > 0 {
-		for role, seconds := range cpu {
-			s.CPUPerRequestUS[role] = seconds / requests * 1e6
+	for role, seconds := range cpu {
+		if requests[role] > 0 {
+			s.CPUPerRequestUS[role] = seconds / requests[role] * 1e6
 		}
 	}
 	if len(m.closed) > 0 {

@@ -133,7 +133,11 @@ func (r *run) nodeLoads(m *measured, a *attacked) []measure.NodeLoad {
 	for name, u := range spent(a.readings) {
 		role := roleOf(name)
 		cores := r.coresOf(m.stage, role)
-		out = append(out, measure.NodeLoad{Name: name, Role: role, Utilisation: ptr(u.CPUSeconds / window / cores), Throttled: ptr(u.ThrottledSeconds / window)})
+		one := measure.NodeLoad{Name: name, Role: role}
+		if u.known {
+			one.Utilisation, one.Throttled = ptr(u.CPUSeconds/window/cores), ptr(u.ThrottledSeconds/window)
+		}
+		out = append(out, one)
 	}
 	return out
 }

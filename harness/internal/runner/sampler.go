@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
 
@@ -89,91 +88,4 @@ func (s *sampler) stop(ctx context.Context, l *lab.Lab) []reading {
 	s.cancel()
 	<-s.done
 	return append(s.taken, read(ctx, l))
-}
-
-// spent is the CPU that each node used between the first and the last reading,
-// in seconds. A node that was restarted in between starts again at zero, so the
-// growth is added up step by step.
-func spent(readings []reading) map[string]lab.Usage {
-	total := map[string]lab.Usage{}
-	before := map[string]lab.Usage{}
-	for i, r := range readings {
-		for name, u := range r.usage {
-			t := total[name]
-			prev, known := before[name]
-			if i > 0 {
-				if !known || u.CPUSeconds < prev.CPUSeconds {
-					prev = lab.Usage{}
-				}
-				more := u.CPUSeconds - prev.CPUSeconds
-				if known && more > 1.5*float64(hostCores())*r.at.Sub(readings[i-1].at).Seconds() {
-					// A process that just died lends its place in /proc to its
-					// parent's: nobody uses more than the whole machine.
-					u.CPUSeconds, more = prev.CPUSeconds, 0
-					r.usage[name] = u
-				}
-				t.CPUSeconds += more
-				t.ThrottledSeconds += max(0, u.ThrottledSeconds-prev.ThrottledSeconds)
-			}
-			t.MemoryPeakBytes = max(t.MemoryPeakBytes, u.MemoryBytes)
-			total[name] = t
-		}
-		maps.Copy(before, r.usage)
-	}
-	return total
-}
-
-// grown is how much a counter grew over the readings, over all gateways. ok is
-// false when no gateway has it.
-func grown(readings []reading, name string, pairs ...string) (sum float64, ok bool) {
-	before := map[string]float64{}
-	for i, r := range readings {
-		for node, m := range r.gateways {
-			v, has := m.value(name, pairs...)
-			if !has {
-				continue
-			}
-			ok = true
-			prev := before[node]
-			if v < prev {
-				prev = 0 // the replica was restarted
-			}
-			if i > 0 {
-				sum += v - prev
-			}
-			before[node] = v
-		}
-	}
-	return sum, ok
-}
-
-// highest is the largest value of a gauge in any reading of any one gateway.
-func highest(readings []reading, name string, pairs ...string) (most float64, ok bool) {
-	for _, r := range readings {
-		for _, m := range r.gateways {
-			if v, has := m.value(name, pairs...); has {
-				most, ok = max(most, v), true
-			}
-		}
-	}
-	return most, ok
-}
-
-// histogramGrowth is how much each bucket of a histogram grew, over all
-// gateways, by upper bound (cumulative, as Prometheus has it).
-func histogramGrowth(readings []reading, name string, pairs ...string) map[float64]float64 {
-	if len(readings) < 2 {
-		return nil
-	}
-	first, last := map[float64]float64{}, map[float64]float64{}
-	for _, m := range readings[0].gateways {
-		m.buckets(name, first, pairs...)
-	}
-	for _, m := range readings[len(readings)-1].gateways {
-		m.buckets(name, last, pairs...)
-	}
-	for b := range last {
-		last[b] = max(0, last[b]-first[b])
-	}
-	return last
 }

@@ -50,10 +50,9 @@ func summary(a load.Attack, r *load.Result) string {
 func cpuSummary(a *attacked) string {
 	byRole := map[string]float64{}
 	var total float64
-	for name, u := range spent(a.readings) {
-		us := u.CPUSeconds / float64(max(a.counted.Requests, 1)) * 1e6
-		byRole[roleOf(name)] += us
-		total += us
+	for role, seconds := range cpuByRole(spent(a.readings)) {
+		byRole[role] = seconds / float64(max(a.counted.Requests, 1)) * 1e6
+		total += byRole[role]
 	}
 	roles := slices.SortedFunc(maps.Keys(byRole), func(x, y string) int { return cmp.Compare(byRole[y], byRole[x]) })
 	parts := []string{fmt.Sprintf("%.0f", total)}
