@@ -49,7 +49,7 @@ func postgresOf(_ *measured, all []*attacked) *report.Postgres {
 
 // cacheOf is what the gateways' caches did in both attacks; nil where no cache
 // was asked. The hit ratio is the clients' own view.
-func cacheOf(m *measured, all []*attacked) *report.Cache {
+func cacheOf(all []*attacked) *report.Cache {
 	outcome := func(name string) *uint64 {
 		var n float64
 		known := false
@@ -71,16 +71,23 @@ func cacheOf(m *measured, all []*attacked) *report.Cache {
 	if asked == 0 {
 		return nil
 	}
-	return &report.Cache{
+	out := &report.Cache{
 		HitRatio: ptr(float64(seen["Hit"]) / float64(asked)), Hits: ptr(seen["Hit"]), Misses: ptr(seen["Miss"] + seen["Refresh"]),
-		Stale: outcome("stale"), Coalesced: outcome("coalesced"), Bypassed: ptr(seen["Bypass"]), OriginRequests: ptr(m.origin.Requests),
+		Stale: outcome("stale"), Coalesced: outcome("coalesced"), Bypassed: ptr(seen["Bypass"]),
 	}
+	if o, ok := servedInAll(all); ok {
+		out.OriginRequests = &o.requests
+	}
+	return out
 }
 
 // limitsOf is what rate limiting did; nil where there was none. Over-admitted
 // is what the origin had to refuse although a limit should have kept it away.
-func limitsOf(m *measured, all []*attacked) *report.Limits {
-	out := &report.Limits{Origin429: ptr(m.origin.refused())}
+func limitsOf(all []*attacked) *report.Limits {
+	out := &report.Limits{}
+	if o, ok := servedInAll(all); ok {
+		out.Origin429 = &o.refused
+	}
 	decided := func(outcome string) *uint64 {
 		var n float64
 		known := false
@@ -95,7 +102,7 @@ func limitsOf(m *measured, all []*attacked) *report.Limits {
 		return ptr(uint64(max(0, n)))
 	}
 	out.Allowed, out.Limited = decided("allowed"), decided("limited")
-	if out.Allowed == nil && out.Limited == nil && *out.Origin429 == 0 {
+	if out.Allowed == nil && out.Limited == nil && (out.Origin429 == nil || *out.Origin429 == 0) {
 		return nil
 	}
 	return out

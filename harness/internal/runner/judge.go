@@ -71,9 +71,7 @@ func (r *run) facts(m *measured, a *attacked) measure.Facts {
 	if f.Open {
 		f.LagP99MS, f.LatencyP99MS = res.Lag.Percentile(0.99), res.Corrected.Percentile(0.99)
 	}
-	if m.forwards != nil {
-		f.OriginExpected, f.OriginCounted = m.forwards, ptr(m.origin.Requests)
-	}
+	f.OriginExpected, f.OriginCounted = m.passed.both()
 	if !f.Broken {
 		f.Trends = trends(res)
 	}
@@ -167,9 +165,10 @@ func (r *run) bottleneck(m *measured, closed *load.Result) *report.Bottleneck {
 		return nil
 	}
 	a := m.closed[len(m.closed)-1]
+	origin, _ := servedIn(a.readings) // where it is not known no rule may fire on it
 	s := measure.Saturation{
 		Nodes: r.nodeLoads(m, a), PoolMax: a.pool.max, PoolInUseMax: a.pool.inUse,
-		OriginInFlight: m.origin.ChatInFlightMax, OriginLimit: m.stage.Origin.ChatConcurrency, OriginRefused: m.origin.refused(),
+		OriginInFlight: mostChats(a.readings), OriginLimit: m.stage.Origin.ChatConcurrency, OriginRefused: origin.refused,
 		Limited: closed.Limited, Requests: closed.Requests, Latency: closed.Service.Mean(), Connections: closed.Attack.Connections,
 	}
 	if m.stage.Gateway["lookup"] == "database" {
@@ -179,7 +178,9 @@ func (r *run) bottleneck(m *measured, closed *load.Result) *report.Bottleneck {
 		s.HostBusy = a.readings[0].cpu.until(a.readings[n-1].cpu).busy
 	}
 	if n := len(a.readings); n > 1 && a.counted.Requests > 0 {
-		s.OriginShare = float64(forwarded(a.readings[0], a.readings[n-1])) / float64(a.counted.Requests)
+		if sent, ok := forwarded(a.readings[0], a.readings[n-1]); ok {
+			s.OriginShare = float64(sent) / float64(a.counted.Requests)
+		}
 	}
 	found := measure.Bottlenecks(s)
 	if len(found) == 0 {

@@ -9,16 +9,18 @@ import (
 )
 
 // sampleEvery is how often nodes are looked at during an attack. A look costs
-// each gateway one scrape and the engine one statistics call a node.
+// each gateway one scrape, each origin one request that it does not count, and the
+// engine one statistics call a node.
 const sampleEvery = 2 * time.Second
 
 // reading is what was known of every node at one moment.
 type reading struct {
 	at       time.Time
-	usage    map[string]lab.Usage // by node
-	gateways map[string]metrics   // by node; a dead replica is missing
-	cpu      cpuTimes             // of the whole machine
-	pressure pressure             // likewise
+	usage    map[string]lab.Usage    // by node
+	gateways map[string]metrics      // by node; a dead replica is missing
+	origins  map[string]*originStats // by node; nil: it did not answer
+	cpu      cpuTimes                // of the whole machine
+	pressure pressure                // likewise
 }
 
 // read looks at every node of the lab. Nodes that do not answer are left out:
@@ -26,7 +28,7 @@ type reading struct {
 func read(ctx context.Context, l *lab.Lab) reading {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	r := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure(), usage: map[string]lab.Usage{}, gateways: map[string]metrics{}}
+	r := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure(), usage: map[string]lab.Usage{}, gateways: map[string]metrics{}, origins: map[string]*originStats{}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, n := range l.Nodes("") {
@@ -39,6 +41,14 @@ func read(ctx context.Context, l *lab.Lab) reading {
 			r.usage[n.Name()] = u
 			mu.Unlock()
 		})
+		if n.Role() == lab.RoleOrigin {
+			wg.Go(func() {
+				o := readOrigin(ctx, n)
+				mu.Lock()
+				r.origins[n.Name()] = o
+				mu.Unlock()
+			})
+		}
 		if n.Role() != lab.RoleGateway {
 			continue
 		}

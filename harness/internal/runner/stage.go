@@ -20,9 +20,7 @@ type measured struct {
 	direct []*attacked // of an edge's stage: the countries' direct ways; open then holds those over the edge
 	reset  bool        // database and Redis were seen to be empty before
 	warm   string      // what is warm since then by design; may be empty
-	// From before the first attack to after the last, when nothing is in flight.
-	origin   originStats
-	forwards *uint64 // requests that the gateways say they sent on; nil: not known
+	passed accounts
 }
 
 // stage sets a stage up, attacks it and puts what came of it into the result.
@@ -42,40 +40,13 @@ func (r *run) stage(ctx context.Context, s *scenario.Stage, first bool) error {
 		if err := r.attacks(ctx, m, round); err != nil {
 			return err
 		}
-		r.account(ctx, m, before)
+		settle(ctx)
+		if len(s.Schedule()) == 0 {
+			m.passed.add(before, read(ctx, r.lab))
+		}
 	}
 	r.assemble(m)
 	return nil
-}
-
-// account compares what the gateways say they sent on with what the origin
-// counted. A replica that was killed took its counts along: then nothing can
-// be said.
-func (r *run) account(ctx context.Context, m *measured, before reading) {
-	settle(ctx)
-	after := read(ctx, r.lab)
-	stats, err := readOrigin(ctx, r.lab)
-	if err == nil {
-		m.origin.add(stats)
-	}
-	if len(m.stage.Schedule()) > 0 {
-		return
-	}
-	sent := forwarded(before, after)
-	if m.forwards != nil {
-		sent += *m.forwards
-	}
-	m.forwards = &sent
-}
-
-// forwarded is how many requests the gateways say they sent on between two
-// readings.
-func forwarded(before, after reading) (n uint64) {
-	const name = "gateway_upstream_duration_seconds"
-	for node, now := range after.gateways {
-		n += uint64(max(0, now.observations(name)-before.gateways[node].observations(name)))
-	}
-	return n
 }
 
 // settle lets what is in flight end.
@@ -274,47 +245,4 @@ func getJSON(ctx context.Context, url string, into any) error {
 		return fmt.Errorf("%s: status %d", url, res.StatusCode)
 	}
 	return json.NewDecoder(res.Body).Decode(into)
-}
-
-// originStats is what the origin says it served.
-type originStats struct {
-	Requests        uint64                       `json:"requests"`
-	Endpoints       map[string]map[string]uint64 `json:"endpoints"`
-	ChatInFlightMax int                          `json:"chat_in_flight_max"`
-}
-
-func (o *originStats) add(b originStats) {
-	o.Requests += b.Requests
-	o.ChatInFlightMax = max(o.ChatInFlightMax, b.ChatInFlightMax)
-	if o.Endpoints == nil {
-		o.Endpoints = map[string]map[string]uint64{}
-	}
-	for name, statuses := range b.Endpoints {
-		if o.Endpoints[name] == nil {
-			o.Endpoints[name] = map[string]uint64{}
-		}
-		for status, n := range statuses {
-			o.Endpoints[name][status] += n
-		}
-	}
-}
-
-// refused is how many requests the origin answered 429.
-func (o *originStats) refused() (n uint64) {
-	for _, statuses := range o.Endpoints {
-		n += statuses["429"]
-	}
-	return n
-}
-
-func readOrigin(ctx context.Context, l *lab.Lab) (originStats, error) {
-	var s originStats
-	n, ok := l.Node(lab.RoleOrigin)
-	if !ok {
-		return s, fmt.Errorf("the lab has no origin")
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	err := getJSON(ctx, "http://"+n.HostAddr(lab.PortOrigin)+"/stats", &s)
-	return s, err
 }
