@@ -138,8 +138,8 @@ type Cache struct {
 type Limits struct {
 	Allowed      *uint64 `json:"allowed,omitempty"`
 	Limited      *uint64 `json:"limited,omitempty"`
-	OverAdmitted *uint64 `json:"over_admitted,omitempty"`
-	Origin429    *uint64 `json:"origin_429,omitempty"` // the origin's own refusals
+	OverAdmitted *uint64 `json:"over_admitted,omitempty"` // at least: beyond what the limit allows in every window that was touched
+	Origin429    *uint64 `json:"origin_429,omitempty"`    // the origin's own refusals
 }
 
 // Postgres is the gateways' connection pools together.

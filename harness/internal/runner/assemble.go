@@ -51,7 +51,7 @@ func (r *run) assemble(m *measured) {
 	}
 	all := append(append([]*attacked{}, m.closed...), m.open...)
 	r.resources(&s, m, all)
-	s.Cache, s.Limits = cacheOf(all), limitsOf(all)
+	s.Cache, s.Limits = cacheOf(all), limitsOf(m.stage, all)
 	s.Postgres = postgresOf(m, all)
 	s.Availability = availabilityOf(m.open)
 	s.SLO = sloOf(m, open)

@@ -81,33 +81,6 @@ func cacheOf(all []*attacked) *report.Cache {
 	return out
 }
 
-// limitsOf is what rate limiting did; nil where there was none. Over-admitted
-// is what the origin had to refuse although a limit should have kept it away.
-func limitsOf(all []*attacked) *report.Limits {
-	out := &report.Limits{}
-	if o, ok := servedInAll(all); ok {
-		out.Origin429 = &o.refused
-	}
-	decided := func(outcome string) *uint64 {
-		var n float64
-		known := false
-		for _, a := range all {
-			if v, ok := grown(a.readings, "gateway_ratelimit_decisions_total", "outcome", outcome); ok {
-				n, known = n+v, true
-			}
-		}
-		if !known {
-			return nil
-		}
-		return ptr(uint64(max(0, n)))
-	}
-	out.Allowed, out.Limited = decided("allowed"), decided("limited")
-	if out.Allowed == nil && out.Limited == nil && (out.Origin429 == nil || *out.Origin429 == 0) {
-		return nil
-	}
-	return out
-}
-
 func publishedOf(m *measured) *report.Published {
 	p := m.stage.Published
 	if p == nil {

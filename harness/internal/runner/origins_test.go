@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/scenario"
 )
 
 // originAt is a reading of two origins, of which the second may not answer.
@@ -49,7 +50,7 @@ func TestAnOriginThatDoesNotAnswerIsNotZero(t *testing.T) {
 		if c := cacheOf([]*attacked{a}); c.OriginRequests != nil {
 			t.Errorf("%s, and the cache let %d pass", why, *c.OriginRequests)
 		}
-		if l := limitsOf([]*attacked{a}); l != nil {
+		if l := limitsOf(&scenario.Stage{}, []*attacked{a}); l != nil {
 			t.Errorf("%s, and limits are %+v", why, l)
 		}
 	}
