@@ -206,6 +206,7 @@ func (g *gating) setUp(ctx context.Context) error {
 			return fmt.Errorf("configure %s: %w", arm, err)
 		}
 	}
+	g.manifestArms()
 	var err error
 	if g.empty, err = g.clean(ctx, &g.stages[0]); err != nil {
 		return err

@@ -27,7 +27,7 @@ const (
 func (g *gating) conclude(d gate.Decision) (*GateOutcome, error) {
 	for _, w := range g.record.Workloads {
 		for _, arm := range g.arms {
-			g.result.Stages = append(g.result.Stages, g.summed[w+"/"+arm].stageOf(g.ceiling))
+			g.result.Stages = append(g.result.Stages, g.summed[w+"/"+arm].stageOf())
 		}
 	}
 	g.manifestHost()
@@ -59,6 +59,17 @@ func (g *gating) conclude(d gate.Decision) (*GateOutcome, error) {
 		return nil, err
 	}
 	return &GateOutcome{Result: g.result, Record: g.record, Decision: d, Dir: dir}, nil
+}
+
+// manifestArms says of what each arm's stages are made, while the lab is there.
+func (g *gating) manifestArms() {
+	for i := range g.stages {
+		for _, arm := range g.arms {
+			one := g.stages[i]
+			one.Name = one.Name + "/" + arm // as the report has it
+			g.manifestStage(&measured{stage: &one})
+		}
+	}
 }
 
 // refuse takes a verdict back where the figures behind it are not valid. A
@@ -107,7 +118,7 @@ func armsOf(r *gate.Record) []string {
 }
 
 // stageOf is one arm under one workload as a stage of the report.
-func (s *armSum) stageOf(ceiling float64) report.Stage {
+func (s *armSum) stageOf() report.Stage {
 	out := report.Stage{
 		Name: s.stage.Name + "/" + s.arm, Changes: s.stage.Changes, Valid: true, Replicas: 1,
 		InvalidReasons: []string{}, Warnings: []string{},
@@ -121,8 +132,8 @@ func (s *armSum) stageOf(ceiling float64) report.Stage {
 	if s.requests > 0 {
 		out.CPUPerRequestUS = map[string]float64{lab.RoleGateway: s.cpu / s.requests * 1e6}
 	}
-	if ceiling > 0 {
-		out.QPSOfCeiling = ptr(s.stage.Load.Open.Rate / ceiling)
+	if n := len(s.unused); n > 0 {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("closed: the throughput of %d of %d rounds is not used; %s", n, s.attacks, s.unused[0]))
 	}
 	out.MemoryPeakMiB = map[string]float64{lab.RoleGateway: s.memory}
 	for _, name := range s.order {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,8 +40,8 @@ type armSum struct {
 	stage     *scenario.Stage
 	arm       string
 	results   load.Counts
-	corrected measure.Histogram
-	service   measure.Histogram
+	corrected measure.Histogram // of the rounds whose p99 is compared
+	service   measure.Histogram // likewise
 	status    map[int]uint64
 	errors    map[string]uint64
 	cpu       float64 // seconds
@@ -49,6 +50,7 @@ type armSum struct {
 	attacks   int
 	missed    map[string]*missedCheck // by check
 	order     []string                // of checks
+	unused    []string                // why a round's throughput is not, by round
 }
 
 // missedCheck is one check over all rounds of an arm.
@@ -156,16 +158,32 @@ func (g *gating) measureArm(ctx context.Context, s *scenario.Stage, round, arm i
 		}
 		sum.note(round, c)
 	}
+	if len(out.Excluded) == 0 {
+		sum.latencies(res)
+	}
 	if s.Load.Closed.Connections > 0 && s.Load.Closed.Duration > 0 {
+		first := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
 		closed, err := g.worker.Run(ctx, g.aim(s, load.Closed, round, arm), nil)
 		if err != nil {
 			return nil, err
 		}
-		if q := closed.QPS(); q > 0 {
-			out.QPS = &q
-		}
+		last := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
+		out.QPS = sum.throughput(round, closed, measure.Run(g.facts(m, &attacked{round: round, result: closed, readings: []reading{first, last}})))
 	}
 	return out, pause(ctx)
+}
+
+// throughput is a closed attack's rate; nil where a check says that it is none
+// of the arm's. It is advisory, so that a miss costs the round and not the arm.
+func (s *armSum) throughput(round int, res *load.Result, checks []measure.Check) *float64 {
+	if missed := measure.Reasons(checks, measure.Invalid); len(missed) > 0 {
+		s.unused = append(s.unused, fmt.Sprintf("round %d: %s", round, strings.Join(missed, "; ")))
+		return nil
+	}
+	if q := res.QPS(); q > 0 {
+		return &q
+	}
+	return nil
 }
 
 // pause lets garbage collection and closing connections of one arm end before
@@ -193,8 +211,6 @@ func (s *armSum) add(res *load.Result, cpu, memory float64) {
 	s.results.Successes += res.Successes
 	s.results.Limited += res.Limited
 	s.results.Failed += res.Failed
-	s.corrected.Merge(res.Corrected)
-	s.service.Merge(res.Service)
 	for k, n := range res.Status {
 		s.status[k] += n
 	}
@@ -202,6 +218,12 @@ func (s *armSum) add(res *load.Result, cpu, memory float64) {
 	s.cpu += cpu
 	s.requests += float64(res.Sent)
 	s.memory = max(s.memory, memory)
+}
+
+// latencies adds a round's to those that are compared.
+func (s *armSum) latencies(res *load.Result) {
+	s.corrected.Merge(res.Corrected)
+	s.service.Merge(res.Service)
 }
 
 func (s *armSum) note(round int, c measure.Check) {

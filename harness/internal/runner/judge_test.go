@@ -78,7 +78,7 @@ func TestAGateCountsFailuresOverAllRounds(t *testing.T) {
 			s.note(round+1, c)
 		}
 	}
-	for _, c := range s.stageOf(0).Checks {
+	for _, c := range s.stageOf().Checks {
 		if c.Name == measure.Errors && c.Verdict != string(measure.OK) {
 			t.Errorf("two failures in ten thousand: %s", c)
 		}
