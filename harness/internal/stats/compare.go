@@ -211,27 +211,6 @@ func (m Metric) estimate() (e Estimate, pass float64) {
 	return e, pass
 }
 
-// estimate tests failures exactly: a regression is a rise by more than the
-// margin that is not chance, and a pass is a rate whose highest likely value is
-// within the margin.
-func (f Failures) estimate(at float64) (e Estimate, pass float64) {
-	e = Estimate{Name: ErrorRate, Margin: f.Margin, P: 1}
-	if f.AllA == 0 || f.AllB == 0 {
-		return e, 1
-	}
-	e.Pairs = MinPairs // requests, not rounds, are what is counted
-	rateA, rateB := float64(f.FailedA)/float64(f.AllA), float64(f.FailedB)/float64(f.AllB)
-	e.Ratio = rateB - rateA
-	e.Low, e.High = LowestRate(f.FailedB, f.AllB, 1-at)-rateA, HighestRate(f.FailedB, f.AllB, 1-at)-rateA
-	if rateB-rateA > f.Margin {
-		e.P = MoreFailures(f.FailedA, f.AllA, f.FailedB, f.AllB)
-	}
-	if e.High <= f.Margin {
-		return e, 0
-	}
-	return e, 1 // a test of yes or no: no probability between
-}
-
 func (e *Estimate) conclude(at, pass float64) {
 	switch {
 	case e.Pairs == 0:
