@@ -73,6 +73,9 @@ func faultInjectCommand() *cobra.Command {
 			_, err = fault.Run(cmd.Context(), f, fault.Plan{RecoverAfter: last, OnStep: func(step string, e fault.Event) {
 				fmt.Fprintf(cmd.OutOrStdout(), "%6.2fs  %s %s: %s\n", time.Since(began).Seconds(), e.Kind, e.Target, step)
 			}})
+			if errors.Is(err, fault.ErrNoEffect) {
+				return failed{err} // it ran, and showed nothing
+			}
 			return err
 		},
 	}

@@ -32,7 +32,7 @@ type failed struct{ error }
 func main() { os.Exit(run()) }
 
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	// The first signal begins an orderly end; the next one is the default again
 	// and ends the process at once.
@@ -57,6 +57,17 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "harness:", err)
 		return exitUnable
 	}
+}
+
+// endings are the signals that begin an orderly end. A terminal that closes is
+// one, for what is broken must be mended then too, save where whoever started
+// this program had it ignored, as nohup does.
+func endings() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }
 
 func command() *cobra.Command {

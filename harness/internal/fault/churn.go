@@ -44,6 +44,13 @@ func makeChurn(s Spec, l Lab) (Fault, error) {
 }
 
 func (f *churn) Setup(ctx context.Context) error {
+	if err := f.make(ctx); err != nil {
+		return errors.Join(err, Clean(ctx, f)) // a request that was cut short may have been carried out
+	}
+	return nil
+}
+
+func (f *churn) make(ctx context.Context) error {
 	if err := callJSON(ctx, http.MethodPut, f.admins[0]+"/services/"+churned,
 		map[string]any{"host": "churn.invalid", "port": 80, "protocol": "http"}, nil); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"gatelab/harness/internal/lab"
 )
@@ -19,7 +20,7 @@ type diskFull struct {
 	base
 	dsn    string
 	conn   *pgx.Conn
-	made   bool // the tablespace
+	made   bool // the tablespace, for all that is known
 	filled bool
 }
 
@@ -41,21 +42,36 @@ func (f *diskFull) EffectWithin() time.Duration { return 30 * time.Second }
 
 // Setup moves the tables; each is locked for the moment of its copying.
 func (f *diskFull) Setup(ctx context.Context) (err error) {
-	if f.conn, err = pgx.Connect(ctx, f.dsn); err != nil {
+	if err := f.connect(ctx); err != nil {
 		return err
 	}
-	if _, err := f.conn.Exec(ctx, "CREATE TABLESPACE gatelab_small LOCATION '"+lab.SmallDisk+"'"); err != nil {
+	_, err = f.conn.Exec(ctx, "CREATE TABLESPACE gatelab_small LOCATION '"+lab.SmallDisk+"'")
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && ctx.Err() == nil {
 		return errors.Join(fmt.Errorf("the node has no small disk at %s: %w", lab.SmallDisk, err), f.conn.Close(ctx))
 	}
 	f.made = true
+	if err != nil { // cut short: nobody knows how far it got
+		return errors.Join(err, Clean(ctx, f))
+	}
 	if err := f.all(ctx,
 		"ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE gatelab_small",
 		"ALTER INDEX ALL IN TABLESPACE pg_default SET TABLESPACE gatelab_small",
 		makeFiller, externFiller,
 	); err != nil {
-		return errors.Join(err, f.Cleanup(ctx))
+		return errors.Join(err, Clean(ctx, f))
 	}
 	return nil
+}
+
+// connect gets a connection in place of the one before: a statement that is cut
+// short takes its connection along.
+func (f *diskFull) connect(ctx context.Context) (err error) {
+	if f.conn != nil {
+		_ = f.conn.Close(ctx) // the server notices the end either way
+	}
+	f.conn, err = pgx.Connect(ctx, f.dsn)
+	return err
 }
 
 // Inject fills the disk with rows of a MiB, then smaller ones.
@@ -91,6 +107,9 @@ func (f *diskFull) Recover(ctx context.Context) error {
 	if !f.filled {
 		return nil
 	}
+	if err := f.connect(ctx); err != nil {
+		return err
+	}
 	// TRUNCATE would want room for the new, empty table.
 	return f.all(ctx, dropFiller, makeFiller, externFiller)
 }
@@ -103,8 +122,15 @@ func (f *diskFull) Recovered(ctx context.Context) error {
 }
 
 func (f *diskFull) Cleanup(ctx context.Context) error {
-	var err error
-	if f.made {
+	if !f.made {
+		return nil
+	}
+	if err := f.connect(ctx); err != nil {
+		return err
+	}
+	var there bool // a Setup may have failed before it was
+	err := f.conn.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_tablespace WHERE spcname = 'gatelab_small'").Scan(&there)
+	if err == nil && there {
 		err = f.all(ctx,
 			dropFiller,
 			"ALTER TABLE ALL IN TABLESPACE gatelab_small SET TABLESPACE pg_default",

@@ -26,9 +26,9 @@ type Node interface {
 }
 
 // Fault is one way to break one thing. Run calls the methods in the order
-// below. Once Setup has succeeded, Recover, Recovered and Cleanup are called
-// whatever happened before, with a context that a cancelled run does not end;
-// they must do no harm where nothing was broken.
+// below. A Setup that fails removes what it made. Once it has succeeded, Recover,
+// Recovered and Cleanup are called whatever happened before, with contexts that
+// a cancelled run does not end; they must do no harm where nothing was broken.
 type Fault interface {
 	Kind() string
 	Target() string
@@ -45,6 +45,9 @@ type Fault interface {
 type Slow interface {
 	EffectWithin() time.Duration
 }
+
+// ErrNoEffect says that a fault was carried out and that nothing was seen of it.
+var ErrNoEffect = errors.New("no effect was observed")
 
 // Event is what happened, in times of the harness's clock. A zero time says
 // that the step was not reached.
@@ -91,13 +94,10 @@ func Run(ctx context.Context, f Fault, p Plan) (Event, error) {
 	}
 	errs := []error{breakIt(ctx, f, p, &e)}
 	// From here on nothing may be left out, whatever became of ctx.
-	mending, cancel := context.WithTimeout(context.WithoutCancel(ctx), orElse(p.RecoverIn, 30*time.Second))
-	defer cancel()
-	if e.InjectedAt.IsZero() {
-		errs = append(errs, f.Cleanup(mending))
-	} else {
-		errs = append(errs, mend(mending, f, p, &e), f.Cleanup(mending))
+	if !e.InjectedAt.IsZero() {
+		errs = append(errs, mend(ctx, f, p, &e))
 	}
+	errs = append(errs, Clean(ctx, f))
 	if err := errors.Join(errs...); err != nil {
 		return e, fmt.Errorf("%s %s: %w", e.Kind, e.Target, err)
 	}
@@ -120,14 +120,30 @@ func breakIt(ctx context.Context, f Fault, p Plan, e *Event) error {
 	seeing, cancel := context.WithTimeout(ctx, orElse(p.EffectIn, 10*time.Second))
 	defer cancel()
 	if err := f.Effect(seeing); err != nil {
-		return fmt.Errorf("no effect was observed: %w", err)
+		if ctx.Err() != nil {
+			return err // cut short: nobody has looked for long enough
+		}
+		return fmt.Errorf("%w: %w", ErrNoEffect, err)
 	}
 	e.EffectObservedAt = time.Now()
 	p.OnStep(StepEffect, *e)
 	return sleep(ctx, p.RecoverAfter-time.Since(e.InjectedAt))
 }
 
+// cleanIn bounds a clean-up. It is a time of its own: a target that takes all of
+// the mending's to become sound again must not leave behind what Setup made.
+const cleanIn = 30 * time.Second
+
+// Clean removes what a fault's Setup made, also where ctx has ended.
+func Clean(ctx context.Context, f Fault) error {
+	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanIn)
+	defer cancel()
+	return f.Cleanup(cleaning)
+}
+
 func mend(ctx context.Context, f Fault, p Plan, e *Event) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), orElse(p.RecoverIn, 30*time.Second))
+	defer cancel()
 	e.RecoverAt = time.Now()
 	p.OnStep(StepRecover, *e)
 	if err := f.Recover(ctx); err != nil {

@@ -134,12 +134,20 @@ func makeToxic(s Spec, l Lab) (Fault, error) {
 	return f, nil
 }
 
-// Setup learns how long a knock takes on the sound link.
+// soundKnocks are how often Setup knocks. One alone may meet a machine that is
+// busy elsewhere, and what is slow by chance would then pass for normal.
+const soundKnocks = 5
+
+// Setup learns how long a knock takes on the sound link: the least of several.
 func (f *toxicFault) Setup(ctx context.Context) error {
-	took, n, err := f.ask(ctx)
-	f.normal = took
-	if n == 0 {
-		return fmt.Errorf("the link to %s does not answer before the fault: %w", f.target, err)
+	for i := range soundKnocks {
+		took, n, err := f.ask(ctx)
+		if n == 0 {
+			return fmt.Errorf("the link to %s does not answer before the fault: %w", f.target, err)
+		}
+		if i == 0 || took < f.normal {
+			f.normal = took
+		}
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (t *faultTrouble) bring(ctx context.Context) error {
 	seeing, cancel := context.WithTimeout(ctx, faultStep)
 	defer cancel()
 	if err := f.Effect(seeing); err != nil {
-		return fmt.Errorf("no effect was observed: %w", err)
+		return fmt.Errorf("%w: %w", fault.ErrNoEffect, err)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (t *faultTrouble) mend(ctx context.Context) error {
 	if err == nil {
 		err = f.Recovered(ctx)
 	}
-	return errors.Join(err, f.Cleanup(ctx))
+	return errors.Join(err, fault.Clean(ctx, f))
 }
 
 // faultStep is what injecting a fault, and seeing its effect, may take each.
