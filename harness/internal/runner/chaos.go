@@ -216,6 +216,11 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*attacked, error
 	if err != nil {
 		return nil, errors.Join(err, context.Cause(ctx), errors.Join(x.errs...))
 	}
+	// The load may be over when a probe fails, and without its result nothing can
+	// be told of its entry point.
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, errors.Join(cause, errors.Join(x.errs...))
+	}
 	out.result, out.events = res, x.events
 	out.counted = load.Counts{Requests: res.Requests - counted.Requests, Successes: res.Successes - counted.Successes}
 	if n := len(out.readings); n > 1 {
