@@ -2,12 +2,14 @@ package runner
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // machine is what the manifest says of where the run took place.
@@ -108,13 +110,32 @@ func firstLine(path string) string {
 	return line
 }
 
-// commit is the working tree's commit and whether it has changes of its own;
-// empty outside a checkout.
-func commit() (hash string, dirty bool) {
-	out, err := exec.Command("git", "rev-parse", "HEAD").Output()
+// gitWithin bounds a question to git: a report must not wait for a file system
+// that hangs.
+const gitWithin = 10 * time.Second
+
+// commit is the commit of the working tree in dir, and whether it has changes of
+// its own; empty outside a checkout. A new Go file is a change too, although git
+// does not know it yet: it is built.
+func commit(dir string) (hash string, dirty bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), gitWithin)
+	defer cancel()
+	git := func(args ...string) (string, error) {
+		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output() //nolint:gosec // our own arguments
+		return string(out), err
+	}
+	hash, err := git("rev-parse", "HEAD")
 	if err != nil {
 		return "", false
 	}
-	status, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output()
-	return strings.TrimSpace(string(out)), err != nil || len(bytes.TrimSpace(status)) > 0
+	status, err := git("status", "--porcelain", "-z", "--untracked-files=all")
+	if err != nil {
+		return strings.TrimSpace(hash), true
+	}
+	for entry := range strings.SplitSeq(status, "\x00") {
+		if entry != "" && (!strings.HasPrefix(entry, "?? ") || strings.HasSuffix(entry, ".go")) {
+			dirty = true
+		}
+	}
+	return strings.TrimSpace(hash), dirty
 }

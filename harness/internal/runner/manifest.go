@@ -16,7 +16,7 @@ import (
 func (r *run) manifestHost() {
 	m := &r.result.Manifest
 	here := machine()
-	hash, dirty := commit()
+	hash, dirty := commit(".")
 	m.Commit, m.Version, m.CommandLine, m.Seed = hash, r.Version, r.Command, r.stages[0].Seed
 	if hash != "" {
 		m.Dirty = &dirty

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"gatelab/deploy"
 	"gatelab/harness/internal/fault"
@@ -101,13 +102,18 @@ func cut(stages []scenario.Stage) []string {
 	return roles
 }
 
+// logsWithin bounds the fetching of one node's log: an engine that hangs must not
+// keep the lab from being removed.
+const logsWithin = 10 * time.Second
+
 // keepLogs remembers the end of what each node wrote, for the run's folder.
 func (r *run) keepLogs(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
 	r.logs = map[string]string{}
 	for _, n := range r.lab.Nodes("") {
-		if text, err := n.Logs(ctx); err == nil && text != "" {
+		fetching, cancel := context.WithTimeout(context.WithoutCancel(ctx), logsWithin)
+		if text, err := n.Logs(fetching); err == nil && text != "" {
 			r.logs[n.Name()] = text
 		}
+		cancel()
 	}
 }
