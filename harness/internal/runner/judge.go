@@ -74,6 +74,9 @@ func (r *run) facts(m *measured, a *attacked) measure.Facts {
 	f.OriginExpected, f.OriginCounted = m.passed.both()
 	if !f.Broken {
 		f.Trends = trends(res)
+		if pool, ok := poolTrend(a.readings); ok {
+			f.Trends = append(f.Trends, pool)
+		}
 	}
 	if n := len(a.readings); n > 1 {
 		f.Steal = a.readings[0].cpu.until(a.readings[n-1].cpu).steal

@@ -13,6 +13,7 @@ import (
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/measure"
 	"gatelab/harness/internal/scenario"
 	"gatelab/harness/internal/stats"
 )
@@ -22,7 +23,7 @@ import (
 // flagged by the checks. An attack with faults is not meant to be flat.
 func (r *run) settled(ctx context.Context, s *scenario.Stage, a load.Attack, faults []scenario.Fault) (*attacked, error) {
 	first, err := r.run(ctx, s, a, faults)
-	if err != nil || len(faults) > 0 || steady(first.result) {
+	if err != nil || len(faults) > 0 || steady(first.result) && poolSteady(first.readings) {
 		return first, err
 	}
 	r.Console.Step("%s %s: not steady; measured once more", s.Name, a.Model)
@@ -36,13 +37,48 @@ func (r *run) settled(ctx context.Context, s *scenario.Stage, a load.Attack, fau
 }
 
 // steady says whether no trend of a result is known to rise or fall.
-func steady(res *load.Result) bool {
-	for _, t := range trends(res) {
-		if _, flat, ok := t.Flat(); ok && !flat {
-			return false
-		}
+func steady(res *load.Result) bool { return !slices.ContainsFunc(trends(res), moving) }
+
+func moving(t measure.Trend) bool {
+	_, flat, ok := t.Flat()
+	return ok && !flat
+}
+
+// poolSteady says whether the gateways' use of Postgres is not known to rise or
+// fall.
+func poolSteady(readings []reading) bool {
+	t, ok := poolTrend(readings)
+	return !ok || !moving(t)
+}
+
+// busyPool is the share of its connections from which a pool is in use: what a
+// gateway without a lookup per request asks now and then is no trend.
+const busyPool = 0.1
+
+// poolTrend is how many connections of their pools all gateways had in use, by
+// reading. The last reading is left out: it is taken when the load is over. ok is
+// false where there is no pool, and where it is idle.
+func poolTrend(readings []reading) (t measure.Trend, ok bool) {
+	t.Name = "pool in use"
+	replicas := 0
+	for _, r := range readings {
+		replicas = max(replicas, len(r.gateways))
 	}
-	return true
+	var used, most float64
+	for _, r := range readings[:max(0, len(readings)-1)] {
+		if len(r.gateways) < replicas {
+			continue // the others' alone would look like a fall
+		}
+		var inUse, size float64
+		for _, m := range r.gateways {
+			n, _ := m.value("gateway_postgres_connections", "state", "in_use")
+			all, _ := m.value("gateway_postgres_connections", "state", "max")
+			inUse, size = inUse+n, size+all
+		}
+		t.Values = append(t.Values, inUse)
+		used, most = used+inUse, most+size
+	}
+	return t, most > 0 && used >= busyPool*most
 }
 
 // spread is the coefficient of variation of like rounds; nil for fewer than

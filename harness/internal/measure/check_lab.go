@@ -1,0 +1,65 @@
+package measure
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Checks of what an attack went through: connections, host and state.
+
+func (f Facts) connections() Check {
+	const name, limit = "connections", "99% of requests on a kept one, no port exhausted"
+	if f.Requests == 0 {
+		return skip(name, limit, "no request at all")
+	}
+	reuse := 1 - min(float64(f.ConnectionsOpened)/float64(f.Requests), 1)
+	saw := fmt.Sprintf("%.2f%% reused (%d opened), EADDRNOTAVAIL %d", reuse*100, f.ConnectionsOpened, f.PortsExhausted)
+	if f.TimeWait != nil {
+		saw += fmt.Sprintf(", TIME-WAIT %d", *f.TimeWait)
+	}
+	bad := f.PortsExhausted > 0 || (reuse < minReuse && !f.MayReconnect)
+	return judge(name, limit, bad, Invalid, "%s", saw)
+}
+
+func (f Facts) host() Check {
+	const name, limit = "host", "steal at most 2%, CPU pressure at most 40%, spread between rounds at most 20%"
+	var said []string
+	bad := false
+	for _, x := range []struct {
+		what string
+		v    *float64
+		most float64
+	}{{"steal", f.Steal, maxSteal}, {"pressure", f.Pressure, maxPressure}, {"spread", f.AASpread, maxSpread}} {
+		if x.v != nil {
+			said = append(said, fmt.Sprintf("%s %.1f%%", x.what, *x.v*100))
+			// A closed loop presses as hard as it can: its pressure is its own.
+			bad = bad || *x.v > x.most && (f.Open || x.v != f.Pressure)
+		}
+	}
+	if len(said) == 0 {
+		return skip(name, limit, unknown)
+	}
+	return judge(name, limit, bad, Warning, "%s", strings.Join(said, ", "))
+}
+
+func (f Facts) state() Check {
+	const name, limit = "state", "database and Redis empty before"
+	switch {
+	case f.StateReset == nil:
+		return skip(name, limit, unknown)
+	case !*f.StateReset:
+		return judge(name, limit, true, Invalid, "left over from before")
+	case f.Warm != "":
+		return skip(name, limit, f.Warm)
+	}
+	return judge(name, limit, false, Invalid, "reset")
+}
+
+// durability never fails: what buys speed must be seen, not forbidden.
+func (f Facts) durability() Check {
+	const name, limit = "durability", "printed"
+	if len(f.Shortcuts) == 0 {
+		return judge(name, limit, false, OK, "nothing traded for speed")
+	}
+	return judge(name, limit, false, OK, "traded for speed: %s", strings.Join(f.Shortcuts, ", "))
+}
