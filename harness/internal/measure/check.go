@@ -3,7 +3,6 @@ package measure
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 // Verdict of a check.
@@ -280,35 +279,4 @@ func (f Facts) origin() Check {
 	// A handful is in flight at the window's ends whatever happens.
 	slack := max(want*maxOriginDiff, 5)
 	return judge(name, limit, math.Abs(got-want) > slack, Invalid, "%d at the origin, %d expected", *f.OriginCounted, *f.OriginExpected)
-}
-
-func (f Facts) samples() Check {
-	const name, limit = "enough samples", "1000 for p99, 10000 for p99.9"
-	return judge(name, limit, f.Samples < minP99Samples, Warning, "%d successes", f.Samples)
-}
-
-func (f Facts) steady() Check {
-	const name, limit = "steady state", "change over the window below 10%, or not told from noise"
-	if len(f.Trends) == 0 {
-		return skip(name, limit, unknown)
-	}
-	var said []string
-	verdict := Skipped
-	for _, t := range f.Trends {
-		change, flat, ok := t.Flat()
-		if !ok {
-			said = append(said, t.Name+" too short")
-			continue
-		}
-		if !flat {
-			verdict = Warning
-		} else if verdict == Skipped {
-			verdict = OK
-		}
-		said = append(said, fmt.Sprintf("%s %+.1f%%", t.Name, change*100))
-	}
-	if f.Extended {
-		said = append(said, "after one extension")
-	}
-	return Check{Name: name, Limit: limit, Verdict: verdict, Saw: strings.Join(said, ", ")}
 }
