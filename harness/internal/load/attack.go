@@ -44,6 +44,9 @@ type Attack struct {
 	// Result.Raw, up to MaxRaw of them, so that what is made of them can be made
 	// again by others.
 	KeepRaw bool `json:"keep_raw,omitempty"`
+
+	// overtime is what a test has in place of the constant; 0 is the constant.
+	overtime time.Duration
 }
 
 // Request is one kind of request of an attack.

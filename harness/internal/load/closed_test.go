@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -8,7 +9,7 @@ import (
 )
 
 func TestClosedAgainstNullServer(t *testing.T) {
-	r := do(t, Attack{Model: Closed, Target: null(t), Connections: 8, Warmup: 100 * time.Millisecond, Duration: 400 * time.Millisecond, SampleEvery: 2,
+	r := do(t, Attack{Model: Closed, Target: null(t), Connections: 8, Warmup: 300 * time.Millisecond, Duration: time.Second, SampleEvery: 2,
 		Consumers: []ConsumerGroup{{Name: "steady", Keys: []string{"a", "b"}, Weight: 3}, {Name: "flood", Keys: []string{"c"}, Weight: 1}}})
 	sums(t, r)
 	if r.Failed > 0 || r.Successes < 100 {
@@ -29,17 +30,21 @@ func TestClosedAgainstNullServer(t *testing.T) {
 	if r.ConnectionsOpened != 0 {
 		t.Errorf("%d connections opened in the window", r.ConnectionsOpened)
 	}
-	if r.MaxInFlight != 8 || r.InFlight < 6 || r.InFlight > 8.8 {
+	// What is in flight as the window begins is not counted, and what is as it ends
+	// is counted whole: each may be as long as the machine is held up just then.
+	if most := 8 * (1 + r.Service.Max().Seconds()/r.Window().Seconds()); r.MaxInFlight != 8 || r.InFlight < 5 || r.InFlight > 1.01*most {
 		t.Errorf("in flight: at most %d, by Little's law %.2f, with 8 connections", r.MaxInFlight, r.InFlight)
 	}
 	if r.WorkerCPUSeconds <= 0 || r.WorkerCores <= 0 || r.FDLimit == 0 {
 		t.Errorf("CPU %v of %v cores, %d files", r.WorkerCPUSeconds, r.WorkerCores, r.FDLimit)
 	}
 	steady, flood := r.ByConsumer["steady"].Requests, r.ByConsumer["flood"].Requests
-	if steady+flood != r.Requests || steady < 2*flood || steady > 4*flood {
+	// Six standard deviations, as a slow machine sends few.
+	n := float64(r.Requests)
+	if steady+flood != r.Requests || math.Abs(float64(flood)-n/4) > 6*math.Sqrt(n*3/16) {
 		t.Errorf("steady %d, flood %d of %d, want 3 to 1", steady, flood, r.Requests)
 	}
-	if r.Window() != 400*time.Millisecond {
+	if r.Window() != time.Second {
 		t.Errorf("the window is %v", r.Window())
 	}
 }
@@ -61,8 +66,13 @@ func TestWarmupIsNotCounted(t *testing.T) {
 		if r.Failed > 0 {
 			t.Fatal(r.Errors, r.Mismatches)
 		}
-		if all := served.Load(); r.Sent != all || r.Requests >= all*9/10 || r.Requests == 0 {
+		all := served.Load()
+		if r.Sent != all || r.Requests >= all || r.Requests == 0 {
 			t.Errorf("%s: %d counted and %d sent of %d served", a.Model, r.Requests, r.Sent, all)
+		}
+		// How many a closed attack sends in which half is the machine's affair.
+		if a.Model == Open && (r.Requests != 150 || all != 300) {
+			t.Errorf("%d counted of %d served, want the second 150 of 300", r.Requests, all)
 		}
 	}
 }
@@ -70,10 +80,10 @@ func TestWarmupIsNotCounted(t *testing.T) {
 func TestLongRequestsAreCounted(t *testing.T) {
 	// Each takes longer than the window: sent within it, they count, and their
 	// latency is whole.
-	target := server(t, func(http.ResponseWriter, *http.Request) { time.Sleep(400 * time.Millisecond) })
-	r := do(t, Attack{Model: Closed, Connections: 3, Target: target, Duration: 200 * time.Millisecond})
+	target := server(t, func(http.ResponseWriter, *http.Request) { time.Sleep(time.Second) })
+	r := do(t, Attack{Model: Closed, Connections: 3, Target: target, Duration: 600 * time.Millisecond})
 	sums(t, r)
-	if r.Successes != 3 || r.Service.Quantile(0.5) < 390*time.Millisecond {
+	if r.Successes != 3 || r.Service.Quantile(0.5) < 990*time.Millisecond {
 		t.Errorf("%d successes, the median %v", r.Successes, r.Service.Quantile(0.5))
 	}
 }
@@ -88,7 +98,7 @@ func TestClosedReconnectsGently(t *testing.T) {
 			w.Header().Set("Connection", "close")
 		}
 	})
-	r := do(t, Attack{Model: Closed, Connections: 2, Target: target, Duration: 300 * time.Millisecond})
+	r := some(t, Attack{Connections: 2, Target: target}, 100)
 	sums(t, r)
 	if r.Successes == 0 || r.Failed == 0 || r.Errors[KindEOF]+r.Errors[KindReset] != r.Failed {
 		t.Errorf("%d successes, failures %v", r.Successes, r.Errors)

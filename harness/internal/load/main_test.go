@@ -98,8 +98,10 @@ func says(t testing.TB, text string, then func(net.Conn)) string {
 	})
 }
 
-// do runs an attack to its end.
-func do(t testing.TB, a Attack) *Result {
+// begin starts an attack. Where it does not say otherwise, it makes up for a
+// machine that holds it up near its end, so that what it sends can be counted to
+// the request.
+func begin(t testing.TB, a Attack) *run {
 	t.Helper()
 	if a.ID == "" {
 		a.ID = t.Name()
@@ -107,17 +109,47 @@ func do(t testing.TB, a Attack) *Result {
 	if len(a.Requests) == 0 {
 		a.Requests = []Request{{Name: "get", Path: "/"}}
 	}
+	if a.overtime == 0 {
+		a.overtime = 10 * time.Second
+	}
 	r, err := start(a)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// do runs an attack to its end.
+func do(t testing.TB, a Attack) *Result {
+	t.Helper()
+	r := begin(t, a)
 	select {
 	case <-r.over:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		r.stop()
 		<-r.over
 		t.Fatal(errors.New("the attack did not end"))
 	}
+	return r.result
+}
+
+// some runs a closed attack until n requests or more are counted. Unlike one of
+// a fixed length it sends something on a machine that is held up, too.
+func some(t testing.TB, a Attack, n uint64) *Result {
+	t.Helper()
+	a.Model, a.Duration = Closed, 10*time.Minute
+	r := begin(t, a)
+	defer func() { r.stop(); <-r.over }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if c, _ := r.rec.counts(); c.Requests >= n {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("fewer than %d requests in a minute", n)
+		}
+	}
+	r.stop()
+	<-r.over
 	return r.result
 }
 

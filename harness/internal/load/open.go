@@ -32,6 +32,9 @@ func (r *run) runOpen(ctx context.Context) openStats {
 	total := r.attack.Warmup + r.attack.Duration
 	pace := newPacer(ctx, r.attack.Rate, total)
 	defer pace.close()
+	if r.attack.overtime > 0 {
+		pace.late = r.attack.overtime
+	}
 	t := &transport{run: r, ctx: ctx, pool: newPool(r.dialer)}
 	if n := r.attack.Connections; n > 0 {
 		t.places = make(chan struct{}, n)

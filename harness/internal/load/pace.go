@@ -16,7 +16,8 @@ type pacer struct {
 	ctx   context.Context
 	rate  float64
 	total time.Duration
-	timer *os.File // a timerfd; nil: none could be had
+	late  time.Duration // overtime, but for tests
+	timer *os.File      // a timerfd; nil: none could be had
 
 	// began is vegeta's own beginning, from which it stamps results. It is known
 	// once Pace has been called.
@@ -49,7 +50,7 @@ func (p *pacer) before(at time.Duration) uint64 {
 }
 
 func newPacer(ctx context.Context, rate float64, total time.Duration) *pacer {
-	p := &pacer{ctx: ctx, rate: rate, total: total}
+	p := &pacer{ctx: ctx, rate: rate, total: total, late: overtime}
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err == nil {
 		// As it does not block, it is waited for as a connection is.
@@ -91,7 +92,7 @@ func (p *pacer) Pace(elapsed time.Duration, n uint64) (time.Duration, bool) {
 	}
 	p.next = n
 	due := p.due(n)
-	if due >= p.total || elapsed > p.total+overtime || p.ctx.Err() != nil {
+	if due >= p.total || elapsed > p.total+p.late || p.ctx.Err() != nil {
 		return 0, true
 	}
 	wait := due - elapsed

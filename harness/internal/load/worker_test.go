@@ -24,7 +24,7 @@ func worker(t *testing.T, allowed ...string) (*Client, *Worker) {
 
 func TestRunOverHTTP(t *testing.T) {
 	c, _ := worker(t)
-	a := Attack{ID: "a b/c", Model: Open, Rate: 200, Target: null(t), Warmup: 200 * time.Millisecond, Duration: 400 * time.Millisecond, SampleEvery: 1,
+	a := Attack{ID: "a b/c", Model: Open, Rate: 200, Target: null(t), Warmup: time.Second, Duration: 400 * time.Millisecond, SampleEvery: 1,
 		Requests:  []Request{{Name: "get", Path: "/"}},
 		Consumers: []ConsumerGroup{{Name: "steady", Keys: []string{"k"}}}}
 	var states []string
@@ -39,8 +39,9 @@ func TestRunOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	sums(t, res)
-	if res.Requests != 80 || res.Successes != 80 || res.Corrected.Count() != 80 {
-		t.Errorf("%+v", res.Counts)
+	// A machine that is held up at the end has not sent the last ones, and says so.
+	if res.Requests+res.Unsent != 80 || res.Requests == 0 || res.Successes != res.Requests || res.Corrected.Count() != res.Requests {
+		t.Errorf("%+v, %d unsent, %d corrected latencies", res.Counts, res.Unsent, res.Corrected.Count())
 	}
 	if res.Attack.ID != a.ID || res.Attack.Requests[0].Name != "get" {
 		t.Errorf("the attack came back as %+v", res.Attack)
@@ -48,7 +49,7 @@ func TestRunOverHTTP(t *testing.T) {
 	if states[0] != Warming || states[len(states)-1] != Done {
 		t.Errorf("states %v", states)
 	}
-	if last.Counts != res.Counts || last.Total != 600*time.Millisecond {
+	if last.Counts != res.Counts || last.Total != 1400*time.Millisecond {
 		t.Errorf("the last progress says %+v of %v", last.Counts, last.Total)
 	}
 	if len(last.Series) < 2 || last.Series[0].Offset != -1 {
@@ -221,7 +222,11 @@ func TestCheckTarget(t *testing.T) {
 		{"127.0.0.1:80", false},
 		{"", false},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // names that nobody knows
+		most := 100 * time.Millisecond // names that nobody knows
+		if row.ok {
+			most = 10 * time.Second
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), most)
 		err := CheckTarget(ctx, []string{"lb", "gateway.example:9000"}, row.target)
 		cancel()
 		if (err == nil) != row.ok {
@@ -242,7 +247,7 @@ func TestServe(t *testing.T) {
 	client := NewClient("http://" + c.Listen)
 	defer client.Close()
 	var health struct{ Status string }
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if err := client.call(ctx, http.MethodGet, "/health", nil, &health); err == nil && health.Status == "ok" {
 			break
 		}
@@ -267,7 +272,7 @@ func TestServe(t *testing.T) {
 		if err != nil {
 			t.Errorf("%v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the worker does not end")
 	}
 	if err := Serve(t.Context(), WorkerConfig{Listen: "127.0.0.1:-1"}); err == nil {
