@@ -167,7 +167,7 @@ func (b *booted) post(path string, data ...string) map[string]any {
 
 func (b *booted) eventually(what string, ok func() bool) {
 	b.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		select {
 		case err := <-b.ended:
 			b.t.Fatalf("the program ended (%v) before: %s", err, what)
@@ -271,7 +271,7 @@ func TestSnapshotOutlivesPostgres(t *testing.T) {
 }
 
 func TestLookupInTheDatabaseIsStrict(t *testing.T) {
-	b := boot(t, "--lookup=database", "--pg-max-conns=1", "--pg-acquire-timeout=200ms")
+	b := boot(t, "--lookup=database", "--pg-max-conns=1", "--pg-acquire-timeout=2s")
 	b.service()
 	if r := b.get(b.proxy + "/ai/a"); r.StatusCode != 200 {
 		t.Errorf("what was acknowledged does not hold for the next request: %d %s", r.StatusCode, r.text)

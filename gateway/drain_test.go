@@ -22,6 +22,7 @@ import (
 type pooled struct {
 	address  string
 	pause    time.Duration
+	begun    *atomic.Int64 // connections on which there was an answer
 	answered *atomic.Int64
 	closed   *atomic.Int64 // answers that said Connection: close
 }
@@ -49,7 +50,7 @@ func (c *pooled) run(ctx context.Context) error {
 func (c *pooled) use(ctx context.Context, conn net.Conn) error {
 	br := bufio.NewReader(conn)
 	for n := 0; ctx.Err() == nil; n++ {
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.WriteString(conn, "POST /ai/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok"); err != nil {
 			return fmt.Errorf("request %d of a connection: send: %w", n, err)
 		}
@@ -61,6 +62,9 @@ func (c *pooled) use(ctx context.Context, conn net.Conn) error {
 			return fmt.Errorf("request %d of a connection: %s %w", n, res.Status, err)
 		}
 		c.answered.Add(1)
+		if n == 0 {
+			c.begun.Add(1)
+		}
 		if res.Close {
 			c.closed.Add(1)
 			return nil
@@ -76,16 +80,16 @@ func (c *pooled) use(ctx context.Context, conn net.Conn) error {
 func TestARestartLosesNoRequestThatWasSent(t *testing.T) {
 	for _, delay := range []string{"0s", "100ms"} {
 		t.Run("drain_delay "+delay, func(t *testing.T) {
-			b := boot(t, "--drain-delay="+delay, "--drain-idle=2s")
+			b := boot(t, "--drain-delay="+delay, "--drain-idle=5s")
 			b.service()
 			b.eventually("the configuration arrives", func() bool { return b.get(b.proxy+"/ai/a").StatusCode == 200 })
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
-			var answered, closed atomic.Int64
+			var begun, answered, closed atomic.Int64
 			var wg sync.WaitGroup
 			// Half of the clients are busy, half think between two requests.
 			for i := range 32 {
-				c := &pooled{address: strings.TrimPrefix(b.proxy, "http://"), answered: &answered, closed: &closed}
+				c := &pooled{address: strings.TrimPrefix(b.proxy, "http://"), begun: &begun, answered: &answered, closed: &closed}
 				if i%2 == 1 {
 					c.pause = time.Duration(5*i) * time.Millisecond
 				}
@@ -95,7 +99,7 @@ func TestARestartLosesNoRequestThatWasSent(t *testing.T) {
 					}
 				})
 			}
-			b.eventually("traffic flows", func() bool { return answered.Load() > 200 })
+			b.eventually("traffic flows", func() bool { return begun.Load() == 32 && answered.Load() > 200 })
 			b.cancel()
 			wg.Wait()
 			if closed.Load() < 32 {

@@ -152,7 +152,7 @@ func TestDeadServerIsRefusedAtOnceAndComesBack(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			k := newLink(t, testenv.Redis(t))
 			reg := prometheus.NewRegistry()
-			r := newRegistry(t, Config{Timeout: 50 * time.Millisecond, BreakAfter: 3, BreakFor: 10 * time.Millisecond}, reg)
+			r := newRegistry(t, Config{DialTimeout: 5 * time.Second, Timeout: 500 * time.Millisecond, BreakAfter: 3, BreakFor: 10 * time.Millisecond}, reg)
 			c := r.Client(k.options(t))
 			if err := c.Do(t.Context(), ping); err != nil {
 				t.Fatal(err)
@@ -176,8 +176,10 @@ func TestDeadServerIsRefusedAtOnceAndComesBack(t *testing.T) {
 			if !errors.Is(err, ErrUnavailable) || called {
 				t.Fatalf("open breaker: err %v, function called %t", err, called)
 			}
-			k.mute.Store(false)
+			// The connections of before end first: one that a probe made in between
+			// would close the breaker, and be gone when it is used.
 			k.drop()
+			k.mute.Store(false)
 			k.setCut(false)
 			eventually(t, "the breaker closes by itself", c.Available)
 			if err := c.Do(t.Context(), ping); err != nil {
@@ -261,10 +263,11 @@ func TestSubscriptionSurvivesACut(t *testing.T) {
 			return rdb.Publish(ctx, "redisconn-test", "hello").Err()
 		})
 	}
-	eventually(t, "the first connection", func() bool { return connected.Load() == 1 })
+	eventually(t, "the first connection", func() bool { return connected.Load() >= 1 })
 	eventually(t, "a message", func() bool { publish(); return received.Load() > 0 })
+	n := connected.Load() // more than one where the machine is so slow that one timed out
 	k.drop()
-	eventually(t, "the second connection", func() bool { return connected.Load() == 2 })
+	eventually(t, "the second connection", func() bool { return connected.Load() > n })
 	before := received.Load()
 	eventually(t, "a message after the cut", func() bool { publish(); return received.Load() > before })
 	cancel()

@@ -210,7 +210,7 @@ func TestRevisionsHaveNoGapsAndWatchersMissNone(t *testing.T) {
 }
 
 func TestAFullPoolAnswersInsteadOfHanging(t *testing.T) {
-	p := open(t, Config{MaxConns: 1, AcquireTimeout: 50 * time.Millisecond})
+	p := open(t, Config{MaxConns: 1, AcquireTimeout: time.Second}) // must do for the last reading, too
 	ctx := context.Background()
 	c, err := p.pool.Acquire(ctx)
 	if err != nil {
