@@ -50,7 +50,7 @@ func (l nodes) Renew(context.Context, string) error   { return nil }
 func startLink(t *testing.T) nodes {
 	t.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, strings.Repeat("x", 400))
+		io.WriteString(w, strings.Repeat("x", 2000))
 	}))
 	t.Cleanup(origin.Close)
 	admin, way := testenv.FreeAddr(t), testenv.FreeAddr(t)
@@ -65,7 +65,7 @@ func startLink(t *testing.T) nodes {
 	})
 	t.Cleanup(serving.Wait)
 	t.Cleanup(cancel)
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		res, err := http.Get("http://" + admin + "/version")
 		if err == nil {
 			res.Body.Close()
@@ -82,14 +82,15 @@ func startLink(t *testing.T) nodes {
 }
 
 // TestToxics breaks a real link in every way: the fault must see its own
-// effect, and see it gone.
+// effect, and see it gone. Each is so strong that it shows beside a knock on the
+// sound link that a busy machine made slow.
 func TestToxics(t *testing.T) {
 	for _, s := range []fault.Spec{
-		{Kind: fault.KindLatency, Latency: 300 * time.Millisecond},
-		{Kind: fault.KindJitter, Latency: 100 * time.Millisecond},
+		{Kind: fault.KindLatency, Latency: 2 * time.Second},
+		{Kind: fault.KindJitter, Latency: time.Second},
 		{Kind: fault.KindBandwidth, Rate: 1},
 		{Kind: fault.KindReset},
-		{Kind: fault.KindSlowClose, Latency: 300 * time.Millisecond},
+		{Kind: fault.KindSlowClose, Latency: 2 * time.Second},
 		{Kind: fault.KindBlackHole},
 	} {
 		t.Run(s.Kind, func(t *testing.T) {
@@ -99,7 +100,7 @@ func TestToxics(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, err := fault.Run(t.Context(), f, fault.Plan{})
+			e, err := fault.Run(t.Context(), f, fault.Plan{EffectIn: time.Minute, RecoverIn: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
