@@ -53,7 +53,7 @@ func run(t *testing.T, c link.Config) {
 			t.Errorf("run: %v", err)
 		}
 	})
-	for range 200 {
+	for range 3000 {
 		conn, err := net.Dial("tcp", c.Admin)
 		if err == nil {
 			_ = conn.Close()
@@ -73,7 +73,7 @@ func roundTrip(t *testing.T, addr string) time.Duration {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	answers := bufio.NewReader(c)
 	best := time.Hour
 	for i := range 10 {
@@ -127,7 +127,7 @@ func TestDelayCanBeTakenAwayAtRunTime(t *testing.T) {
 
 func TestMuchInFlightTakesNoLongerThanLittle(t *testing.T) {
 	c := link.Config{Admin: free(t), Proxies: []link.Proxy{
-		{Name: "origin", Listen: free(t), Upstream: echo(t), Latency: 50 * time.Millisecond},
+		{Name: "origin", Listen: free(t), Upstream: echo(t), Latency: 250 * time.Millisecond},
 	}}
 	run(t, c)
 	conn, err := net.Dial("tcp", c.Proxies[0].Listen)
@@ -135,14 +135,14 @@ func TestMuchInFlightTakesNoLongerThanLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	began := time.Now()
-	const size = 4 << 20 // some 128 chunks of 32 KiB: 6 s if each waited for the one before
+	const size = 4 << 20 // some 128 chunks of 32 KiB: 32 s if each waited for the one before
 	go func() { _, _ = conn.Write(make([]byte, size)) }()
 	if n, err := io.CopyN(io.Discard, conn, size); err != nil {
 		t.Fatalf("%d of %d bytes: %v", n, size, err)
 	}
-	if got := time.Since(began); got > 3*time.Second {
+	if got := time.Since(began); got > 16*time.Second {
 		t.Errorf("took %s: chunks wait for each other", got)
 	}
 }
