@@ -64,7 +64,7 @@ func TestAlertsFireAndResolve(t *testing.T) {
 		t.Skip("needs Prometheus and Alertmanager, and -short asks for tests without servers: run make test")
 	}
 	target := newStandIn(t)
-	scale := Scale{Factor: 300, Scrape: 500 * time.Millisecond}
+	scale := Scale{Factor: 300, Scrape: time.Second}
 	s, err := Start(t.Context(), []Target{{Job: "gateway", Instance: "gateway-1", Addr: strings.TrimPrefix(target.URL, "http://")}}, scale, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -84,14 +84,17 @@ func TestAlertsFireAndResolve(t *testing.T) {
 	down, uncounted := flip(&target.down), flip(&target.uncounted)
 	two, crowded := flip(&target.crowded, &target.rejected), flip(&target.crowded)
 	nothing := func(context.Context) error { return nil }
-	const most = time.Minute
+	const most = 2 * time.Minute
+	// With a wait of one second two scrapes that come late on a busy machine are
+	// an absent replica, which is the first case's affair only.
+	late := []string{"GatewayReplicaDown"}
 	outcomes, err := Run(t.Context(), s, []Case{
 		{Alert: "GatewayReplicaDown", Fault: "no scrape", Break: down(true), Mend: down(false), FireIn: most, ResolveIn: most},
-		{Alert: "LimitStoreFailingOpen", Fault: "uncounted requests", Break: uncounted(true), Mend: uncounted(false), FireIn: most, ResolveIn: most},
-		{Alert: "PostgresConnectionsHigh", Fault: "19 of 20, and a rejected configuration", Break: two(true), Mend: two(false), FireIn: most, ResolveIn: most},
-		{Alert: "PostgresConnectionsHigh", Fault: "19 of 20", Break: crowded(true), Mend: crowded(false), Beside: []string{"PostgresPoolWaiting"}, FireIn: most, ResolveIn: most},
-		{Alert: "PostgresConnectionsHigh", Also: []string{"ConfigurationRejected"}, Fault: "both", Break: two(true), Mend: two(false), FireIn: most, ResolveIn: most},
-		{Alert: "SnapshotStale", Fault: "nothing at all", Break: nothing, Mend: nothing, FireIn: 3 * time.Second, ResolveIn: most},
+		{Alert: "LimitStoreFailingOpen", Fault: "uncounted requests", Break: uncounted(true), Mend: uncounted(false), Beside: late, FireIn: most, ResolveIn: most},
+		{Alert: "PostgresConnectionsHigh", Fault: "19 of 20, and a rejected configuration", Break: two(true), Mend: two(false), Beside: late, FireIn: most, ResolveIn: most},
+		{Alert: "PostgresConnectionsHigh", Fault: "19 of 20", Break: crowded(true), Mend: crowded(false), Beside: append(late, "PostgresPoolWaiting"), FireIn: most, ResolveIn: most},
+		{Alert: "PostgresConnectionsHigh", Also: []string{"ConfigurationRejected"}, Fault: "both", Break: two(true), Mend: two(false), Beside: late, FireIn: most, ResolveIn: most},
+		{Alert: "SnapshotStale", Fault: "nothing at all", Break: nothing, Mend: nothing, Beside: late, FireIn: 3 * time.Second, ResolveIn: most},
 	}, func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatal(err)
