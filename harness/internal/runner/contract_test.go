@@ -261,10 +261,10 @@ func everyAnswer(proxy string) error {
 	return nil
 }
 
-// eventually tries until it works, for at most twenty seconds.
+// eventually tries until it works, for at most a minute.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := try()
 		if err == nil {

@@ -41,7 +41,10 @@ func newGateway(t *testing.T, binary, dsn string) *gatewayProcess {
 	t.Helper()
 	g := &gatewayProcess{proxy: freeAddr(t), admin: freeAddr(t), status: freeAddr(t), binary: binary}
 	g.env = append(os.Environ(), "GATEWAY_PROXY_LISTEN="+g.proxy, "GATEWAY_ADMIN_LISTEN="+g.admin, "GATEWAY_STATUS_LISTEN="+g.status,
-		"GATEWAY_PG_DSN="+dsn, "GATEWAY_DRAIN_TIMEOUT=1s", "GATEWAY_ACCESS_LOG=off")
+		"GATEWAY_PG_DSN="+dsn, "GATEWAY_DRAIN_TIMEOUT=1s", "GATEWAY_ACCESS_LOG=off",
+		// A Redis that is gone is told at once. Its 100 ms would pass on a busy
+		// machine, too, and requests without a limit are an alert.
+		"GATEWAY_REDIS_TIMEOUT=5s", "GATEWAY_REDIS_DIAL_TIMEOUT=5s")
 	t.Cleanup(func() {
 		g.end()
 		if t.Failed() {

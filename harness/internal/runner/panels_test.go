@@ -70,7 +70,7 @@ func TestEveryPanelHasData(t *testing.T) {
 
 // series is how many series an expression has now.
 func series(prometheus, expr string) (int, error) {
-	client := http.Client{Timeout: 5 * time.Second}
+	client := http.Client{Timeout: 30 * time.Second}
 	res, err := client.Get(prometheus + "/api/v1/query?query=" + url.QueryEscape(expr))
 	if err != nil {
 		return 0, err
