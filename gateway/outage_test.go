@@ -144,7 +144,7 @@ func TestRedisOutagesCostNoRequest(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := boot(t, "--redis-timeout=50ms", "--redis-break-for=200ms", "--redis-break-after=5")
+			b := boot(t, "--redis-timeout=50ms", "--redis-dial-timeout=250ms", "--redis-break-for=200ms", "--redis-break-after=5")
 			b.service()
 			b.post("/plugins", "name=proxy-cache", "config.strategy=redis", "config.redis.host="+b.redisHost, "config.redis.port="+b.redisPort)
 			b.post("/plugins", "name=rate-limiting", "config.minute=100000", "config.policy=redis", "config.redis_host="+b.redisHost, "config.redis_port="+b.redisPort)

@@ -52,7 +52,7 @@ func newStore(t testing.TB, cfg Config) *Store {
 
 func newClient(t testing.TB, o redisconn.Options) *redisconn.Client {
 	t.Helper()
-	r := redisconn.NewRegistry(redisconn.Config{Timeout: time.Second, BreakFor: 10 * time.Millisecond}, nil)
+	r := redisconn.NewRegistry(redisconn.Config{DialTimeout: 10 * time.Second, Timeout: time.Second, BreakFor: 10 * time.Millisecond}, nil)
 	t.Cleanup(func() { _ = r.Close() })
 	return r.Client(o)
 }
@@ -67,7 +67,7 @@ func query(key string, request fields) Query {
 // eventually waits for what another goroutine must bring about.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came: %s", what)
 		}

@@ -49,7 +49,7 @@ func start(t *testing.T, c Config, keepalive int) *gateway {
 	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Error(err)
@@ -78,7 +78,7 @@ func config(origin string, route entity.Route, plugins ...entity.Plugin) *entity
 	route.ID, route.Protocols, route.Service = "r1", []string{"http", "https"}, &entity.Ref{ID: "s1"}
 	return &entity.Config{
 		Revision:  1,
-		Services:  []entity.Service{{ID: "s1", Name: "svc", Protocol: "http", Host: u.Hostname(), Port: port, Path: u.Path, Retries: 5, ConnectTimeout: 2000, ReadTimeout: 2000, WriteTimeout: 2000, Enabled: true}},
+		Services:  []entity.Service{{ID: "s1", Name: "svc", Protocol: "http", Host: u.Hostname(), Port: port, Path: u.Path, Retries: 5, ConnectTimeout: 30000, ReadTimeout: 30000, WriteTimeout: 30000, Enabled: true}},
 		Routes:    []entity.Route{route},
 		Consumers: []entity.Consumer{{ID: "c1", Username: "alice"}},
 		KeyAuths:  []entity.KeyAuth{{ID: "k1", Key: "secret-key", Consumer: entity.Ref{ID: "c1"}}},
@@ -309,7 +309,7 @@ func TestALostClientEndsTheUpstreamsWork(t *testing.T) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the upstream still works for nobody")
 	}
 }

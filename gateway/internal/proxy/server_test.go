@@ -175,7 +175,7 @@ func TestNothingIsMeasuredBeforeItHappens(t *testing.T) {
 	g.apply(t, c)
 	get(t, g.url+"/")
 	get(t, g.url+"/")
-	for range 500 { // counted after the answer
+	for range 3000 { // counted after the answer
 		if float64(g.busy.Load()) == 0 {
 			break
 		}

@@ -317,7 +317,7 @@ func TestABrokenAnswerIsNotTakenForAWholeOne(t *testing.T) {
 // waitForLog waits for a line: it is written after the answer has gone.
 func (g *gateway) waitForLog(t *testing.T, want string) {
 	t.Helper()
-	for range 500 {
+	for range 3000 {
 		if strings.Contains(g.log.String(), want) {
 			return
 		}
@@ -354,7 +354,7 @@ func TestAClientLostDuringASilentStreamEndsTheUpstreamsWork(t *testing.T) {
 	cancel()
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the upstream still works for nobody")
 	}
 }

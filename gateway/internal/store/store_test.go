@@ -178,7 +178,7 @@ func TestRevisionsHaveNoGapsAndWatchersMissNone(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		mu.Lock()
 		last := told[len(told)-1]
 		mu.Unlock()
