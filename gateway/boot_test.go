@@ -70,8 +70,8 @@ func boot(t *testing.T, args ...string) *booted {
 
 	args = append([]string{"--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0",
 		"--pg-dsn=" + dsn, "--pg-poll-interval=200ms", "--node-name=replica", "--node-header", "--drain-timeout=10s",
-		// A busy machine's Redis must not be taken for one that is gone.
-		"--redis-timeout=5s", "--redis-dial-timeout=5s"}, args...)
+		// A busy machine's servers must not be taken for some that are gone.
+		"--pg-acquire-timeout=10s", "--redis-timeout=5s", "--redis-dial-timeout=5s"}, args...)
 	s, _, err := load(args, nil)
 	if err != nil {
 		t.Fatal(err)

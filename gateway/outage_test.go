@@ -36,7 +36,7 @@ func (b *booted) bounded(url string) response {
 // elsewhere is the database as another replica sees it.
 func (b *booted) elsewhere() *store.Postgres {
 	b.t.Helper()
-	other, err := store.Open(context.Background(), store.Config{DSN: b.direct}, nil)
+	other, err := store.Open(context.Background(), store.Config{DSN: b.direct, AcquireTimeout: 30 * time.Second, QueryTimeout: 30 * time.Second}, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestPostgresOutagesCostNoRequest(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := boot(t, "--pg-query-timeout=1500ms", "--pg-acquire-timeout=1500ms")
+			b := boot(t, "--pg-query-timeout=3s", "--pg-acquire-timeout=3s")
 			if b.postgres == nil {
 				t.Skip("GATELAB_TEST_POSTGRES is set: a server that others use cannot be taken away")
 			}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kong/go-kong/kong"
 
@@ -20,7 +21,7 @@ import (
 func start(t *testing.T) (string, *store.Postgres) {
 	t.Helper()
 	ctx := context.Background()
-	p, err := store.Open(ctx, store.Config{DSN: testenv.Postgres(t)}, nil)
+	p, err := store.Open(ctx, store.Config{DSN: testenv.Postgres(t), AcquireTimeout: 30 * time.Second}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

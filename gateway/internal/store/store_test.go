@@ -17,6 +17,9 @@ func open(t *testing.T, c Config) *Postgres {
 	if c.DSN == "" {
 		c.DSN = testenv.Postgres(t)
 	}
+	if c.AcquireTimeout == 0 {
+		c.AcquireTimeout = 30 * time.Second // connecting takes part of it, and long on a busy machine
+	}
 	p, err := Open(context.Background(), c, nil)
 	if err != nil {
 		t.Fatal(err)
