@@ -77,6 +77,21 @@ func TestSearchIsHonestAboutItsEnds(t *testing.T) {
 	}
 }
 
+// TestSearchPassesABadBottom: slow requests that are limited to so many a second
+// are more than a hundredth of few requests, and less of many.
+func TestSearchPassesABadBottom(t *testing.T) {
+	f, err := Search(plan(), func(rate float64, c bool) (Point, error) {
+		p, _ := queue(10_000)(rate, c)
+		if slow := 167.0; rate < 3000 {
+			p.P99MS = &slow
+		}
+		return p, nil
+	})
+	if err != nil || f.Rate > 9000 || f.Rate < 8700 {
+		t.Errorf("found %v, %v, want just below 9000", f.Rate, err)
+	}
+}
+
 func TestSearchConfirms(t *testing.T) {
 	// Met once, but not when looked at again: 700 is what holds.
 	f, err := Search(plan(), func(rate float64, confirms bool) (Point, error) {

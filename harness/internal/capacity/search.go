@@ -131,8 +131,8 @@ const (
 	maxConfirms = 5
 )
 
-// Search looks for the highest rate: doubling until the SLO is missed,
-// bisecting, then confirming what was found, a tenth lower each time it is not.
+// Search looks for the highest rate: doubling until the SLO is missed (once it
+// was met), bisecting, then confirming what was found, a tenth lower each time it is not.
 // A rate that is not valid, twice, ends the way up: beyond it the generator is what
 // would be measured.
 func Search(p Plan, measure func(rate float64, confirms bool) (Point, error)) (Found, error) {
@@ -197,6 +197,10 @@ func (s *search) try(rate float64, confirms bool) (met bool, err error) {
 
 // climb doubles the rate until it is too high: good is the last that was not,
 // bad the first that was, 0 where none was.
+//
+// A rate that misses the SLO before any met it does not end the way up: where
+// slow requests are limited to so many a second they are a larger share of few
+// requests than of many, and p99 is worse at the bottom.
 func (s *search) climb() (good, bad float64, err error) {
 	for rate := s.plan.From; ; rate *= 2 {
 		rate = min(rate, s.plan.To)
@@ -204,14 +208,24 @@ func (s *search) climb() (good, bad float64, err error) {
 		switch {
 		case err != nil:
 			return good, bad, err
-		case !met:
-			return good, rate, nil
-		case rate >= s.plan.To:
+		case met && rate >= s.plan.To:
 			s.found.Limit = "the highest rate that was asked for"
 			return rate, 0, nil
+		case met:
+			good = rate
+		case good > 0 || rate >= s.plan.To || !s.carried(s.found.Points[len(s.found.Points)-1]):
+			return good, rate, nil
 		}
-		good = rate
 	}
+}
+
+// carriedShare is how much of the offered rate must succeed: what a limit
+// refuses is no success.
+const carriedShare = 0.9
+
+// carried says whether a point misses nothing but the SLO's latency.
+func (s *search) carried(p Point) bool {
+	return p.Valid && p.QPS >= carriedShare*p.Rate && (s.plan.SLO.ErrorRate == 0 || p.ErrorRate <= s.plan.SLO.ErrorRate)
 }
 
 // confirm measures the rate several times more.

@@ -167,7 +167,7 @@ func (s *searching) search(ctx context.Context, stage *scenario.Stage) (*report.
 		m.open = confirms
 		s.Console.Step("%s: %.0f requests/s within %s", stage.Name, found.Rate, c.SLO)
 	} else {
-		s.Console.Step("%s: no rate from %.0f requests/s on was within %s: %s", stage.Name, s.options.Plan.From, c.SLO, found.Limit)
+		s.Console.Step("%s: no rate that was tried from %.0f requests/s on was within %s: %s", stage.Name, s.options.Plan.From, c.SLO, found.Limit)
 	}
 	for range s.options.Closed {
 		q, a, err := s.closed(ctx, stage)
