@@ -18,6 +18,28 @@ type Experiment struct {
 	Cost         *FaultCost    `json:"cost,omitempty"`
 	Timeline     []Moment      `json:"timeline,omitempty"`
 	Bands        []Band        `json:"bands,omitempty"` // when faults were at work
+	// CapacityQPS is what the lab carries of an open loop, of which the load is a
+	// share: by the cores' use at a quarter of the closed loop's rate. Absent: the
+	// rate was stated.
+	CapacityQPS *float64 `json:"capacity_qps,omitempty"`
+	Drift       []Drift  `json:"drift,omitempty"` // by node
+}
+
+// What an Expectation can be about, where others count on the words.
+const (
+	WhatIdempotent = "idempotent requests failed"
+	WhatAny        = "requests of any kind failed"
+)
+
+// Drift is what a node held at the beginning of the load and at its end: medians
+// of the first and of the last tenth of the readings. Goroutines are a gateway's.
+type Drift struct {
+	Node            string   `json:"node"`
+	MemoryFirstMiB  *float64 `json:"memory_first_mib,omitempty"`
+	MemoryLastMiB   *float64 `json:"memory_last_mib,omitempty"`
+	GoroutinesFirst *float64 `json:"goroutines_first,omitempty"`
+	GoroutinesLast  *float64 `json:"goroutines_last,omitempty"`
+	Restarts        uint64   `json:"restarts,omitempty"` // of a gateway: it began anew so often
 }
 
 // Expectation is one thing that the experiment was to show.
@@ -134,6 +156,26 @@ func (r *Result) entries() grid {
 	return g
 }
 
+// drifts is what nodes held at both ends of the load.
+func (r *Result) drifts() grid {
+	g := grid{
+		Title: "Memory and goroutines, at the beginning and at the end",
+		Note:  "Medians of the first and of the last tenth of the readings under load. A gateway that was restarted began anew.",
+		Heads: []string{"node", "MiB first", "MiB last", "goroutines first", "goroutines last", "restarts seen"},
+		Text:  []bool{true},
+	}
+	if r.Experiment == nil {
+		return g
+	}
+	for _, d := range r.Experiment.Drift {
+		if d.MemoryFirstMiB == nil && d.GoroutinesFirst == nil {
+			continue // too short to tell
+		}
+		g.add(false, d.Node, figureOr(d.MemoryFirstMiB), figureOr(d.MemoryLastMiB), figureOr(d.GoroutinesFirst), figureOr(d.GoroutinesLast), grouped(float64(d.Restarts)))
+	}
+	return g
+}
+
 // tallied are counts, the largest first.
 func tallied(m map[string]uint64) string {
 	var parts []string
@@ -150,6 +192,11 @@ func (r *Result) consequences() []string {
 		return nil
 	}
 	var out []string
+	if x.CapacityQPS != nil && len(r.Stages) > 0 && r.Stages[0].Load.OfferedQPS != nil {
+		offered := *r.Stages[0].Load.OfferedQPS
+		out = append(out, fmt.Sprintf("Load: %s requests/s, %s of the %s that the cores carry of an open loop (by their use at a quarter of the closed loop's rate).",
+			figure(offered), percent(offered / *x.CapacityQPS), figure(*x.CapacityQPS)))
+	}
 	if w := x.Writes; w != nil {
 		text := fmt.Sprintf("Configuration written meanwhile: %s sent, %s acknowledged, %s lost, %s half there, %s without an answer",
 			grouped(float64(w.Sent)), grouped(float64(w.Acknowledged)), grouped(float64(w.Lost)), grouped(float64(w.Half)), grouped(float64(w.Unknown)))
@@ -174,5 +221,6 @@ func (r *Result) experimentPart() part {
 	p.drawFile("What happened, second by second", r.timelinePlot(), FileTimeline)
 	p.tabulate(r.expectations())
 	p.tabulate(r.entries())
+	p.tabulate(r.drifts())
 	return p
 }

@@ -74,8 +74,11 @@ func present(all ...part) []part {
 func (r *Result) faultPart() part {
 	p := part{ID: "faults", Title: "Faults"}
 	for _, f := range r.Faults {
-		p.Notes = append(p.Notes, f.String())
+		if len(r.Faults) <= manyFaults || f.EffectObservedAt == nil || orZero(f.Failed) > 0 {
+			p.Notes = append(p.Notes, f.String())
+		}
 	}
+	p.tabulate(r.faultKinds())
 	g := r.breaks()
 	g.Title = "What each fault did"
 	p.tabulate(g)

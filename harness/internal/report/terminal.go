@@ -51,7 +51,7 @@ func Table(w io.Writer, r *Result, o TableOptions) error {
 			fmt.Fprintf(b, "%s: %s\n", line(s.Name), line(s.Note))
 		}
 	}
-	for _, g := range []grid{r.expectations(), r.entries()} {
+	for _, g := range []grid{r.expectations(), r.entries(), r.drifts()} {
 		if !g.empty() {
 			fmt.Fprintln(b)
 			aligned(b, g, paint)
@@ -60,7 +60,11 @@ func Table(w io.Writer, r *Result, o TableOptions) error {
 	for _, text := range r.consequences() {
 		fmt.Fprintf(b, "\n%s\n", line(text))
 	}
-	if g := r.breaks(); !g.empty() {
+	g := r.faultKinds() // of many faults, each has its row in the report
+	if g.empty() {
+		g = r.breaks()
+	}
+	if !g.empty() {
 		fmt.Fprintln(b)
 		aligned(b, g, paint)
 	}

@@ -122,7 +122,7 @@ func (r *run) run(ctx context.Context, s *scenario.Stage, a load.Attack, faults 
 	}
 	defer side.Wait()
 	start := func(p load.Progress) {
-		watch, counted = sample(ctx, r.lab), p.Counts
+		watch, counted = sample(ctx, r.lab, a.Duration), p.Counts
 		if a.Model == load.Open && s.Load.Probe.Rate > 0 {
 			side.Go(func() {
 				res, err := r.worker.Run(ctx, r.probe(s, a), func(load.Progress) {})

@@ -92,6 +92,9 @@ type experiment struct {
 	stage   *scenario.Stage
 	entries []*entry
 	writes  *writer
+	// capacity is what the lab carries of an open loop, in requests a second; nil
+	// where it was not measured.
+	capacity *float64
 
 	roles map[string]*sync.Mutex // a role's nodes are broken one at a time
 
@@ -112,22 +115,19 @@ func (r *run) experiment(ctx context.Context, s *scenario.Stage, first bool) err
 	}
 	m := &measured{stage: s, reset: clean}
 	rate := s.Load.Open.Rate
+	var capacity *float64 // unknown where the rate is stated
 	if rate == 0 {
-		c := s.Load.Closed
-		a := r.attack(s, load.Closed, 1)
-		a.Connections, a.Warmup, a.Duration, a.Timeout = c.Connections, c.Warmup, c.Duration, c.Timeout
-		got, err := r.run(ctx, s, a, nil)
+		closed, qps, err := r.carries(ctx, s)
 		if err != nil {
 			return err
 		}
-		got.round = 1
-		m.closed = append(m.closed, got)
-		rate = s.Load.Open.Share * got.result.QPS()
+		m.closed = append(m.closed, closed)
+		rate, capacity = s.Load.Open.Share*qps, &qps
 	}
 	if rate < 1 {
 		return errors.New("the closed-loop attack had no success, so there is no rate for the open-loop one")
 	}
-	x := &experiment{run: r, stage: s, roles: map[string]*sync.Mutex{}}
+	x := &experiment{run: r, stage: s, capacity: capacity, roles: map[string]*sync.Mutex{}}
 	for _, one := range s.Schedule() {
 		x.roles[roleOf(one.Target)] = &sync.Mutex{}
 	}
@@ -183,7 +183,7 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*attacked, error
 	defer beside.Wait()
 	out := &attacked{round: 1}
 	start := func(p load.Progress) {
-		watch, counted = sample(ctx, r.lab), p.Counts
+		watch, counted = sample(ctx, r.lab, a.Duration), p.Counts
 		for _, e := range x.entries {
 			beside.Go(func() {
 				if err := x.probe(ctx, a, e); err != nil && ctx.Err() == nil {

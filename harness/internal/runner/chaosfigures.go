@@ -19,7 +19,7 @@ const aftermath = 5 * time.Second
 
 // conclude asks for what was written and puts the experiment into the result.
 func (x *experiment) conclude(ctx context.Context, a *attacked) error {
-	out := &report.Experiment{} // passes when it has been judged
+	out := &report.Experiment{CapacityQPS: x.capacity, Drift: drift(a.readings)} // passes when it has been judged
 	x.run.result.Experiment = out
 	for _, err := range x.errs {
 		x.run.result.InvalidReasons = append(x.run.result.InvalidReasons, x.stage.Name+": fault: "+err.Error())
@@ -266,11 +266,12 @@ func (x *experiment) judge(out *report.Experiment, a *attacked) {
 		}
 	}
 	e := x.stage.Expect
-	bounds("idempotent requests failed", idempotent, e.IdempotentFailedMin, e.IdempotentFailedMax)
-	bounds("requests of any kind failed", all, e.FailedMin, e.FailedMax)
+	bounds(report.WhatIdempotent, idempotent, e.IdempotentFailedMin, e.IdempotentFailedMax)
+	bounds(report.WhatAny, all, e.FailedMin, e.FailedMax)
 	if w := out.Writes; w != nil {
 		expect("acknowledged writes lost or half there", "0", fmt.Sprint(w.Lost+w.Half), w.Lost+w.Half == 0)
 	}
+	x.judgeGrowth(out, expect)
 	seen := 0
 	for _, f := range x.run.result.Faults {
 		if f.EffectObservedAt != nil && f.RecoveredAt != nil {

@@ -8,6 +8,10 @@ import (
 	"gatelab/harness/internal/lab"
 )
 
+// longLoad is from when on nodes are looked at less often: all readings are kept
+// until the attack's end, and a few hundred show what there is to see.
+const longLoad = 10 * time.Minute
+
 // sampleEvery is how often nodes are looked at during an attack. A look costs
 // each gateway one scrape, each origin one request that it does not count, and the
 // engine one statistics call a node.
@@ -73,13 +77,14 @@ type sampler struct {
 	taken  []reading
 }
 
-// sample starts with a reading taken before it returns.
-func sample(ctx context.Context, l *lab.Lab) *sampler {
+// sample starts with a reading taken before it returns. lasts is about how long
+// the looking will go on.
+func sample(ctx context.Context, l *lab.Lab, lasts time.Duration) *sampler {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &sampler{cancel: cancel, done: make(chan struct{}), taken: []reading{read(ctx, l)}}
 	go func() {
 		defer close(s.done)
-		tick := time.NewTicker(sampleEvery)
+		tick := time.NewTicker(max(sampleEvery, time.Duration(float64(sampleEvery)*lasts.Seconds()/longLoad.Seconds())))
 		defer tick.Stop()
 		for {
 			select {

@@ -73,6 +73,7 @@ func (d *decoder) expect(path string, n *node, out *Expect) {
 	d.object(path, n, fields{
 		"idempotent_failed": bound(&out.IdempotentFailedMin, &out.IdempotentFailedMax),
 		"failed":            bound(&out.FailedMin, &out.FailedMax),
+		"growth":            func(p string, n *node) { d.object(p, n, fields{"max": d.number(&out.GrowthMax, 100)}) },
 	})
 }
 

@@ -42,6 +42,7 @@ type Expect struct {
 	IdempotentFailedMin *int // fewer would mean that the harness is blind
 	FailedMax           *int // requests of any kind
 	FailedMin           *int
+	GrowthMax           float64 // of a gateway's goroutines and memory over the load: end / beginning; 0 asks nothing
 }
 
 // Month is what a fault's cost is scaled to.
