@@ -42,7 +42,7 @@ type lane struct {
 }
 
 func (l *lane) drive(ctx context.Context) {
-	defer l.drop()
+	defer l.drop(false)
 	if l.attack.Connections > 100 {
 		sleep(ctx, spread*time.Duration(l.n)/time.Duration(l.attack.Connections))
 	}
@@ -64,11 +64,11 @@ func (l *lane) drive(ctx context.Context) {
 		if err == nil {
 			l.wait = 0
 			if l.conn.res.close {
-				l.drop()
+				l.drop(false)
 			}
 			continue
 		}
-		l.drop()
+		l.drop(true)
 		l.wait = min(max(2*l.wait, firstWait), longWait)
 		sleep(ctx, l.wait)
 		now = time.Now()
@@ -99,9 +99,9 @@ func (r *run) sampled(n uint64) bool {
 	return r.attack.SampleEvery > 0 && n%uint64(r.attack.SampleEvery) == 0
 }
 
-func (l *lane) drop() {
+func (l *lane) drop(givenUp bool) {
 	if l.conn.net != nil {
-		l.dialer.close(l.conn.net)
+		l.dialer.close(l.conn.net, givenUp)
 		l.conn.net = nil
 	}
 }

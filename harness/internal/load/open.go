@@ -120,8 +120,9 @@ func (t *transport) exchange(seq uint64) *openEvent {
 	e := t.done.fresh()
 	random := newStream(t.attack.Seed, seq)
 	e.draw = t.plan.draw(&random)
-	deadline := time.Now().Add(t.attack.Timeout)
-	if !t.enter(deadline) {
+	now := time.Now()
+	deadline := now.Add(t.attack.Timeout)
+	if !t.enter(now.Add(time.Duration(waitShare * float64(t.attack.Timeout)))) {
 		e.verdict = verdict{outcome: failure, kind: KindTimeout}
 		e.status, e.size, e.cache, e.node, e.edge = 0, 0, nil, nil, nil
 		e.cut = t.ctx.Err() != nil
@@ -130,7 +131,7 @@ func (t *transport) exchange(seq uint64) *openEvent {
 	defer t.leave()
 	c, err := t.attempt(e, seq, deadline, false)
 	if err != nil && c != nil && stale(c, err) {
-		t.pool.drop(c)
+		t.pool.drop(c, false)
 		c, err = t.attempt(e, seq, deadline, true)
 	}
 	e.cut = err != nil && t.ctx.Err() != nil
@@ -146,15 +147,21 @@ func (t *transport) exchange(seq uint64) *openEvent {
 	e.names[2] = append(e.names[2][:0], e.edge...)
 	e.cache, e.node, e.edge = e.names[0], e.names[1], e.names[2]
 	if err != nil || c.res.close {
-		t.pool.drop(c)
+		t.pool.drop(c, err != nil)
 	} else {
 		t.pool.give(c)
 	}
 	return e
 }
 
-// enter waits for a place until deadline.
-func (t *transport) enter(deadline time.Time) bool {
+// waitShare is the part of a request's time-out that it may wait for a place. A
+// request that got one when its time was up would be sent for nothing, and so
+// would all behind it: a queue that once grew as long as the time-out would stay
+// for good, however fast the target had become again.
+const waitShare = 0.5
+
+// enter waits for a place until a time.
+func (t *transport) enter(until time.Time) bool {
 	if t.places == nil {
 		return true
 	}
@@ -163,7 +170,7 @@ func (t *transport) enter(deadline time.Time) bool {
 		return true
 	default:
 	}
-	timer := time.NewTimer(time.Until(deadline))
+	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
 	case t.places <- struct{}{}:
@@ -187,7 +194,7 @@ func (t *transport) attempt(e *openEvent, seq uint64, deadline time.Time, anew b
 	if c.net == nil {
 		n, err := t.dialer.dial(t.ctx, time.Until(deadline), false)
 		if err != nil {
-			t.pool.drop(c)
+			t.pool.drop(c, false)
 			return nil, err
 		}
 		c.attach(n)

@@ -1,10 +1,12 @@
 package load
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -219,6 +221,49 @@ func TestOpenGivesUpOnAConnectionInTime(t *testing.T) {
 	sums(t, r)
 	if r.Failed < 50 || r.Errors[KindTimeout] != r.Failed {
 		t.Errorf("%d of %d failed: %v", r.Failed, r.Requests, r.Errors)
+	}
+}
+
+// What waited for a connection still has the time for an answer: a backlog costs
+// what is beyond the target's capacity, and not everything.
+func TestOpenKeepsATargetsCapacityUnderABacklog(t *testing.T) {
+	target, _ := few(t)
+	r := do(t, Attack{Model: Open, Rate: 500, Connections: 2, Target: target, Duration: 2 * time.Second, Timeout: 300 * time.Millisecond})
+	sums(t, r)
+	// Two connections can do 100/s. Were the wait as long as the time-out, little
+	// would be answered in time once the first 300 ms are over.
+	if r.Successes < 90 {
+		t.Errorf("%d of %d were answered: %v", r.Successes, r.Requests, r.Errors)
+	}
+	if r.ConnectionsOpened > 40 {
+		t.Errorf("%d connections opened, want few to be given up", r.ConnectionsOpened)
+	}
+}
+
+// A connection that is given up is reset: its port is free at once.
+func TestOpenResetsWhatItGivesUp(t *testing.T) {
+	l, target := listen(t)
+	ended := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer c.Close()
+		b := make([]byte, 4096)
+		for err == nil {
+			_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_, err = c.Read(b)
+		}
+		ended <- err
+	}()
+	r := do(t, Attack{Model: Open, Rate: 10, Target: target, Duration: 100 * time.Millisecond, Timeout: 100 * time.Millisecond})
+	if r.Requests != 1 || r.Errors[KindTimeout] != 1 {
+		t.Errorf("%d requests: %v", r.Requests, r.Errors)
+	}
+	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the server saw %v, want a reset", err)
 	}
 }
 

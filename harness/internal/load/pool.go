@@ -77,9 +77,10 @@ func (p *pool) give(c *conn) {
 	p.mu.Unlock()
 }
 
-func (p *pool) drop(c *conn) {
+// drop ends a connection; one that is givenUp was in the middle of an exchange.
+func (p *pool) drop(c *conn, givenUp bool) {
 	if c.net != nil {
-		p.dialer.close(c.net)
+		p.dialer.close(c.net, givenUp)
 		c.net = nil
 	}
 	p.mu.Lock()
