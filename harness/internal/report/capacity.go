@@ -214,6 +214,9 @@ func (r *Result) decided() string {
 	if r.Drill != nil {
 		return r.Drill.String()
 	}
+	if r.Overview != nil {
+		return r.Overview.String()
+	}
 	var parts []string
 	for _, c := range r.Capacity {
 		rate := "no rate"

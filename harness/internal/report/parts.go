@@ -54,7 +54,7 @@ func (p *part) tabulate(g grid) {
 
 // firstParts come before the stages: what the run was made to decide.
 func (r *Result) firstParts() []part {
-	return present(r.experimentPart(), r.comparisonPart(), r.capacityPart(), r.drillPart())
+	return present(r.overviewPart(), r.experimentPart(), r.comparisonPart(), r.capacityPart(), r.drillPart())
 }
 
 // lastParts come after the stages.

@@ -25,6 +25,7 @@ type Result struct {
 	Experiment *Experiment `json:"experiment,omitempty"`
 	Comparison *Comparison `json:"comparison,omitempty"`
 	Drill      *Drill      `json:"drill,omitempty"`
+	Overview   *Overview   `json:"overview,omitempty"` // of many experiments, in the place of stages
 	// Capacity are searches for the highest rate within an SLO, by number of
 	// replicas; Scalability is what follows from them.
 	Capacity    []Capacity   `json:"capacity,omitempty"`

@@ -25,7 +25,7 @@ func (r *Result) Settle() {
 			r.addReason(s.Name + ": " + why)
 		}
 	}
-	if len(r.Stages) == 0 && r.Drill == nil { // a drill measures alerts, not stages
+	if len(r.Stages) == 0 && r.Drill == nil && r.Overview == nil { // a drill measures alerts, an overview sums up other runs
 		r.addReason("no stage was measured")
 	}
 	r.Valid = len(r.InvalidReasons) == 0

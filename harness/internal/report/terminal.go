@@ -51,6 +51,12 @@ func Table(w io.Writer, r *Result, o TableOptions) error {
 			fmt.Fprintf(b, "%s: %s\n", line(s.Name), line(s.Note))
 		}
 	}
+	if o := r.Overview; o != nil {
+		aligned(b, o.brief(), paint)
+		for _, note := range r.overviewPart().Notes {
+			fmt.Fprintln(b, paint(ansiRed, line(note)))
+		}
+	}
 	for _, g := range []grid{r.expectations(), r.entries(), r.drifts()} {
 		if !g.empty() {
 			fmt.Fprintln(b)

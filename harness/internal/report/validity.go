@@ -16,6 +16,9 @@ func (r *Result) validity() string {
 			all++
 		}
 	}
+	if all == 0 && r.Overview != nil {
+		return "Every experiment was checked in its own run."
+	}
 	if all == 0 {
 		return "No check was made."
 	}
