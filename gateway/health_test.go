@@ -6,6 +6,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestHealthCommandAsksTheStatusListener(t *testing.T) {
@@ -30,5 +33,26 @@ func TestHealthCommandAsksTheStatusListener(t *testing.T) {
 	server.Close()
 	if code := run([]string{"health"}, environ, &out, &errs); code != 1 {
 		t.Errorf("nobody there: exit %d", code)
+	}
+}
+
+func TestReadyTellsWhichConfigurationIsServed(t *testing.T) {
+	h := &health{configured: func() bool { return true }, revision: func() int64 { return 42 }}
+	answer := httptest.NewRecorder()
+	statusHandler(h, prometheus.NewRegistry()).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/health/ready", http.NoBody))
+	if got := answer.Header().Get(revisionHeader); got != "42" || answer.Code != http.StatusOK {
+		t.Errorf("status %d, revision %q", answer.Code, got)
+	}
+}
+
+// A change after a rest is applied at once; those that keep coming take turns
+// with the requests.
+func TestAReplicaRestsBetweenReloads(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{
+		0: 0, 5 * time.Millisecond: 20 * time.Millisecond, time.Second: 2 * time.Second, time.Minute: 2 * time.Second,
+	} {
+		if got := restAfter(took); got != want {
+			t.Errorf("after %s: %s, want %s", took, got, want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,9 +15,13 @@ import (
 // answers; ready is a process that has a configuration and is not draining.
 type health struct {
 	configured func() bool
-	profiles   bool // serve the Go runtime's
+	revision   func() int64 // of the configuration in use; nil: not told
+	profiles   bool         // serve the Go runtime's
 	draining   atomic.Bool
 }
+
+// revisionHeader tells on /health/ready which configuration a replica serves.
+const revisionHeader = "X-Gateway-Revision"
 
 // statusHandler serves /health/live, /health/ready and /metrics, and, where
 // wanted, the Go runtime's profiles under /debug/pprof/. More than three scrapes
@@ -29,6 +34,9 @@ func statusHandler(h *health, metrics prometheus.Gatherer) http.Handler {
 	}
 	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive\n") })
 	mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if h.revision != nil {
+			w.Header().Set(revisionHeader, strconv.FormatInt(h.revision(), 10))
+		}
 		switch {
 		case h.draining.Load():
 			http.Error(w, "draining", http.StatusServiceUnavailable)

@@ -99,7 +99,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 		directory: plugin.NewDirectory(cfg), routes: make([]routed, len(routes)),
 		unrouted: p.metrics.unknown,
 	}
-	balancers, err := p.balancers(cfg)
+	balancers, err := p.balancers(cfg, routes)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,15 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	return s, nil
 }
 
-func (p *Proxy) balancers(cfg *entity.Config) (map[string]*upstream.Balancer, error) {
+// balancers are those of services that are asked: by a route, or by the probes
+// of the upstream that they name. Others would only be series that nobody reads.
+func (p *Proxy) balancers(cfg *entity.Config, routes []entity.Route) (map[string]*upstream.Balancer, error) {
+	asked := make(map[string]bool, len(routes))
+	for i := range routes {
+		if r := routes[i].Service; r != nil {
+			asked[r.ID] = true
+		}
+	}
 	upstreams := make(map[string]*entity.Upstream, len(cfg.Upstreams))
 	for i := range cfg.Upstreams {
 		upstreams[cfg.Upstreams[i].Name] = &cfg.Upstreams[i]
@@ -146,6 +154,9 @@ func (p *Proxy) balancers(cfg *entity.Config) (map[string]*upstream.Balancer, er
 	all := make(map[string]*upstream.Balancer, len(cfg.Services))
 	for i := range cfg.Services {
 		s := &cfg.Services[i]
+		if !asked[s.ID] && upstreams[s.Host] == nil {
+			continue
+		}
 		b, err := p.pools.Balancer(s, from)
 		if err != nil {
 			return nil, fmt.Errorf("service %s: %w", nameOr(s.Name, s.ID), err)

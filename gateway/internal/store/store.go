@@ -41,6 +41,9 @@ type Postgres struct {
 	config  Config
 	pool    *pgxpool.Pool
 	metrics *metrics
+
+	reading chan struct{} // holds one while the configuration is read; guards kept
+	kept    *kept         // nil: nothing was read yet
 }
 
 // Open makes the pool; it does not wait for Postgres. reg may be nil.
@@ -73,7 +76,7 @@ func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Postgres, 
 	if err != nil {
 		return nil, fmt.Errorf("postgres pool: %w", err)
 	}
-	p := &Postgres{config: c, pool: pool}
+	p := &Postgres{config: c, pool: pool, reading: make(chan struct{}, 1)}
 	p.metrics = newMetrics(pool, reg)
 	return p, nil
 }
