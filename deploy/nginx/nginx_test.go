@@ -47,8 +47,10 @@ func TestRender(t *testing.T) {
 		{"a limit of cores is one of processes", func(c *nginx.Config) { c.Workers = 1 }, []string{"worker_processes 1;"}, []string{"auto"}},
 		{"a hung replica costs an idempotent request a second", func(c *nginx.Config) { c.Idempotent = time.Second; c.Connect = 250 * time.Millisecond }, []string{
 			"error_page 418 = @once;", "proxy_read_timeout 1000ms;", "proxy_read_timeout 60s;", "proxy_connect_timeout 250ms;", "location @once {",
+			"error_page 504 = @patient;", "location @patient {",
 		}, nil},
-		{"no time-out of their own: one place for all methods", func(*nginx.Config) {}, []string{"proxy_connect_timeout 500ms;"}, []string{"@once", "418"}},
+		{"who does not retry does not ask a silent replica again", func(c *nginx.Config) { c.Idempotent, c.Retries = time.Second, false }, []string{"@once"}, []string{"@patient"}},
+		{"no time-out of their own: one place for all methods", func(*nginx.Config) {}, []string{"proxy_connect_timeout 500ms;"}, []string{"@once", "418", "@patient"}},
 		{"loopback addresses", func(c *nginx.Config) { c.Listen = "127.0.0.1:8000" }, []string{"listen 127.0.0.1:8000 reuseport"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
