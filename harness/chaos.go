@@ -66,6 +66,7 @@ part of "all".`,
 	f.StringVar(&o.Reports, "reports", "reports", "folder for reports")
 	f.StringSliceVar(&alerts, "alert", nil, "of alert-drill: try only these; by default all of them")
 	f.StringVar(&o.Gateway, "gateway", "", "the gateway's binary; by default the one beside this program")
+	c.AddCommand(overviewCommand())
 	return c
 }
 
@@ -121,10 +122,14 @@ func drillAlerts(cmd *cobra.Command, o runner.Options, file string, alerts []str
 // show what it should does not keep the others from running.
 func experimentAll(cmd *cobra.Command, o runner.Options, files []string) error {
 	var bad []string
+	var done []*report.Result
 	for _, file := range files {
 		o.File, o.Console = file, runner.NewConsole(os.Stdout)
 		began := time.Now()
-		err := experimentOne(cmd.Context(), cmd, o)
+		r, err := experimentOne(cmd.Context(), cmd, o)
+		if r != nil {
+			done = append(done, r)
+		}
 		switch {
 		case cmd.Context().Err() != nil:
 			return err
@@ -139,25 +144,69 @@ func experimentAll(cmd *cobra.Command, o runner.Options, files []string) error {
 			fmt.Fprintf(cmd.OutOrStdout(), "\n%s took %.0f s\n\n", file, time.Since(began).Seconds())
 		}
 	}
+	if len(files) > 1 && len(done) > 0 {
+		if err := overview(cmd, o.Reports, done); err != nil {
+			return err
+		}
+	}
 	if len(bad) > 0 {
 		return failed{fmt.Errorf("%d of %d experiments failed: %s", len(bad), len(files), strings.Join(bad, ", "))}
 	}
 	return nil
 }
 
-func experimentOne(ctx context.Context, cmd *cobra.Command, o runner.Options) error {
+// experimentOne says what came of an experiment. The result is nil where there
+// is none.
+func experimentOne(ctx context.Context, cmd *cobra.Command, o runner.Options) (*report.Result, error) {
 	out, err := runner.Run(ctx, o)
 	if out == nil {
-		return err
+		return nil, err
 	}
 	w := cmd.OutOrStdout()
 	fmt.Fprintln(w)
 	if terr := report.Table(w, out.Result, report.TableOptions{Color: o.Console.Terminal()}); terr != nil {
-		return terr
+		return out.Result, terr
 	}
 	fmt.Fprintf(w, "\nreport: %s\n", filepath.Join(out.Dir, report.FileHTML))
 	if errors.Is(err, runner.ErrInvalid) || errors.Is(err, runner.ErrUnexpected) {
-		return failed{err}
+		return out.Result, failed{err}
 	}
-	return err
+	return out.Result, err
+}
+
+func overviewCommand() *cobra.Command {
+	var reports string
+	c := &cobra.Command{
+		Use:   "overview RUN...",
+		Short: "sum experiments that were carried out up in one table and report",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var of []*report.Result
+			for _, dir := range args {
+				r, err := report.Read(filepath.Join(dir, report.FileJSON))
+				if err != nil {
+					return err
+				}
+				of = append(of, r)
+			}
+			return overview(cmd, reports, of)
+		},
+	}
+	c.Flags().StringVar(&reports, "reports", "reports", "folder for reports")
+	return c
+}
+
+// overview writes the report of many experiments and prints its table.
+func overview(cmd *cobra.Command, reports string, of []*report.Result) error {
+	out, err := runner.Overview(reports, of)
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	fmt.Fprintln(w)
+	if err := report.Table(w, out.Result, report.TableOptions{Color: runner.NewConsole(os.Stdout).Terminal()}); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nreport: %s\n", filepath.Join(out.Dir, report.FileHTML))
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -21,6 +22,9 @@ const (
 	writeWithin  = 3 * time.Second
 	askEvery     = time.Second
 	followWithin = 30 * time.Second
+	// Between two looks at a replica: what is waited for must not be slowed down.
+	firstLook = 10 * time.Millisecond
+	longLook  = 160 * time.Millisecond
 )
 
 // write is one entity that was sent to an Admin API.
@@ -116,15 +120,15 @@ func (w *writer) follow(ctx context.Context, admin string, acked time.Time) {
 		return // the replica died meanwhile: nothing is known
 	}
 	for _, n := range w.lab.Nodes(lab.RoleGateway) {
-		for {
-			m, err := scrape(ctx, n.HostAddr(lab.PortStatus))
+		for wait := firstLook; ; wait = min(2*wait, longLook) {
+			got, err := w.serves(ctx, n.HostAddr(lab.PortStatus))
 			if err != nil {
 				if ctx.Err() != nil {
 					return
 				}
 				break // a dead replica serves nothing
 			}
-			if got, ok := m.value("gateway_snapshot_revision"); ok && int64(got) >= want {
+			if got >= want {
 				break
 			}
 			select {
@@ -133,13 +137,31 @@ func (w *writer) follow(ctx context.Context, admin string, acked time.Time) {
 				w.visible = append(w.visible, followWithin)
 				w.mu.Unlock()
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(wait):
 			}
 		}
 	}
 	w.mu.Lock()
 	w.visible = append(w.visible, time.Since(acked))
 	w.mu.Unlock()
+}
+
+// serves is the revision that a replica serves. An error: it serves none.
+func (w *writer) serves(ctx context.Context, status string) (int64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+status+"/health/ready", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	res, err := w.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<10))
+	if res.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("%s: status %d", status, res.StatusCode)
+	}
+	return strconv.ParseInt(res.Header.Get("X-Gateway-Revision"), 10, 64)
 }
 
 func (w *writer) ask(ctx context.Context, method, url string, body any) (status int, answer []byte, err error) {
