@@ -187,16 +187,21 @@ func (w *writer) ask(ctx context.Context, method, url string, body any) (status 
 	return res.StatusCode, answer, err
 }
 
-// verifyWithin bounds the asking for all that was written.
-const verifyWithin = 2 * time.Minute
+// The asking for all that was written is bounded by so much, and so much more for
+// each question.
+const (
+	verifyWithin = 2 * time.Minute
+	verifyEach   = 20 * time.Millisecond
+)
 
 // verify asks every replica for every write, when all faults are over.
 func (w *writer) verify(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, verifyWithin)
+	gateways := w.lab.Nodes(lab.RoleGateway)
+	ctx, cancel := context.WithTimeout(ctx, verifyWithin+time.Duration(len(gateways)*len(w.sent))*verifyEach)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
-	for _, n := range w.lab.Nodes(lab.RoleGateway) {
+	for _, n := range gateways {
 		for _, one := range w.sent {
 			group.Go(func() error { return w.check(ctx, n.HostAddr(lab.PortAdmin), one) })
 		}
