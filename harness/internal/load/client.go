@@ -22,7 +22,7 @@ type Client struct {
 // NewClient drives the worker at base, e.g. http://127.0.0.1:7000.
 func NewClient(base string) *Client {
 	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second},
+		Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 30 * time.Second},
 	}}
 }
 
@@ -109,14 +109,33 @@ func (c *Client) Stop(ctx context.Context, id string) (Progress, error) {
 // Of Run.
 const (
 	pollEvery = 100 * time.Millisecond
+	// Of a long attack nobody sees more than a few looks a second, and each is one
+	// of the worker's requests: a hundredth of its length, but near its ends, where
+	// others wait for it to begin and to be over.
+	pollSeldom = time.Second
+	pollPart   = 100
+	fewSeconds = 3
 	// maxMisses are polls in a row that may fail: a worker on a busy machine may
 	// be late, one that is gone stays so.
 	maxMisses = 5
 	stopTime  = 5 * time.Second
 )
 
+// recent is progress with the last seconds of the series alone: the whole of it,
+// ten times a second, would cost the worker more than an hour's attack does.
+func (c *Client) recent(ctx context.Context, last Progress) (Progress, error) {
+	path := attackPath(last.ID)
+	if n := len(last.Series); n > 0 {
+		path += fmt.Sprintf("?from=%d", last.Series[n-1].Offset-fewSeconds)
+	}
+	var p Progress
+	err := c.call(ctx, http.MethodGet, path, nil, &p)
+	return p, err
+}
+
 // Run carries an attack out and waits for its result. onProgress, which may be
-// nil, is called ten times a second, and once more when the attack is over.
+// nil, is called ten times a second with the last seconds of the series (in an
+// attack of minutes less often), and once more when the attack is over.
 // When ctx ends the attack is stopped, and the error is ctx's.
 func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (*Result, error) {
 	if onProgress == nil {
@@ -135,8 +154,6 @@ func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (
 		defer cancel()
 		_, _ = c.Stop(ctx, id) // the error that brought us here is the one to tell
 	}()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
 	for misses := 0; ; {
 		onProgress(p)
 		if p.Ended() {
@@ -145,9 +162,9 @@ func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-tick.C:
+		case <-time.After(pollAfter(p)):
 		}
-		next, err := c.Progress(ctx, id)
+		next, err := c.recent(ctx, p)
 		var refused *WorkerError
 		switch {
 		case err == nil:
@@ -162,4 +179,13 @@ func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (
 			}
 		}
 	}
+}
+
+// pollAfter is when to look again.
+func pollAfter(p Progress) time.Duration {
+	seldom := min(max(p.Total/pollPart, pollEvery), pollSeldom)
+	if p.State != Running || p.Elapsed+2*seldom >= p.Total {
+		return pollEvery
+	}
+	return seldom
 }

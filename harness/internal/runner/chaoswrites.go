@@ -52,11 +52,13 @@ type writer struct {
 }
 
 func newWriter(l *lab.Lab, rate float64) *writer {
-	return &writer{lab: l, rate: rate, client: &http.Client{Timeout: writeWithin}}
+	transport := &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}
+	return &writer{lab: l, rate: rate, client: &http.Client{Timeout: writeWithin, Transport: transport}}
 }
 
 // run writes for a time. It returns when what was begun is over.
 func (w *writer) run(ctx context.Context, length time.Duration) {
+	defer w.client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	defer w.work.Wait()
