@@ -124,3 +124,54 @@ func TestAReplicaThatHangsCostsAGetItsTimeOut(t *testing.T) {
 		t.Errorf("the replica that hangs was asked %d times, want it out after three", n)
 	}
 }
+
+// breaking takes connections and ends them without an answer.
+func breaking(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			c.Close()
+		}
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// A silent replica and one that breaks connections leave a third one.
+func TestAGetFindsTheReplicaThatIsLeft(t *testing.T) {
+	var never, at atomic.Int64
+	never.Store(int64(time.Minute))
+	hung, _ := replica(t, "hung", &never)
+	sound, _ := replica(t, "sound", &at)
+	url := start(t, nginx.Config{Upstreams: []string{hung, breaking(t), sound}, Method: "round_robin", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
+	for i := range 12 {
+		res, err := http.Get(url + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("request %d: status %d", i, res.StatusCode)
+		}
+	}
+}
+
+// What a replica itself answers is passed on: it may have a reason.
+func TestAReplicasOwnBadGatewayIsNotSentAgain(t *testing.T) {
+	var asked atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusBadGateway)
+	}))
+	t.Cleanup(s.Close)
+	addr := strings.TrimPrefix(s.URL, "http://")
+	url := start(t, nginx.Config{Upstreams: []string{addr, addr}, Method: "round_robin", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
+	res, err := http.Get(url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusBadGateway || asked.Load() != 1 {
+		t.Errorf("status %d after %d requests", res.StatusCode, asked.Load())
+	}
+}
