@@ -30,6 +30,10 @@ type Config struct {
 	Workers        int           // processes; 0: one a core
 }
 
+// Patient is how long a replica may keep silent on a GET that two others did not
+// answer in time.
+func (c Config) Patient() time.Duration { return 2 * c.Idempotent }
+
 // Render checks the configuration and writes it as an nginx.conf.
 func Render(c Config) ([]byte, error) {
 	if err := c.validate(); err != nil {

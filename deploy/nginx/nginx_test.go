@@ -47,7 +47,7 @@ func TestRender(t *testing.T) {
 		{"a limit of cores is one of processes", func(c *nginx.Config) { c.Workers = 1 }, []string{"worker_processes 1;"}, []string{"auto"}},
 		{"a hung replica costs an idempotent request a second", func(c *nginx.Config) { c.Idempotent = time.Second; c.Connect = 250 * time.Millisecond }, []string{
 			"error_page 418 = @once;", "proxy_read_timeout 1000ms;", "proxy_read_timeout 60s;", "proxy_connect_timeout 250ms;", "location @once {",
-			"error_page 502 504 = @patient;", "location @patient {",
+			"error_page 502 504 = @patient;", "location @patient {", "proxy_read_timeout 2000ms;",
 		}, nil},
 		{"who does not retry does not ask a silent replica again", func(c *nginx.Config) { c.Idempotent, c.Retries = time.Second, false }, []string{"@once"}, []string{"@patient"}},
 		{"no time-out of their own: one place for all methods", func(*nginx.Config) {}, []string{"proxy_connect_timeout 500ms;"}, []string{"@once", "418", "@patient"}},

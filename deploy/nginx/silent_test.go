@@ -90,7 +90,7 @@ func TestReplicasThatAreAllSlowAreWaitedFor(t *testing.T) {
 	b, askedB := replica(t, "b", &after)
 	d, askedD := replica(t, "d", &after)
 	url := start(t, nginx.Config{Upstreams: []string{a, b, d}, Method: "least_conn", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
-	after.Store(int64(900 * time.Millisecond))
+	after.Store(int64(450 * time.Millisecond))
 	res, err := http.Get(url + "/slow")
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +135,29 @@ func breaking(t *testing.T) string {
 	}))
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// Where two are slow and the third one hangs, the hung one takes a bounded part of
+// a client's time.
+func TestAHungReplicaAmongSlowOnesIsLeft(t *testing.T) {
+	var never, after atomic.Int64
+	never.Store(int64(time.Minute))
+	hung, _ := replica(t, "hung", &never)
+	a, _ := replica(t, "a", &after)
+	b, _ := replica(t, "b", &after)
+	url := start(t, nginx.Config{Upstreams: []string{hung, a, b}, Method: "round_robin", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
+	after.Store(int64(450 * time.Millisecond))
+	for i := range 6 {
+		began := time.Now()
+		res, err := http.Get(url + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if took := time.Since(began); res.StatusCode != http.StatusOK || took > 5*time.Second {
+			t.Errorf("request %d: status %d after %s", i, res.StatusCode, took)
+		}
+	}
 }
 
 // A silent replica and one that breaks connections leave a third one.
