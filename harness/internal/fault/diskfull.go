@@ -143,9 +143,29 @@ func (f *diskFull) Cleanup(ctx context.Context) error {
 
 func (f *diskFull) all(ctx context.Context, statements ...string) error {
 	for _, sql := range statements {
-		if _, err := f.conn.Exec(ctx, sql); err != nil {
+		if err := f.insist(ctx, sql); err != nil {
 			return fmt.Errorf("%s: %w", sql, err)
 		}
 	}
 	return nil
+}
+
+// deadlocked is Postgres's word for the victim of a deadlock, and deadlocks is how
+// often a statement may be one: tables are moved while they are written to, and
+// each statement can be made again.
+const (
+	deadlocked = "40P01"
+	deadlocks  = 10
+)
+
+func (f *diskFull) insist(ctx context.Context, sql string) error {
+	for i := 1; ; i++ {
+		_, err := f.conn.Exec(ctx, sql)
+		if !isState(err, deadlocked) || i == deadlocks {
+			return err
+		}
+		if serr := sleep(ctx, time.Duration(i)*20*time.Millisecond); serr != nil {
+			return errors.Join(err, serr)
+		}
+	}
 }
