@@ -18,7 +18,7 @@ const (
 // carries finds what the lab carries of an open loop, in requests a second. A
 // closed loop's rate is more than that: with every connection waiting, each
 // wake-up of a process serves many requests, and where system calls are dear a
-// lone request costs twice as much. So a quarter of that rate is offered, and
+// lone request costs more than twice as much. So a quarter of that rate is offered, and
 // what the cores are busy with then says where they would be full.
 func (r *run) carries(ctx context.Context, s *scenario.Stage) (closed *attacked, qps float64, err error) {
 	c := s.Load.Closed
