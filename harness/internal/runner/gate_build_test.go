@@ -93,3 +93,23 @@ func TestBothArmsAreBuilt(t *testing.T) {
 		}
 	}
 }
+
+// A patch that no longer fits would only be noticed by who wants to prove the
+// gate.
+func TestSabotageFitsTheGateway(t *testing.T) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patches, err := filepath.Glob(filepath.Join(root, "deploy/ci/sabotage/*.patch"))
+	if err != nil || len(patches) < 3 {
+		t.Fatalf("%d patches, error %v: want three or more", len(patches), err)
+	}
+	for _, p := range patches {
+		cmd := exec.CommandContext(t.Context(), "git", "apply", "--check", p)
+		cmd.Dir = root
+		if said, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", filepath.Base(p), err, said)
+		}
+	}
+}
