@@ -3,9 +3,10 @@
 # this user may install packages; otherwise says what to install. Arguments
 # choose: postgres redis nginx node (servers of a lab), prometheus (with promtool,
 # Alertmanager and amtool), browser (the report's page is tested in one), compiler
-# (the race detector needs C). Without arguments: all.
+# (the race detector needs C), wrk (the doctor compares the generator with it).
+# Without arguments: all.
 set -eu
-wanted=" ${*:-postgres redis nginx node prometheus browser compiler} "
+wanted=" ${*:-postgres redis nginx node prometheus browser compiler wrk} "
 want() { case $wanted in *" $1 "*) return 0 ;; esac; return 1; }
 have() { for p in "$@"; do command -v "$p" >/dev/null 2>&1 && return 0; done; return 1; }
 
@@ -24,6 +25,7 @@ if want prometheus && ! have promtool; then debian="$debian prometheus" brewed="
 if want prometheus && ! have amtool; then debian="$debian prometheus-alertmanager" brewed="$brewed alertmanager"; fi
 if want browser && ! have_browser; then debian="$debian chromium" casks="$casks chromium"; fi
 if want compiler && ! have gcc clang cc; then debian="$debian gcc libc6-dev"; fi
+if want wrk && ! have wrk; then debian="$debian wrk" brewed="$brewed wrk"; fi
 [ -n "$debian" ] || exit 0
 
 if have apt-get && [ "$(id -u)" = 0 ]; then

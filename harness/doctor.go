@@ -68,6 +68,7 @@ func examine(ctx context.Context) []finding {
 		program("nginx", "tests use it", "make deps"),
 		program("node", "the edge's tests use it", "make deps"),
 		program("prometheus", "make up shows the stack in it, tests use it", "make deps"),
+		program("wrk", "the doctor compares the generator with it", "make deps"),
 		program("chromium", "tests of the pages use it", "make deps"),
 		program("go", "builds the two programs", "https://go.dev/dl"),
 	}

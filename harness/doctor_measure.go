@@ -26,6 +26,7 @@ type measuredMachine struct {
 	qps     gate.Noise
 	lagP99  float64 // ms, median of the open attacks
 	rate    float64
+	wrk     *besideWrk // nil: it is not installed
 	cpuOK   bool
 	p99OK   bool
 	qpsOK   bool
@@ -39,7 +40,7 @@ const (
 )
 
 // measureMachine attacks a null server in a process of its own, on loopback,
-// for about half a minute.
+// for about half a minute; a whole one where wrk can be compared with.
 func measureMachine(ctx context.Context, w io.Writer) (*measuredMachine, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -92,6 +93,9 @@ func measureMachine(ctx context.Context, w io.Writer) (*measuredMachine, error) 
 	m.qps, m.qpsOK = gate.NoiseOf(qps[0], qps[1])
 	slices.Sort(lags)
 	m.lagP99 = lags[len(lags)/2]
+	if m.wrk, err = measureWrk(ctx, null, attack); err != nil {
+		return nil, err
+	}
 	if now, allNow := stealTicks(); allNow > all {
 		s := float64(now-first) / float64(allNow-all)
 		m.steal = &s
@@ -117,6 +121,7 @@ func (m *measuredMachine) findings() []finding {
 		lag.level, lag.remedy = "note", "requests leave late even without a gateway: latency below ten times that is not to be believed here"
 	}
 	out = append(out, steal, lag)
+	out = append(out, m.wrk.findings()...)
 	for _, one := range []struct {
 		what string
 		n    gate.Noise
