@@ -47,9 +47,9 @@ func capacityCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&stage, "stage", "multi", "the stage whose lab to attack")
+	f.StringVar(&stage, "stage", "multi", "the stage whose lab to attack, or all: each with as many replicas as it has")
 	f.StringVar(&slo, "slo", "p99<50ms,errors<0.1%", "what a rate has to meet")
-	f.IntSliceVar(&o.Replicas, "replicas", []int{1, 2, 3}, "numbers of replicas; three or more are fitted by the scalability law")
+	f.IntSliceVar(&o.Replicas, "replicas", []int{1, 2, 3}, "numbers of replicas of one stage; three or more are fitted by the scalability law")
 	f.Float64Var(&o.Plan.From, "from", 200, "first rate, requests a second")
 	f.Float64Var(&o.Plan.To, "to", 50_000, "highest rate")
 	f.Float64Var(&o.Plan.Precision, "precision", 0.08, "how close the search goes, as a share")

@@ -129,7 +129,7 @@ func (r *Result) scalabilityGrid() grid {
 func CapacitySVG(w io.Writer, r *Result) error { return withStyle(w, r.capacityPlot()) }
 
 // capacityPlot shows p99 against the offered rate, a line for each number of
-// replicas, on logarithmic axes; the highest rate within the SLO is a large dot.
+// replicas or each stage, on logarithmic axes; the highest rate within the SLO is a large dot.
 // Empty without two points.
 func (r *Result) capacityPlot() string {
 	var xs, ys []float64
@@ -160,12 +160,20 @@ func (r *Result) capacityPlot() string {
 	var legend []swatch
 	for i, one := range r.Capacity {
 		class := fmt.Sprintf("s%d", i%6)
-		name := fmt.Sprintf("%d replica(s)", one.Replicas)
+		name := r.capacityName(one)
 		legend = append(legend, swatch{class, name})
 		c.capacityLine(one, class, name, x, y)
 	}
 	c.legend(left, legend)
 	return c.end()
+}
+
+// capacityName tells a search from the others.
+func (r *Result) capacityName(one Capacity) string {
+	if one.Stage == fmt.Sprintf("%s-%d", strings.TrimPrefix(r.Scenario, "capacity-"), one.Replicas) {
+		return fmt.Sprintf("%d replica(s)", one.Replicas)
+	}
+	return one.Stage
 }
 
 func (c *canvas) capacityLine(one Capacity, class, name string, x, y func(float64) float64) {

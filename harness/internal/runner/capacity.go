@@ -14,11 +14,13 @@ import (
 	"gatelab/harness/internal/scenario"
 )
 
-// CapacityOptions say what to search for. Options.Stages names one stage.
+// CapacityOptions say what to search for. Options.Stages names one stage, or is
+// scenario.All: then every stage is searched as it stands, with as many replicas
+// as it has, and there is no scalability law.
 type CapacityOptions struct {
 	Options
 	Plan     capacity.Plan
-	Replicas []int         // each is searched; three or more are fitted by the scalability law
+	Replicas []int         // of the one stage; each is searched; three or more are fitted by the scalability law
 	Window   time.Duration // of one measurement
 	Closed   int           // closed-loop windows for the scalability law, for each number of replicas
 }
@@ -30,16 +32,17 @@ var predicted = []int{10, 100}
 type searching struct {
 	*run
 	options CapacityOptions
-	base    scenario.Stage // as the scenario has it
+	subject []scenario.Stage // what is searched, in this order
 	rounds  int
 }
 
 // Capacity searches for the highest rate within an SLO, for each number of
-// replicas. A report is written where at least one was searched.
+// replicas or for each stage. A report is written where at least one was
+// searched.
 func Capacity(ctx context.Context, o CapacityOptions) (*Outcome, error) {
 	switch {
-	case len(o.Stages) != 1 || o.Stages[0] == scenario.All:
-		return nil, errors.New("stage: want exactly one")
+	case len(o.Stages) != 1:
+		return nil, errors.New("stage: want exactly one, or " + scenario.All)
 	case len(o.Replicas) == 0:
 		return nil, errors.New("replicas: want at least one number")
 	case o.Window < time.Second || o.Window > time.Minute:
@@ -61,9 +64,12 @@ func Capacity(ctx context.Context, o CapacityOptions) (*Outcome, error) {
 	}
 	r.name = "capacity-" + o.Stages[0]
 	r.id = time.Now().UTC().Format("20060102T150405Z") + "-" + r.name
-	s := &searching{run: r, options: o, base: r.stages[0]}
+	s := &searching{run: r, options: o}
+	if err := s.choose(); err != nil {
+		return nil, err
+	}
 	r.instead = s.all
-	r.stages[0] = s.stage(o.Replicas[0])
+	r.stages = slices.Clone(s.subject[:1])
 	r.cpu = readCPU()
 	r.result = &report.Result{RunID: r.id, Scenario: r.name, Profile: o.Profile, StartedAt: time.Now().UTC(), InvalidReasons: []string{}, Histograms: map[string][]byte{}}
 	err = r.inLab(ctx)
@@ -84,33 +90,61 @@ func Capacity(ctx context.Context, o CapacityOptions) (*Outcome, error) {
 	return out, nil
 }
 
-// stage is the scenario's, with a number of replicas, and without faults.
-func (s *searching) stage(replicas int) scenario.Stage {
-	one := s.base
-	one.Topology.Replicas, one.Faults, one.Random = replicas, nil, scenario.Random{}
+// choose says what is searched: one stage with several numbers of replicas, or
+// every stage with its own.
+func (s *searching) choose() error {
+	if s.options.Stages[0] != scenario.All {
+		for _, n := range s.options.Replicas {
+			one := s.prepared(s.stages[0])
+			one.Topology.Replicas, one.Name = n, fmt.Sprintf("%s-%d", one.Name, n)
+			s.subject = append(s.subject, one)
+		}
+		return nil
+	}
+	for _, one := range s.stages {
+		if len(one.Edge.Countries) > 0 {
+			s.Console.Step("%s: left out: the edge of this lab stands for distance, and its one thread for nobody's capacity", one.Name)
+			continue
+		}
+		s.subject = append(s.subject, s.prepared(one))
+	}
+	if len(s.subject) == 0 {
+		return errors.New("stage: none whose capacity could be searched for")
+	}
+	return nil
+}
+
+// prepared is a stage without faults, to be held to the SLO that was asked for.
+func (s *searching) prepared(one scenario.Stage) scenario.Stage {
+	one.Faults, one.Random = nil, scenario.Random{}
 	one.Load.Probe.Rate = 0
-	one.Name = fmt.Sprintf("%s-%d", one.Name, replicas)
 	one.SLO = scenario.SLO{P99: s.options.Plan.SLO.P99, ErrorRate: s.options.Plan.SLO.ErrorRate}
 	one.Published = nil
 	return one
 }
 
-// all searches with each number of replicas, and fits the law.
+// every is whether it is the stages that differ, not the replicas of one.
+func (s *searching) every() bool { return s.options.Stages[0] == scenario.All }
+
+// all searches for each subject, and fits the law.
 func (s *searching) all(ctx context.Context) error {
 	var samples []capacity.Sample
-	for i, n := range s.options.Replicas {
-		stage := s.stage(n)
-		if err := s.setUp(ctx, &stage, i == 0); err != nil {
-			return fmt.Errorf("%d replicas: %w", n, err)
+	for i := range s.subject {
+		stage := &s.subject[i]
+		if err := s.setUp(ctx, stage, i == 0); err != nil {
+			return fmt.Errorf("%s: %w", stage.Name, err)
 		}
-		c, err := s.search(ctx, &stage)
+		c, err := s.search(ctx, stage)
 		if err != nil {
-			return fmt.Errorf("%d replicas: %w", n, err)
+			return fmt.Errorf("%s: %w", stage.Name, err)
 		}
 		for _, q := range c.Closed {
-			samples = append(samples, capacity.Sample{N: n, X: q})
+			samples = append(samples, capacity.Sample{N: stage.Topology.Replicas, X: q})
 		}
 		s.result.Capacity = append(s.result.Capacity, *c)
+	}
+	if s.every() {
+		return nil
 	}
 	if s.options.Closed == 0 || len(s.options.Replicas) < 3 {
 		return nil
