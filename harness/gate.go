@@ -51,6 +51,8 @@ func gateCommand() *cobra.Command {
 	f.StringVar(&o.Runtime, "runtime", "", "what carries the nodes: docker or host (processes); by default docker where an engine answers")
 	f.BoolVar(&o.Profiles, "profiles", true, "take CPU and heap profiles of both arms when the gate fails")
 	f.Float64Var(&o.Margins.CPU, "margin-cpu", o.Margins.CPU, "tolerated rise of CPU a request, as a share")
+	f.Float64Var(&o.Margins.P50, "margin-p50", o.Margins.P50, "tolerated rise of the corrected p50, as a share")
+	f.Float64Var(&o.Margins.P90, "margin-p90", o.Margins.P90, "tolerated rise of the corrected p90, as a share")
 	f.Float64Var(&o.Margins.P99, "margin-p99", o.Margins.P99, "tolerated rise of the corrected p99, as a share")
 	f.Float64Var(&o.Margins.Throughput, "margin-throughput", o.Margins.Throughput, "tolerated loss of throughput, as a share; advisory")
 	f.Float64Var(&o.Margins.ErrorRate, "margin-errors", o.Margins.ErrorRate, "tolerated rise of the error rate, absolute")

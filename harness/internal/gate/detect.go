@@ -34,12 +34,12 @@ func NoiseOf(a, b []float64) (n Noise, ok bool) {
 }
 
 // Of Detectable: the normal quantiles of 99.5% (alpha shared among six metrics
-// and two looks) and of 80%, and how much wider a median's error is than a
-// mean's.
+// and two looks) and of 80%, and how much wider a Hodges-Lehmann median's error is
+// than a mean's.
 const (
 	zAlpha     = 2.58
 	zPower     = 0.84
-	medianWide = 1.2533
+	medianWide = 1.0233
 )
 
 // Detectable is the smallest ratio that a gate of so many pairs finds four times

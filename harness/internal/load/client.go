@@ -109,6 +109,7 @@ func (c *Client) Stop(ctx context.Context, id string) (Progress, error) {
 // Of Run.
 const (
 	pollEvery = 100 * time.Millisecond
+	pollLast  = 20 * time.Millisecond // when it should be over
 	// Of a long attack nobody sees more than a few looks a second, and each is one
 	// of the worker's requests: a hundredth of its length, but near its ends, where
 	// others wait for it to begin and to be over.
@@ -184,7 +185,12 @@ func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (
 // pollAfter is when to look again.
 func pollAfter(p Progress) time.Duration {
 	seldom := min(max(p.Total/pollPart, pollEvery), pollSeldom)
-	if p.State != Running || p.Elapsed+2*seldom >= p.Total {
+	switch left := p.Total - p.Elapsed; {
+	case p.State == Draining:
+		return pollLast
+	case left < pollEvery: // short attacks, one after another, wait for this look
+		return max(left+pollLast/2, pollLast)
+	case p.State != Running || left <= 2*seldom:
 		return pollEvery
 	}
 	return seldom

@@ -89,6 +89,9 @@ type Facts struct {
 // Errors names the check of how many requests failed.
 const Errors = "errors"
 
+// SendLag is the name of the check that requests left when they were due.
+const SendLag = "send lag"
+
 // Limits of the checks.
 const (
 	minRateKept   = 0.99
@@ -170,7 +173,7 @@ func (f Facts) rateKept() Check {
 }
 
 func (f Facts) sendLag() Check {
-	const name = "send lag"
+	const name = SendLag
 	limit := "p99 at most max(1 ms, 10% of the latency's p99)"
 	switch {
 	case !f.Open:

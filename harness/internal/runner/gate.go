@@ -103,8 +103,7 @@ func (g *gating) plan() error {
 	if most > first.Rounds {
 		looks = 2
 	}
-	// CPU and p99 of each workload, and the error rate.
-	if needed := stats.NeededPairs(2*len(g.stages)+1, looks); first.Rounds < needed {
+	if needed := stats.NeededPairs(gate.PerWorkload*len(g.stages)+1, looks); first.Rounds < needed {
 		return fmt.Errorf("rounds: %d is not allowed: want at least %d: of fewer pairs no regression could be proven", first.Rounds, needed)
 	}
 	if most < first.Rounds {
@@ -263,20 +262,6 @@ func (g *gating) apart(v any, database int) any {
 		return out
 	}
 	return v
-}
-
-// warm sends what fills caches and connections, once to every arm.
-func (g *gating) warm(ctx context.Context) error {
-	for i := range g.stages {
-		for arm := range g.arms {
-			a := g.aim(&g.stages[i], load.Open, 0, arm)
-			a.Rate, a.Warmup, a.Duration = min(a.Rate, 400), 0, time.Second
-			if _, err := g.worker.Run(ctx, a, nil); err != nil {
-				return fmt.Errorf("warm up %s: %w", g.arms[arm], err)
-			}
-		}
-	}
-	return nil
 }
 
 // aim is an attack straight on one arm.

@@ -14,6 +14,7 @@ import (
 	"gatelab/harness/internal/load"
 	"gatelab/harness/internal/measure"
 	"gatelab/harness/internal/scenario"
+	"gatelab/harness/internal/stats"
 )
 
 // headDatabase is the second arm's.
@@ -68,15 +69,15 @@ var ofLatency = []string{"rate kept", "send lag", "workers", "generator's CPU", 
 // rounds measures from one round to another, both included.
 func (g *gating) rounds(ctx context.Context, from, to int) error {
 	for n := from; n <= to; n++ {
+		if err := g.renew(ctx); err != nil {
+			return fmt.Errorf("round %d: %w", n, err)
+		}
 		for i := range g.stages {
-			for place, arm := range gate.Order(g.arms, n) {
-				s, err := g.measureArm(ctx, &g.stages[i], n, slices.Index(g.arms, arm))
-				if err != nil {
-					return fmt.Errorf("round %d, %s, %s: %w", n, g.stages[i].Name, arm, err)
-				}
-				s.Place = place + 1
-				g.record.Samples = append(g.record.Samples, *s)
+			samples, err := g.measureArms(ctx, &g.stages[i], n)
+			if err != nil {
+				return fmt.Errorf("round %d, %s: %w", n, g.stages[i].Name, err)
 			}
+			g.record.Samples = append(g.record.Samples, samples...)
 		}
 		g.Console.Step("round %d of %d: %s", n, to, g.roundLine(n))
 	}
@@ -101,7 +102,7 @@ func (g *gating) roundLine(n int) string {
 				b = s
 			}
 		}
-		line += fmt.Sprintf("; %s CPU %s, p99 %s", w, over(a.CPUUS, b.CPUUS), over(a.P99MS, b.P99MS))
+		line += fmt.Sprintf("; %s CPU %s, p50 %s, p90 %s", w, over(a.CPUUS, b.CPUUS), over(a.P50MS, b.P50MS), over(a.P90MS, b.P90MS))
 		if len(a.Excluded)+len(b.Excluded) > 0 {
 			line += " (p99 not used)"
 		}
@@ -116,61 +117,99 @@ func over(a, b *float64) string {
 	return fmt.Sprintf("%.2f", *b / *a)
 }
 
-// measureArm is one arm's open attack, and its closed one where the workload
-// has one.
-func (g *gating) measureArm(ctx context.Context, s *scenario.Stage, round, arm int) (*gate.Sample, error) {
-	node, ok := g.lab.Node(lab.GatewayName(arm + 1))
-	if !ok {
-		return nil, fmt.Errorf("the lab has no %s", lab.GatewayName(arm+1))
+// measureArms is one round of a workload: every arm's open attack, in turns, and
+// its closed one where the workload has one.
+func (g *gating) measureArms(ctx context.Context, s *scenario.Stage, round int) ([]gate.Sample, error) {
+	turns := max(int(s.Load.Open.Duration/turnFor), 1)
+	seen := make([]armRound, len(g.arms))
+	for turn := range turns {
+		for place, arm := range gate.Order(g.arms, round+turn) {
+			i := slices.Index(g.arms, arm)
+			if turn == 0 {
+				seen[i].place = place + 1
+			}
+			if err := g.takeTurn(ctx, s, round, i, s.Load.Open.Duration/time.Duration(turns), &seen[i]); err != nil {
+				return nil, fmt.Errorf("%s: %w", arm, err)
+			}
+		}
 	}
-	a := g.aim(s, load.Open, round, arm)
-	before, err := node.Usage(ctx)
-	if err != nil {
-		return nil, err
+	var out []gate.Sample
+	for _, arm := range gate.Order(g.arms, round) {
+		i := slices.Index(g.arms, arm)
+		sample, err := g.sample(s, round, i, &seen[i])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", arm, err)
+		}
+		if sample.QPS, err = g.closed(ctx, s, round, i); err != nil {
+			return nil, fmt.Errorf("%s: %w", arm, err)
+		}
+		out = append(out, *sample)
 	}
-	first := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
-	res, err := g.worker.Run(ctx, a, nil)
-	if err != nil {
-		return nil, err
+	return out, nil
+}
+
+// quantile is the median of the turns' corrected latencies in ms; nil where all
+// of them together are too few requests for that percentile.
+func (r *armRound) quantile(q float64, all *load.Result) *float64 {
+	if all.Corrected.Percentile(q) == nil {
+		return nil
 	}
-	after, err := node.Usage(ctx)
+	var of []float64
+	for _, t := range r.turns {
+		of = append(of, inMS(t.Corrected.Quantile(q)))
+	}
+	return ptr(stats.Median(of))
+}
+
+// sample is what an arm's turns of a round say together.
+func (g *gating) sample(s *scenario.Stage, round, arm int, seen *armRound) (*gate.Sample, error) {
+	res, err := load.Merge(seen.turns)
 	if err != nil {
 		return nil, err
 	}
 	out := &gate.Sample{
-		Workload: s.Name, Round: round, Arm: g.arms[arm], BeganAt: res.Began, OfferedQPS: a.Rate,
-		P99MS: res.Corrected.Percentile(0.99), Requests: res.Requests, Failed: res.Failed,
-		MemoryMiB: ptr(float64(after.MemoryBytes) / (1 << 20)),
+		Workload: s.Name, Round: round, Arm: g.arms[arm], Place: seen.place, BeganAt: res.Began, OfferedQPS: res.Attack.Rate,
+		P50MS: seen.quantile(0.5, res), P90MS: seen.quantile(0.9, res), P99MS: seen.quantile(0.99, res), Requests: res.Requests, Failed: res.Failed,
+		MemoryMiB: ptr(float64(seen.memory) / (1 << 20)),
 	}
 	// The worker says what it wrote, the warm-up included: just what the CPU time
 	// was spent on.
-	spent := after.CPUSeconds - before.CPUSeconds
-	if res.Sent > 0 && spent > 0 {
-		out.CPUUS = ptr(spent / float64(res.Sent) * 1e6)
+	if res.Sent > 0 && seen.cpu > 0 {
+		out.CPUUS = ptr(seen.cpu / float64(res.Sent) * 1e6)
 	}
 	sum := g.sumOf(s, g.arms[arm])
-	sum.add(res, spent, *out.MemoryMiB)
+	sum.add(res, seen.cpu, *out.MemoryMiB)
 	m := &measured{stage: s, reset: g.empty, warm: warmByDesign}
-	seen := &attacked{round: round, result: res, readings: []reading{first, {at: time.Now(), cpu: readCPU(), pressure: readPressure()}}}
-	for _, c := range measure.Run(g.facts(m, seen)) {
+	for _, c := range measure.Run(g.facts(m, &attacked{round: round, result: res, readings: seen.readings})) {
 		if c.Verdict == measure.Invalid && slices.Contains(ofLatency, c.Name) {
 			out.Excluded = append(out.Excluded, c.Reason())
+			if c.Name != measure.SendLag {
+				out.Pressed = append(out.Pressed, c.Reason())
+			}
 		}
 		sum.note(round, c)
 	}
 	if len(out.Excluded) == 0 {
 		sum.latencies(res)
 	}
-	if s.Load.Closed.Connections > 0 && s.Load.Closed.Duration > 0 {
-		first := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
-		closed, err := g.worker.Run(ctx, g.aim(s, load.Closed, round, arm), nil)
-		if err != nil {
-			return nil, err
-		}
-		last := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
-		out.QPS = sum.throughput(round, closed, measure.Run(g.facts(m, &attacked{round: round, result: closed, readings: []reading{first, last}})))
+	return out, nil
+}
+
+// closed is the rate of an arm's closed attack; nil where the workload has none,
+// or a check says that it is not the arm's.
+func (g *gating) closed(ctx context.Context, s *scenario.Stage, round, arm int) (*float64, error) {
+	if s.Load.Closed.Connections == 0 || s.Load.Closed.Duration <= 0 {
+		return nil, nil
 	}
-	return out, pause(ctx)
+	first := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
+	res, err := g.worker.Run(ctx, g.aim(s, load.Closed, round, arm), nil)
+	if err != nil {
+		return nil, err
+	}
+	last := reading{at: time.Now(), cpu: readCPU(), pressure: readPressure()}
+	m := &measured{stage: s, reset: g.empty, warm: warmByDesign}
+	checks := measure.Run(g.facts(m, &attacked{round: round, result: res, readings: []reading{first, last}}))
+	return g.sumOf(s, g.arms[arm]).throughput(round, res, checks), pause(ctx)
 }
 
 // throughput is a closed attack's rate; nil where a check says that it is none

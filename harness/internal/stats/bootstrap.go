@@ -121,8 +121,8 @@ func (b bootstrap) sum(in func(float64) bool) float64 {
 	return min(max(p, b.least), 1)
 }
 
-// median is of one value or more.
-func median(values []float64) float64 {
+// Median is of one value or more.
+func Median(values []float64) float64 {
 	x := slices.Sorted(slices.Values(values))
 	n := len(x)
 	if n%2 == 1 {

@@ -26,6 +26,9 @@ type Metric struct {
 	HigherBetter bool    // throughput; else lower is better
 	Margin       float64 // what is tolerated, as a share: 0.10 is 10% worse
 	Advisory     bool    // shown, but no part of the verdict
+	// Guard is a metric that may be too noisy to be told: one that is beyond its
+	// margin fails the comparison, one that is not told holds no pass up.
+	Guard bool
 	// Unpaired says that A and B were measured apart: what the host did to one of
 	// them it did not do to the other, so values do not belong together and what
 	// the host does is not taken out.
@@ -68,6 +71,7 @@ type Estimate struct {
 	P        float64 // of a regression where there is none, Holm-adjusted
 	Verdict  Verdict
 	Advisory bool
+	Guard    bool
 	Reason   string // a sentence
 }
 
@@ -94,16 +98,17 @@ func level(looks int) float64 {
 
 // Compare judges the second arm (B) against the first (A).
 //
-// Each metric's paired log-ratios are summed up by their median, its
-// uncertainty by a bootstrap. A metric fails where the median is beyond the
-// margin with 95% confidence, all metrics that gate taken together (Holm); it
+// Each metric's paired log-ratios are summed up by their Hodges-Lehmann median,
+// its uncertainty by Wilcoxon's signed-rank test; unpaired ones by the ratio of
+// medians and a bootstrap. A metric fails where the median is beyond the margin with 95% confidence, all metrics that gate taken together (Holm); it
 // passes where it is within the margin with 95% confidence; else it is
 // inconclusive. One failing metric fails the comparison, and it passes where
-// all that gate pass.
+// all that gate pass; guards need not, as long as they do not fail.
 //
 // Where the control differs from itself the host was not steady enough, and
-// there is no verdict but Inconclusive. A metric whose control could not be
-// measured has none of its own; the others' stand.
+// there is no verdict but Inconclusive; of a guard it takes the metric's own
+// verdict only. A metric whose control could not be measured has none of its own
+// either; the others' stand.
 func Compare(d Data) Comparison {
 	at := level(d.Looks)
 	var out Comparison
@@ -119,7 +124,7 @@ func Compare(d Data) Comparison {
 	adjust(out.Metrics)
 	for i := range out.Metrics {
 		out.Metrics[i].conclude(at, passing[i])
-		out.Metrics[i].uncontrolled(d.Control)
+		out.Metrics[i].uncontrolled(d)
 	}
 	out.Verdict, out.Reason = overall(out.Metrics)
 	if why := unsteady(d); why != "" {
@@ -158,22 +163,30 @@ func (m Metric) logRatios() ([]float64, bool) {
 	return out, true
 }
 
-// bootstrap is the distribution of the median log-ratio, or of the ratio of the
-// medians where the arms are unpaired, and its middle.
-func (m Metric) bootstrap() (b bootstrap, middle float64, ok bool) {
+// evidence is what values say of their middle.
+type evidence interface {
+	below(q float64) float64   // one-sided bound: q 0.05 the lower, 0.95 the upper
+	atMost(v float64) float64  // p-value of "the middle is v or less"
+	atLeast(v float64) float64 // of "v or more"
+}
+
+// evidence is of the log-ratio, and its middle; where the arms are unpaired, of
+// the ratio of the medians.
+func (m Metric) evidence() (e evidence, middle float64, ok bool) {
 	if !m.Unpaired {
 		ratios, ok := m.logRatios()
 		if !ok {
-			return b, 0, false
+			return nil, 0, false
 		}
-		return newBootstrap(ratios), median(ratios), true
+		s := newSignedRank(ratios)
+		return s, s.middle(), true
 	}
 	x, okA := logs(m.A)
 	y, okB := logs(m.B)
 	if !okA || !okB {
-		return b, 0, false
+		return nil, 0, false
 	}
-	return newBootstrap(y).less(newBootstrap(x)), median(y) - median(x), true
+	return newBootstrap(y).less(newBootstrap(x)), Median(y) - Median(x), true
 }
 
 // logs are the logarithms of MinPairs positive values or more.
@@ -191,11 +204,11 @@ func logs(values []float64) ([]float64, bool) {
 // estimate is a metric's figures, and the probability of such a good outcome
 // were it worse than the margin. P is 1 and Pairs 0 where there is no estimate.
 func (m Metric) estimate() (e Estimate, pass float64) {
-	e = Estimate{Name: m.Name, Margin: 1 + m.Margin, Advisory: m.Advisory, P: 1}
+	e = Estimate{Name: m.Name, Margin: 1 + m.Margin, Advisory: m.Advisory, Guard: m.Guard, P: 1}
 	if m.HigherBetter {
 		e.Margin = 1 / (1 + m.Margin)
 	}
-	b, middle, ok := m.bootstrap()
+	b, middle, ok := m.evidence()
 	if !ok {
 		return e, 1
 	}
@@ -229,9 +242,14 @@ func (e *Estimate) conclude(at, pass float64) {
 
 func overall(all []Estimate) (Verdict, string) {
 	why := map[Verdict][]string{}
+	var untold []string
 	gating := 0
 	for _, e := range all {
 		if e.Advisory {
+			continue
+		}
+		if e.Guard && e.Verdict == Inconclusive {
+			untold = append(untold, e.Name)
 			continue
 		}
 		gating++
@@ -245,41 +263,68 @@ func overall(all []Estimate) (Verdict, string) {
 	case len(why[Inconclusive]) > 0:
 		return Inconclusive, strings.Join(why[Inconclusive], "; ")
 	}
-	return Pass, fmt.Sprintf("all %d metrics are within their margins", gating)
+	said := fmt.Sprintf("all %d metrics are within their margins", gating)
+	if len(untold) > 0 {
+		said += "; not told: " + strings.Join(untold, ", ")
+	}
+	return Pass, said
 }
 
-// uncontrolled takes a metric's verdict back where its control has too few pairs.
-func (e *Estimate) uncontrolled(control []Metric) {
-	for _, m := range control {
-		if _, ok := m.logRatios(); m.Name == e.Name && !m.Advisory && !ok && e.Pairs > 0 {
+// uncontrolled takes a metric's verdict back where its control has too few
+// pairs, or, of a guard, differs from itself.
+func (e *Estimate) uncontrolled(d Data) {
+	for _, m := range d.Control {
+		if m.Name != e.Name || m.Advisory || e.Pairs == 0 {
+			continue
+		}
+		low, high, ok := m.itself(d.gating())
+		switch {
+		case !ok:
 			e.Verdict, e.Reason = Inconclusive, fmt.Sprintf("%s: the A/A control has no %d pairs of %s", e.Name, MinPairs, m.Name)
+		case e.Guard && (low > 1 || high < 1):
+			e.Verdict, e.Reason = Inconclusive, fmt.Sprintf("%s: the same build differs from itself (%.3g to %.3g)", e.Name, low, high)
 		}
 	}
+}
+
+// gating is how many metrics of the control are no advice.
+func (d Data) gating() int {
+	n := 0
+	for _, m := range d.Control {
+		if !m.Advisory {
+			n++
+		}
+	}
+	return n
+}
+
+// itself is a control's two-sided 95% interval, the level shared among so many
+// metrics; not ok where it has too few pairs.
+func (m Metric) itself(among int) (low, high float64, ok bool) {
+	ratios, ok := m.logRatios()
+	if !ok {
+		return 0, 0, false
+	}
+	b := newSignedRank(ratios)
+	tail := alpha / 2 / float64(among)
+	return math.Exp(b.below(tail)), math.Exp(b.below(1 - tail)), true
 }
 
 // unsteady says why the control allows no verdict: it lacks, or a metric's
-// two-sided 95% interval, the level shared among the metrics, excludes 1.
+// interval excludes 1. Guards speak for themselves.
 func unsteady(d Data) string {
-	gating := 0
-	for _, m := range d.Control {
-		if !m.Advisory {
-			gating++
-		}
-	}
+	gating := d.gating()
 	if gating == 0 {
 		return "no verdict: there is no A/A control; measure the first arm against itself in the same run"
 	}
 	for _, m := range d.Control {
-		if m.Advisory {
+		if m.Advisory || m.Guard {
 			continue
 		}
-		ratios, ok := m.logRatios()
+		low, high, ok := m.itself(gating)
 		if !ok {
 			continue // that metric's verdict is taken back alone
 		}
-		b := newBootstrap(ratios)
-		tail := alpha / 2 / float64(gating)
-		low, high := math.Exp(b.below(tail)), math.Exp(b.below(1-tail))
 		if low > 1 || high < 1 {
 			return fmt.Sprintf("no verdict: the same build differs from itself in %s (%.3g to %.3g): the host was not steady; run again when it is quiet", m.Name, low, high)
 		}

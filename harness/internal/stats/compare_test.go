@@ -176,7 +176,7 @@ func TestBootstrapAgainstAllDraws(t *testing.T) {
 				drawn[i] = x[d%n]
 				d /= n
 			}
-			want[median(drawn)] += 1 / float64(draws)
+			want[Median(drawn)] += 1 / float64(draws)
 		}
 		got := map[float64]float64{}
 		for _, m := range newBootstrap(x).medians {
