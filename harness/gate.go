@@ -80,34 +80,51 @@ func gateReplayCommand() *cobra.Command {
 	times, seed := 1000, uint64(1)
 	ratios := []float64{1, 1.05, 1.1, 1.2, 1.3, 1.5}
 	c := &cobra.Command{
-		Use:   "replay RUN",
-		Short: "estimate the gate's error rates from a run's recorded rounds, by resampling",
-		Args:  cobra.ExactArgs(1),
+		Use:   "replay RUN...",
+		Short: "estimate the gate's error rates from the recorded rounds of runs, by resampling",
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := gate.Read(filepath.Join(args[0], gate.FileRecord))
-			if err != nil {
-				return err
-			}
+			var records []*gate.Record
 			w := cmd.OutOrStdout()
-			if r.Arms[gate.Head] != "" {
-				fmt.Fprintf(w, "the rounds as they are: %s\n\n", gate.Decide(r, r.Measured()).Line())
+			rounds, builds := 0, true
+			for _, dir := range args {
+				r, err := gate.Read(filepath.Join(dir, gate.FileRecord))
+				if err != nil {
+					return err
+				}
+				records, rounds = append(records, r), rounds+r.Measured()
+				if builds = builds && r.Arms[gate.Head] != ""; builds {
+					fmt.Fprintf(w, "%s, as it is: %s\n", filepath.Base(dir), gate.Decide(r, r.Measured()).Line())
+				}
 			}
-			fmt.Fprintf(w, "%d recorded rounds, base against its own second replica, each verdict %d times\n\n", r.Measured(), times)
-			fmt.Fprintf(w, "%-24s %8s %8s %8s %14s %9s\n", "slower in", "ratio", "pass", "fail", "inconclusive", "extended")
+			fmt.Fprintf(w, "\n%d recorded rounds of %d gates, each verdict %d times\n\n%-32s %8s %8s %8s %14s %9s\n", rounds, len(records), times, "slower in", "ratio", "pass", "fail", "inconclusive", "extended")
+			say := func(what, arm string, ratio float64, cpuOnly bool) error {
+				r, err := gate.Replay(records, arm, times, ratio, cpuOnly, seed)
+				if err != nil {
+					return err
+				}
+				if what == "" {
+					what = r.What
+				}
+				fmt.Fprintf(w, "%-32s %8.2f %7.1f%% %7.1f%% %13.1f%% %8.1f%%\n", what, ratio, r.Pass*100, r.Fail*100, r.Inconclusive*100, r.Extended*100)
+				return nil
+			}
+			if builds {
+				if err := say("head as it was measured", gate.Head, 1, false); err != nil {
+					return err
+				}
+			}
 			for _, ratio := range ratios {
-				for _, cpuOnly := range []bool{true, false} {
-					if ratio == 1 && !cpuOnly {
-						continue
-					}
-					rates, err := gate.Replay(r, times, ratio, cpuOnly, seed)
-					if err != nil {
+				if ratio == 1 {
+					if err := say("nothing: base's second replica", gate.Again, 1, true); err != nil {
 						return err
 					}
-					what := rates.What
-					if ratio == 1 {
-						what = "nothing (false alarms)"
+					continue
+				}
+				for _, cpuOnly := range []bool{true, false} {
+					if err := say("", gate.Again, ratio, cpuOnly); err != nil {
+						return err
 					}
-					fmt.Fprintf(w, "%-24s %8.2f %7.1f%% %7.1f%% %13.1f%% %8.1f%%\n", what, ratio, rates.Pass*100, rates.Fail*100, rates.Inconclusive*100, rates.Extended*100)
 				}
 			}
 			return nil

@@ -113,30 +113,36 @@ func TestSpoiledPairsAreLeftOutOfLatencyAlone(t *testing.T) {
 
 func TestReplay(t *testing.T) {
 	r := record(20, 5, 5, 0.03) // head's own figures play no part
-	same, err := Replay(r, 200, 1, false, 1)
+	same, err := Replay([]*Record{r}, Again, 200, 1, false, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if same.Fail > 0.05 || same.Pass < 0.5 {
 		t.Errorf("false alarms in %.1f%%, passed in %.1f%%", same.Fail*100, same.Pass*100)
 	}
-	worse, err := Replay(r, 200, 1.3, true, 1)
+	worse, err := Replay([]*Record{r}, Again, 200, 1.3, true, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if worse.Fail < 0.8 || worse.Pass > 0 {
 		t.Errorf("30%% more CPU: found in %.1f%%, passed in %.1f%%", worse.Fail*100, worse.Pass*100)
 	}
-	if again, _ := Replay(r, 200, 1.3, true, 1); again != worse {
+	if again, _ := Replay([]*Record{r}, Again, 200, 1.3, true, 1); again != worse {
 		t.Errorf("the same seed gave %+v and %+v", worse, again)
+	}
+	measured, err := Replay([]*Record{r, record(18, 5, 5, 0.03)}, Head, 50, 1, false, 1)
+	if err != nil || measured.Fail != 1 || measured.Times != 50 {
+		t.Errorf("five times as slow, in two records: %+v, %v", measured, err)
 	}
 	if sum := worse.Pass + worse.Fail + worse.Inconclusive; math.Abs(sum-1) > 1e-9 {
 		t.Errorf("the shares add up to %v", sum)
 	}
 	for _, bad := range []func() (Rates, error){
-		func() (Rates, error) { return Replay(record(5, 1, 1, 0.1), 10, 1, false, 1) },
-		func() (Rates, error) { return Replay(r, 0, 1, false, 1) },
-		func() (Rates, error) { return Replay(r, 10, -1, false, 1) },
+		func() (Rates, error) { return Replay([]*Record{record(5, 1, 1, 0.1)}, Again, 10, 1, false, 1) },
+		func() (Rates, error) { return Replay([]*Record{r}, Again, 0, 1, false, 1) },
+		func() (Rates, error) { return Replay([]*Record{r}, Base, 10, 1, false, 1) },
+		func() (Rates, error) { return Replay(nil, Again, 10, 1, false, 1) },
+		func() (Rates, error) { return Replay([]*Record{r}, Again, 10, -1, false, 1) },
 	} {
 		if got, err := bad(); err == nil {
 			t.Errorf("replayed: %+v", got)

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -18,17 +19,42 @@ type Rates struct {
 	Extended     float64 `json:"extended"`
 }
 
-// Replay estimates the gate's error rates from recorded rounds: each time it
-// draws rounds from the record, with replacement, sets Base against its own
-// second replica, multiplies the second one's figures by ratio, and goes
-// through the whole procedure, extension included. With ratio 1 the share of
-// failures is the rate of false alarms; with another one the share of failures
-// is how often such a regression is found. The control is drawn apart.
+// Replay estimates the gate's error rates from the recorded rounds of one gate or
+// of several: each time it draws rounds from a record, with replacement, sets an
+// arm against Base, multiplies that arm's figures by ratio, and goes through the
+// whole procedure, extension included. With Again, Base's own second replica, and
+// ratio 1 the share of failures is the rate of false alarms; with another ratio
+// it is how often such a regression is found. With Head and ratio 1 it is how
+// often what was measured is found. The control is drawn apart.
 //
-// cpuOnly leaves latency as it was. It needs stats.MinPairs rounds.
-func Replay(r *Record, times int, ratio float64, cpuOnly bool, seed uint64) (Rates, error) {
+// cpuOnly leaves latency as it was. Each record needs stats.MinPairs rounds.
+func Replay(records []*Record, arm string, times int, ratio float64, cpuOnly bool, seed uint64) (Rates, error) {
+	if len(records) == 0 {
+		return Rates{}, errors.New("replay: no records")
+	}
+	var all Rates
+	for i, r := range records {
+		one, err := replay(r, arm, max(times/len(records), min(times, 1)), ratio, cpuOnly, seed+uint64(i))
+		if err != nil {
+			return Rates{}, err
+		}
+		n := float64(one.Times)
+		all.What, all.Ratio, all.Times = one.What, ratio, all.Times+one.Times
+		all.Pass, all.Fail = all.Pass+one.Pass*n, all.Fail+one.Fail*n
+		all.Inconclusive, all.Extended = all.Inconclusive+one.Inconclusive*n, all.Extended+one.Extended*n
+	}
+	n := float64(all.Times)
+	all.Pass, all.Fail, all.Inconclusive, all.Extended = all.Pass/n, all.Fail/n, all.Inconclusive/n, all.Extended/n
+	return all, nil
+}
+
+func replay(r *Record, arm string, times int, ratio float64, cpuOnly bool, seed uint64) (Rates, error) {
 	have := r.Measured()
 	switch {
+	case arm != Head && arm != Again:
+		return Rates{}, fmt.Errorf("replay: arm %q is not allowed: want %s or %s", arm, Head, Again)
+	case r.Arms[Head] == "" && arm == Head:
+		return Rates{}, errors.New("replay: the record has no second build")
 	case have < stats.MinPairs:
 		return Rates{}, fmt.Errorf("replay: %d rounds were recorded: want at least %d", have, stats.MinPairs)
 	case times < 1:
@@ -50,10 +76,10 @@ func Replay(r *Record, times int, ratio float64, cpuOnly bool, seed uint64) (Rat
 	}
 	for range times {
 		rounds, control := draw(r.MaxRounds), draw(r.MaxRounds)
-		verdict := replayOnce(r, rounds[:r.Rounds], control[:r.Rounds], ratio, cpuOnly)
+		verdict := replayOnce(r, arm, rounds[:r.Rounds], control[:r.Rounds], ratio, cpuOnly)
 		if verdict == stats.Inconclusive && r.MaxRounds > r.Rounds {
 			out.Extended++
-			verdict = replayOnce(r, rounds, control, ratio, cpuOnly)
+			verdict = replayOnce(r, arm, rounds, control, ratio, cpuOnly)
 		}
 		switch verdict {
 		case stats.Pass:
@@ -69,8 +95,8 @@ func Replay(r *Record, times int, ratio float64, cpuOnly bool, seed uint64) (Rat
 	return out, nil
 }
 
-func replayOnce(r *Record, rounds, control []int, ratio float64, cpuOnly bool) stats.Verdict {
-	d, _ := r.data(rounds, control, Again)
+func replayOnce(r *Record, arm string, rounds, control []int, ratio float64, cpuOnly bool) stats.Verdict {
+	d, _ := r.data(rounds, control, arm)
 	d.Looks = r.looks()
 	for i := range d.Metrics {
 		m := &d.Metrics[i]

@@ -180,7 +180,10 @@ func (g *gating) sample(s *scenario.Stage, round, arm int, seen *armRound) (*gat
 	sum := g.sumOf(s, g.arms[arm])
 	sum.add(res, seen.cpu, *out.MemoryMiB)
 	m := &measured{stage: s, reset: g.empty, warm: warmByDesign}
-	for _, c := range measure.Run(g.facts(m, &attacked{round: round, result: res, readings: seen.readings})) {
+	f := g.facts(m, &attacked{round: round, result: res, readings: seen.readings})
+	// Every turn opens its connections, and not all of them while it warms up.
+	f.ConnectionsOpened -= min(f.ConnectionsOpened, uint64(len(seen.turns)*res.Attack.Connections))
+	for _, c := range measure.Run(f) {
 		if c.Verdict == measure.Invalid && slices.Contains(ofLatency, c.Name) {
 			out.Excluded = append(out.Excluded, c.Reason())
 			if c.Name != measure.SendLag {
