@@ -142,8 +142,8 @@ func (m *measuredMachine) conclusions() []string {
 		if !ok {
 			return what + ": nothing can be concluded, it was not measured"
 		}
-		found, within := n.Detectable(20, margin)
-		s := fmt.Sprintf("%s: a gate of 20 pairs finds a rise of %.0f%% or more, four times of five", what, (found-1)*100)
+		found, within := n.Detectable(18, margin)
+		s := fmt.Sprintf("%s: a gate of 18 pairs finds a rise of %.0f%% or more, four times of five", what, (found-1)*100)
 		if within < 1 {
 			return s + fmt.Sprintf("; equal builds will often be INCONCLUSIVE at a margin of %.0f%%", margin*100)
 		}

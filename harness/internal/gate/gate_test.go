@@ -131,7 +131,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("the same seed gave %+v and %+v", worse, again)
 	}
 	measured, err := Replay([]*Record{r, record(18, 5, 5, 0.03)}, Head, 50, 1, false, 1)
-	if err != nil || measured.Fail != 1 || measured.Times != 50 {
+	if err != nil || measured.Fail < 0.9 || measured.Pass > 0 || measured.Times != 50 {
 		t.Errorf("five times as slow, in two records: %+v, %v", measured, err)
 	}
 	if sum := worse.Pass + worse.Fail + worse.Inconclusive; math.Abs(sum-1) > 1e-9 {

@@ -62,7 +62,7 @@ func replay(r *Record, arm string, times int, ratio float64, cpuOnly bool, seed 
 	case !(ratio > 0):
 		return Rates{}, fmt.Errorf("replay: ratio %v is not allowed: want above 0", ratio)
 	}
-	out := Rates{Ratio: ratio, Times: times, What: "CPU a request and p99"}
+	out := Rates{Ratio: ratio, Times: times, What: "CPU a request and latency"}
 	if cpuOnly {
 		out.What = "CPU a request only"
 	}
