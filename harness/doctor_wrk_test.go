@@ -18,9 +18,9 @@ func TestTheDoctorSaysHowTheGeneratorCompares(t *testing.T) {
 		notes int
 	}{
 		{"no wrk", nil, "not installed", 0},
-		{"as fast", &besideWrk{rate: 50_000, closed: 0.9, low: 0.85, high: 0.95, kept: 0.6, lagMS: 1.5}, "up to 60%", 0},
-		{"slow in a closed loop", &besideWrk{rate: 50_000, closed: 0.5, low: 0.4, high: 0.6, kept: 0.6}, "50% of wrk's rate", 1},
-		{"never on time", &besideWrk{rate: 50_000, closed: 0.9}, "not even 10%", 1},
+		{"as fast", &besideWrk{rate: 50_000, closed: 0.9, low: 0.85, high: 0.95, kept: 0.6, onTime: 0.4, lagMS: 0.5}, "on time up to 40%", 0},
+		{"slow in a closed loop", &besideWrk{rate: 50_000, closed: 0.5, low: 0.4, high: 0.6, kept: 0.6, onTime: 0.6}, "50% of wrk's rate", 1},
+		{"never on time", &besideWrk{rate: 50_000, closed: 0.9}, "even at 5%", 1},
 	} {
 		notes, said := 0, ""
 		for _, f := range row.b.findings() {
