@@ -163,7 +163,7 @@ func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-time.After(pollAfter(p)):
+		case <-time.After(max(pollAfter(p), time.Duration(min(misses, 1))*pollEvery)):
 		}
 		next, err := c.recent(ctx, p)
 		var refused *WorkerError

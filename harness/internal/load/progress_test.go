@@ -41,7 +41,8 @@ func TestALongAttackIsLookedAtLessOften(t *testing.T) {
 		{"an hour", Running, time.Minute, time.Hour, time.Second},
 		{"it has yet to begin", Warming, time.Second, time.Hour, 100 * time.Millisecond},
 		{"it is nearly over", Running, time.Hour - time.Second, time.Hour, 100 * time.Millisecond},
-		{"the last answers", Draining, time.Hour, time.Hour, 100 * time.Millisecond},
+		{"the last answers", Draining, time.Hour, time.Hour, 20 * time.Millisecond},
+		{"a turn that is nearly over", Running, 310 * time.Millisecond, 360 * time.Millisecond, 60 * time.Millisecond},
 	} {
 		if got := pollAfter(Progress{State: c.state, Elapsed: c.elapsed, Total: c.total}); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
