@@ -108,7 +108,7 @@ func runWrk(ctx context.Context, program, null string) (float64, error) {
 // that it is not what limits a measurement.
 const leastOfWrk = 0.7
 
-// finding says how the generator compares.
+// findings say how the generator compares.
 func (b *besideWrk) findings() []finding {
 	if b == nil {
 		return []finding{{what: "wrk", level: "ok", found: "not installed: the generator was not compared with it (apt-get install wrk)"}}

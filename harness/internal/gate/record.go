@@ -45,8 +45,8 @@ type Margins struct {
 }
 
 // DefaultMargins are as narrow as a gate of a few minutes on two busy cores can
-// tell: there the pairs of equal builds differ, as standard deviation, by 2 to 5%
-// in CPU a request, 2 to 4% in p50, 5 to 10% in p90 and 30 to 80% in p99.
+// tell: there the pairs of equal builds differed, as standard deviation, by 3 to
+// 6% in CPU a request, 2 to 8% in p50, 6 to 20% in p90 and 47 to 115% in p99.
 func DefaultMargins() Margins {
 	return Margins{CPU: 0.05, P50: 0.05, P90: 0.15, P99: 0.30, Throughput: 0.15, ErrorRate: 0.001}
 }
