@@ -43,8 +43,8 @@ serve: build ## shows all runs in a browser, at http://127.0.0.1:8090; ARGS='--l
 gate: build ## compares BASE=<git ref>'s gateway with the working tree's: pass, regression or inconclusive (for exit codes: bin/harness gate)
 	@bin/harness gate --base '$(BASE)' --reports reports $(if $(PATCH),--patch '$(PATCH)') $(if $(filter smoke,$(PROFILE)),--profile smoke) $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
-capacity: build ## the highest rate within SLO='p99<50ms,errors<0.1%' of one stage, with 1, 2 and 3 replicas; STAGE=all: of every stage
-	@bin/harness capacity scenarios/ladder.yaml --stage '$(STAGE)' --slo '$(SLO)' $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
+capacity: build ## the highest rate within SLO='p99<50ms,errors<0.1%' of one stage, with 1, 2 and 3 replicas (PROFILE=scaling: small ones, for the scalability law); STAGE=all: of every stage
+	@bin/harness capacity scenarios/ladder.yaml --stage '$(STAGE)' --slo '$(SLO)' --profile '$(PROFILE)' $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
 cost: build ## a month's bill from the newest run, beside published ones: PRICES=mine.yaml
 	@bin/harness cost --prices '$(PRICES)' $(ARGS)
