@@ -144,13 +144,16 @@ func TestParseSLO(t *testing.T) {
 	}
 }
 
-// law draws samples of a law with relative noise.
-func law(u USL, noise float64, each int, ns ...int) []Sample {
+// law draws rounds of a law with relative noise, on a host whose speed wanders
+// from round to round.
+func law(u USL, noise, wander float64, each int, ns ...int) []Round {
 	random := rand.New(rand.NewPCG(5, 5))
-	var out []Sample
-	for _, n := range ns {
-		for range each {
-			out = append(out, Sample{n, u.At(float64(n)) * math.Exp(noise*random.NormFloat64())})
+	out := make([]Round, each)
+	for i := range out {
+		out[i] = Round{}
+		speed := math.Exp(wander * random.NormFloat64())
+		for _, n := range ns {
+			out[i][n] = u.At(float64(n)) * speed * math.Exp(noise*random.NormFloat64())
 		}
 	}
 	return out
@@ -158,7 +161,7 @@ func law(u USL, noise float64, each int, ns ...int) []Sample {
 
 func TestFitRecoversTheLaw(t *testing.T) {
 	for _, want := range []USL{{1000, 0.05, 0.01}, {1000, 0, 0}, {500, 0.3, 0}, {2000, 0, 0.02}} {
-		f, err := FitUSL(law(want, 0, 3, 1, 2, 3), []int{10, 100}, 1)
+		f, err := FitUSL(law(want, 0, 0, 3, 1, 2, 3), []int{10, 100}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,35 +175,52 @@ func TestFitRecoversTheLaw(t *testing.T) {
 }
 
 func TestFitSaysWhenItDoesNotKnow(t *testing.T) {
-	clear, err := FitUSL(law(USL{1000, 0.05, 0.001}, 0.002, 5, 1, 2, 3), []int{10}, 1)
+	clear, err := FitUSL(law(USL{1000, 0.05, 0.001}, 0.002, 0, 5, 1, 2, 3), []int{10}, 1)
 	if err != nil || !clear.Identified {
 		t.Errorf("little noise: %+v %v", clear, err)
 	}
 	if p := clear.Predictions[0]; p.Low > p.Value || p.High < p.Value {
 		t.Errorf("%v is outside of its interval", p)
 	}
-	noisy, err := FitUSL(law(USL{1000, 0.05, 0.01}, 0.15, 3, 1, 2, 3), []int{10}, 1)
+	noisy, err := FitUSL(law(USL{1000, 0.05, 0.01}, 0.15, 0, 3, 1, 2, 3), []int{10}, 1)
 	if err != nil || noisy.Identified || noisy.Why == "" {
 		t.Errorf("much noise: identified %v, %q, %v", noisy.Identified, noisy.Why, err)
 	}
-	full, err := FitUSL([]Sample{{1, 1000}, {1, 1001}, {2, 1005}, {2, 1004}, {3, 1002}, {3, 1001}}, nil, 1)
+	full, err := FitUSL([]Round{{1: 1000, 2: 1005, 3: 1002}, {1: 1001, 2: 1004, 3: 1001}}, nil, 1)
 	if err != nil || full.Identified || !strings.Contains(full.Why, "share was full") {
 		t.Errorf("a full host: identified %v, %q, %v", full.Identified, full.Why, err)
 	}
 	// As it was seen on two busy cores: narrow intervals of a law that is wrong.
-	wrong, err := FitUSL([]Sample{{1, 11119}, {1, 12527}, {2, 21855}, {2, 19935}, {3, 17544}, {3, 16926}}, []int{10}, 1)
+	wrong, err := FitUSL([]Round{{1: 11119, 2: 21855, 3: 17544}, {1: 12527, 2: 19935, 3: 16926}}, []int{10}, 1)
 	if err != nil || wrong.Identified || !strings.Contains(wrong.Why, "does not describe") {
 		t.Errorf("a law that misses the data: identified %v, %q, %v", wrong.Identified, wrong.Why, err)
 	}
-	for _, bad := range [][]Sample{nil, {{1, 1}, {1, 1}, {2, 2}, {2, 2}}, {{1, 1}, {2, 2}, {3, 3}}, {{0, 1}}, {{1, -1}}} {
+	for _, bad := range [][]Round{
+		nil, {{1: 1, 2: 2}, {1: 1, 2: 2}}, {{1: 1, 2: 2, 3: 3}}, {{0: 1, 1: 1, 2: 2}, {0: 1, 1: 1, 2: 2}},
+		{{1: 1, 2: 2, 3: 3}, {1: 1, 2: -2, 3: 3}}, {{1: 1, 2: 2, 3: 3}, {1: 1, 2: 2}},
+	} {
 		if f, err := FitUSL(bad, nil, 1); err == nil {
 			t.Errorf("%v is fitted by %+v", bad, f.USL)
 		}
 	}
 }
 
+// TestFitSeesThroughAWanderingHost: between rounds the host is a third faster or
+// slower, within them it is the same. One after another, the numbers of replicas
+// would each have met another host.
+func TestFitSeesThroughAWanderingHost(t *testing.T) {
+	want := USL{1000, 0.05, 0.002}
+	f, err := FitUSL(law(want, 0.003, 0.3, 8, 1, 2, 3), []int{10}, 1)
+	if err != nil || !f.Identified {
+		t.Fatalf("%+v %v", f, err)
+	}
+	if math.Abs(f.Sigma-want.Sigma) > 0.02 || f.SigmaRange.Low > want.Sigma || f.SigmaRange.High < want.Sigma {
+		t.Errorf("sigma %+v, want about %v", f.SigmaRange, want.Sigma)
+	}
+}
+
 func TestFitIsRepeatable(t *testing.T) {
-	s := law(USL{1000, 0.1, 0.01}, 0.05, 4, 1, 2, 3)
+	s := law(USL{1000, 0.1, 0.01}, 0.05, 0.2, 4, 1, 2, 3)
 	a, _ := FitUSL(s, []int{10}, 9)
 	b, _ := FitUSL(s, []int{10}, 9)
 	if a.Predictions[0] != b.Predictions[0] || a.SigmaRange != b.SigmaRange {

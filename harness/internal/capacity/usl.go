@@ -3,17 +3,16 @@ package capacity
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
 )
 
-// Sample is one measured throughput with a number of replicas. Several samples
-// of one number carry the uncertainty.
-type Sample struct {
-	N int     // replicas
-	X float64 // requests a second
-}
+// Round is throughput, requests a second, by number of replicas, measured one
+// right after the other: how fast the host is at that moment falls on all of a
+// round.
+type Round map[int]float64
 
 // USL is the universal scalability law: with n replicas the throughput is
 //
@@ -67,42 +66,25 @@ const (
 	worstFit = 0.05
 )
 
-// FitUSL fits the law to samples of at least three numbers of replicas, each
-// measured twice or more, and predicts for others. Uncertainty is a bootstrap
-// over each number's samples; the same samples and seed give the same fit.
-func FitUSL(samples []Sample, predict []int, seed uint64) (Fit, error) {
-	byN := map[int][]float64{}
-	for _, s := range samples {
-		if s.N < 1 || !(s.X > 0) {
-			return Fit{}, fmt.Errorf("scalability: %d replicas at %v a second cannot be", s.N, s.X)
-		}
-		byN[s.N] = append(byN[s.N], s.X)
+// FitUSL fits the law to rounds of at least three numbers of replicas, the same
+// in each, and predicts for others. Rounds are scaled to their typical speed
+// first, so that only what replicas do to throughput within a round counts.
+// Uncertainty is a bootstrap over rounds; the same rounds and seed give the same
+// fit.
+func FitUSL(rounds []Round, predict []int, seed uint64) (Fit, error) {
+	ns, err := replicas(rounds)
+	if err != nil {
+		return Fit{}, err
 	}
-	ns := make([]int, 0, len(byN))
-	for n := range byN {
-		ns = append(ns, n)
-	}
-	slices.Sort(ns)
-	if len(ns) < 3 {
-		return Fit{}, errors.New("scalability: want three numbers of replicas or more: the law has three parameters")
-	}
-	for _, n := range ns {
-		if len(byN[n]) < 2 {
-			return Fit{}, fmt.Errorf("scalability: %d replicas were measured once: want twice or more, or there is no uncertainty to state", n)
-		}
-	}
+	byN := scaled(ns, rounds)
 	f := Fit{USL: least(ns, byN)}
 	random := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // repeatable, not secret
-	drawn := make([]USL, draws)
+	drawn, again := make([]USL, draws), make([]Round, len(rounds))
 	for i := range drawn {
-		again := map[int][]float64{}
-		for _, n := range ns {
-			x := byN[n]
-			for range x {
-				again[n] = append(again[n], x[random.IntN(len(x))])
-			}
+		for j := range again {
+			again[j] = rounds[random.IntN(len(rounds))]
 		}
-		drawn[i] = least(ns, again)
+		drawn[i] = least(ns, scaled(ns, again))
 	}
 	f.SigmaRange = interval(f.Sigma, drawn, func(u USL) float64 { return u.Sigma })
 	f.KappaRange = interval(f.Kappa, drawn, func(u USL) float64 { return u.Kappa })
@@ -111,6 +93,48 @@ func FitUSL(samples []Sample, predict []int, seed uint64) (Fit, error) {
 	}
 	f.identify(ns, byN, drawn)
 	return f, nil
+}
+
+// replicas are the numbers of replicas that rounds have, in order.
+func replicas(rounds []Round) ([]int, error) {
+	if len(rounds) < 2 {
+		return nil, fmt.Errorf("scalability: %d round(s): want two or more, or there is no uncertainty to state", len(rounds))
+	}
+	ns := slices.Sorted(maps.Keys(rounds[0]))
+	if len(ns) < 3 {
+		return nil, errors.New("scalability: want three numbers of replicas or more: the law has three parameters")
+	}
+	for i, r := range rounds {
+		if got := slices.Sorted(maps.Keys(r)); !slices.Equal(got, ns) {
+			return nil, fmt.Errorf("scalability: round %d has %v replicas, round 1 %v: want the same in all", i+1, got, ns)
+		}
+		for n, x := range r {
+			if n < 1 || !(x > 0) {
+				return nil, fmt.Errorf("scalability: %d replicas at %v a second cannot be", n, x)
+			}
+		}
+	}
+	return ns, nil
+}
+
+// scaled are the rounds' throughputs by number of replicas, each round's made as
+// fast as the geometric mean of all.
+func scaled(ns []int, rounds []Round) map[int][]float64 {
+	speeds := make([]float64, len(rounds)) // logarithms
+	var typical float64
+	for i, r := range rounds {
+		for _, n := range ns {
+			speeds[i] += math.Log(r[n]) / float64(len(ns))
+		}
+		typical += speeds[i] / float64(len(rounds))
+	}
+	out := map[int][]float64{}
+	for i, r := range rounds {
+		for _, n := range ns {
+			out[n] = append(out[n], r[n]*math.Exp(typical-speeds[i]))
+		}
+	}
+	return out
 }
 
 // identify says whether the data tell the parameters apart.

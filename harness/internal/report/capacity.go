@@ -109,7 +109,7 @@ func (r *Result) scalabilityGrid() grid {
 	}
 	g := grid{
 		Title: "Universal scalability law (EXTRAPOLATION, not measured)",
-		Note:  "Fitted to the closed-loop rates of the replicas above, on one host. In brackets: 95% bootstrap intervals.",
+		Note:  "Fitted to the closed-loop rates of the replicas above, which were measured in turns on one host. In brackets: 95% bootstrap intervals over rounds.",
 		Heads: []string{"what", "value"}, Text: []bool{true, true},
 	}
 	g.add(false, "one replica (lambda)", figure(s.Lambda)+" QPS")

@@ -25,9 +25,6 @@ type CapacityOptions struct {
 	Closed   int           // closed-loop windows for the scalability law, for each number of replicas
 }
 
-// predicted are the numbers of replicas that the law is asked for.
-var predicted = []int{10, 100}
-
 // searching is a search under way.
 type searching struct {
 	*run
@@ -126,49 +123,76 @@ func (s *searching) prepared(one scenario.Stage) scenario.Stage {
 // every is whether it is the stages that differ, not the replicas of one.
 func (s *searching) every() bool { return s.options.Stages[0] == scenario.All }
 
+// lawful is whether several numbers of replicas are compared closed-loop.
+func (s *searching) lawful() bool { return !s.every() && s.options.Closed > 0 }
+
 // all searches for each subject, and fits the law.
 func (s *searching) all(ctx context.Context) error {
-	var samples []capacity.Sample
+	found := make([]*measured, len(s.subject))
 	for i := range s.subject {
 		stage := &s.subject[i]
 		if err := s.setUp(ctx, stage, i == 0); err != nil {
 			return fmt.Errorf("%s: %w", stage.Name, err)
 		}
-		c, err := s.search(ctx, stage)
+		c, m, err := s.search(ctx, stage)
 		if err != nil {
 			return fmt.Errorf("%s: %w", stage.Name, err)
 		}
-		for _, q := range c.Closed {
-			samples = append(samples, capacity.Sample{N: stage.Topology.Replicas, X: q})
-		}
+		found[i] = m
 		s.result.Capacity = append(s.result.Capacity, *c)
+		if s.lawful() {
+			continue // the law's windows are still to come
+		}
+		if err := s.closedWindows(ctx, i, m); err != nil {
+			return fmt.Errorf("%s: %w", stage.Name, err)
+		}
+		s.show(m)
 	}
-	if s.every() {
-		return nil
+	if s.lawful() {
+		return s.law(ctx, found)
 	}
-	if s.options.Closed == 0 || len(s.options.Replicas) < 3 {
-		return nil
-	}
-	f, err := capacity.FitUSL(samples, predicted, s.stages[0].Seed)
-	if err != nil {
-		s.Console.Step("no scalability law: %v", err)
-		return nil
-	}
-	s.result.Scalability = scalability(f)
 	return nil
 }
 
+// closedWindows are one stage's, one after another.
+func (s *searching) closedWindows(ctx context.Context, i int, m *measured) error {
+	for range s.options.Closed {
+		if _, err := s.closedWindow(ctx, i, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closedWindow is one of subject i, kept where anything was answered.
+func (s *searching) closedWindow(ctx context.Context, i int, m *measured) (float64, error) {
+	q, a, err := s.closed(ctx, m.stage)
+	if err != nil || q == 0 {
+		return 0, err
+	}
+	s.result.Capacity[i].Closed = append(s.result.Capacity[i].Closed, q)
+	m.closed = append(m.closed, a)
+	return q, nil
+}
+
+// show puts what was measured of a subject into the result.
+func (s *searching) show(m *measured) {
+	if len(m.open)+len(m.closed) > 0 {
+		s.assemble(m)
+	}
+}
+
 // search is one number of replicas.
-func (s *searching) search(ctx context.Context, stage *scenario.Stage) (*report.Capacity, error) {
+func (s *searching) search(ctx context.Context, stage *scenario.Stage) (*report.Capacity, *measured, error) {
 	clean, err := s.clean(ctx, stage)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m := &measured{stage: stage, reset: clean, warm: "empty before the search, and warm from rate to rate by design"}
 	// What is cold at first (caches, connections) must not decide at the lowest
 	// rates.
 	if _, _, err := s.closed(ctx, stage); err != nil {
-		return nil, fmt.Errorf("warm up: %w", err)
+		return nil, nil, fmt.Errorf("warm up: %w", err)
 	}
 	var confirms []*attacked
 	found, err := capacity.Search(s.options.Plan, func(rate float64, confirming bool) (capacity.Point, error) {
@@ -185,7 +209,7 @@ func (s *searching) search(ctx context.Context, stage *scenario.Stage) (*report.
 		return p, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c := &report.Capacity{Stage: stage.Name, Replicas: stage.Topology.Replicas, SLO: s.options.Plan.SLO.String(), Limit: found.Limit}
 	for _, p := range found.Points {
@@ -203,20 +227,7 @@ func (s *searching) search(ctx context.Context, stage *scenario.Stage) (*report.
 	} else {
 		s.Console.Step("%s: no rate that was tried from %.0f requests/s on was within %s: %s", stage.Name, s.options.Plan.From, c.SLO, found.Limit)
 	}
-	for range s.options.Closed {
-		q, a, err := s.closed(ctx, stage)
-		if err != nil {
-			return nil, err
-		}
-		if q > 0 {
-			c.Closed = append(c.Closed, q)
-			m.closed = append(m.closed, a)
-		}
-	}
-	if len(m.open)+len(m.closed) > 0 {
-		s.assemble(m)
-	}
-	return c, nil
+	return c, m, nil
 }
 
 // window is long enough for a p99: a thousand successes, and some to spare.
@@ -247,32 +258,4 @@ func (s *searching) point(ctx context.Context, m *measured, rate float64) (*atta
 		}
 	}
 	return got, p, nil
-}
-
-// closed is one closed-loop window: throughput for the scalability law.
-func (s *searching) closed(ctx context.Context, stage *scenario.Stage) (float64, *attacked, error) {
-	s.rounds++
-	a := s.attack(stage, load.Closed, s.rounds)
-	c := stage.Load.Closed
-	a.Connections, a.Warmup, a.Duration, a.Timeout = max(c.Connections, 64), 500*time.Millisecond, min(s.options.Window, 3*time.Second), c.Timeout
-	got, err := s.run.run(ctx, stage, a, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	got.round = s.rounds
-	return got.result.QPS(), got, nil
-}
-
-// scalability is a fit in the report's words.
-func scalability(f capacity.Fit) *report.Scalability {
-	span := func(i capacity.Interval) report.Range {
-		return report.Range{Value: i.Value, Low: i.Low, High: i.High}
-	}
-	out := &report.Scalability{Lambda: f.Lambda, Sigma: span(f.SigmaRange), Kappa: span(f.KappaRange), Identified: f.Identified, Reason: f.Why}
-	if f.Identified {
-		for _, p := range f.Predictions {
-			out.Predictions = append(out.Predictions, report.Prediction{Replicas: p.N, QPS: span(p.Interval)})
-		}
-	}
-	return out
 }
