@@ -8,12 +8,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/gate"
 	"gatelab/harness/internal/load"
 )
 
@@ -21,28 +19,16 @@ import (
 type measuredMachine struct {
 	ceiling float64 // closed-loop, null server, requests a second
 	steal   *float64
-	cpu     gate.Noise // of the worker's CPU a request
-	p99     gate.Noise
-	qps     gate.Noise
+	alike   []alike
 	lagP99  float64 // ms, median of the open attacks
 	rate    float64
 	wrk     *besideWrk // nil: it is not installed
-	cpuOK   bool
-	p99OK   bool
-	qpsOK   bool
 }
 
-// Of the doctor's measurement: pairs of like attacks, one right after the other.
-const (
-	doctorPairs  = 6
-	doctorClosed = 800 * time.Millisecond
-	doctorOpen   = 1300 * time.Millisecond
-)
-
 // measureMachine attacks a null server in a process of its own, on loopback,
-// for about half a minute; a whole one where wrk can be compared with.
+// for about a minute; half of one more where wrk can be compared with.
 func measureMachine(ctx context.Context, w io.Writer) (*measuredMachine, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	api, null, ended, err := startWorker(ctx)
 	if err != nil {
@@ -52,17 +38,17 @@ func measureMachine(ctx context.Context, w io.Writer) (*measuredMachine, error) 
 		cancel()
 		<-ended // interrupted, and killed after a while where that is not enough
 	}()
-	fmt.Fprintf(w, "\nmeasuring the machine, about %.0f s ...\n", (2*time.Second + 2*doctorPairs*(doctorClosed+doctorOpen+400*time.Millisecond)).Seconds())
+	fmt.Fprintf(w, "\nmeasuring the machine, about %.0f s ...\n", (2*time.Second + 4*doctorPairs*doctorTurns*(doctorTurn+doctorWarmup)).Seconds())
 	c := load.NewClient("http://" + api)
 	defer c.Close()
 	m := &measuredMachine{}
 	first, all := stealTicks()
 	n := 0
-	attack := func(model string, rate float64, connections int, d time.Duration) (*load.Result, error) {
+	var attack attacker = func(model string, rate float64, connections int, d time.Duration) (*load.Result, error) {
 		n++
 		return c.Run(ctx, load.Attack{
 			ID: "doctor-" + strconv.Itoa(n), Model: model, Target: "http://" + null, Rate: rate, Connections: connections,
-			Warmup: 200 * time.Millisecond, Duration: d, Timeout: 5 * time.Second, Requests: []load.Request{{Name: "null", Path: "/"}},
+			Warmup: doctorWarmup, Duration: d, Timeout: 5 * time.Second, Requests: []load.Request{{Name: "null", Path: "/"}},
 		}, nil)
 	}
 	res, err := attack(load.Closed, 0, 64, 2*time.Second)
@@ -70,29 +56,9 @@ func measureMachine(ctx context.Context, w io.Writer) (*measuredMachine, error) 
 		return nil, fmt.Errorf("ceiling: %w", err)
 	}
 	m.ceiling, m.rate = res.QPS(), min(1000, res.QPS()/10)
-	var cpu, p99, qps [2][]float64
-	var lags []float64
-	for range doctorPairs {
-		for arm := range 2 {
-			open, err := attack(load.Open, m.rate, 16, doctorOpen)
-			if err != nil {
-				return nil, fmt.Errorf("open-loop: %w", err)
-			}
-			closed, err := attack(load.Closed, 0, 64, doctorClosed)
-			if err != nil {
-				return nil, fmt.Errorf("closed-loop: %w", err)
-			}
-			cpu[arm] = append(cpu[arm], open.WorkerCPUSeconds/float64(max(open.Requests, 1)))
-			p99[arm] = append(p99[arm], float64(open.Corrected.Quantile(0.99)))
-			qps[arm] = append(qps[arm], closed.QPS())
-			lags = append(lags, open.Lag.Quantile(0.99).Seconds()*1000)
-		}
+	if err := m.compare(attack); err != nil {
+		return nil, err
 	}
-	m.cpu, m.cpuOK = gate.NoiseOf(cpu[0], cpu[1])
-	m.p99, m.p99OK = gate.NoiseOf(p99[0], p99[1])
-	m.qps, m.qpsOK = gate.NoiseOf(qps[0], qps[1])
-	slices.Sort(lags)
-	m.lagP99 = lags[len(lags)/2]
 	if m.wrk, err = measureWrk(ctx, null, attack); err != nil {
 		return nil, err
 	}
@@ -122,14 +88,10 @@ func (m *measuredMachine) findings() []finding {
 	}
 	out = append(out, steal, lag)
 	out = append(out, m.wrk.findings()...)
-	for _, one := range []struct {
-		what string
-		n    gate.Noise
-		ok   bool
-	}{{"A/A CPU/request", m.cpu, m.cpuOK}, {"A/A p99", m.p99, m.p99OK}, {"A/A QPS", m.qps, m.qpsOK}} {
-		f := finding{what: one.what, level: "ok", found: "not measured"}
+	for _, one := range m.alike {
+		f := finding{what: "A/A " + one.what, level: "ok", found: "not measured"}
 		if one.ok {
-			f.found = fmt.Sprintf("the same thing twice: spread %.0f%%, in pairs %.0f%%", one.n.CV*100, one.n.Pairs*100)
+			f.found = fmt.Sprintf("the same thing twice, in turns: spread %.0f%%, in pairs %.0f%%", one.noise.CV*100, one.noise.Pairs*100)
 		}
 		out = append(out, f)
 	}
@@ -137,22 +99,9 @@ func (m *measuredMachine) findings() []finding {
 }
 
 func (m *measuredMachine) conclusions() []string {
-	margins := gate.DefaultMargins()
-	say := func(what string, n gate.Noise, ok bool, margin float64) string {
-		if !ok {
-			return what + ": nothing can be concluded, it was not measured"
-		}
-		found, within := n.Detectable(18, margin)
-		s := fmt.Sprintf("%s: a gate of 18 pairs finds a rise of %.0f%% or more, four times of five", what, (found-1)*100)
-		if within < 1 {
-			return s + fmt.Sprintf("; equal builds will often be INCONCLUSIVE at a margin of %.0f%%", margin*100)
-		}
-		return s + fmt.Sprintf("; one of up to %.0f%% passes", (within-1)*100)
-	}
-	out := []string{
-		say("CPU per request", m.cpu, m.cpuOK, margins.CPU),
-		say("p99", m.p99, m.p99OK, margins.P99),
-		fmt.Sprintf("QPS: differences below %.0f%% between two single runs are noise", 2*100*m.qps.CV),
+	var out []string
+	for _, one := range m.alike {
+		out = append(out, one.conclusion())
 	}
 	if m.lagP99 > 1 {
 		out = append(out, "absolute latency: cannot be concluded here while the send lag is above 1 ms")

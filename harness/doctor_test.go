@@ -15,10 +15,12 @@ func TestTheDoctorSaysWhatCannotBeConcluded(t *testing.T) {
 		wants []string
 		notes int
 	}{
-		{"a quiet machine", measuredMachine{ceiling: 40_000, lagP99: 0.1, rate: 1000, cpu: gate.Noise{CV: 0.05, Pairs: 0.02}, p99: gate.Noise{CV: 0.1, Pairs: 0.05}, cpuOK: true, p99OK: true},
+		{"a quiet machine", measuredMachine{ceiling: 40_000, lagP99: 0.1, rate: 1000, alike: []alike{
+			{what: "CPU per request", noise: gate.Noise{CV: 0.05, Pairs: 0.02}, ok: true, margin: 0.05}, {what: "p99", noise: gate.Noise{CV: 0.1, Pairs: 0.05}, ok: true, margin: 0.3, guard: true}}},
 			[]string{"passes", "to be believed from 1.0 ms on"}, 0},
-		{"a noisy one", measuredMachine{ceiling: 2000, lagP99: 9, rate: 200, steal: &steal, cpu: gate.Noise{CV: 0.5, Pairs: 0.6}, cpuOK: true},
-			[]string{"will often be INCONCLUSIVE", "p99: nothing can be concluded", "absolute latency: cannot be concluded"}, 3},
+		{"a noisy one", measuredMachine{ceiling: 2000, lagP99: 9, rate: 200, steal: &steal, alike: []alike{
+			{what: "CPU per request", noise: gate.Noise{CV: 0.5, Pairs: 0.6}, ok: true, margin: 0.05}, {what: "p50", margin: 0.05}, {what: "p99", noise: gate.Noise{CV: 1, Pairs: 1}, ok: true, margin: 0.3, guard: true}, {what: "QPS", noise: gate.Noise{CV: 0.2, Pairs: 0.3}, ok: true}}},
+			[]string{"will often be INCONCLUSIVE", "p50: nothing can be concluded", "less is not told, which holds no pass up", "differences below 40%", "absolute latency: cannot be concluded"}, 3},
 	} {
 		said := strings.Join(row.m.conclusions(), "\n")
 		for _, want := range row.wants {

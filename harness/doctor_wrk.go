@@ -45,7 +45,7 @@ var wrkRate = regexp.MustCompile(`(?m)^Requests/sec:\s+([0-9.]+)\s*$`)
 // measureWrk alternates wrk and the closed loop, then raises the open loop's
 // rate until it is not kept. It returns nil without an error where there is no
 // wrk.
-func measureWrk(ctx context.Context, null string, attack func(model string, rate float64, connections int, d time.Duration) (*load.Result, error)) (*besideWrk, error) {
+func measureWrk(ctx context.Context, null string, attack attacker) (*besideWrk, error) {
 	program, err := exec.LookPath("wrk")
 	if err != nil {
 		return nil, nil //nolint:nilerr,nilnil // a tool that is optional is missing
