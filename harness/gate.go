@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gatelab/harness/internal/gate"
 	"gatelab/harness/internal/runner"
@@ -50,14 +51,36 @@ func gateCommand() *cobra.Command {
 	f.StringVar(&o.Reports, "reports", "reports", "folder for reports")
 	f.StringVar(&o.Runtime, "runtime", "", "what carries the nodes: docker or host (processes); by default docker where an engine answers")
 	f.BoolVar(&o.Profiles, "profiles", true, "take CPU and heap profiles of both arms when the gate fails")
-	f.Float64Var(&o.Margins.CPU, "margin-cpu", o.Margins.CPU, "tolerated rise of CPU a request, as a share")
-	f.Float64Var(&o.Margins.P50, "margin-p50", o.Margins.P50, "tolerated rise of the corrected p50, as a share")
-	f.Float64Var(&o.Margins.P90, "margin-p90", o.Margins.P90, "tolerated rise of the corrected p90, as a share")
-	f.Float64Var(&o.Margins.P99, "margin-p99", o.Margins.P99, "tolerated rise of the corrected p99, as a share")
-	f.Float64Var(&o.Margins.Throughput, "margin-throughput", o.Margins.Throughput, "tolerated loss of throughput, as a share; advisory")
-	f.Float64Var(&o.Margins.ErrorRate, "margin-errors", o.Margins.ErrorRate, "tolerated rise of the error rate, absolute")
+	marginFlags(f, &o.Margins)
 	c.AddCommand(gateReplayCommand())
 	return c
+}
+
+// marginFlags are the margins', whose present values are the defaults.
+func marginFlags(f *pflag.FlagSet, m *gate.Margins) {
+	f.Float64Var(&m.CPU, "margin-cpu", m.CPU, "tolerated rise of CPU a request, as a share")
+	f.Float64Var(&m.P50, "margin-p50", m.P50, "tolerated rise of the corrected p50, as a share")
+	f.Float64Var(&m.P90, "margin-p90", m.P90, "tolerated rise of the corrected p90, as a share")
+	f.Float64Var(&m.P99, "margin-p99", m.P99, "tolerated rise of the corrected p99, as a share")
+	f.Float64Var(&m.Throughput, "margin-throughput", m.Throughput, "tolerated loss of throughput, as a share; advisory")
+	f.Float64Var(&m.ErrorRate, "margin-errors", m.ErrorRate, "tolerated rise of the error rate, absolute")
+}
+
+// otherMargins puts the margins that were asked for in the place of recorded ones.
+func otherMargins(f *pflag.FlagSet, recorded *gate.Margins, asked gate.Margins) error {
+	for _, one := range []struct {
+		flag string
+		to   *float64
+		from float64
+	}{
+		{"margin-cpu", &recorded.CPU, asked.CPU}, {"margin-p50", &recorded.P50, asked.P50}, {"margin-p90", &recorded.P90, asked.P90},
+		{"margin-p99", &recorded.P99, asked.P99}, {"margin-throughput", &recorded.Throughput, asked.Throughput}, {"margin-errors", &recorded.ErrorRate, asked.ErrorRate},
+	} {
+		if f.Changed(one.flag) {
+			*one.to = one.from
+		}
+	}
+	return asked.Validate()
 }
 
 // sayGate prints the summary, and the verdict as the last line.
@@ -79,9 +102,10 @@ func sayGate(w io.Writer, out *runner.GateOutcome) error {
 func gateReplayCommand() *cobra.Command {
 	times, seed := 1000, uint64(1)
 	ratios := []float64{1, 1.05, 1.1, 1.2, 1.3, 1.5}
+	asked := gate.DefaultMargins()
 	c := &cobra.Command{
 		Use:   "replay RUN...",
-		Short: "estimate the gate's error rates from the recorded rounds of runs, by resampling",
+		Short: "estimate the gate's error rates from the recorded rounds of runs, by resampling; with each run's own margins, or with others",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var records []*gate.Record
@@ -90,6 +114,9 @@ func gateReplayCommand() *cobra.Command {
 			for _, dir := range args {
 				r, err := gate.Read(filepath.Join(dir, gate.FileRecord))
 				if err != nil {
+					return err
+				}
+				if err := otherMargins(cmd.Flags(), &r.Margins, asked); err != nil {
 					return err
 				}
 				records, rounds = append(records, r), rounds+r.Measured()
@@ -133,6 +160,7 @@ func gateReplayCommand() *cobra.Command {
 	f := c.Flags()
 	f.IntVar(&times, "times", times, "how often rounds are drawn for each figure")
 	f.Uint64Var(&seed, "seed", seed, "of the draws")
+	marginFlags(f, &asked) // by default each run's own
 	f.Float64SliceVar(&ratios, "ratio", ratios, "regressions to inject; 1 gives the rate of false alarms")
 	return c
 }
