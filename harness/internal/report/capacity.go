@@ -98,6 +98,9 @@ func (r *Result) pointsGrid() grid {
 	return g
 }
 
+// widest is how many times its lower end the upper end of a prediction may be.
+const widest = 3
+
 // scalabilityGrid is the fitted law and what it says, marked as what it is.
 func (r *Result) scalabilityGrid() grid {
 	s := r.Scalability
@@ -120,7 +123,12 @@ func (r *Result) scalabilityGrid() grid {
 		return g
 	}
 	for _, p := range s.Predictions {
-		g.add(false, fmt.Sprintf("%d replicas, extrapolated", p.Replicas), span(p.QPS, "%.0f")+" QPS")
+		said := span(p.QPS, "%.0f") + " QPS"
+		wide := p.QPS.High > widest*p.QPS.Low
+		if wide {
+			said += ": too wide to say anything"
+		}
+		g.add(wide, fmt.Sprintf("%d replicas, extrapolated", p.Replicas), said)
 	}
 	return g
 }

@@ -23,6 +23,23 @@ func searched() *Result {
 	return r
 }
 
+func TestAPredictionThatIsTooWideSaysSo(t *testing.T) {
+	r := searched()
+	r.Scalability = &Scalability{Lambda: 3000, Identified: true, Predictions: []Prediction{
+		{Replicas: 10, QPS: Range{27_000, 24_000, 30_000}}, {Replicas: 100, QPS: Range{116_000, 11_000, 249_000}},
+	}}
+	r.Settle()
+	var text bytes.Buffer
+	if err := CapacityText(&text, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(text.String(), "\n") {
+		if wide := strings.Contains(line, "too wide"); strings.Contains(line, "extrapolated") && wide != strings.Contains(line, "100 replicas") {
+			t.Errorf("too wide to say anything: %v in %q", wide, line)
+		}
+	}
+}
+
 func TestCapacityIsInEveryFormat(t *testing.T) {
 	r := searched()
 	r.Scalability = &Scalability{Lambda: 2000, Identified: false, Reason: "the host was full"}
