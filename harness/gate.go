@@ -100,7 +100,7 @@ func sayGate(w io.Writer, out *runner.GateOutcome) error {
 }
 
 func gateReplayCommand() *cobra.Command {
-	times, seed := 1000, uint64(1)
+	times, seed, equal := 1000, uint64(1), false
 	ratios := []float64{1, 1.05, 1.1, 1.2, 1.3, 1.5}
 	asked := gate.DefaultMargins()
 	c := &cobra.Command{
@@ -111,6 +111,10 @@ func gateReplayCommand() *cobra.Command {
 			var records []*gate.Record
 			w := cmd.OutOrStdout()
 			rounds, builds := 0, true
+			arm, nothing := gate.Again, "nothing: base's second replica"
+			if equal {
+				arm, nothing = gate.Head, "nothing: head is base's build"
+			}
 			for _, dir := range args {
 				r, err := gate.Read(filepath.Join(dir, gate.FileRecord))
 				if err != nil {
@@ -136,20 +140,20 @@ func gateReplayCommand() *cobra.Command {
 				fmt.Fprintf(w, "%-32s %8.2f %7.1f%% %7.1f%% %13.1f%% %8.1f%%\n", what, ratio, r.Pass*100, r.Fail*100, r.Inconclusive*100, r.Extended*100)
 				return nil
 			}
-			if builds {
+			if builds && !equal {
 				if err := say("head as it was measured", gate.Head, 1, false); err != nil {
 					return err
 				}
 			}
 			for _, ratio := range ratios {
 				if ratio == 1 {
-					if err := say("nothing: base's second replica", gate.Again, 1, true); err != nil {
+					if err := say(nothing, arm, 1, true); err != nil {
 						return err
 					}
 					continue
 				}
 				for _, cpuOnly := range []bool{true, false} {
-					if err := say("", gate.Again, ratio, cpuOnly); err != nil {
+					if err := say("", arm, ratio, cpuOnly); err != nil {
 						return err
 					}
 				}
@@ -160,6 +164,7 @@ func gateReplayCommand() *cobra.Command {
 	f := c.Flags()
 	f.IntVar(&times, "times", times, "how often rounds are drawn for each figure")
 	f.Uint64Var(&seed, "seed", seed, "of the draws")
+	f.BoolVar(&equal, "equal", equal, "all runs compared equal builds: take head, as a gate does, and not base's second replica, for the build that is made slower")
 	marginFlags(f, &asked) // by default each run's own
 	f.Float64SliceVar(&ratios, "ratio", ratios, "regressions to inject; 1 gives the rate of false alarms")
 	return c

@@ -6,10 +6,6 @@ import (
 	"gatelab/harness/internal/stats"
 )
 
-// leastUsable is the share of a metric's pairs that must be fit for use: with
-// fewer, what was left out may be what mattered.
-const leastUsable = 0.75
-
 // Decision is what a record says.
 type Decision struct {
 	stats.Comparison
@@ -136,64 +132,9 @@ func (r *Record) data(rounds, control []int, arm string) (stats.Data, []string) 
 		}
 	}
 	d.Failures = f
+	if len(r.Workloads) > 1 {
+		d.Metrics = append(d.Metrics, r.together(arm, rounds))
+		d.Control = append(d.Control, r.together(Again, control))
+	}
 	return d, notes
 }
-
-// metrics are a workload's, of arm against Base, and what was left out of them.
-func (r *Record) metrics(workload, arm string, rounds []int) (out []stats.Metric, notes []string) {
-	for _, m := range []struct {
-		metric stats.Metric
-		of     func(*Sample) *float64
-	}{
-		{stats.Metric{Name: MetricCPU, Margin: r.Margins.CPU}, func(s *Sample) *float64 { return s.CPUUS }},
-		{stats.Metric{Name: MetricP50, Margin: r.Margins.P50}, latency(func(s *Sample) *float64 { return s.P50MS })},
-		{stats.Metric{Name: MetricP90, Margin: r.Margins.P90}, latency(func(s *Sample) *float64 { return s.P90MS })},
-		{stats.Metric{Name: MetricP99, Margin: r.Margins.P99, Guard: true}, latency(tail)},
-		{stats.Metric{Name: MetricQPS, Margin: r.Margins.Throughput, HigherBetter: true, Advisory: true}, func(s *Sample) *float64 { return s.QPS }},
-	} {
-		one := m.metric
-		one.Name = workload + " " + one.Name
-		missing := 0
-		for _, n := range rounds {
-			a, b := r.sample(workload, Base, n), r.sample(workload, arm, n)
-			if a == nil || b == nil || m.of(a) == nil || m.of(b) == nil {
-				missing++
-				continue
-			}
-			one.A, one.B = append(one.A, *m.of(a)), append(one.B, *m.of(b))
-		}
-		if missing == len(rounds) && one.Advisory {
-			continue // the workload has no such attack
-		}
-		if missing > 0 {
-			notes = append(notes, fmt.Sprintf("%s of %s: %d of %d pairs are not fit for use", one.Name, arm, missing, len(rounds)))
-		}
-		if float64(len(one.A)) < leastUsable*float64(len(rounds)) {
-			one.A, one.B = nil, nil
-		}
-		out = append(out, one)
-	}
-	return out, notes
-}
-
-// latency is a figure of samples whose attack the generator kept up with.
-func latency(of func(*Sample) *float64) func(*Sample) *float64 {
-	return func(s *Sample) *float64 {
-		if len(s.Pressed) > 0 {
-			return nil
-		}
-		return of(s)
-	}
-}
-
-// tail is a sample's p99 where the generator was on time throughout.
-func tail(s *Sample) *float64 {
-	if len(s.Excluded) > 0 {
-		return nil
-	}
-	return s.P99MS
-}
-
-// PerWorkload is how many metrics of each workload may fail a gate, beside its
-// error rate.
-const PerWorkload = 4

@@ -120,6 +120,10 @@ func TestReplay(t *testing.T) {
 	if same.Fail > 0.05 || same.Pass < 0.5 {
 		t.Errorf("false alarms in %.1f%%, passed in %.1f%%", same.Fail*100, same.Pass*100)
 	}
+	equal, err := Replay([]*Record{record(20, 1, 1, 0.03)}, Head, 200, 1, false, 1)
+	if err != nil || equal.Fail > 0.05 || equal.Pass < 0.5 {
+		t.Errorf("equal builds, as head: %+v, %v", equal, err)
+	}
 	worse, err := Replay([]*Record{r}, Again, 200, 1.3, true, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +228,7 @@ func TestWords(t *testing.T) {
 	if err := Markdown(&md, record(20, 1.5, 1, 0.03), d); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"## Performance gate: FAIL", "Base: aaaa. Head: bbbb. 20 rounds", "extended once from 10", "| hit cpu_us_per_request | 1.51 | 1.48 to 1.54 | 1.05 |"} {
+	for _, want := range []string{"## Performance gate: FAIL", "Base: aaaa. Head: bbbb. 20 rounds", "extended once from 10", "| hit cpu_us_per_request | 1.52 | 1.5 to 1.54 | 1.05 |"} {
 		if !strings.Contains(md.String(), want) {
 			t.Errorf("nothing of %q in\n%s", want, md.String())
 		}
@@ -239,7 +243,7 @@ func TestWords(t *testing.T) {
 	if err := xml.Unmarshal(junit.Bytes(), &s); err != nil {
 		t.Fatal(err)
 	}
-	if s.Failures != 3 || s.Tests != len(d.Metrics)+1 || len(s.Cases) != s.Tests || s.Errors != 0 {
+	if s.Failures != 4 || s.Tests != len(d.Metrics)+1 || len(s.Cases) != s.Tests || s.Errors != 0 {
 		t.Errorf("%d tests, %d failures, %d errors in\n%s", s.Tests, s.Failures, s.Errors, junit.String())
 	}
 }

@@ -103,7 +103,7 @@ func (g *gating) plan() error {
 	if most > first.Rounds {
 		looks = 2
 	}
-	if needed := stats.NeededPairs(gate.PerWorkload*len(g.stages)+1, looks); first.Rounds < needed {
+	if needed := stats.NeededPairs(gate.PerWorkload*len(g.stages)+gate.InAll, looks); first.Rounds < needed {
 		return fmt.Errorf("rounds: %d is not allowed: want at least %d: of fewer pairs no regression could be proven", first.Rounds, needed)
 	}
 	if most < first.Rounds {
