@@ -33,20 +33,22 @@ func NoiseOf(a, b []float64) (n Noise, ok bool) {
 	return n, ok
 }
 
-// Of Detectable: the normal quantiles of 99.5% (alpha shared among six metrics
-// and two looks) and of 80%, and how much wider a Hodges-Lehmann median's error is
-// than a mean's.
+// Of Detectable: the normal quantiles of 99.79% (alpha shared among the fourteen
+// metrics of three workloads, and two looks) and of 80%; how much wider a
+// Hodges-Lehmann median's error is than a mean's; and how much less a pair varies
+// whose base is two replicas (variance 3/2 instead of 2).
 const (
-	zAlpha     = 2.58
-	zPower     = 0.84
-	medianWide = 1.0233
+	zAlpha       = 2.86
+	zPower       = 0.84
+	medianWide   = 1.0233
+	bothReplicas = 0.866
 )
 
-// Detectable is the smallest ratio that a gate of so many pairs finds four times
-// of five, beyond a margin. Within is the largest that it passes as often: below
+// Detectable is the smallest ratio that a gate of so many pairs, with two replicas
+// of the base, finds in one workload four times of five, beyond a margin. Within is the largest that it passes as often: below
 // 1 not even equal builds pass.
 func (n Noise) Detectable(pairs int, margin float64) (found, within float64) {
-	se := medianWide * n.Pairs / math.Sqrt(float64(max(pairs, 1)))
+	se := medianWide * bothReplicas * n.Pairs / math.Sqrt(float64(max(pairs, 1)))
 	// A pass is a test of each metric by itself, at 2.9%.
 	return math.Exp(math.Log1p(margin) + (zAlpha+zPower)*se), math.Exp(math.Log1p(margin) - (1.89+zPower)*se)
 }

@@ -100,9 +100,9 @@ func level(looks int) float64 {
 //
 // Each metric's paired log-ratios are summed up by their Hodges-Lehmann median,
 // its uncertainty by Wilcoxon's signed-rank test; unpaired ones by the ratio of
-// medians and a bootstrap. A metric fails where the median is beyond the margin with 95% confidence, all metrics that gate taken together (Holm); it
-// passes where it is within the margin with 95% confidence; else it is
-// inconclusive. One failing metric fails the comparison, and it passes where
+// medians and a bootstrap. A metric fails where the median is beyond the margin
+// with 95% confidence, all metrics that gate taken together (Holm); it passes
+// where it is within the margin with 95% confidence; else it is inconclusive. One failing metric fails the comparison, and it passes where
 // all that gate pass; guards need not, as long as they do not fail.
 //
 // Where the control differs from itself the host was not steady enough, and
