@@ -55,7 +55,7 @@ func measureMachine(ctx context.Context, w io.Writer) (*measuredMachine, error) 
 	if err != nil {
 		return nil, fmt.Errorf("ceiling: %w", err)
 	}
-	m.ceiling, m.rate = res.QPS(), min(1000, res.QPS()/10)
+	m.ceiling, m.rate = res.QPS(), min(gateRate, res.QPS()/10)
 	if err := m.compare(attack); err != nil {
 		return nil, err
 	}
