@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -119,6 +120,9 @@ func gateReplayCommand() *cobra.Command {
 				r, err := gate.Read(filepath.Join(dir, gate.FileRecord))
 				if err != nil {
 					return err
+				}
+				if base, head := r.Arms[gate.Base], r.Arms[gate.Head]; equal && !strings.HasSuffix(head, base) {
+					return fmt.Errorf("--equal: %s compared %q with %q: want runs whose head is the base's commit, or leave the flag out", dir, base, head)
 				}
 				if err := otherMargins(cmd.Flags(), &r.Margins, asked); err != nil {
 					return err

@@ -45,8 +45,8 @@ const (
 )
 
 // Detectable is the smallest ratio that a gate of so many pairs, with two replicas
-// of the base, finds in one workload four times of five, beyond a margin. Within is the largest that it passes as often: below
-// 1 not even equal builds pass.
+// of the base, finds in one workload four times of five, beyond a margin. Within is
+// the largest that it passes as often: below 1 not even equal builds pass.
 func (n Noise) Detectable(pairs int, margin float64) (found, within float64) {
 	se := medianWide * bothReplicas * n.Pairs / math.Sqrt(float64(max(pairs, 1)))
 	// A pass is a test of each metric by itself, at 2.9%.
