@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -174,14 +175,24 @@ func (v *visit) checkPath(s *snapshot) *refusal {
 			return errPath
 		}
 	}
-	if v.Service == nil || v.Service.Path == "" || v.Service.Path == "/" {
-		return nil
-	}
-	sent := route.Normalize(route.UpstreamPath(v.Route, v.Service.Path, at, v.prefix))
-	for _, other := range append(route.Readings(sent), sent) {
-		if !route.Within(v.Service.Path, other) {
-			return errPath
-		}
+	if v.Service != nil && leaves(v.Service.Path, route.UpstreamPath(v.Route, v.Service.Path, at, v.prefix)) {
+		return errPath
 	}
 	return nil
+}
+
+// leaves tells whether path, as an upstream may read it, is outside of base, the
+// service's own path in any reading of its own.
+func leaves(base, path string) bool {
+	if base == "" || base == "/" {
+		return false
+	}
+	base, path = route.Normalize(base), route.Normalize(path)
+	bases := append(route.Readings(base), base)
+	for _, reading := range append(route.Readings(path), path) {
+		if !slices.ContainsFunc(bases, func(b string) bool { return route.Within(b, reading) }) {
+			return true
+		}
+	}
+	return false
 }

@@ -131,6 +131,10 @@ func pathRules(origin string) *entity.Config {
 	}
 	add("r2", "s1", false, "/admin")
 	add("r3", "s2", true, "/pub")
+	spaced := sub
+	spaced.ID, spaced.Name, spaced.Path = "s3", "spaced", "/my%20base"
+	c.Services = append(c.Services, spaced)
+	add("r4", "s3", true, "/spaced")
 	c.Plugins = []entity.Plugin{keyAuthOn("r2")}
 	return c
 }
@@ -151,6 +155,7 @@ func TestPathsThatCanBeReadInSeveralWays(t *testing.T) {
 	fine := map[string]string{ // and how they arrive
 		"/projects/group%2fname": "/projects/group%2Fname", "/a%20b": "/a%20b", "/a;v=1/b": "/a;v=1/b", "/a%25b": "/a%25b", `/c\d`: "/c%5Cd",
 		"/x/..": "/", "/report.": "/report.", "/%C3%A9": "/%C3%A9", "/pub/a%2fb": "/base/a%2Fb", "/pub/a;b": "/base/a;b",
+		"/spaced/a%2fb": "/my%20base/a%2Fb",
 	}
 	ask := func(g *gateway, path string) (status, arrived string) {
 		answer := g.say(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
