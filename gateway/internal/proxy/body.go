@@ -74,6 +74,9 @@ func (v *visit) attachBody(req *fasthttp.Request) {
 		return
 	}
 	v.upload = upload{src: in.BodyStream(), size: int64(size), most: v.proxy.config.MaxBodyBytes}
+	if size < 0 {
+		v.upload.chunks = newChunks(v.upload.src)
+	}
 	v.upload.client, _ = v.Ctx.Conn().(*clientConn)
 	req.SetBodyStream(&v.upload, size)
 }
@@ -84,6 +87,7 @@ func (v *visit) attachBody(req *fasthttp.Request) {
 type upload struct {
 	client *clientConn
 	src    io.Reader
+	chunks chunks
 	size   int64 // -1: unknown
 	read   int64
 	most   int64 // 0: no limit
@@ -93,6 +97,9 @@ type upload struct {
 func (u *upload) Read(b []byte) (int, error) {
 	if u.end != nil {
 		return 0, u.end
+	}
+	if err := u.chunks.check(); err != nil {
+		return u.fail(err)
 	}
 	n, err := u.src.Read(b)
 	u.read += int64(n)
