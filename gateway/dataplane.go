@@ -58,7 +58,8 @@ func (p *program) makeDataPlane() error {
 	p.atClose(p.proxy.Close)
 	p.server = proxy.NewServer(p.proxy, proxy.ServerConfig{
 		MaxConnections: s.maxConnections, MaxHeaderBytes: int(s.clientHeaderBytes), IdleTimeout: s.idleTimeout,
-		ReadTimeout: s.clientReadTimeout, WriteTimeout: s.clientWriteTimeout, DrainIdle: s.drainIdle,
+		HeaderTimeout: s.clientHeaderTimeout, ReadTimeout: s.clientReadTimeout, BodyRate: int64(s.clientBodyRate),
+		WriteTimeout: s.clientWriteTimeout, ResponseRate: int64(s.clientResponseRate), DrainIdle: s.drainIdle,
 	})
 	p.health.configured = func() bool { return p.proxy.Revision() >= 0 }
 	p.health.revision = p.proxy.Revision

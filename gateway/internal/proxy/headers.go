@@ -114,17 +114,17 @@ func (v *visit) completeForwarded(h *fasthttp.RequestHeader) {
 // finishHeader takes off an answer what belongs to the upstream's connection,
 // and appends the gateway to the answer's way.
 func (v *visit) finishHeader(h *fasthttp.ResponseHeader) {
+	if connection := h.PeekAll("Connection"); len(connection) > 0 {
+		dropListed(connection, nil, h.DelBytes)
+		h.Del("Connection") // also forgets "close": that was the upstream's connection
+	}
+	for _, name := range hopByHop {
+		h.Del(name)
+	}
+	h.Del("Upgrade")
 	if v.call.Upgraded != nil {
-		h.Set("Connection", "upgrade")
-	} else {
-		if connection := h.PeekAll("Connection"); len(connection) > 0 {
-			dropListed(connection, nil, h.DelBytes)
-			h.Del("Connection") // also forgets "close": that was the upstream's connection
-		}
-		for _, name := range hopByHop {
-			h.Del(name)
-		}
-		h.Del("Upgrade")
+		h.SetCanonical(headerConnection, tokenUpgrade)
+		h.SetCanonical(headerUpgrade, tokenWebSocket) // the only protocol that is passed on
 	}
 	via := v.proxy.via
 	if had := h.PeekAll("Via"); len(had) > 0 {

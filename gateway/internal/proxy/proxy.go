@@ -69,7 +69,7 @@ type Proxy struct {
 	nodeName  []byte
 	via       string               // what is appended to Via
 	port      atomic.Pointer[port] // of the listener, as seen last
-	bodyPause time.Duration        // longest pause within a streamed request body; 0: none is too long
+	clients   *clients
 }
 
 // New makes a proxy. Close ends what it started.
@@ -86,7 +86,7 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 	if c.Underscores == "" {
 		c.Underscores = UnderscoresSafe
 	}
-	p := &Proxy{config: c, via: "1.1 " + c.Via, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName), watch: newWatcher()}
+	p := &Proxy{config: c, via: "1.1 " + c.Via, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName), watch: newWatcher(), clients: newClients(reg)}
 	p.access = accessLog{log: log, mode: c.AccessLog, rate: int64(c.AccessLogRate)}
 	p.visits.New = func() any { return newVisit(p) }
 	p.metrics = newMetrics(reg, p)
@@ -107,8 +107,7 @@ func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
 	}
 	v.serving = false
 	if v.call.Upgraded != nil {
-		v.splice()
-		v.finish()
+		v.splice() // finish is called when the tunnel ends
 		return
 	}
 	if p.draining.Load() {

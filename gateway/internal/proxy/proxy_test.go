@@ -35,12 +35,17 @@ type gateway struct {
 
 func start(t *testing.T, c Config, keepalive int) *gateway {
 	t.Helper()
+	return startServer(t, c, ServerConfig{MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second}, keepalive)
+}
+
+func startServer(t *testing.T, c Config, sc ServerConfig, keepalive int) *gateway {
+	t.Helper()
 	reg := prometheus.NewRegistry()
 	logged := newSyncBuffer()
 	log := slog.New(slog.NewJSONHandler(logged, nil))
-	pools := upstream.NewPools(upstream.Config{Keepalive: keepalive, EjectAfter: 3, RetryStatuses: []int{502, 503, 504}, RetryMin: 1000}, nil)
+	pools := upstream.NewPools(upstream.Config{Keepalive: keepalive, EjectAfter: 3, RetryStatuses: []int{502, 503, 504}, RetryMin: 1000, StreamAbove: int(c.StreamAbove)}, nil)
 	p := New(c, &plugin.Deps{Registerer: reg, Log: log}, pools, reg, log)
-	s := NewServer(p, ServerConfig{MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second})
+	s := NewServer(p, sc)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

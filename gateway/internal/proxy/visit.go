@@ -25,6 +25,7 @@ type visit struct {
 	watching bool // the watcher has it
 	call     upstream.Call
 	upload   upload
+	tunnel   *tunnel // after 101
 	match    route.Request
 	found    route.Match
 	prefix   string // part of the path that the route's own path took
@@ -63,7 +64,7 @@ func (v *visit) reset() {
 	v.upgrade, v.ownTime, v.trusted = 0, 0, false
 	v.unrouted, v.found, v.hashCookie = routed{}, route.Match{}, ""
 	v.websocket, v.completed, v.expecting = false, false, false
-	v.upload = upload{}
+	v.upload, v.tunnel = upload{}, nil
 	v.watched.reset()
 	v.match = route.Request{Header: v.match.Header}
 	v.call = upstream.Call{OnConn: v.call.OnConn, OnEnd: v.call.OnEnd, Gone: v.call.Gone}
@@ -142,7 +143,7 @@ func (v *visit) finish() {
 	if !v.call.Streamed && !r.IsBodyStream() && !v.Ctx.IsHead() {
 		v.Sent = int64(len(r.Body()))
 	}
-	v.Received = max(v.upload.read, int64(len(v.body)))
+	v.Received = max(v.upload.read, int64(len(v.body)), v.tunnel.bytesReceived())
 	status := r.StatusCode()
 	s := p.metrics.unknown
 	if v.routed != nil {
@@ -153,13 +154,15 @@ func (v *visit) finish() {
 	}
 	s.count(status)
 	latency := s.latency.get()
-	latency.total.Observe(total.Seconds())
+	if v.tunnel == nil { // which lasts as long as it is used
+		latency.total.Observe(total.Seconds())
+	}
 	latency.overhead.Observe(v.ownTime.Seconds())
 	if v.Proxied {
 		latency.upstream.Observe(v.UpstreamLatency.Seconds())
 	}
 	if p.access.wants(status, v.failure, now) {
-		p.access.write(&v.Exchange, total, v.failure)
+		p.access.write(&v.Exchange, total, v.failure, v.tunnel.attrs()...)
 	}
 	p.busy.Add(-1)
 	v.body = v.body[:0]
