@@ -75,6 +75,7 @@ func config(origin string, route entity.Route, plugins ...entity.Plugin) *entity
 		panic(err)
 	}
 	port, _ := strconv.Atoi(u.Port())
+	route.ResponseBuffering = true
 	route.ID, route.Protocols, route.Service = "r1", []string{"http", "https"}, &entity.Ref{ID: "s1"}
 	return &entity.Config{
 		Revision:  1,
