@@ -63,34 +63,15 @@ func (s *stream) Read(b []byte) (int, error) {
 	return 0, s.failure
 }
 
-// SupportsBodyWriteTo and WriteTo are fasthttp.BodyWriterTo's: the codec's own
-// way gathers a body of known length in a buffer.
-func (s *stream) SupportsBodyWriteTo() bool { return s.client != nil }
-
-// WriteTo passes on what has come, as soon as it has. After PassThrough that is
-// beside the codec's buffer, which is empty after the headers; the codec counts
-// what was written.
+// WriteTo is io.WriterTo's. After PassThrough it writes what has come, as soon
+// as it has, beside the codec's buffer, which is empty after the headers; the
+// codec counts what was written.
 func (s *stream) WriteTo(w io.Writer) (int64, error) {
-	if s.client != nil {
-		w = s.client
+	src := struct{ io.Reader }{s}
+	if s.client == nil {
+		return io.Copy(w, src)
 	}
-	var buf [4 << 10]byte
-	var written int64
-	for {
-		n, err := s.Read(buf[:])
-		if n > 0 {
-			m, werr := w.Write(buf[:n])
-			if written += int64(m); werr != nil {
-				return written, werr
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return written, nil
-		}
-		if err != nil {
-			return written, err
-		}
-	}
+	return io.CopyBuffer(struct{ io.Writer }{s.client}, src, make([]byte, bufferSize))
 }
 
 // Close gives the connection back when the body was read to its end.
