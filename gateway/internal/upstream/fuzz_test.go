@@ -40,8 +40,6 @@ func FuzzResponseHead(f *testing.F) {
 			if n, err = k.readHead(h, most); err == nil {
 				rest, _ = io.ReadAll(k.br)
 			}
-			h.SetNoDefaultDate(true)
-			h.SetNoDefaultContentType(true)
 			return h, n, rest, err
 		}
 		whole, n, rest, err := read(bytes.NewReader(wire), max(len(wire), 16))
@@ -52,23 +50,26 @@ func FuzzResponseHead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n != m || n+len(rest) != len(wire) || !bytes.Equal(rest, tail) || whole.String() != parts.String() {
-			t.Fatalf("%d bytes, %q and %q left\nat once %q\nin pieces, %d bytes, %q", n, rest, tail, whole.String(), m, parts.String())
+		if n != m || n+len(rest) != len(wire) || !bytes.Equal(rest, tail) || fieldsOf(whole) != fieldsOf(parts) {
+			t.Fatalf("%d bytes, %q and %q left\nat once %q\nin pieces, %d bytes, %q", n, rest, tail, fieldsOf(whole), m, fieldsOf(parts))
 		}
 		if s := whole.StatusCode(); s < 100 || s > 999 {
 			t.Fatalf("status %d", s)
 		}
-		// What a strict reader of our own answer sees must be what we have read.
-		text := string(whole.Header())
-		for _, line := range strings.Split(strings.TrimSuffix(text, "\r\n\r\n"), "\r\n") {
-			if strings.ContainsAny(line, "\r\n\x00") {
-				t.Fatalf("line %q of %q", line, text)
-			}
-		}
-		if strings.Count(text, "\r\n\r\n") != 1 {
-			t.Fatalf("the headers end twice: %q", text)
+		if strings.ContainsAny(fieldsOf(whole), "\r\x00") || strings.Count(fieldsOf(whole), "\n") != strings.Count(fieldsOf(whole), "\n=") {
+			t.Fatalf("fields with line ends: %q", fieldsOf(whole))
 		}
 	})
+}
+
+// fieldsOf is what the gateway would pass on of a header.
+func fieldsOf(h *fasthttp.ResponseHeader) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d %s %d", h.StatusCode(), h.StatusMessage(), h.ContentLength())
+	for name, value := range h.All() {
+		fmt.Fprintf(&out, "\n=%s: %s", name, value)
+	}
+	return out.String()
 }
 
 // pieces returns a few bytes at a time.

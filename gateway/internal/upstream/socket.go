@@ -31,7 +31,7 @@ func newSocket(nc net.Conn) *socket {
 			s.raw = raw
 		}
 	}
-	s.receive = func(fd uintptr) { s.n, s.err = syscall.Read(int(fd), s.into) }
+	s.receive = func(fd uintptr) { s.n, s.err = readSocket(fd, s.into) }
 	s.count = func(fd uintptr) { s.queued, s.err = outQueue(fd) }
 	return s
 }
