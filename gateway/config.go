@@ -27,6 +27,7 @@ type settings struct {
 	upstreamKeepalive   int
 	upstreamIdleTimeout time.Duration
 	upstreamMaxBuffered int64
+	upstreamHeaderBytes int64
 	upstreamEjectAfter  int
 	upstreamEjectFor    time.Duration
 	upstreamTLSVerify   bool
@@ -106,6 +107,7 @@ func newSettings(s *settings) []*setting {
 		number("upstream_keepalive", &s.upstreamKeepalive, 512, 0, 100000, "idle connections kept for each upstream host; 0 opens one for every request"),
 		duration("upstream_idle_timeout", &s.upstreamIdleTimeout, minute, time.Millisecond, hour, "when an idle upstream connection is closed"),
 		bytesize("upstream_max_buffered", &s.upstreamMaxBuffered, 64*kib, 0, gib, "longest response of known length that is read whole; longer ones are streamed"),
+		bytesize("upstream_header_bytes", &s.upstreamHeaderBytes, 64*kib, kib, 16*mib, "longest header of a response, with interim ones (1xx) before it; a longer one is 502"),
 		number("upstream_eject_after", &s.upstreamEjectAfter, 3, 0, 10000, "where an upstream has no health checks: failures in a row, to connect or to answer in time, after which a target is left alone while others are there; 0 never"),
 		duration("upstream_eject_for", &s.upstreamEjectFor, 5*second, 10*time.Millisecond, hour, "how long an unhealthy target that no probe watches is left alone before one request tries it; doubled, up to a minute, each time that fails"),
 		boolean("upstream_tls_verify", &s.upstreamTLSVerify, false, "check the certificates of https upstreams where a service's tls_verify is null; false is Kong's default"),

@@ -38,7 +38,7 @@ func (p *program) makeDataPlane() error {
 	}
 	p.pools = upstream.NewPools(upstream.Config{
 		Keepalive: s.upstreamKeepalive, KeepaliveIdle: s.upstreamIdleTimeout, StreamAbove: int(s.upstreamMaxBuffered),
-		RootCAs: roots, VerifyTLS: s.upstreamTLSVerify, EjectAfter: s.upstreamEjectAfter, EjectFor: s.upstreamEjectFor,
+		HeaderBytes: int(s.upstreamHeaderBytes), RootCAs: roots, VerifyTLS: s.upstreamTLSVerify, EjectAfter: s.upstreamEjectAfter, EjectFor: s.upstreamEjectFor,
 		RetryStatuses: s.retryStatuses, RetryBudget: s.retryBudget, RetryMin: s.retryMin, Log: p.log.With("part", "upstream"),
 	}, p.metrics)
 	p.atClose(p.pools.Close)

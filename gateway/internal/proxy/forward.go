@@ -24,6 +24,7 @@ func (v *visit) forward() {
 	s, c := v.Service, &v.call
 	c.Balancer, c.Hash, c.Request, c.Response, c.Retries = v.routed.balancer, v.hash(), req, &v.Ctx.Response, s.Retries
 	c.Connect, c.Write, c.Read = millis(s.ConnectTimeout), millis(s.WriteTimeout), millis(s.ReadTimeout)
+	c.Unbuffered = !v.Route.ResponseBuffering
 	asked := time.Now()
 	c.Now = asked
 	v.ownTime = asked.Sub(v.Started)

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"gatelab/gateway/internal/route"
+	"gatelab/gateway/internal/upstream"
 )
 
 // prepare makes the upstream's request of the client's, which clean has
@@ -46,10 +47,12 @@ func (v *visit) target(h *fasthttp.RequestHeader) {
 	v.uri = buf
 	switch {
 	case v.Route.PreserveHost && len(h.Host()) > 0: // HTTP/1.0 may come without
+		v.call.KeepHost = true
 	case v.routed.balancer.HostHeader != "":
 		h.SetHost(v.routed.balancer.HostHeader)
+		v.call.KeepHost = true
 	default:
-		h.SetHost(v.routed.host)
+		h.SetHost(v.routed.host) // until a target is chosen: with each attempt it becomes that target's
 	}
 }
 
@@ -167,10 +170,8 @@ func hostOnly(host string) string {
 	return host
 }
 
-// hostPort is a Host header: without the port where it is the protocol's own.
+// hostPort is the Host header of a service's own host.
 func hostPort(host string, port int, protocol string) string {
-	if port == 80 && protocol == "http" || port == 443 && protocol == "https" {
-		return host
-	}
-	return net.JoinHostPort(host, strconv.Itoa(port))
+	address := net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
+	return upstream.Authority(address, protocol == "https")
 }

@@ -117,6 +117,7 @@ func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
 		if ctx.Response.Header.ContentLength() < 0 && !ctx.Request.Header.IsHTTP11() {
 			v.withoutChunks()
 		}
+		v.call.PassThrough(ctx.Conn())
 		return // finish is called when the body has passed
 	}
 	v.finish()

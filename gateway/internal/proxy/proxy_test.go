@@ -80,6 +80,7 @@ func config(origin string, route entity.Route, plugins ...entity.Plugin) *entity
 		panic(err)
 	}
 	port, _ := strconv.Atoi(u.Port())
+	route.ResponseBuffering = true
 	route.ID, route.Protocols, route.Service = "r1", []string{"http", "https"}, &entity.Ref{ID: "s1"}
 	route.RequestBuffering, route.ResponseBuffering = true, true // the defaults
 	return &entity.Config{
