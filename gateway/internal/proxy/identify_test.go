@@ -122,6 +122,24 @@ func TestViaAndDateAreAppendedAndKept(t *testing.T) {
 	}
 }
 
+func TestTheDateOfARetriedAnswerIsTheOrigins(t *testing.T) {
+	const date = "Sun, 06 Nov 1994 08:49:37 GMT"
+	origin := startPeer(t, func(c net.Conn, _ *http.Request, n int64) bool {
+		if n == 1 {
+			_, err := io.WriteString(c, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+			return err == nil
+		}
+		_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nDate: "+date+"\r\nContent-Length: 2\r\n\r\nok")
+		return err == nil
+	})
+	g := start(t, Config{}, 4)
+	g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}}))
+	res, body := get(t, g.url+"/")
+	if got := res.Header.Values("Date"); body != "ok" || len(got) != 1 || got[0] != date {
+		t.Errorf("%q with Date %q after %d requests, want the second answer's", body, got, origin.requests.Load())
+	}
+}
+
 func TestWhatWillBeRefusedIsRefusedWithoutContinue(t *testing.T) {
 	origin := startRecorder(t)
 	g := start(t, Config{MaxBodyBytes: 100}, 4)
