@@ -71,7 +71,7 @@ func (v *visit) attachBody(req *fasthttp.Request) {
 	if size == 0 {
 		return
 	}
-	v.upload = upload{ctx: v.Ctx, src: in.BodyStream(), size: int64(size), most: v.proxy.config.MaxBodyBytes, pause: v.proxy.bodyPause}
+	v.upload = upload{ctx: v.Ctx, src: in.BodyStream(), head: v.head, size: int64(size), most: v.proxy.config.MaxBodyBytes, pause: v.proxy.bodyPause}
 	req.SetBodyStream(&v.upload, size)
 }
 
@@ -80,6 +80,7 @@ func (v *visit) attachBody(req *fasthttp.Request) {
 type upload struct {
 	ctx   *fasthttp.RequestCtx
 	src   io.Reader
+	head  []byte // comes before src: a plugin has read it
 	size  int64 // -1: unknown
 	read  int64
 	most  int64         // 0: no limit
@@ -87,6 +88,12 @@ type upload struct {
 }
 
 func (u *upload) Read(b []byte) (int, error) {
+	if len(u.head) > 0 {
+		n := copy(b, u.head)
+		u.head = u.head[n:]
+		u.read += int64(n)
+		return n, nil
+	}
 	if u.pause > 0 {
 		_ = u.ctx.SetReadDeadline(time.Now().Add(u.pause))
 	}

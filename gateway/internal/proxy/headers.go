@@ -43,7 +43,9 @@ func (v *visit) prepare(req *fasthttp.Request) {
 		h.Set("Connection", "Upgrade")
 		h.SetBytesV("Upgrade", protocol)
 	}
-	v.forwarded(h)
+	if !v.completed {
+		v.forwarded(h)
+	}
 	v.target(h)
 }
 

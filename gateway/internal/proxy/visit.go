@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
@@ -34,12 +35,15 @@ type visit struct {
 	serving  bool // the handler has not returned yet
 	trusted  bool // the peer is a trusted proxy
 
+	completed bool // the request's header has what the gateway adds
+
 	hashCookie string // that the client is given, for consistent hashing
 
 	// Kept from request to request.
 	peer     netip.Addr
 	peerText string
 	body     []byte // of a short request
+	head     []byte // of a longer one: what a plugin has read of it
 	uri      []byte // that the upstream is asked for
 }
 
@@ -48,6 +52,7 @@ type visit struct {
 func newVisit(p *Proxy) *visit {
 	v := &visit{proxy: p}
 	v.match.Header = v.header
+	v.Complete, v.Body, v.Interrupt = v.complete, v.readBody, v.watched.interrupt
 	v.call.OnConn, v.call.OnEnd, v.call.Gone = v.watched.conn, v.ended, v.watched.lost.Load
 	return v
 }
@@ -57,7 +62,7 @@ func (v *visit) reset() {
 	v.Reset()
 	v.routed, v.failure, v.prefix, v.upgrade, v.ownTime, v.trusted = nil, nil, "", 0, 0, false
 	v.unrouted, v.found, v.hashCookie = routed{}, route.Match{}, ""
-	v.upload = upload{}
+	v.upload, v.head, v.completed = upload{}, nil, false
 	v.watched.reset()
 	v.match = route.Request{Header: v.match.Header}
 	v.call = upstream.Call{OnConn: v.call.OnConn, OnEnd: v.call.OnEnd, Gone: v.call.Gone}
@@ -83,6 +88,7 @@ func (v *visit) find(s *snapshot) bool {
 		m.Scheme, m.SNI = "https", state.ServerName
 	}
 	v.identify()
+	v.Trusted = v.trusted
 	found, ok := s.table.Match(m)
 	if !ok {
 		return false
@@ -133,11 +139,21 @@ func (v *visit) recovered() {
 	v.Ctx.Response.SetConnectionClose()
 }
 
+// errNotTaken says that a client left before it had the whole of a body that
+// was read ahead of it.
+var errNotTaken = errors.New("the client did not take the whole response")
+
 // ended is called by the upstream's body when it has passed, in the goroutine
 // that serves the client. While the handler runs it means that a plugin has
 // thrown the body away.
 func (v *visit) ended(passed int64, err error) {
 	v.Sent = passed
+	if v.Spooled {
+		v.Sent = v.Delivered
+		if err == nil && v.Delivered < passed {
+			err = errNotTaken
+		}
+	}
 	if v.serving {
 		v.call.Streamed = false
 		return
