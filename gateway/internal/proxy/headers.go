@@ -32,10 +32,7 @@ func (v *visit) prepare(req *fasthttp.Request) {
 	h := &req.Header
 	h.SetProtocolBytes(http11) // an HTTP/1.0 client must not cost the upstream's keep-alive
 	h.SetNoDefaultContentType(true)
-	if connection := in.PeekAll("Connection"); len(connection) > 0 {
-		dropListed(connection, h.DelBytes)
-		h.Del("Connection")
-	}
+	h.Del("Connection") // what it lists is off already
 	for _, name := range hopByHopRequest {
 		h.Del(name)
 	}

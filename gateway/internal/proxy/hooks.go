@@ -1,12 +1,15 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
 
 	"github.com/valyala/fasthttp"
 )
+
+var tokenUpgrade = []byte("upgrade")
 
 // complete is plugin.Exchange's Complete: it writes what the gateway says of
 // the client into the client's own request.
@@ -16,6 +19,24 @@ func (v *visit) complete() {
 	}
 	v.completed = true
 	v.forwarded(&v.Ctx.Request.Header)
+}
+
+// strip takes off the client's request what is not forwarded, so that plugins see
+// what the upstream will. The Connection header itself stays: the codec and the
+// wish to switch protocols need it.
+func (v *visit) strip() {
+	h := &v.Ctx.Request.Header
+	if connection := h.PeekAll("Connection"); len(connection) > 0 {
+		lists := make([][]byte, len(connection))
+		for i, c := range connection { // the views do not outlive a deletion
+			lists[i] = bytes.Clone(c)
+		}
+		dropListed(lists, func(name []byte) {
+			if !bytes.EqualFold(name, tokenUpgrade) {
+				h.DelBytes(name)
+			}
+		})
+	}
 }
 
 // readBody is plugin.Exchange's Body.

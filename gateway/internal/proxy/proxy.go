@@ -141,6 +141,7 @@ func (v *visit) serve() {
 		v.askForHTTPS()
 		return
 	}
+	v.strip()
 	if v.routed.chain.Access(&v.Exchange) {
 		v.answered()
 	} else {
