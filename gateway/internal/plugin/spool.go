@@ -109,7 +109,7 @@ func (s *spool) took(n int, err error) (more bool) {
 	over := false
 	switch {
 	case err != nil && !eof:
-	case total > s.most || s.size >= 0 && total > s.size:
+	case total > s.most:
 		over = true
 	case s.size >= 0 && total == s.size, s.size < 0 && eof:
 		err = io.EOF

@@ -81,7 +81,7 @@ type upload struct {
 	ctx   *fasthttp.RequestCtx
 	src   io.Reader
 	head  []byte // comes before src: a plugin has read it
-	size  int64 // -1: unknown
+	size  int64  // -1: unknown
 	read  int64
 	most  int64         // 0: no limit
 	pause time.Duration // longest wait for more; 0: no limit
