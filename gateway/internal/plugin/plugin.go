@@ -97,6 +97,9 @@ type Deps struct {
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 	NodeName   string
+	Node       Node // what the prometheus plugin tells of the process
+
+	kong *kongNode // made by the first prometheus plugin
 }
 
 // Factory makes a plugin of its configuration, which the schema has checked

@@ -18,6 +18,8 @@ type handovers struct {
 	mu    sync.Mutex
 	all   map[net.Conn]func()
 	count atomic.Int64
+
+	accepted atomic.Uint64 // all connections since the start
 }
 
 // takeOver has use called with the client's connection, in a goroutine of its
@@ -55,6 +57,9 @@ func (h *handovers) remove(c net.Conn) (lost func()) {
 // state is the server's hook. A connection that was given away never reaches
 // StateClosed.
 func (h *handovers) state(c net.Conn, s fasthttp.ConnState) {
+	if s == fasthttp.StateNew {
+		h.accepted.Add(1)
+	}
 	if s != fasthttp.StateClosed || h.count.Load() == 0 {
 		return
 	}
