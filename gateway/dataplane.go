@@ -52,7 +52,7 @@ func (p *program) makeDataPlane() error {
 	}
 	deps := &plugin.Deps{
 		Cache: p.cache, Limits: p.limits, Redis: p.redis, Registerer: p.metrics,
-		Log: p.log.With("part", "plugin"), NodeName: s.nodeName,
+		Log: p.log.With("part", "plugin"), NodeName: s.nodeName, Node: p.node(),
 	}
 	p.proxy = proxy.New(config, deps, p.pools, p.metrics, p.log.With("part", "proxy"))
 	p.atClose(p.proxy.Close)

@@ -24,9 +24,9 @@ func (v *visit) admitBody() bool {
 	return true
 }
 
-// readBody reads a short body whole, unless the route wants it passed on as it
+// readShort reads a short body whole, unless the route wants it passed on as it
 // comes.
-func (v *visit) readBody() bool {
+func (v *visit) readShort() bool {
 	in := &v.Ctx.Request
 	size := int64(in.Header.ContentLength())
 	if size <= 0 || size > v.proxy.config.StreamAbove || !in.IsBodyStream() || !v.Route.RequestBuffering {
@@ -77,12 +77,22 @@ func (v *visit) attachBody(req *fasthttp.Request) {
 	if size == 0 {
 		return
 	}
-	v.upload = upload{src: in.BodyStream(), size: int64(size), most: v.proxy.config.MaxBodyBytes}
-	if size < 0 {
-		v.upload.chunks = newChunks(v.upload.src)
+	u := v.incoming()
+	u.head = v.head
+	req.SetBodyStream(u, size)
+}
+
+// incoming is the body of the request as a stream, with what bounds it.
+func (v *visit) incoming() *upload {
+	in := &v.Ctx.Request
+	if v.upload.src == nil {
+		v.upload = upload{src: in.BodyStream(), size: int64(in.Header.ContentLength()), most: v.proxy.config.MaxBodyBytes}
+		if v.upload.size < 0 {
+			v.upload.chunks = newChunks(v.upload.src)
+		}
+		v.upload.client, _ = v.Ctx.Conn().(*clientConn)
 	}
-	v.upload.client, _ = v.Ctx.Conn().(*clientConn)
-	req.SetBodyStream(&v.upload, size)
+	return &v.upload
 }
 
 // upload is a request body on its way. Its errors are *upstream.BodyError: the
@@ -91,6 +101,7 @@ func (v *visit) attachBody(req *fasthttp.Request) {
 type upload struct {
 	client *clientConn
 	src    io.Reader
+	head   []byte // comes before src: a plugin has read it
 	chunks chunks
 	size   int64 // -1: unknown
 	read   int64
@@ -99,6 +110,11 @@ type upload struct {
 }
 
 func (u *upload) Read(b []byte) (int, error) {
+	if len(u.head) > 0 {
+		n := copy(b, u.head)
+		u.head = u.head[n:]
+		return n, nil
+	}
 	if u.end != nil {
 		return 0, u.end
 	}

@@ -49,10 +49,13 @@ func newBounds(c ServerConfig) bounds {
 
 // clients are the connections of all clients.
 type clients struct {
-	bounds  bounds
-	most    int64                // connections at a time; 0: any number
-	serve   func(net.Conn) error // the codec
-	open    atomic.Int64
+	bounds bounds
+	most   int64                // connections at a time; 0: any number
+	serve  func(net.Conn) error // the codec
+	open   atomic.Int64
+
+	accepted, refused atomic.Uint64 // connections since the start
+
 	parked  atomic.Int64
 	metrics *clientMetrics
 	owned   sync.WaitGroup // goroutines that park and linger
@@ -72,6 +75,7 @@ func newClients(reg prometheus.Registerer) *clients {
 // add takes a connection that was accepted just now.
 func (a *clients) add(c net.Conn) *clientConn {
 	a.open.Add(1)
+	a.accepted.Add(1)
 	return &clientConn{Conn: c, all: a, wroteAt: time.Now(), writeCredit: a.bounds.write}
 }
 

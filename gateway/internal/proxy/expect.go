@@ -65,7 +65,13 @@ func (p *Proxy) continued(ctx *fasthttp.RequestCtx) *visit {
 // serveContinued goes on where pass stopped, now that the body comes.
 func (v *visit) serveContinued() {
 	defer v.recovered()
-	if v.readBody() {
+	if !v.accessed {
+		if v.readShort() && v.access() {
+			v.proceed()
+		}
+		return
+	}
+	if v.readShort() {
 		v.forward()
 	}
 	v.routed.chain.Response(&v.Exchange)

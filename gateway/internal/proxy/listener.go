@@ -91,6 +91,7 @@ const tooMany = `{"message":"Too many connections"}`
 // buffers of a new connection take as much.
 func (a *clients) refuse(c *clientConn) {
 	a.metrics.refused.Inc()
+	a.refused.Add(1)
 	c.phase.Store(phaseBody) // a request may be on its way
 	_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nServer: gatelab\r\nConnection: close\r\n"+
 		"Content-Type: application/json; charset=utf-8\r\nContent-Length: 34\r\n\r\n"+tooMany)

@@ -174,15 +174,23 @@ func (v *visit) pass() bool {
 		v.askForHTTPS()
 		return false
 	}
-	if !v.expecting && !v.readBody() {
-		return false
+	if v.expecting {
+		// The body may come when the plugins have agreed, but for those that
+		// look into it.
+		return v.routed.chain.ReadsBody() || v.access()
 	}
-	if v.routed.chain.Access(&v.Exchange) {
-		v.answered()
-		v.routed.chain.Response(&v.Exchange)
-		return false
+	return v.readShort() && v.access()
+}
+
+// access runs the plugins before the upstream is asked.
+func (v *visit) access() bool {
+	v.accessed = true
+	if !v.routed.chain.Access(&v.Exchange) {
+		return true
 	}
-	return true
+	v.answered()
+	v.routed.chain.Response(&v.Exchange)
+	return false
 }
 
 // proceed asks the upstream.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
@@ -38,6 +39,7 @@ type visit struct {
 	websocket bool     // the client asks for a WebSocket
 	completed bool     // complete has run
 	expecting bool     // the client waits for 100 Continue
+	accessed  bool     // the plugins have let the request pass, or answered it
 
 	hashCookie string // that the client is given, for consistent hashing
 
@@ -45,6 +47,7 @@ type visit struct {
 	peer     netip.Addr
 	peerText string
 	body     []byte // of a short request
+	head     []byte // of a longer one: what a plugin has read of it
 	uri      []byte // that the upstream is asked for
 }
 
@@ -53,6 +56,7 @@ type visit struct {
 func newVisit(p *Proxy) *visit {
 	v := &visit{proxy: p}
 	v.match.Header = v.header
+	v.Complete, v.Body, v.Interrupt = v.complete, v.readBody, v.watched.interrupt
 	v.call.OnConn, v.call.OnEnd, v.call.Gone = v.watched.conn, v.ended, v.watched.lost.Load
 	return v
 }
@@ -63,8 +67,8 @@ func (v *visit) reset() {
 	v.routed, v.failure, v.prefix = nil, nil, ""
 	v.upgrade, v.ownTime, v.trusted = 0, 0, false
 	v.unrouted, v.found, v.hashCookie = routed{}, route.Match{}, ""
-	v.websocket, v.completed, v.expecting = false, false, false
-	v.upload, v.tunnel = upload{}, nil
+	v.websocket, v.completed, v.expecting, v.accessed = false, false, false, false
+	v.upload, v.tunnel, v.head = upload{}, nil, nil
 	v.watched.reset()
 	v.match = route.Request{Header: v.match.Header}
 	v.call = upstream.Call{OnConn: v.call.OnConn, OnEnd: v.call.OnEnd, Gone: v.call.Gone}
@@ -86,6 +90,7 @@ func (v *visit) find(s *snapshot) *refusal {
 		m.Scheme, m.SNI = "https", state.ServerName
 	}
 	v.identify()
+	v.Trusted = v.trusted
 	found, ok := s.table.Match(m)
 	if !ok {
 		return errNoRoute
@@ -117,11 +122,21 @@ func (v *visit) recovered() {
 	v.Ctx.Response.SetConnectionClose()
 }
 
+// errNotTaken says that a client left before it had the whole of a body that
+// was read ahead of it.
+var errNotTaken = errors.New("the client did not take the whole response")
+
 // ended is called by the upstream's body when it has passed, in the goroutine
 // that serves the client. While the handler runs it means that a plugin has
 // thrown the body away.
 func (v *visit) ended(passed int64, err error) {
 	v.Sent = passed
+	if v.Spooled {
+		v.Sent = v.Delivered
+		if err == nil && v.Delivered < passed {
+			err = errNotTaken
+		}
+	}
 	if v.serving {
 		v.call.Streamed = false
 		return
