@@ -42,6 +42,9 @@ type settings struct {
 	clientBodyBytes    int64
 	maxConnections     int
 	trustedProxies     []string
+	pathAmbiguity      string
+	underscores        string
+	viaName            string
 
 	cacheMemory     int64
 	cacheMaxEntry   int64
@@ -115,6 +118,11 @@ func newSettings(s *settings) []*setting {
 		bytesize("client_body_bytes", &s.clientBodyBytes, 64*mib, 0, 1024*gib, "longest request body (413); 0 is no limit"),
 		number("max_connections", &s.maxConnections, 65536, 1, 10_000_000, "client connections at a time"),
 		list("trusted_proxies", &s.trustedProxies, "", "addresses or CIDR blocks whose X-Forwarded-* and X-Real-IP are believed, separated by commas"),
+		choice("path_ambiguity", &s.pathAmbiguity, "strict", []string{"strict", "keep", "reject", "unescape"},
+			`paths that an upstream may decode further ("..%2f", "..;", "", "%00", double escapes). strict: 400 where that would reach another route or leave the service's path; keep: they pass, as in Kong; reject: 400; unescape: escaped slashes are decoded first`),
+		choice("underscores_in_headers", &s.underscores, "safe", []string{"safe", "drop", "keep"},
+			"request headers with _ in their names. safe: those that read as a header of the gateway or of the framing (X_Consumer_Username, Content_Length) are dropped; drop: all, as in nginx; keep: none"),
+		pseudonym("via_name", &s.viaName, "gatelab", "name of this gateway in Via; a request that has it there already is a loop (508), so gateways behind each other need names of their own"),
 
 		bytesize("cache_memory", &s.cacheMemory, 64*mib, 0, 1024*gib, "memory for cached responses; 0 keeps them in Redis only"),
 		bytesize("cache_max_entry", &s.cacheMaxEntry, 4*mib, kib, gib, "longest response body that is cached"),

@@ -45,7 +45,7 @@ func (p *program) makeDataPlane() error {
 
 	config := proxy.Config{
 		NodeName: s.nodeName, NodeHeader: s.nodeHeader, MaxBodyBytes: s.clientBodyBytes, StreamAbove: s.upstreamMaxBuffered,
-		TrustedProxies: trusted, AccessLog: s.accessLog, AccessLogRate: s.accessLogRate,
+		TrustedProxies: trusted, Via: s.viaName, PathAmbiguity: s.pathAmbiguity, Underscores: s.underscores, AccessLog: s.accessLog, AccessLogRate: s.accessLogRate,
 	}
 	if s.lookup == "database" {
 		config.Revisions = revisions{p}

@@ -15,18 +15,22 @@ import (
 // errBodyTooLarge ends a body of unknown length that goes beyond the limit.
 var errBodyTooLarge = errors.New("request body is larger than max_body_bytes")
 
-// admit refuses bodies that are too large, and reads short ones whole.
-func (v *visit) admit() bool {
-	p, in := v.proxy, &v.Ctx.Request
-	size := int64(in.Header.ContentLength())
-	if size == 0 || !in.IsBodyStream() {
-		return true
-	}
-	if p.config.MaxBodyBytes > 0 && size > p.config.MaxBodyBytes {
+// admitBody refuses a body that says itself that it is too large.
+func (v *visit) admitBody() bool {
+	size, most := int64(v.Ctx.Request.Header.ContentLength()), v.proxy.config.MaxBodyBytes
+	if most > 0 && size > most {
 		v.tooLarge()
 		return false
 	}
-	if size < 0 || size > p.config.StreamAbove {
+	return true
+}
+
+// readBody reads a short body whole, unless the route wants it passed on as it
+// comes.
+func (v *visit) readBody() bool {
+	in := &v.Ctx.Request
+	size := int64(in.Header.ContentLength())
+	if size <= 0 || size > v.proxy.config.StreamAbove || !in.IsBodyStream() || !v.Route.RequestBuffering {
 		return true
 	}
 	// Not Body(): it would take a body that was broken off for a whole one, and

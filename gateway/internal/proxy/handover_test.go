@@ -49,7 +49,7 @@ func (g *gateway) webSocket(t *testing.T) (c net.Conn, br *bufio.Reader) {
 	}
 	res.Body.Close()
 	h := res.Header
-	if res.StatusCode != 101 || h.Get("Connection") != "Upgrade" || h.Get("Content-Length") != "" || len(res.TransferEncoding) > 0 || res.Close {
+	if res.StatusCode != 101 || h.Get("Connection") != "upgrade" || h.Get("Content-Length") != "" || len(res.TransferEncoding) > 0 || res.Close {
 		t.Fatalf("got %d, %v", res.StatusCode, h)
 	}
 	if s, err := br.ReadString(';'); s != "ping;" {

@@ -76,6 +76,7 @@ func config(origin string, route entity.Route, plugins ...entity.Plugin) *entity
 	}
 	port, _ := strconv.Atoi(u.Port())
 	route.ID, route.Protocols, route.Service = "r1", []string{"http", "https"}, &entity.Ref{ID: "s1"}
+	route.RequestBuffering, route.ResponseBuffering = true, true // the defaults
 	return &entity.Config{
 		Revision:  1,
 		Services:  []entity.Service{{ID: "s1", Name: "svc", Protocol: "http", Host: u.Hostname(), Port: port, Path: u.Path, Retries: 5, ConnectTimeout: 30000, ReadTimeout: 30000, WriteTimeout: 30000, Enabled: true}},

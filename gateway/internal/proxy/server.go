@@ -45,6 +45,8 @@ func NewServer(p *Proxy, c ServerConfig) *Server {
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
+		NoDefaultDate:                true, // the origin's passes; see setDate
+		ExpectHandler:                p.expect,
 		CloseOnShutdown:              true,
 		TCPKeepalive:                 true,
 		ErrorHandler:                 p.badRequest,

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
@@ -34,6 +33,11 @@ type visit struct {
 	serving  bool // the handler has not returned yet
 	trusted  bool // the peer is a trusted proxy
 
+	fields    screened // what the header block has that needs work
+	websocket bool     // the client asks for a WebSocket
+	completed bool     // complete has run
+	expecting bool     // the client waits for 100 Continue
+
 	hashCookie string // that the client is given, for consistent hashing
 
 	// Kept from request to request.
@@ -55,62 +59,41 @@ func newVisit(p *Proxy) *visit {
 // reset forgets the request.
 func (v *visit) reset() {
 	v.Reset()
-	v.routed, v.failure, v.prefix, v.upgrade, v.ownTime, v.trusted = nil, nil, "", 0, 0, false
+	v.routed, v.failure, v.prefix = nil, nil, ""
+	v.upgrade, v.ownTime, v.trusted = 0, 0, false
 	v.unrouted, v.found, v.hashCookie = routed{}, route.Match{}, ""
+	v.websocket, v.completed, v.expecting = false, false, false
 	v.upload = upload{}
 	v.watched.reset()
 	v.match = route.Request{Header: v.match.Header}
 	v.call = upstream.Call{OnConn: v.call.OnConn, OnEnd: v.call.OnEnd, Gone: v.call.Gone}
 }
 
-// find sets the route of the request, and who asks.
-func (v *visit) find(s *snapshot) bool {
+// find sets the route of the request, and who asks. Everything from here on
+// sees the request as it will be forwarded.
+func (v *visit) find(s *snapshot) *refusal {
 	h := &v.Ctx.Request.Header
-	if uri := h.RequestURI(); bytes.IndexByte(uri, '#') >= 0 {
-		// A fragment is the client's own affair: the upstream would take it for
-		// a part of the query, where other readers of the same target do not.
-		uri, _, _ = bytes.Cut(uri, []byte{'#'})
-		h.SetRequestURI(string(uri))
-	}
-	if uri := h.RequestURI(); len(uri) > 0 && uri[0] != '/' {
-		originForm(h)
-	}
+	v.websocket = v.fields.clean(h, s.configured)
 	v.Directory = s.directory
 	m := &v.match
 	m.Method, m.Host, m.Scheme = view(h.Method()), view(h.Host()), "http"
 	m.Path = route.Normalize(view(pathOf(h.RequestURI())))
+	if v.proxy.config.PathAmbiguity == PathUnescape {
+		m.Path = route.Unescape(m.Path)
+	}
 	if state := v.Ctx.TLSConnectionState(); state != nil {
 		m.Scheme, m.SNI = "https", state.ServerName
 	}
 	v.identify()
 	found, ok := s.table.Match(m)
 	if !ok {
-		return false
+		return errNoRoute
 	}
 	v.routed = &s.routes[found.Index]
 	v.Route, v.Service = v.routed.route, v.routed.service
 	v.found = found
 	v.prefix, v.upgrade = found.Prefix, found.UpgradeStatus
-	return true
-}
-
-// originForm turns a request target with scheme and host, as a client sends it
-// to a proxy, into path and Host header.
-func originForm(h *fasthttp.RequestHeader) {
-	_, rest, ok := bytes.Cut(h.RequestURI(), []byte("://"))
-	if !ok {
-		return // "*", which no route has
-	}
-	end := bytes.IndexAny(rest, "/?")
-	if end < 0 {
-		end = len(rest)
-	}
-	host, uri := string(rest[:end]), string(rest[end:])
-	if uri == "" || uri[0] == '?' {
-		uri = "/" + uri
-	}
-	h.SetHost(host)
-	h.SetRequestURI(uri)
+	return v.checkPath(s)
 }
 
 // recovered answers for a bug: one request fails, not the process.
