@@ -57,3 +57,18 @@ func conditional(errs map[string]any, on, field, message string) {
 	list, _ := errs["@entity"].([]any)
 	errs["@entity"] = append(list, fmt.Sprintf("failed conditional validation given value of field '%s'", on))
 }
+
+// settle gives fields that can have one value that one, in an entity that was
+// stored when they could have others: a change to another field must not be
+// refused for it.
+func settle(fields []Field, stored Record) {
+	for i := range fields {
+		f := &fields[i]
+		if _, has := stored[f.Name]; has && f.Only != nil {
+			stored[f.Name] = f.Only.Value
+		}
+		if sub, ok := stored[f.Name].(map[string]any); ok && f.Kind == Rec {
+			settle(f.Fields, sub)
+		}
+	}
+}

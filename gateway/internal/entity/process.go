@@ -56,6 +56,7 @@ func (s *Schema) ProcessUpdate(old, patch Record, now time.Time) (Record, error)
 			}
 		}
 	}
+	settle(fields, r)
 	merge(fields, r, patch)
 	if _, ok := s.Field("updated_at"); ok {
 		r["updated_at"] = s.timestamp(now)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRefused(t *testing.T) {
@@ -119,5 +120,24 @@ func TestFamilies(t *testing.T) {
 		if text := SchemaError(errs).Message; len(errs) > 0 != (c.want != "") || !strings.Contains(text, c.want) {
 			t.Errorf("%v: %v, want %q", c.r, errs, c.want)
 		}
+	}
+}
+
+// TestAnOldValueIsNotInTheWay: what was stored before a field had one value
+// must not keep other fields from being changed.
+func TestAnOldValueIsNotInTheWay(t *testing.T) {
+	r, err := insertJSON(t, "plugins", `{"name":"rate-limiting-advanced","config":{"limit":[1],"window_size":[1]}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := r["config"].(map[string]any)
+	c["disable_penalty"], c["dictionary_name"] = false, "mine"
+	s, _ := ByName("plugins")
+	changed, err := s.ProcessUpdate(r, Record{"enabled": false}, time.Unix(1, 0))
+	if err != nil || at(changed, "config", "disable_penalty") != true {
+		t.Errorf("another field: %v %v", changed, err)
+	}
+	if _, err := s.ProcessUpdate(r, Record{"config": map[string]any{"disable_penalty": false}}, time.Unix(1, 0)); err == nil {
+		t.Error("the field itself: taken")
 	}
 }

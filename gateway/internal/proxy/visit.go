@@ -86,6 +86,9 @@ func (v *visit) find(s *snapshot) *refusal {
 	}
 	v.identify()
 	found, ok := s.table.Match(m)
+	if !ok && m.Exhausted() {
+		return errExpensive
+	}
 	if !ok {
 		return errNoRoute
 	}
