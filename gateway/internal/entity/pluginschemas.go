@@ -62,7 +62,7 @@ func prometheusPlugin() *Schema {
 		boolean("status_code_metrics", false),
 		boolean("latency_metrics", false),
 		boolean("bandwidth_metrics", false),
-		boolean("upstream_health_metrics", false).with(only(false, "the health of targets is in gateway_upstream_target_healthy, without a plugin")),
+		boolean("upstream_health_metrics", false),
 	}}
 }
 

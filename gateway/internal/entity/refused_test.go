@@ -68,7 +68,6 @@ func TestRefused(t *testing.T) {
 		{"upstreams", upstream(`"healthchecks":{"passive":{"type":"tcp"}}`), "healthchecks.passive.type: expected one of: http, https"},
 		{"plugins", `{"name":"key-auth","protocols":["tcp"]}`, "protocols: expected one of: grpc, grpcs, http, https"},
 		{"plugins", `{"name":"key-auth","protocols":["https"]}`, "protocols: must contain http"},
-		{"plugins", `{"name":"prometheus","config":{"upstream_health_metrics":true}}`, "config.upstream_health_metrics: value must be false: "},
 		{"plugins", `{"name":"proxy-cache","config":{"memory":{"dictionary_name":"mine"}}}`, "config.memory.dictionary_name: value must be kong_db_cache: "},
 		{"plugins", advanced(`"dictionary_name":"mine"`), "config.dictionary_name: value must be kong_rate_limiting_counters: "},
 		{"plugins", advanced(`"disable_penalty":false`), "config.disable_penalty: value must be true: "},
