@@ -4,18 +4,16 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"gatelab/gateway/internal/entity"
 )
 
 // TestARequestCannotBurnACore sends what makes a backtracking engine try every
 // way there is: to a route's path, to a header of it, and to a hundred routes at
-// once. The request is refused, never passed on to a route that stands behind,
-// and in a time that is far below the 100 ms of an engine that goes by a clock.
+// once. The request is refused when it has used its steps up (how many is tested
+// in package regex), and never passed on to a route that stands behind.
 func TestARequestCannotBurnACore(t *testing.T) {
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, r.URL.Path) }))
 	t.Cleanup(origin.Close)
@@ -38,17 +36,9 @@ func TestARequestCannotBurnACore(t *testing.T) {
 			cfg := config(origin.URL, entity.Route{Paths: c.paths, Headers: c.headers})
 			cfg.Routes = append(cfg.Routes, entity.Route{ID: "rest", Protocols: []string{"http"}, Paths: []string{"/"}, Service: &entity.Ref{ID: "s1"}})
 			g.apply(t, cfg)
-			var took []time.Duration
-			for range 9 {
-				began := time.Now()
-				res, body := get(t, g.url+c.path, "X-Agent", long)
-				took = append(took, time.Since(began))
-				if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "take too long") {
-					t.Fatalf("status %d: %s", res.StatusCode, body)
-				}
-			}
-			if slices.Sort(took); took[len(took)/2] > 50*time.Millisecond {
-				t.Errorf("the median of %v", took)
+			res, body := get(t, g.url+c.path, "X-Agent", long)
+			if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "take too long") {
+				t.Errorf("status %d: %s", res.StatusCode, body)
 			}
 			if res, body := get(t, g.url+"/other", "X-Agent", "b"); res.StatusCode != http.StatusOK || body != "/other" {
 				t.Errorf("another request: %d %s", res.StatusCode, body)
