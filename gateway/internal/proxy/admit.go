@@ -30,16 +30,17 @@ func badRequest(why string) *refusal {
 }
 
 var (
-	errVersion = &refusal{fasthttp.StatusHTTPVersionNotSupported, "HTTP version not supported"}
-	errMethod  = &refusal{fasthttp.StatusMethodNotAllowed, "Method not allowed"}
-	errToken   = badRequest("the method has to be of upper-case letters, '-' and '_'")
-	errName    = badRequest("a header name has a space")
-	errTarget  = badRequest("the request target is neither a path nor an http or https URL")
-	errHost    = badRequest("the host is no name or address with an optional port")
-	errNoHost  = badRequest("the Host header is missing")
-	errPath    = badRequest("the path is ambiguous")
-	errNoRoute = &refusal{fasthttp.StatusNotFound, "no Route matched with those values"}
-	errLoop    = &refusal{fasthttp.StatusLoopDetected, "Loop detected"}
+	errVersion   = &refusal{fasthttp.StatusHTTPVersionNotSupported, "HTTP version not supported"}
+	errMethod    = &refusal{fasthttp.StatusMethodNotAllowed, "Method not allowed"}
+	errToken     = badRequest("the method has to be of upper-case letters, '-' and '_'")
+	errName      = badRequest("a header name has a space")
+	errTarget    = badRequest("the request target is neither a path nor an http or https URL")
+	errHost      = badRequest("the host is no name or address with an optional port")
+	errNoHost    = badRequest("the Host header is missing")
+	errPath      = badRequest("the path is ambiguous")
+	errNoRoute   = &refusal{fasthttp.StatusNotFound, "no Route matched with those values"}
+	errExpensive = badRequest("the regular expressions of routes take too long for its path or headers")
+	errLoop      = &refusal{fasthttp.StatusLoopDetected, "Loop detected"}
 )
 
 // admit checks what RFC 9110 and 9112 ask of a request before anything is

@@ -66,7 +66,7 @@ func startServer(t *testing.T, c Config, sc ServerConfig, keepalive int) *gatewa
 		pools.Close()
 		// fasthttp's own timers sleep on for a while; the origins are closed later.
 		goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"), goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock"),
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 			goleak.IgnoreAnyFunction("net/http/httptest.(*Server).goServe.func1"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
 			goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead"), goleak.IgnoreAnyFunction("net.(*TCPListener).Accept"))
 	})

@@ -92,6 +92,9 @@ func (v *visit) find(s *snapshot) *refusal {
 	v.identify()
 	v.Trusted = v.trusted
 	found, ok := s.table.Match(m)
+	if !ok && m.Exhausted() {
+		return errExpensive
+	}
 	if !ok {
 		return errNoRoute
 	}
