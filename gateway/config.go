@@ -53,6 +53,7 @@ type settings struct {
 	redisPoolSize    int
 	redisBreakAfter  int
 	redisBreakFor    time.Duration
+	redisCAFile      string
 
 	accessLog     string
 	accessLogRate int
@@ -121,11 +122,12 @@ func newSettings(s *settings) []*setting {
 		number("cache_write_queue", &s.cacheWriteQueue, 1024, 1, 1_000_000, "writes to Redis that may wait; more are dropped and counted"),
 		duration("cache_wait", &s.cacheWait, 5*second, time.Millisecond, minute, "how long a request waits for another's fetch of the same resource"),
 
-		duration("redis_timeout", &s.redisTimeout, 100*time.Millisecond, time.Millisecond, minute, "how long a request waits for Redis"),
-		duration("redis_dial_timeout", &s.redisDialTimeout, 250*time.Millisecond, time.Millisecond, minute, "how long connecting to Redis may take"),
+		duration("redis_timeout", &s.redisTimeout, 100*time.Millisecond, time.Millisecond, minute, "how long a request waits for Redis, unless a plugin's redis.timeout is another than Kong's default of 2000 ms"),
+		duration("redis_dial_timeout", &s.redisDialTimeout, 250*time.Millisecond, time.Millisecond, minute, "how long connecting to Redis may take, unless a plugin's redis.timeout is another than Kong's default of 2000 ms"),
 		number("redis_pool_size", &s.redisPoolSize, 32, 1, 10000, "connections to each Redis"),
 		number("redis_break_after", &s.redisBreakAfter, 5, 1, 10000, "failures in a row after which Redis is not asked"),
 		duration("redis_break_for", &s.redisBreakFor, 500*time.Millisecond, 10*time.Millisecond, minute, "how often a Redis that is not asked is probed"),
+		file("redis_ca_file", &s.redisCAFile, "PEM file of who may sign a Redis' certificate, where a plugin's redis.ssl_verify is true; none: the system's"),
 
 		choice("access_log", &s.accessLog, "sampled", []string{"off", "sampled", "all"}, "JSON access log: sampled keeps every server error and access_log_rate others a second"),
 		number("access_log_rate", &s.accessLogRate, 100, 0, 1_000_000, "lines a second that a sampled access log keeps beside errors"),
