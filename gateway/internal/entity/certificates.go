@@ -15,10 +15,10 @@ func certificates() *Schema {
 		Name: "certificates", Singular: "certificate",
 		Fields: append([]Field{
 			idField(),
-			str("cert").with(required),
-			str("key").with(required).with(secretText),
-			str("cert_alt"),
-			str("key_alt").with(secretText),
+			str("cert").with(required).with(referenceable),
+			str("key").with(required).with(referenceable).with(secretText),
+			str("cert_alt").with(referenceable),
+			str("key_alt").with(referenceable).with(secretText),
 			// Not a field of Kong's schema but of its Admin API: the names of the
 			// SNIs that refer to the certificate.
 			setOf("snis", str("").with(match("wildcard_host"))).with(func(f *Field) { f.Hidden = true }),
@@ -37,6 +37,7 @@ func keyPairs(r Record) map[string]any {
 		switch {
 		case hasCert != hasKey:
 			errs["@entity"] = []any{"all or none of these fields must be set: 'cert_alt', 'key_alt'"}
+		case isReference(cert), isReference(key): // known when it is applied
 		case hasCert:
 			if _, err := parseCertificate(cert); err != "" {
 				errs["cert"+alt] = err

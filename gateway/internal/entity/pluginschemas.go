@@ -73,15 +73,15 @@ const maxDatabase = 65535
 // redisFields are a plugin's Redis; required says by the caller's check.
 func redisFields() Field {
 	return record("redis",
-		str("host"),
+		str("host").with(referenceable),
 		integer("port", 6379).with(between(0, 65535)),
 		integer("timeout", 2000).with(between(0, maxTimeout)),
-		str("username"),
-		str("password").with(func(f *Field) { f.Encrypted = true }),
+		str("username").with(referenceable),
+		str("password").with(referenceable).with(func(f *Field) { f.Encrypted = true }),
 		integer("database", 0).with(between(0, maxDatabase)),
 		boolean("ssl", false),
 		boolean("ssl_verify", false),
-		str("server_name").with(match("wildcard_host")),
+		str("server_name").with(match("wildcard_host")).with(referenceable),
 	)
 }
 

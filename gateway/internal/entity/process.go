@@ -207,6 +207,9 @@ func describeField(f *Field) map[string]any {
 	if f.Encrypted {
 		d["encrypted"] = true
 	}
+	if f.Referenceable {
+		d["referenceable"] = true
+	}
 	if len(f.OneOf) > 0 {
 		d["one_of"] = f.OneOf
 	}

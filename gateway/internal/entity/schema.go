@@ -46,6 +46,8 @@ type Field struct {
 	Hidden    bool     // accepted, but not described (deprecated spelling)
 	Encrypted bool     // never shown in logs
 	Means     []string // path of the field that this is another spelling of; nil: none
+
+	Referenceable bool // may hold a reference (see ParseReference)
 }
 
 // ForeignKey is a reference to another schema.

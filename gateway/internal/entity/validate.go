@@ -128,7 +128,12 @@ func (f *Field) checkString(v any) any {
 	if f.LenMin > 0 && len(s) < f.LenMin {
 		return fmt.Sprintf("length must be at least %d", f.LenMin)
 	}
-	if f.Match != "" {
+	if f.Referenceable {
+		if m := badReference(s); m != "" {
+			return m
+		}
+	}
+	if f.Match != "" && (!f.Referenceable || !isReference(s)) {
 		if m := matchString(f.Match, s); m != "" {
 			return m
 		}
