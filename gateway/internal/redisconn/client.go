@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -69,17 +68,6 @@ func newClient(r *Registry, o Options) *Client {
 	c.breaker.after = int32(r.cfg.BreakAfter)
 	c.metrics = r.metrics.client(o.Address())
 	return c
-}
-
-// tls is how a server is spoken to over TLS. Without VerifyTLS any certificate is
-// taken, as Kong does by default; the connection is then private to those who
-// listen on the way, not to one who answers in the server's place.
-func (c *Config) tls(o Options) *tls.Config {
-	name := o.ServerName
-	if name == "" {
-		name = o.Host
-	}
-	return &tls.Config{ServerName: name, RootCAs: c.RootCAs, InsecureSkipVerify: !o.VerifyTLS, MinVersion: tls.VersionTLS12} //nolint:gosec // the configuration's choice
 }
 
 // Options are those the client was asked for with.
