@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
+	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/limit"
 	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/proxy"
@@ -46,6 +47,7 @@ func (p *program) makeDataPlane() error {
 	config := proxy.Config{
 		NodeName: s.nodeName, NodeHeader: s.nodeHeader, MaxBodyBytes: s.clientBodyBytes, StreamAbove: s.upstreamMaxBuffered,
 		TrustedProxies: trusted, AccessLog: s.accessLog, AccessLogRate: s.accessLogRate,
+		Resolve: func(cfg *entity.Config) (*entity.Config, error) { return resolveReferences(cfg, os.LookupEnv) },
 	}
 	if s.lookup == "database" {
 		config.Revisions = revisions{p}
@@ -114,7 +116,7 @@ func (p *program) startStore(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil || !time.Now().Add(wait).Before(deadline) {
+		if ctx.Err() != nil || errors.Is(err, store.ErrExecMode) || !time.Now().Add(wait).Before(deadline) {
 			return fmt.Errorf("start with Postgres %s: %w", hidePassword(p.settings.pgDSN), err)
 		}
 		p.log.Warn("waiting for Postgres", "error", err, "again_in", wait.String())
@@ -129,19 +131,35 @@ func (p *program) tryStore(ctx context.Context) error {
 	if err := p.store.Migrate(ctx); err != nil {
 		return err
 	}
-	cfg, err := p.store.Snapshot(ctx)
-	if err != nil && !errors.Is(err, store.ErrUnreadable) {
+	err := p.applyNewest(ctx)
+	var failed *proxy.ApplyError
+	if err != nil && !errors.As(err, &failed) {
 		return err
 	}
 	// A configuration that cannot be applied must not keep the Admin API from
 	// starting: it is how the configuration is mended.
-	if err == nil {
-		err = p.proxy.Apply(cfg)
-	}
 	if err != nil {
 		p.log.Error("the configuration cannot be applied; not ready", "error", err)
 	}
 	return nil
+}
+
+// applyNewest reads the newest configuration and puts it into use. The error is a
+// *proxy.ApplyError where it was read, but is of no use.
+func (p *program) applyNewest(ctx context.Context) error {
+	// Asked first: what is read is this revision, or a newer one.
+	revision, err := p.store.Revision(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := p.store.Snapshot(ctx)
+	if errors.Is(err, store.ErrUnreadable) {
+		return p.proxy.Refuse(revision, err)
+	}
+	if err != nil {
+		return err
+	}
+	return p.proxy.Apply(cfg)
 }
 
 // watch applies every new revision. While Postgres is away the last snapshot
@@ -186,14 +204,12 @@ func restAfter(took time.Duration) time.Duration { return min(4*took, 2*time.Sec
 // will announce this revision a second time.
 func (p *program) reloadUntilDone(ctx context.Context) {
 	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
-		cfg, err := p.store.Snapshot(ctx)
+		err := p.applyNewest(ctx)
 		if err == nil {
-			if err := p.proxy.Apply(cfg); err != nil {
-				p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
-			}
 			return
 		}
-		if errors.Is(err, store.ErrUnreadable) { // until a later revision mends it
+		var failed *proxy.ApplyError
+		if errors.As(err, &failed) { // until a later revision mends it
 			p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
 			return
 		}
@@ -217,14 +233,11 @@ func (r revisions) Revision(ctx context.Context) (int64, error) {
 }
 
 func (r revisions) Refresh(ctx context.Context) error {
-	cfg, err := r.program.store.Snapshot(ctx)
+	err := r.program.applyNewest(ctx)
 	if isPoolExhausted(err) {
 		return fmt.Errorf("%w: %w", proxy.ErrBusy, err)
 	}
-	if err != nil {
-		return err
-	}
-	return r.program.proxy.Apply(cfg)
+	return err
 }
 
 func (p *program) adminHandler() http.Handler {
