@@ -71,6 +71,8 @@ type settings struct {
 	gcPercent   int
 	memoryLimit int64
 	gcFloor     int64
+
+	ignored []string // Kong's variables that are set and mean nothing here
 }
 
 // newSettings returns the table of all settings, bound to s and holding their

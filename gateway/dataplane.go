@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -270,6 +271,9 @@ func migrate(c *call) error {
 // called at all, and may ask Postgres.
 func check(c *call) error {
 	printSettings(c.stdout, c.table)
+	if len(c.settings.ignored) > 0 {
+		fmt.Fprintf(c.stdout, "\nVariables of Kong that are ignored: %s\n", strings.Join(c.settings.ignored, ", "))
+	}
 	if !c.askPostgres {
 		return nil
 	}

@@ -199,6 +199,9 @@ func buildInfo() prometheus.Collector {
 func serve(c *call) error {
 	log := newLogger(&c.settings, c.stderr)
 	quietRedis()
+	if len(c.settings.ignored) > 0 {
+		log.Warn("variables of Kong that mean nothing here are ignored", "variables", c.settings.ignored)
+	}
 	if c.settings.scheduling == "batch" {
 		if err := scheduleInBatches(); err != nil {
 			return fmt.Errorf("scheduling=batch: %w", err)
