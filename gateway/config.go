@@ -23,6 +23,8 @@ type settings struct {
 	pgPollInterval   time.Duration
 	pgQueryTimeout   time.Duration
 	pgStartTimeout   time.Duration
+	revisionsKeep    int
+	revisionsKeepFor time.Duration
 
 	upstreamKeepalive   int
 	upstreamIdleTimeout time.Duration
@@ -99,6 +101,8 @@ func newSettings(s *settings) []*setting {
 		duration("pg_query_timeout", &s.pgQueryTimeout, 5*second, 10*time.Millisecond, hour, "how long an answer of Postgres is waited for before 503; reading the whole configuration may take 30 s"),
 		duration("pg_poll_interval", &s.pgPollInterval, 5*second, 100*time.Millisecond, hour, "how often the revision is polled, behind LISTEN/NOTIFY"),
 		duration("pg_start_timeout", &s.pgStartTimeout, minute, 0, hour, "how long to wait for Postgres at start"),
+		number("revisions_keep", &s.revisionsKeep, 100_000, 0, 1_000_000_000, "how many changes the history keeps, the newest; 0: any number"),
+		duration("revisions_keep_for", &s.revisionsKeepFor, 90*24*hour, 0, 100*365*24*hour, "how long the history keeps a change; 0: for ever"),
 
 		number("upstream_keepalive", &s.upstreamKeepalive, 512, 0, 100000, "idle connections kept for each upstream host; 0 opens one for every request"),
 		duration("upstream_idle_timeout", &s.upstreamIdleTimeout, minute, time.Millisecond, hour, "when an idle upstream connection is closed"),

@@ -179,6 +179,9 @@ func (p *program) watch(ctx context.Context, group *errgroup.Group) {
 		return nil
 	})
 	group.Go(func() error {
+		return p.store.Prune(ctx, store.Pruning{Keep: p.settings.revisionsKeep, KeepFor: p.settings.revisionsKeepFor})
+	})
+	group.Go(func() error {
 		for {
 			select {
 			case <-ctx.Done():

@@ -11,6 +11,7 @@ type metrics struct {
 	wait            prometheus.Histogram
 	timeouts        prometheus.Counter
 	retries, resets prometheus.Counter
+	pruned          prometheus.Counter
 }
 
 func newMetrics(pool *pgxpool.Pool, reg prometheus.Registerer) *metrics {
@@ -20,11 +21,12 @@ func newMetrics(pool *pgxpool.Pool, reg prometheus.Registerer) *metrics {
 		timeouts: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_acquire_timeouts_total", Help: "Waits that ended without a connection."}),
 		retries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_retries_total", Help: "Questions that were asked a second time, because the first connection was dead, read-only or ended by the server."}),
 		resets:   prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_resets_total", Help: "Times that all connections of the pool were given up, at most one a second."}),
+		pruned:   prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_revisions_pruned_total", Help: "Old revisions that this replica removed."}),
 	}
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.wait, m.timeouts, m.retries, m.resets)
+	reg.MustRegister(m.wait, m.timeouts, m.retries, m.resets, m.pruned)
 	for state, read := range map[string]func(*pgxpool.Stat) int32{
 		"in_use": (*pgxpool.Stat).AcquiredConns, "idle": (*pgxpool.Stat).IdleConns, "max": (*pgxpool.Stat).MaxConns,
 	} {
