@@ -55,8 +55,10 @@ func (p *Postgres) lend(ctx context.Context, timeout time.Duration, do func(cont
 		return false, err
 	}
 	p.giveUp(ctx, c.Conn(), err)
+	// pgconn.SafeToRetry does not help: it is true, too, of a COMMIT that was sent
+	// and whose answer was the end of the connection.
 	var doubt *commitError
-	return pgconn.SafeToRetry(err) || !errors.As(err, &doubt), err
+	return !errors.As(err, &doubt), err
 }
 
 // useless tells whether the connection can be used for the next request: not when
