@@ -22,7 +22,8 @@ const (
 // one included.
 func (p *Postgres) Tell(ctx context.Context, text string) error {
 	err := p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		_, err := c.Exec(ctx, "SELECT pg_notify($1, $2)", wordChannel, text)
+		_, err := c.Exec(ctx, `WITH over AS (DELETE FROM words WHERE at < now() - interval '1 hour'),
+			said AS (INSERT INTO words (text) VALUES ($2)) SELECT pg_notify($1, $2::text)`, wordChannel, text)
 		return err
 	})
 	if err != nil {
@@ -35,12 +36,14 @@ func (p *Postgres) Tell(ctx context.Context, text string) error {
 // there, then whenever it is another, and told with each text that a replica
 // sends. Notifications come at once; every PollInterval the revision is asked
 // for behind them, so that none is missed for long. Texts sent while the
-// connection was down are missed. It has a connection of its own beside the
+// connection was down are missed. Where a connection pooler passes no
+// notifications on, both are asked for every PollInterval. It has a connection of its own beside the
 // pool, and makes a new one, ever more patiently, when that breaks: it logs
 // when the connection is lost and when it is back, not each attempt. It returns
 // when ctx ends.
 func (p *Postgres) Watch(ctx context.Context, changed func(revision int64), told func(text string)) error {
 	last := int64(-1)
+	w := &words{}
 	var lost time.Time
 	wait := 50 * time.Millisecond
 	for ctx.Err() == nil {
@@ -54,7 +57,7 @@ func (p *Postgres) Watch(ctx context.Context, changed func(revision int64), told
 				last = revision
 				changed(revision)
 			}
-		}, told)
+		}, told, w)
 		if lost.IsZero() && ctx.Err() == nil {
 			lost = time.Now()
 			p.config.Log.Warn("lost the connection that watches the configuration; the last one goes on", "error", err)
@@ -69,7 +72,7 @@ func (p *Postgres) Watch(ctx context.Context, changed func(revision int64), told
 }
 
 // listen tells revisions and texts until the connection breaks.
-func (p *Postgres) listen(ctx context.Context, tell func(int64), told func(string)) error {
+func (p *Postgres) listen(ctx context.Context, tell func(int64), told func(string), w *words) error {
 	dctx, cancel := context.WithTimeout(ctx, p.config.QueryTimeout)
 	defer cancel()
 	config, err := pgx.ParseConfig(p.config.DSN)
@@ -100,7 +103,9 @@ func (p *Postgres) listen(ctx context.Context, tell func(int64), told func(strin
 			return err
 		}
 		if !hears {
-			wait = func(ctx context.Context, _ *pgx.Conn, _ func(string)) error { return p.pause(ctx) }
+			wait = func(ctx context.Context, conn *pgx.Conn, told func(string)) error {
+				return p.pause(ctx, conn, told, w)
+			}
 			p.deaf.Do(func() {
 				p.config.Log.Info("the connection pooler on the way to Postgres passes no notifications on: changes are found by asking",
 					"every", p.config.PollInterval.String())
@@ -134,16 +139,6 @@ func (p *Postgres) notification(ctx context.Context, conn *pgx.Conn, told func(s
 		return err
 	}
 	return nil
-}
-
-// pause waits for the end of PollInterval.
-func (p *Postgres) pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(p.config.PollInterval):
-		return nil
-	}
 }
 
 // hearingTime is how long a notification may take that a replica sends itself.
