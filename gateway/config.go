@@ -23,6 +23,8 @@ type settings struct {
 	pgPollInterval   time.Duration
 	pgQueryTimeout   time.Duration
 	pgStartTimeout   time.Duration
+	revisionsKeep    int
+	revisionsKeepFor time.Duration
 
 	upstreamKeepalive   int
 	upstreamIdleTimeout time.Duration
@@ -60,6 +62,7 @@ type settings struct {
 	redisPoolSize    int
 	redisBreakAfter  int
 	redisBreakFor    time.Duration
+	redisCAFile      string
 
 	accessLog     string
 	accessLogRate int
@@ -77,6 +80,8 @@ type settings struct {
 	gcPercent   int
 	memoryLimit int64
 	gcFloor     int64
+
+	ignored []string // Kong's variables that are set and mean nothing here
 }
 
 // newSettings returns the table of all settings, bound to s and holding their
@@ -103,6 +108,8 @@ func newSettings(s *settings) []*setting {
 		duration("pg_query_timeout", &s.pgQueryTimeout, 5*second, 10*time.Millisecond, hour, "how long an answer of Postgres is waited for before 503; reading the whole configuration may take 30 s"),
 		duration("pg_poll_interval", &s.pgPollInterval, 5*second, 100*time.Millisecond, hour, "how often the revision is polled, behind LISTEN/NOTIFY"),
 		duration("pg_start_timeout", &s.pgStartTimeout, minute, 0, hour, "how long to wait for Postgres at start"),
+		number("revisions_keep", &s.revisionsKeep, 100_000, 0, 1_000_000_000, "how many changes the history keeps, the newest; 0: any number"),
+		duration("revisions_keep_for", &s.revisionsKeepFor, 90*24*hour, 0, 100*365*24*hour, "how long the history keeps a change; 0: for ever"),
 
 		number("upstream_keepalive", &s.upstreamKeepalive, 512, 0, 100000, "idle connections kept for each upstream host; 0 opens one for every request"),
 		duration("upstream_idle_timeout", &s.upstreamIdleTimeout, minute, time.Millisecond, hour, "when an idle upstream connection is closed"),
@@ -137,11 +144,12 @@ func newSettings(s *settings) []*setting {
 		number("cache_write_queue", &s.cacheWriteQueue, 1024, 1, 1_000_000, "writes to Redis that may wait; more are dropped and counted"),
 		duration("cache_wait", &s.cacheWait, 5*second, time.Millisecond, minute, "how long a request waits for another's fetch of the same resource"),
 
-		duration("redis_timeout", &s.redisTimeout, 100*time.Millisecond, time.Millisecond, minute, "how long a request waits for Redis"),
-		duration("redis_dial_timeout", &s.redisDialTimeout, 250*time.Millisecond, time.Millisecond, minute, "how long connecting to Redis may take"),
+		duration("redis_timeout", &s.redisTimeout, 100*time.Millisecond, time.Millisecond, minute, "how long a request waits for Redis, unless a plugin's redis.timeout is another than Kong's default of 2000 ms"),
+		duration("redis_dial_timeout", &s.redisDialTimeout, 250*time.Millisecond, time.Millisecond, minute, "how long connecting to Redis may take, unless a plugin's redis.timeout is another than Kong's default of 2000 ms"),
 		number("redis_pool_size", &s.redisPoolSize, 32, 1, 10000, "connections to each Redis"),
 		number("redis_break_after", &s.redisBreakAfter, 5, 1, 10000, "failures in a row after which Redis is not asked"),
 		duration("redis_break_for", &s.redisBreakFor, 500*time.Millisecond, 10*time.Millisecond, minute, "how often a Redis that is not asked is probed"),
+		file("redis_ca_file", &s.redisCAFile, "PEM file of who may sign a Redis' certificate, where a plugin's redis.ssl_verify is true; none: the system's"),
 
 		choice("access_log", &s.accessLog, "sampled", []string{"off", "sampled", "all"}, "JSON access log: sampled keeps every server error and access_log_rate others a second"),
 		number("access_log_rate", &s.accessLogRate, 100, 0, 1_000_000, "lines a second that a sampled access log keeps beside errors"),

@@ -8,7 +8,6 @@ import (
 
 	"gatelab/gateway/internal/cache"
 	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/redisconn"
 )
 
 // proxyCacheConfig is proxy-cache's configuration; seconds are whole.
@@ -92,10 +91,7 @@ func (c *proxyCacheConfig) space(d *Deps) (*cache.Space, error) {
 		if d.Redis == nil {
 			return nil, errors.New("proxy-cache: this gateway has no Redis")
 		}
-		return d.Cache.Space(d.Redis.Client(redisconn.Options{
-			Host: c.Redis.Host, Port: c.Redis.Port, Username: c.Redis.Username, Password: c.Redis.Password,
-			Database: c.Redis.Database, TLS: c.Redis.SSL,
-		})), nil
+		return d.Cache.Space(d.Redis.Client(c.Redis.options())), nil
 	}
 	return nil, fmt.Errorf("proxy-cache: strategy %q: want memory or redis", c.Strategy)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/singleflight"
 
+	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/upstream"
 )
@@ -45,6 +46,9 @@ type Config struct {
 	Underscores    string // UnderscoresSafe (also ""), UnderscoresDrop or UnderscoresKeep
 	AccessLog      string // LogOff, LogSampled or LogAll
 	AccessLogRate  int    // lines a second that LogSampled keeps beside errors
+
+	// Resolve puts values in the place of references to them; nil: there are none.
+	Resolve func(*entity.Config) (*entity.Config, error)
 }
 
 // Proxy serves requests. Make it with New; it answers 503 until the first

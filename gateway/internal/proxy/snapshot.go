@@ -60,12 +60,10 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	began := time.Now()
 	s, err := p.build(cfg)
 	if err != nil {
-		p.metrics.applyErrors.Inc()
-		p.broken.Store(max(p.broken.Load(), cfg.Revision))
 		if old != nil {
 			old.chains.KeepOnly(p.deps) // the failed one may have begun to use others
 		}
-		return &ApplyError{cfg.Revision, err}
+		return p.refuse(cfg.Revision, err)
 	}
 	p.snapshot.Store(s)
 	p.pools.Keep(s.balancers)
@@ -74,7 +72,28 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	return nil
 }
 
+// Refuse notes that a revision could not even be read, as Apply does of one that
+// cannot be applied, and returns the error that Apply would.
+func (p *Proxy) Refuse(revision int64, err error) error {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	return p.refuse(revision, err)
+}
+
+func (p *Proxy) refuse(revision int64, err error) error {
+	p.metrics.applyErrors.Inc()
+	p.broken.Store(max(p.broken.Load(), revision))
+	return &ApplyError{revision, err}
+}
+
 func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
+	if p.config.Resolve != nil {
+		resolved, err := p.config.Resolve(cfg)
+		if err != nil {
+			return nil, err
+		}
+		cfg = resolved
+	}
 	services := make(map[string]*entity.Service, len(cfg.Services))
 	for i := range cfg.Services {
 		services[cfg.Services[i].ID] = &cfg.Services[i]
