@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
@@ -257,6 +258,12 @@ func migrate(c *call) error {
 // called at all, and may ask Postgres.
 func check(c *call) error {
 	printSettings(c.stdout, c.table)
+	if _, err := openTokens(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	if _, err := newAdminTLS(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
 	if !c.askPostgres {
 		return nil
 	}

@@ -152,8 +152,9 @@ func (a *api) notFound(w http.ResponseWriter) {
 func (a *api) answer(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		a.log.Error("admin API", "error", err)
-		http.Error(w, `{"message":"An unexpected error occurred"}`, http.StatusInternalServerError)
+		id := uuid.NewString()
+		a.log.Error("admin API", "error_id", id, "error", err)
+		http.Error(w, `{"message":"An unexpected error occurred","error_id":"`+id+`"}`, http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"gatelab/internal/webguard"
 )
 
 // TokenHeader carries a token; Authorization: Bearer does as well.
@@ -129,9 +131,7 @@ func plainName(name string) string {
 
 // Refuse answers a request before anything reads its body.
 func Refuse(w http.ResponseWriter, r *http.Request, status int, message string) {
-	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
-		w.Header().Set("Connection", "close") // the answer does not wait for the body
-	}
+	webguard.CloseAfter(w, r)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Server", "gatelab")
 	w.WriteHeader(status)
