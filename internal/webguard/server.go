@@ -1,6 +1,7 @@
 package webguard
 
 import (
+	"io"
 	"net/http"
 	"time"
 )
@@ -53,6 +54,29 @@ func (l Limits) wrap(h http.Handler) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// PaceBody bounds the pauses of a request's body, for handlers of servers without
+// a limit for the whole of it, such as proxies.
+func PaceBody(w http.ResponseWriter, r *http.Request, pause time.Duration) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &pacedBody{r.Body, http.NewResponseController(w), pause}
+	}
+}
+
+type pacedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	pause   time.Duration
+}
+
+func (b *pacedBody) Read(p []byte) (int, error) {
+	_ = b.control.SetReadDeadline(time.Now().Add(b.pause))
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{}) // the answer may take longer
+	}
+	return n, err
 }
 
 // Extend gives an answer more time from now on; 0 is no limit.

@@ -16,6 +16,7 @@ import (
 
 	"gatelab/harness/internal/follow"
 	"gatelab/harness/internal/report"
+	"gatelab/internal/webguard"
 )
 
 const (
@@ -95,7 +96,7 @@ func start(t *testing.T, dir string) *httptest.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	s, err := newServer(root, true)
+	s, err := newServer(root, loopbackGuard(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +346,7 @@ func TestHowManyMayFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	s, err := newServer(root, false)
+	s, err := newServer(root, loopbackGuard(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,4 +405,13 @@ func TestRunSaysWhatIsMissing(t *testing.T) {
 	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("none")) {
 		t.Errorf("got %v", err)
 	}
+}
+
+func loopbackGuard(t *testing.T) *webguard.Guard {
+	t.Helper()
+	g, err := webguard.New(webguard.Config{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }
