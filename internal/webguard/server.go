@@ -1,6 +1,7 @@
 package webguard
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -73,8 +74,10 @@ type pacedBody struct {
 func (b *pacedBody) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(time.Now().Add(b.pause))
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{}) // the answer may take longer
+	if errors.Is(err, io.EOF) {
+		// The answer may take longer. After any other error the deadline stays:
+		// the server looks for the rest of the body.
+		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }

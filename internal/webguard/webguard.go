@@ -99,8 +99,9 @@ func CheckHost(host string) error {
 
 // CheckOrigin tells what is wrong with an entry of Origins.
 func CheckOrigin(origin string) error {
-	u, err := url.Parse(origin)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Scheme+"://"+u.Host != strings.ToLower(origin) {
+	lower := strings.ToLower(origin)
+	u, err := url.Parse(lower)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Scheme+"://"+u.Host != lower {
 		return fmt.Errorf("origin %q is not allowed: want scheme://host or scheme://host:port, as browsers send it", origin)
 	}
 	return nil

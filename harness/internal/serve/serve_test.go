@@ -17,6 +17,7 @@ import (
 	"gatelab/harness/internal/follow"
 	"gatelab/harness/internal/report"
 	"gatelab/internal/webguard"
+	"gatelab/internal/webguard/guardtest"
 )
 
 const (
@@ -414,4 +415,24 @@ func loopbackGuard(t *testing.T) *webguard.Guard {
 		t.Fatal(err)
 	}
 	return g
+}
+
+func TestFurtherHosts(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan string, 1), make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Config{Listen: "127.0.0.1:0", Hosts: []string{"lab.example"}, Reports: reports(t), Ready: func(a string) { ready <- a }})
+	}()
+	url := "http://" + <-ready + "/"
+	guardtest.Refuses(t, "GET", url)
+	if got := guardtest.Status(t, "GET", url, "lab.example:8090"); got != 200 {
+		t.Errorf("under a name that was given: %d", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := Run(t.Context(), Config{Listen: "127.0.0.1:0", Hosts: []string{"a:80"}, Reports: reports(t)}); err == nil || !strings.Contains(err.Error(), `hosts: host "a:80"`) {
+		t.Errorf("a host with a port: %v", err)
+	}
 }
