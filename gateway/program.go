@@ -116,7 +116,7 @@ func (p *program) Run(ctx context.Context) error {
 	group, serving := errgroup.WithContext(serving)
 
 	p.health.profiles = p.settings.pprof
-	status := p.serveHTTP(group, p.listeners.status, p.guards.status.Wrap(statusHandler(&p.health, p.metrics)), nil)
+	status := p.serveHTTP(group, p.listeners.status, p.guards.status.Wrap(statusHandler(&p.health, gatherer(p.metrics, p.log))), nil)
 	if err := p.startStore(ctx); err != nil {
 		stop(err)
 		return p.end(group, status, err)

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"strconv"
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"gatelab/internal/webguard"
 )
@@ -25,6 +29,20 @@ type health struct {
 
 // revisionHeader tells on /health/ready which configuration a replica serves.
 const revisionHeader = "X-Gateway-Revision"
+
+// gatherer gathers metrics; what goes wrong is in the log, and an id of it in the
+// answer.
+func gatherer(from prometheus.Gatherer, log *slog.Logger) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		families, err := from.Gather()
+		if err != nil {
+			id := uuid.NewString()
+			log.Error("metrics cannot be gathered", "error_id", id, "error", err)
+			err = fmt.Errorf("metrics cannot be gathered; the log has the reason under error_id %s", id)
+		}
+		return families, err
+	})
+}
 
 // longestProfile bounds how long a client may have a profile taken.
 const longestProfile = 10 * time.Minute
