@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"gatelab/internal/webguard"
 )
 
 // settings are everything that can be told to the gateway from outside.
@@ -16,6 +18,15 @@ type settings struct {
 	proxyListen  string
 	adminListen  string
 	statusListen string
+
+	adminHosts       []string
+	adminOrigins     []string
+	adminTokensFile  string
+	adminTLSCert     string
+	adminTLSKey      string
+	adminTLSClientCA string
+	adminReadTimeout time.Duration
+	statusHosts      []string
 
 	pgDSN            string
 	pgMaxConns       int
@@ -99,10 +110,19 @@ func newSettings(s *settings) []*setting {
 		choice("lookup", &s.lookup, "snapshot", []string{"snapshot", "database"}, "snapshot: requests use the configuration pushed last; database: every request asks Postgres for the revision first (strict, at the price of a round trip)"),
 
 		listen("proxy_listen", &s.proxyListen, "0.0.0.0:8000", "where clients are served"),
-		listen("admin_listen", &s.adminListen, "127.0.0.1:8001", "where the Admin API is served: it has no password, keep it private"),
-		listen("status_listen", &s.statusListen, "0.0.0.0:8100", "where /health/live, /health/ready and /metrics are served"),
+		listen("admin_listen", &s.adminListen, "127.0.0.1:8001", "where the Admin API is served; on another address than loopback it needs admin_tokens_file or admin_tls_client_ca"),
+		listen("status_listen", &s.statusListen, "127.0.0.1:8100", "where /health/live, /health/ready and /metrics are served"),
 
-		secret("pg_dsn", &s.pgDSN, "postgres://gateway@127.0.0.1:5432/gateway", "Postgres, as a URL or key=value pairs"),
+		names("admin_hosts", &s.adminHosts, "names and addresses without ports, separated by commas", "further names by which clients reach the Admin API; a Host that is neither one of these nor loopback nor the listener's address is refused (403)", webguard.CheckHost),
+		names("admin_origins", &s.adminOrigins, "origins such as https://admin.example.com, separated by commas", "web pages that may use the Admin API; those of other origins can neither read answers nor change anything", webguard.CheckOrigin),
+		file("admin_tokens_file", &s.adminTokensFile, "who may use the Admin API: a file of lines of name, role (read-only, read-write) and hash, as `gateway token new` prints them; read again when it changes; none: everyone who reaches admin_listen"),
+		file("admin_tls_cert", &s.adminTLSCert, "PEM file of the Admin listener's certificate; with it the Admin API is served over TLS alone; read again when it changes"),
+		file("admin_tls_key", &s.adminTLSKey, "PEM file of that certificate's private key"),
+		file("admin_tls_client_ca", &s.adminTLSClientCA, "PEM file of who may sign certificates of Admin API clients; with it a client needs one, and its name is the actor of changes"),
+		duration("admin_read_timeout", &s.adminReadTimeout, 30*second, 10*time.Millisecond, hour, "how long a request to the Admin API or to status_listen may take to arrive (408)"),
+		names("status_hosts", &s.statusHosts, "names and addresses without ports, separated by commas", "further names by which status_listen is reached, such as those that Prometheus scrapes", webguard.CheckHost),
+
+		postgres("pg_dsn", &s.pgDSN, "postgres://gateway@127.0.0.1:5432/gateway", "Postgres, as a URL or key=value pairs"),
 		number("pg_max_conns", &s.pgMaxConns, 16, 1, 10000, "connections to Postgres, beside the one that listens for changes"),
 		duration("pg_acquire_timeout", &s.pgAcquireTimeout, second, time.Millisecond, minute, "how long to wait for a free connection before 503"),
 		duration("pg_query_timeout", &s.pgQueryTimeout, 5*second, 10*time.Millisecond, hour, "how long an answer of Postgres is waited for before 503; reading the whole configuration may take 30 s"),
@@ -156,7 +176,7 @@ func newSettings(s *settings) []*setting {
 		choice("log_level", &s.logLevel, "info", []string{"debug", "info", "warn", "error"}, "what is logged at all"),
 		choice("log_format", &s.logFormat, "json", []string{"json", "text"}, "how it is logged"),
 
-		boolean("pprof", &s.pprof, false, "serve the Go runtime's profiles under /debug/pprof/ of status_listen, for whoever can reach it"),
+		boolean("pprof", &s.pprof, false, "serve the Go runtime's profiles under /debug/pprof/ of status_listen, to everyone who reaches it"),
 
 		duration("drain_delay", &s.drainDelay, 0, 0, minute, "after SIGTERM, how long to go on accepting while /health/ready already says no and answers carry Connection: close; 0 suits a balancer that notices by refused connections (nginx), one that asks /health/ready needs two of its intervals"),
 		duration("drain_idle", &s.drainIdle, 5*second, 0, hour, "after that, how long a kept connection may ask for nothing before it is closed; a request that comes on it is answered, with Connection: close"),
@@ -183,6 +203,12 @@ func (s *settings) check() error {
 			return fmt.Errorf("%s=%q: want an address of its own: %s listens there", l.name, l.addr, other)
 		}
 		seen[l.addr] = l.name
+	}
+	switch {
+	case (s.adminTLSCert == "") != (s.adminTLSKey == ""):
+		return fmt.Errorf("admin_tls_cert=%q, admin_tls_key=%q: want both or neither", s.adminTLSCert, s.adminTLSKey)
+	case s.adminTLSClientCA != "" && s.adminTLSCert == "":
+		return fmt.Errorf("admin_tls_client_ca=%q: want admin_tls_cert and admin_tls_key as well", s.adminTLSClientCA)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
@@ -276,6 +277,12 @@ func migrate(c *call) error {
 // called at all, and may ask Postgres.
 func check(c *call) error {
 	printSettings(c.stdout, c.table)
+	if _, err := openTokens(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	if _, err := newAdminTLS(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
 	if len(c.settings.ignored) > 0 {
 		fmt.Fprintf(c.stdout, "\nVariables of Kong that are ignored: %s\n", strings.Join(c.settings.ignored, ", "))
 	}

@@ -17,6 +17,8 @@ Usage:
   gateway health [flags]    ask the running gateway of these settings whether it is
                             ready; exit 0 or 1
   gateway migrate [flags]   bring the database's schema up to date, and end
+  gateway token new NAME    make a token of the Admin API, and its line for
+                            admin_tokens_file; --role read-only or read-write
   gateway version           print the version, and end
   gateway --help            this text
 
