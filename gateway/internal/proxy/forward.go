@@ -46,13 +46,10 @@ func (v *visit) forward() {
 // received turns the upstream's headers into the client's.
 func (v *visit) received() {
 	h := &v.Ctx.Response.Header
-	if v.call.Upgraded == nil {
-		removeHopByHop(h)
-	}
+	v.finishHeader(h)
 	h.Del(responseLatency) // another gateway's; here it would say that this one answered
 	setMillis(h, headerUpstreamLatency, v.UpstreamLatency)
 	setMillis(h, headerProxyLatency, v.ownTime)
-	h.SetCanonical(headerVia, viaValue)
 	v.setHashCookie()
 	v.sign()
 }

@@ -109,7 +109,10 @@ func (c *Call) forget(err error) string {
 			_ = c.Response.CloseBodyStream()
 			c.Streamed = false
 		}
-		c.Response.Reset()
+		// Not Reset: it would have the codec write a Date of its own over the
+		// one of the next answer. The next read resets the header.
+		c.Response.ResetBody()
+		c.Response.SkipBody, c.Response.ImmediateHeaderFlush = false, false
 		return whyStatus
 	case c.sent:
 		return whyBroken
