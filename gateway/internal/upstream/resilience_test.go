@@ -429,3 +429,20 @@ func TestAKeptConnectionThatThePeerClosedIsReplaced(t *testing.T) {
 		t.Errorf("%d connections for 5 requests", n)
 	}
 }
+
+func TestEveryTargetsStandingIsTold(t *testing.T) {
+	p := newPools(t, Config{})
+	b := over(t, p, entity.Upstream{}, "127.0.0.1:1", "127.0.0.1:2")
+	_ = serviceAt(t, p, "http://127.0.0.1:3") // no upstream's
+	p.SetHealth("u", "127.0.0.1:2", false)
+	got := map[string]string{}
+	for _, s := range p.TargetStandings() {
+		if s.UpstreamID != "u" {
+			t.Errorf("upstream %q", s.UpstreamID)
+		}
+		got[s.Target] = s.Health
+	}
+	if len(got) != b.Size() || got["127.0.0.1:1"] != "HEALTHCHECKS_OFF" || got["127.0.0.1:2"] != "UNHEALTHY" {
+		t.Errorf("got %v", got)
+	}
+}
