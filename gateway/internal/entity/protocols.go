@@ -18,7 +18,8 @@ func routeProtocols() Field {
 // the protocol of a request is, and requests come over http: what leaves http
 // out would run all the same.
 func pluginProtocols() Field {
-	return setOf("protocols", str("").with(oneOf("grpc", "grpcs", "http", "https"))).with(required).with(def([]any{"grpc", "grpcs", "http", "https"}))
+	all := []any{"grpc", "grpcs", "http", "https"}
+	return setOf("protocols", str("").with(oneOf(all...))).with(required).with(def(all))
 }
 
 func plainProtocol(r Record) map[string]any {

@@ -30,7 +30,8 @@ func (e *Expression) Check() error {
 	spent := 0
 	tried := map[string]bool{}
 	for i := range probeWalks {
-		w := walk{prog: e.prog, rand: rand.New(rand.NewPCG(uint64(i), 0)), random: i > 3, nested: i%2 == 1, skips: i&2 != 0} //nolint:gosec // no secret
+		w := walk{prog: e.prog, random: i > 3, nested: i%2 == 1, skips: i&2 != 0}
+		w.rand = rand.New(rand.NewPCG(uint64(i), 0)) //nolint:gosec // no secret
 		for _, text := range w.texts() {
 			if tried[text] || spent > probeSteps {
 				continue
