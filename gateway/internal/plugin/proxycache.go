@@ -354,9 +354,12 @@ func (p *proxyCache) serveAs(x *Exchange, key cache.Key, e *cache.Entry, now tim
 	}
 	for i := range e.Header {
 		f := &e.Header[i]
-		if i > 0 && string(f.Name) == string(e.Header[i-1].Name) {
+		switch {
+		case string(f.Name) == fasthttp.HeaderDate:
+			SetDate(&r.Header, f.Value)
+		case i > 0 && string(f.Name) == string(e.Header[i-1].Name):
 			r.Header.AddBytesKV(f.Name, f.Value)
-		} else {
+		default:
 			r.Header.SetCanonical(f.Name, f.Value)
 		}
 	}
