@@ -46,7 +46,8 @@ func (m *metrics) register(reg prometheus.Registerer, mem *memory, ahead func() 
 		return
 	}
 	reg.MustRegister(m.requests, m.evictions, m.drops,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_ahead_bytes", Help: "Bytes that cache fills have read from origins ahead of their clients."}, ahead),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_ahead_bytes",
+			Help: "Bytes that cache fills have read from origins ahead of their clients."}, ahead),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_bytes", Help: "Bytes that the memory tier holds."}, mem.bytes),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_entries", Help: "Entries that the memory tier holds."}, mem.entries))
 }

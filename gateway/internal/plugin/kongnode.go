@@ -56,20 +56,28 @@ type kongNode struct {
 }
 
 func newKongNode(d *Deps) *kongNode {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
+	labels := func(l ...string) []string { return l }
+	desc := func(name string, labels []string, help string) *prometheus.Desc {
 		return prometheus.NewDesc("kong_"+name, help, labels, nil)
 	}
 	k := &kongNode{
-		node:        d.Node,
-		connections: desc("nginx_connections_total", "Client connections by state: accepted, handled and total (requests) since the start; active, reading, writing and waiting now. A connection whose request is being read is waiting.", "node_id", "subsystem", "state"),
-		requests:    desc("nginx_requests_total", "Requests since the start.", "node_id", "subsystem"),
-		timers:      desc("nginx_timers", "Goroutines, in place of nginx's timers: running or runnable, and pending (waiting).", "state"),
-		reachable:   desc("datastore_reachable", "1 where the database answers, else 0."),
-		info:        desc("node_info", "1, with the node's id and version.", "node_id", "version"),
-		health:      desc("upstream_target_health", "Health of upstreams' targets: 1 for the state that a target's address has.", "upstream", "target", "address", "state", "subsystem"),
-		heap:        desc("memory_workers_lua_vms_bytes", "Bytes of live objects on the Go heap, in place of the Lua VM's.", "node_id", "pid", "kong_subsystem"),
-		dict:        desc("memory_lua_shared_dict_bytes", "Bytes that the response cache holds in memory.", "node_id", "shared_dict", "kong_subsystem"),
-		dictTotal:   desc("memory_lua_shared_dict_total_bytes", "Bytes that the response cache may hold in memory.", "node_id", "shared_dict", "kong_subsystem"),
+		node: d.Node,
+		connections: desc("nginx_connections_total", labels("node_id", "subsystem", "state"),
+			"Client connections by state: accepted, handled and total (requests) since the start; active, reading, writing and waiting now. "+
+				"One whose request is being read is waiting."),
+		requests: desc("nginx_requests_total", labels("node_id", "subsystem"), "Requests since the start."),
+		timers: desc("nginx_timers", labels("state"),
+			"Goroutines, in place of nginx's timers: running or runnable, and pending (waiting)."),
+		reachable: desc("datastore_reachable", nil, "1 where the database answers, else 0."),
+		info:      desc("node_info", labels("node_id", "version"), "1, with the node's id and version."),
+		health: desc("upstream_target_health", labels("upstream", "target", "address", "state", "subsystem"),
+			"Health of upstreams' targets: 1 for the state that a target's address has."),
+		heap: desc("memory_workers_lua_vms_bytes", labels("node_id", "pid", "kong_subsystem"),
+			"Bytes of live objects on the Go heap, in place of the Lua VM's."),
+		dict: desc("memory_lua_shared_dict_bytes", labels("node_id", "shared_dict", "kong_subsystem"),
+			"Bytes that the response cache holds in memory."),
+		dictTotal: desc("memory_lua_shared_dict_total_bytes", labels("node_id", "shared_dict", "kong_subsystem"),
+			"Bytes that the response cache may hold in memory."),
 	}
 	if d.Cache != nil {
 		k.cache = d.Cache

@@ -97,14 +97,6 @@ func dropStored(h *fasthttp.ResponseHeader) {
 	h.Del(fasthttp.HeaderAge)
 }
 
-// stampDate gives a response without a Date one, as RFC 9110, 6.6.1 wants of who
-// stores it.
-func stampDate(h *fasthttp.ResponseHeader, now time.Time) {
-	if len(h.Peek(fasthttp.HeaderDate)) == 0 {
-		h.SetBytesV(fasthttp.HeaderDate, fasthttp.AppendHTTPDate(nil, now))
-	}
-}
-
 // storedFields copies the fields that are stored, those of one name side by
 // side, into one block of memory.
 func storedFields(h *fasthttp.ResponseHeader) []cache.Field {

@@ -48,7 +48,10 @@ const spoolMargin = 64 << 10
 // come.
 func (p *proxyCache) spoolBody(x *Exchange, size int, e *cache.Entry, fill *cache.Fill) {
 	r := &x.Ctx.Response
-	s := &spool{src: r.BodyStream(), size: size, most: p.store.MaxEntryBytes(), x: x, store: p.store, entry: e, fill: fill, done: make(chan struct{})}
+	s := &spool{
+		src: r.BodyStream(), size: size, most: p.store.MaxEntryBytes(),
+		x: x, store: p.store, entry: e, fill: fill, done: make(chan struct{}),
+	}
 	s.moved.L = &s.mu
 	// Every setter of a body closes the one before; so the response is made
 	// anew around the header.
