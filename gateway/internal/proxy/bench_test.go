@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
@@ -129,7 +130,9 @@ func BenchmarkServed(b *testing.B) {
 	c := config("http://127.0.0.1:1", entity.Route{Paths: []string{"/ai"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
 		Config: map[string]any{"key_names": []any{"other"}, "key_in_header": true, "run_on_preflight": true}})
 	p, _ := benchmarked(b, c)
-	s := NewServer(p, ServerConfig{MaxHeaderBytes: 16 << 10})
+	s := NewServer(p, ServerConfig{
+		MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute, ReadTimeout: time.Minute, BodyRate: 240, WriteTimeout: time.Minute, ResponseRate: 240,
+	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

@@ -118,8 +118,12 @@ func (u *upload) Read(b []byte) (int, error) {
 	if u.end != nil {
 		return 0, u.end
 	}
-	if err := u.chunks.check(); err != nil {
+	next, err := u.chunks.check()
+	if err != nil {
 		return u.fail(err)
+	}
+	if u.most > 0 && next > u.most-u.read {
+		return u.fail(errBodyTooLarge) // it need not come for that
 	}
 	n, err := u.src.Read(b)
 	u.read += int64(n)

@@ -68,6 +68,7 @@ var chunkedBodies = []struct {
 	{"space before a size", " 5\r\nhello\r\n0\r\n\r\n", false},
 	{"size of too many digits", "10000000000000005\r\nhello\r\n0\r\n\r\n", false},
 	{"size beyond what comes", "7fffffffffffffff\r\nhello\r\n0\r\n\r\n", false},
+	{"size beyond 63 bits", "8000000000000000\r\nhello\r\n0\r\n\r\n", false},
 	{"no size", "\r\nhello\r\n0\r\n\r\n", false},
 	{"NUL in an extension", "5;a=\x00\r\nhello\r\n0\r\n\r\n", false},
 }
@@ -109,7 +110,7 @@ func TestAChunkedBodyThatIsBrokenNeverLooksWhole(t *testing.T) {
 
 func TestChunksMustHaveContent(t *testing.T) {
 	origin := server(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	g := start(t, Config{}, 4)
+	g := start(t, Config{MaxBodyBytes: 4 << 20}, 4)
 	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
 	post := "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, c := range []struct {
@@ -120,6 +121,7 @@ func TestChunksMustHaveContent(t *testing.T) {
 		{"long extensions", strings.Repeat("1;"+strings.Repeat("a", 4000)+"\r\na\r\n", 500), "400"},
 		{"trailers without end", "0\r\nX-A: " + strings.Repeat("a", 2<<20), "400"},
 		{"chunks of one byte", strings.Repeat("1\r\na\r\n", 300_000) + "0\r\n\r\n", "200"},
+		{"a chunk that is too large, of which nothing comes", "400001\r\n", "413"},
 		{"an extension", "1;" + strings.Repeat("a", 10_000) + "\r\na\r\n0\r\n\r\n", "200"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

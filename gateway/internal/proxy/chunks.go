@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 )
 
@@ -37,31 +38,32 @@ var (
 )
 
 // check waits for the next line that the codec will read, if it is in none of
-// the chunks, and for the trailers behind the last.
-func (c *chunks) check() error {
+// the chunks, and for the trailers behind the last. It returns the size of the
+// chunk that begins.
+func (c *chunks) check() (size int64, err error) {
 	if c.br == nil || c.left.Int() != 0 {
-		return nil
+		return 0, nil
 	}
 	line, err := c.line(0)
 	if err != nil {
-		return fmt.Errorf("read a chunk's size: %w", err)
+		return 0, fmt.Errorf("read a chunk's size: %w", err)
 	}
-	last, ok := chunkSize(line)
+	size, ok := chunkSize(line)
 	if !ok {
-		return errChunkLine
+		return 0, errChunkLine
 	}
-	if !last {
-		return nil
+	if size > 0 {
+		return size, nil
 	}
 	for at := len(line); ; at += len(line) {
 		if line, err = c.line(at); err != nil {
-			return fmt.Errorf("read the trailers: %w", err)
+			return 0, fmt.Errorf("read the trailers: %w", err)
 		}
 		if len(line) == len(crlf) {
-			return nil
+			return 0, nil
 		}
 		if !isField(line[:len(line)-len(crlf)]) {
-			return errTrailer
+			return 0, errTrailer
 		}
 	}
 }
@@ -85,20 +87,24 @@ func (c *chunks) line(at int) ([]byte, error) {
 	}
 }
 
-// chunkSize tells whether a line is that of the last chunk, and whether it is
-// one at all. The codec bounds the number of digits.
-func chunkSize(line []byte) (last, ok bool) {
-	digits, value := 0, false
-	for _, c := range line {
+// chunkSize reads the size at the beginning of a chunk's line.
+func chunkSize(line []byte) (size int64, ok bool) {
+	for i, c := range line {
+		var digit byte
 		switch {
-		case '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F':
+		case '0' <= c && c <= '9':
+			digit = c - '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			digit = c | 0x20 - 'a' + 10
 		default:
-			return !value, digits > 0 && (c == ';' || c == ' ' || c == '\t' || c == '\r')
+			return size, i > 0 && (c == ';' || c == ' ' || c == '\t' || c == '\r')
 		}
-		digits++
-		value = value || c != '0'
+		if size > math.MaxInt64>>4 {
+			return 0, false
+		}
+		size = size<<4 | int64(digit)
 	}
-	return false, false
+	return 0, false
 }
 
 // isField tells whether a line is a header field.
