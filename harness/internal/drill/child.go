@@ -55,15 +55,15 @@ func find(names []string) (string, error) {
 
 // launch starts the first of the named programs that there is, and waits until
 // URL/-/ready says yes.
-func (s *Stack) launch(ctx context.Context, url string, names []string, args ...string) error {
+func (s *Stack) launch(ctx context.Context, url string, names []string, args ...string) (*child, error) {
 	program, err := find(names)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := &child{name: names[0], log: s.path(filepath.Base(names[0]) + ".log"), ended: make(chan struct{})}
 	out, err := os.Create(c.log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer out.Close()
 	c.cmd = exec.Command(program, args...)
@@ -71,14 +71,14 @@ func (s *Stack) launch(ctx context.Context, url string, names []string, args ...
 	// A Ctrl-C is for the harness, which ends its children in order.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", c.name, err)
+		return nil, fmt.Errorf("start %s: %w", c.name, err)
 	}
 	go func() {
 		_ = c.cmd.Wait() // its log says why
 		close(c.ended)
 	}()
 	s.children = append(s.children, c)
-	return c.ready(ctx, url+"/-/ready")
+	return c, c.ready(ctx, url+"/-/ready")
 }
 
 func (c *child) ready(ctx context.Context, url string) error {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -29,6 +30,21 @@ type Stack struct {
 	scale      Scale
 	dir        string
 	children   []*child
+
+	alertmanager string // its address
+	server       *child // Prometheus
+}
+
+// Scrape has Prometheus scrape these targets alone, and waits until it does. A
+// job that has none is gone, as after a change of its name.
+func (s *Stack) Scrape(ctx context.Context, targets []Target) error {
+	if err := s.write("prometheus.yml", s.prometheusConfig(targets)); err != nil {
+		return err
+	}
+	if err := s.server.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		return fmt.Errorf("have prometheus read its configuration: %w", err)
+	}
+	return s.settled(ctx, len(targets))
 }
 
 // Start starts all three and waits until they are ready. ctx bounds the start;
@@ -53,19 +69,19 @@ func Start(ctx context.Context, targets []Target, scale Scale, on func(Notice)) 
 	if err := s.writeRules(); err != nil {
 		return nil, err
 	}
-	s.Prometheus = "http://" + ports[0]
+	s.Prometheus, s.alertmanager = "http://"+ports[0], ports[1]
 	if err := s.write("alertmanager.yml", s.alertmanagerConfig()); err != nil {
 		return nil, err
 	}
-	if err := s.write("prometheus.yml", s.prometheusConfig(targets, ports[1])); err != nil {
+	if err := s.write("prometheus.yml", s.prometheusConfig(targets)); err != nil {
 		return nil, err
 	}
-	if err := s.launch(ctx, "http://"+ports[1], alertmanagerNames,
+	if _, err := s.launch(ctx, "http://"+ports[1], alertmanagerNames,
 		"--config.file="+s.path("alertmanager.yml"), "--storage.path="+s.path("alertmanager"),
 		"--web.listen-address="+ports[1], "--cluster.listen-address=", "--log.level=warn"); err != nil {
 		return nil, err
 	}
-	if err := s.launch(ctx, s.Prometheus, prometheusNames,
+	if s.server, err = s.launch(ctx, s.Prometheus, prometheusNames,
 		"--config.file="+s.path("prometheus.yml"), "--storage.tsdb.path="+s.path("tsdb"), "--web.listen-address="+ports[0],
 		// Resolved alerts are told at once, and firing ones do not time out.
 		"--rules.alert.resend-delay="+scale.Scrape.String(), "--rules.alert.for-grace-period=0s", "--log.level=warn"); err != nil {
@@ -158,7 +174,7 @@ func (s *Stack) write(name string, config any) error {
 
 type object = map[string]any
 
-func (s *Stack) prometheusConfig(targets []Target, alertmanager string) object {
+func (s *Stack) prometheusConfig(targets []Target) object {
 	every := s.scale.Scrape.String()
 	byJob := map[string][]object{}
 	jobs := []string{}
@@ -175,7 +191,7 @@ func (s *Stack) prometheusConfig(targets []Target, alertmanager string) object {
 	return object{
 		"global":         object{"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
 		"rule_files":     []string{s.path("*.rules.yaml")},
-		"alerting":       object{"alertmanagers": []object{{"static_configs": []object{{"targets": []string{alertmanager}}}}}},
+		"alerting":       object{"alertmanagers": []object{{"static_configs": []object{{"targets": []string{s.alertmanager}}}}}},
 		"scrape_configs": scrapes,
 	}
 }

@@ -30,16 +30,17 @@ func TestRealFaultsFireTheirAlerts(t *testing.T) {
 	}
 	l := newSmallLab(t)
 	scale := drill.Scale{Factor: 300, Scrape: time.Second}
-	stack, err := drill.Start(t.Context(), []drill.Target{
+	targets := []drill.Target{
 		{Job: "gateway", Instance: "gateway-1", Addr: l.one.status}, {Job: "gateway", Instance: "gateway-2", Addr: l.two.status},
-	}, scale, nil)
+	}
+	stack, err := drill.Start(t.Context(), targets, scale, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stack.Close()
 	stopLoad := l.load()
 	defer stopLoad()
-	outcomes, err := drill.Run(t.Context(), stack, l.cases(), func(line string) { t.Log(line) })
+	outcomes, err := drill.Run(t.Context(), stack, l.cases(stack, targets), func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +106,8 @@ func newSmallLab(t *testing.T) *smallLab {
 		{"/upstreams/two-of-them/targets", fmt.Sprintf(`{"target": %q}`, l.target.addr)},
 		{"/services", `{"name": "pair", "host": "two-of-them"}`},
 		{"/services/pair/routes", `{"name": "pair", "paths": ["/pair"]}`},
+		{"/services", `{"name": "broken", "url": "http://127.0.0.1:9", "retries": 0}`}, // nothing listens there
+		{"/services/broken/routes", `{"name": "broken", "paths": ["/broken"]}`},
 	} {
 		if err := l.configure(step.path, step.body); err != nil {
 			t.Fatal(err)
@@ -114,6 +117,18 @@ func newSmallLab(t *testing.T) *smallLab {
 		eventually(t, func() error { return ok(http.Get("http://" + g.proxy + "/pair/1")) })
 	}
 	return l
+}
+
+// failFirst starts the second gateway anew, and its first requests fail.
+func (l *smallLab) failFirst(ctx context.Context) error {
+	l.two.end()
+	if err := l.two.start(); err != nil {
+		return err
+	}
+	if err := l.two.ready(ctx); err != nil {
+		return err
+	}
+	return failAtOnce(ctx, "http://"+l.two.proxy+"/broken", firstFailures)
 }
 
 func (l *smallLab) configure(path, body string) error {
@@ -145,7 +160,7 @@ func (l *smallLab) load() (stop func()) {
 	return func() { cancel(); sending.Wait() }
 }
 
-func (l *smallLab) cases() []drill.Case {
+func (l *smallLab) cases(stack *drill.Stack, targets []drill.Target) []drill.Case {
 	answer := func(status int32) func(context.Context) error {
 		return func(context.Context) error { l.status.Store(status); return nil }
 	}
@@ -169,6 +184,14 @@ func (l *smallLab) cases() []drill.Case {
 			return l.server.ConfigSet(ctx, "maxmemory", most).Err()
 		}
 	}
+	nothing := func(context.Context) error { return nil }
+	edges := map[string][2]func(context.Context) error{
+		drill.LoseJob: {
+			func(ctx context.Context) error { return stack.Scrape(ctx, nil) },
+			func(ctx context.Context) error { return stack.Scrape(ctx, targets) },
+		},
+		drill.FirstRequestsFail: {l.failFirst, nothing},
+	}
 	do := map[string][2]func(context.Context) error{
 		"GatewayErrorRateHigh":  {answer(502), answer(200)},
 		"OriginRateLimiting":    {answer(429), answer(200)},
@@ -187,7 +210,11 @@ func (l *smallLab) cases() []drill.Case {
 	}
 	var out []drill.Case
 	for _, p := range drill.Plans() {
-		if steps, has := do[p.Alert]; has {
+		steps, has := edges[p.Cause]
+		if !has {
+			steps, has = do[p.Alert]
+		}
+		if has {
 			out = append(out, drill.Case{Alert: p.Alert, Fault: p.Cause, Beside: append(slices.Clone(p.Beside), slowMachine...), Break: steps[0], Mend: steps[1], FireIn: 2 * time.Minute, ResolveIn: 3 * time.Minute})
 		}
 	}

@@ -1,0 +1,91 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"gatelab/harness/internal/fault"
+	"gatelab/harness/internal/lab"
+)
+
+// lostJob has Prometheus scrape no gateway.
+type lostJob struct{ *drilling }
+
+func (t *lostJob) bring(ctx context.Context) error { return t.stack.Scrape(ctx, nil) }
+func (t *lostJob) mend(ctx context.Context) error  { return t.stack.Scrape(ctx, t.targets()) }
+
+// firstErrors starts a replica anew and sends it requests that all fail, at
+// once: the counter of their status appears with them, and does not grow.
+type firstErrors struct{ *drilling }
+
+const (
+	drillBroken = "fails-from-the-first-request"
+	// firstFailures are more than 1% of the steady requests of the window.
+	firstFailures = 300
+)
+
+func (t *firstErrors) bring(ctx context.Context) error {
+	// Nothing listens on the discard port.
+	if err := sendJSON(ctx, http.MethodPost, t.admin()+"/services", map[string]any{"name": drillBroken, "url": "http://127.0.0.1:9", "retries": 0}); err != nil {
+		return err
+	}
+	if err := sendJSON(ctx, http.MethodPost, t.admin()+"/services/"+drillBroken+"/routes", map[string]any{"name": drillBroken, "paths": []any{"/" + drillBroken}}); err != nil {
+		return err
+	}
+	restart := t.broken(fault.Spec{Kind: fault.KindRestart, Target: drillCut})
+	if err := errors.Join(restart.bring(ctx), restart.mend(ctx)); err != nil {
+		return err
+	}
+	n, ok := t.lab.Node(drillCut)
+	if !ok {
+		return fmt.Errorf("the lab has no %s", drillCut)
+	}
+	return failAtOnce(ctx, "http://"+n.HostAddr(lab.PortProxy)+"/"+drillBroken, firstFailures)
+}
+
+func (t *firstErrors) mend(ctx context.Context) error {
+	return errors.Join(
+		sendJSON(ctx, http.MethodDelete, t.admin()+"/services/"+drillBroken+"/routes/"+drillBroken, nil),
+		sendJSON(ctx, http.MethodDelete, t.admin()+"/services/"+drillBroken, nil))
+}
+
+// failAtOnce sends n requests, a few at a time, and wants a 5xx for each.
+func failAtOnce(ctx context.Context, url string, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, faultStep)
+	defer cancel()
+	var sending sync.WaitGroup
+	const lanes = 10
+	failed := make([]error, lanes)
+	for i := range lanes {
+		sending.Go(func() {
+			for range n / lanes {
+				if failed[i] = failOnce(ctx, url); failed[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	sending.Wait()
+	return errors.Join(failed...)
+}
+
+func failOnce(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	res, err := scrapeClient.Do(req)
+	if err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, res.Body) // so that the connection is used again
+	res.Body.Close()
+	if res.StatusCode < 500 {
+		return fmt.Errorf("GET %s: status %d, want a server error", url, res.StatusCode)
+	}
+	return nil
+}
