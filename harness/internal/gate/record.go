@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -110,7 +111,10 @@ type Record struct {
 func Read(path string) (*Record, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read rounds: %w", err)
+		return nil, fmt.Errorf("read rounds: %w: want the %s of a gate's report", err, FileRecord)
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil, fmt.Errorf("read rounds: %s is empty: want the %s of a gate's report", path, FileRecord)
 	}
 	var r Record
 	if err := json.Unmarshal(b, &r); err != nil {
@@ -118,6 +122,9 @@ func Read(path string) (*Record, error) {
 	}
 	if r.Schema != SchemaV1 {
 		return nil, fmt.Errorf("read rounds: %s: schema %q is not allowed: want %q", path, r.Schema, SchemaV1)
+	}
+	if r.Measured() == 0 {
+		return nil, fmt.Errorf("read rounds: %s holds no rounds: want the %s of a gate that measured", path, FileRecord)
 	}
 	return &r, nil
 }
