@@ -29,12 +29,18 @@ const (
 )
 
 func (t *firstErrors) bring(ctx context.Context) error {
-	// Nothing listens on the discard port.
-	if err := sendJSON(ctx, http.MethodPost, t.admin()+"/services", map[string]any{"name": drillBroken, "url": "http://127.0.0.1:9", "retries": 0}); err != nil {
-		return err
-	}
-	if err := sendJSON(ctx, http.MethodPost, t.admin()+"/services/"+drillBroken+"/routes", map[string]any{"name": drillBroken, "paths": []any{"/" + drillBroken}}); err != nil {
-		return err
+	// An upstream without a target is a 503, and no target that is unhealthy.
+	for _, step := range []struct {
+		path string
+		body map[string]any
+	}{
+		{"/upstreams", map[string]any{"name": drillBroken}},
+		{"/services", map[string]any{"name": drillBroken, "host": drillBroken, "retries": 0}},
+		{"/services/" + drillBroken + "/routes", map[string]any{"name": drillBroken, "paths": []any{"/" + drillBroken}}},
+	} {
+		if err := sendJSON(ctx, http.MethodPost, t.admin()+step.path, step.body); err != nil {
+			return err
+		}
 	}
 	restart := t.broken(fault.Spec{Kind: fault.KindRestart, Target: drillCut})
 	if err := errors.Join(restart.bring(ctx), restart.mend(ctx)); err != nil {
@@ -50,7 +56,8 @@ func (t *firstErrors) bring(ctx context.Context) error {
 func (t *firstErrors) mend(ctx context.Context) error {
 	return errors.Join(
 		sendJSON(ctx, http.MethodDelete, t.admin()+"/services/"+drillBroken+"/routes/"+drillBroken, nil),
-		sendJSON(ctx, http.MethodDelete, t.admin()+"/services/"+drillBroken, nil))
+		sendJSON(ctx, http.MethodDelete, t.admin()+"/services/"+drillBroken, nil),
+		sendJSON(ctx, http.MethodDelete, t.admin()+"/upstreams/"+drillBroken, nil))
 }
 
 // failAtOnce sends n requests, a few at a time, and wants a 5xx for each.

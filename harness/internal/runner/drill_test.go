@@ -106,7 +106,8 @@ func newSmallLab(t *testing.T) *smallLab {
 		{"/upstreams/two-of-them/targets", fmt.Sprintf(`{"target": %q}`, l.target.addr)},
 		{"/services", `{"name": "pair", "host": "two-of-them"}`},
 		{"/services/pair/routes", `{"name": "pair", "paths": ["/pair"]}`},
-		{"/services", `{"name": "broken", "url": "http://127.0.0.1:9", "retries": 0}`}, // nothing listens there
+		{"/upstreams", `{"name": "empty"}`},
+		{"/services", `{"name": "broken", "host": "empty", "retries": 0}`}, // a 503, and no target that is unhealthy
 		{"/services/broken/routes", `{"name": "broken", "paths": ["/broken"]}`},
 	} {
 		if err := l.configure(step.path, step.body); err != nil {
