@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -31,12 +32,15 @@ type Stack struct {
 	dir        string
 	children   []*child
 
+	jobs         []string
 	alertmanager string // its address
 	server       *child // Prometheus
 }
 
 // Scrape has Prometheus scrape these targets alone, and waits until it does. A
-// job that has none is gone, as after a change of its name.
+// job without targets stays in its configuration, as where service discovery
+// finds none any more: of a job that is taken out Prometheus marks no series as
+// stale, and goes on for five minutes with what it saw last.
 func (s *Stack) Scrape(ctx context.Context, targets []Target) error {
 	if err := s.write("prometheus.yml", s.prometheusConfig(targets)); err != nil {
 		return err
@@ -177,16 +181,15 @@ type object = map[string]any
 func (s *Stack) prometheusConfig(targets []Target) object {
 	every := s.scale.Scrape.String()
 	byJob := map[string][]object{}
-	jobs := []string{}
 	for _, t := range targets {
-		if byJob[t.Job] == nil {
-			jobs = append(jobs, t.Job)
+		if !slices.Contains(s.jobs, t.Job) {
+			s.jobs = append(s.jobs, t.Job)
 		}
 		byJob[t.Job] = append(byJob[t.Job], object{"targets": []string{t.Addr}, "labels": object{"instance": t.Instance}})
 	}
 	scrapes := []object{}
-	for _, j := range jobs {
-		scrapes = append(scrapes, object{"job_name": j, "static_configs": byJob[j]})
+	for _, j := range s.jobs {
+		scrapes = append(scrapes, object{"job_name": j, "static_configs": append([]object{}, byJob[j]...)})
 	}
 	return object{
 		"global":         object{"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
