@@ -57,10 +57,10 @@ func TestRealFaultsFireTheirAlerts(t *testing.T) {
 }
 
 // slowMachine are what a machine that is held up rightly raises at any time, as
-// the rules wait seconds here and not minutes: a scrape that comes too late, and
-// requests that take long. Each is the alert of a case of its own, where nothing
+// the rules wait seconds here and not minutes: a scrape that comes too late,
+// requests that take long, and a replica's first connections to Postgres. Each is the alert of a case of its own, where nothing
 // but its fault is waited for.
-var slowMachine = []string{"GatewayReplicaDown", "GatewayLatencyP99High", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"}
+var slowMachine = []string{"GatewayReplicaDown", "GatewayLatencyP99High", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow", "PostgresPoolWaiting"}
 
 // smallLab is two gateways, of which the second reaches Postgres through a
 // relay, and both reach Redis through another one.
