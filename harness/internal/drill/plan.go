@@ -41,7 +41,8 @@ func Plans() []Plan {
 	waiting := []string{"PostgresConnectionsHigh", "PostgresPoolWaiting"}
 	return []Plan{
 		{"GatewayErrorRateHigh", OriginFails, Steady, failing},
-		{"GatewayErrorRateHigh", FirstRequestsFail, Steady, append([]string{"GatewayReplicaDown"}, failing...)},
+		// A replica that starts has no cache, and its first connections to Postgres.
+		{"GatewayErrorRateHigh", FirstRequestsFail, Steady, append([]string{"GatewayReplicaDown", "CacheHitRatioCollapsed", "PostgresPoolWaiting"}, failing...)},
 		{"AvailabilityBudgetBurnFast", OriginFails, Steady, failing},
 		{"AvailabilityBudgetBurnSlow", OriginFails, Steady, failing},
 		{"GatewayLatencyP99High", OriginSlow, Steady, slow},

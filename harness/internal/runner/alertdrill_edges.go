@@ -10,6 +10,7 @@ import (
 
 	"gatelab/harness/internal/fault"
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/load"
 )
 
 // lostJob has Prometheus scrape no gateway.
@@ -50,7 +51,11 @@ func (t *firstErrors) bring(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("the lab has no %s", drillCut)
 	}
-	return failAtOnce(ctx, "http://"+n.HostAddr(lab.PortProxy)+"/"+drillBroken, firstFailures)
+	key := ""
+	if groups := t.attack(&t.stages[0], load.Probes, 1).Consumers; len(groups) > 0 {
+		key = groups[0].Keys[0]
+	}
+	return failAtOnce(ctx, "http://"+n.HostAddr(lab.PortProxy)+"/"+drillBroken, key, firstFailures)
 }
 
 func (t *firstErrors) mend(ctx context.Context) error {
@@ -60,31 +65,35 @@ func (t *firstErrors) mend(ctx context.Context) error {
 		sendJSON(ctx, http.MethodDelete, t.admin()+"/upstreams/"+drillBroken, nil))
 }
 
-// failAtOnce sends n requests, a few at a time, and wants a 5xx for each.
-func failAtOnce(ctx context.Context, url string, n int) error {
+// failAtOnce sends n requests with a consumer's key, a few at a time, and wants
+// a 5xx for each. It ends with the first that is answered otherwise.
+func failAtOnce(ctx context.Context, url, key string, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, faultStep)
 	defer cancel()
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
 	var sending sync.WaitGroup
 	const lanes = 10
-	failed := make([]error, lanes)
-	for i := range lanes {
+	for range lanes {
 		sending.Go(func() {
 			for range n / lanes {
-				if failed[i] = failOnce(ctx, url); failed[i] != nil {
+				if err := failOnce(ctx, url, key); err != nil {
+					give(err)
 					return
 				}
 			}
 		})
 	}
 	sending.Wait()
-	return errors.Join(failed...)
+	return context.Cause(ctx)
 }
 
-func failOnce(ctx context.Context, url string) error {
+func failOnce(ctx context.Context, url, key string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
 	}
+	req.Header.Set("apikey", key)
 	res, err := scrapeClient.Do(req)
 	if err != nil {
 		return err

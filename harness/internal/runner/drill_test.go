@@ -129,7 +129,7 @@ func (l *smallLab) failFirst(ctx context.Context) error {
 	if err := l.two.ready(ctx); err != nil {
 		return err
 	}
-	return failAtOnce(ctx, "http://"+l.two.proxy+"/broken", firstFailures)
+	return failAtOnce(ctx, "http://"+l.two.proxy+"/broken", "", firstFailures)
 }
 
 func (l *smallLab) configure(path, body string) error {
