@@ -59,6 +59,9 @@ func (p *program) makeDataPlane() error {
 		Cache: p.cache, Limits: p.limits, Redis: p.redis, Registerer: p.metrics,
 		Log: p.log.With("part", "plugin"), NodeName: s.nodeName, Node: p.node(),
 	}
+	if err := plugin.RegisterMetrics(p.metrics); err != nil {
+		return err
+	}
 	p.proxy = proxy.New(config, deps, p.pools, p.metrics, p.log.With("part", "proxy"))
 	p.atClose(p.proxy.Close)
 	p.server = proxy.NewServer(p.proxy, proxy.ServerConfig{

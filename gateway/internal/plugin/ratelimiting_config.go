@@ -223,6 +223,18 @@ func newLimiting(p *entity.Plugin, d *Deps, policy limit.Policy, c *limitConfig,
 	return rl, rl.resolveCounters(p.Name, d.Registerer)
 }
 
+// RegisterMetrics exports, with 0, the counters that alerts read, before any
+// plugin is configured: the first requests that pass unlimited are an increase
+// then, and not where a series begins.
+func RegisterMetrics(reg prometheus.Registerer) error {
+	for _, name := range []string{"rate-limiting", "rate-limiting-advanced"} {
+		if err := new(rateLimiting).resolveCounters(name, reg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // resolveCounters finds the plugin's counters; all plugins, of this
 // configuration and of earlier ones, share one vector.
 func (p *rateLimiting) resolveCounters(name string, reg prometheus.Registerer) error {
