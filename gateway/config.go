@@ -29,6 +29,7 @@ type settings struct {
 	upstreamKeepalive   int
 	upstreamIdleTimeout time.Duration
 	upstreamMaxBuffered int64
+	upstreamHeaderBytes int64
 	upstreamEjectAfter  int
 	upstreamEjectFor    time.Duration
 	upstreamTLSVerify   bool
@@ -37,13 +38,19 @@ type settings struct {
 	retryBudget         int
 	retryMin            int
 
-	idleTimeout        time.Duration
-	clientReadTimeout  time.Duration
-	clientWriteTimeout time.Duration
-	clientHeaderBytes  int64
-	clientBodyBytes    int64
-	maxConnections     int
-	trustedProxies     []string
+	idleTimeout         time.Duration
+	clientHeaderTimeout time.Duration
+	clientReadTimeout   time.Duration
+	clientBodyRate      int
+	clientWriteTimeout  time.Duration
+	clientResponseRate  int
+	clientHeaderBytes   int64
+	clientBodyBytes     int64
+	maxConnections      int
+	trustedProxies      []string
+	pathAmbiguity       string
+	underscores         string
+	viaName             string
 
 	cacheMemory     int64
 	cacheMaxEntry   int64
@@ -107,6 +114,7 @@ func newSettings(s *settings) []*setting {
 		number("upstream_keepalive", &s.upstreamKeepalive, 512, 0, 100000, "idle connections kept for each upstream host; 0 opens one for every request"),
 		duration("upstream_idle_timeout", &s.upstreamIdleTimeout, minute, time.Millisecond, hour, "when an idle upstream connection is closed"),
 		bytesize("upstream_max_buffered", &s.upstreamMaxBuffered, 64*kib, 0, gib, "longest response of known length that is read whole; longer ones are streamed"),
+		bytesize("upstream_header_bytes", &s.upstreamHeaderBytes, 64*kib, kib, 16*mib, "longest header of a response, with interim ones (1xx) before it; a longer one is 502"),
 		number("upstream_eject_after", &s.upstreamEjectAfter, 3, 0, 10000, "where an upstream has no health checks: failures in a row, to connect or to answer in time, after which a target is left alone while others are there; 0 never"),
 		duration("upstream_eject_for", &s.upstreamEjectFor, 5*second, 10*time.Millisecond, hour, "how long an unhealthy target that no probe watches is left alone before one request tries it; doubled, up to a minute, each time that fails"),
 		boolean("upstream_tls_verify", &s.upstreamTLSVerify, false, "check the certificates of https upstreams where a service's tls_verify is null; false is Kong's default"),
@@ -116,12 +124,20 @@ func newSettings(s *settings) []*setting {
 		number("retry_min", &s.retryMin, 10, 0, 1_000_000, "requests a second and service that may be sent again whatever the budget says"),
 
 		duration("idle_timeout", &s.idleTimeout, 75*second, time.Millisecond, hour, "when an idle client connection is closed"),
-		duration("client_read_timeout", &s.clientReadTimeout, minute, time.Millisecond, hour, "how long a request may take to arrive"),
-		duration("client_write_timeout", &s.clientWriteTimeout, 0, 0, hour, "how long a response may take to be taken; 0 is no limit (event streams)"),
+		duration("client_header_timeout", &s.clientHeaderTimeout, minute, time.Millisecond, hour, "how long a request's header may take to arrive, from its first byte to its last (408), and how long a new connection may say nothing (closed)"),
+		duration("client_read_timeout", &s.clientReadTimeout, minute, time.Millisecond, hour, "longest pause within a request's body (408); what the upstream needs to take it does not count"),
+		number("client_body_rate", &s.clientBodyRate, 240, 0, 1_000_000_000, "bytes a second: a request's body that comes more slowly uses up client_read_timeout and ends (408), however short its pauses; 0 allows any pace"),
+		duration("client_write_timeout", &s.clientWriteTimeout, minute, 0, hour, "how long a client may take nothing of a response that waits for it; a stream that has nothing to send may be silent for longer; 0 is no limit"),
+		number("client_response_rate", &s.clientResponseRate, 240, 0, 1_000_000_000, "bytes a second: a client that takes a response more slowly while there is more of it uses up client_write_timeout and is closed; 0 allows any pace"),
 		bytesize("client_header_bytes", &s.clientHeaderBytes, 16*kib, kib, mib, "longest request header (431)"),
 		bytesize("client_body_bytes", &s.clientBodyBytes, 64*mib, 0, 1024*gib, "longest request body (413); 0 is no limit"),
-		number("max_connections", &s.maxConnections, 65536, 1, 10_000_000, "client connections at a time"),
+		number("max_connections", &s.maxConnections, 65536, 1, 10_000_000, "client connections at a time; one more takes the place of an idle one, or is answered 503"),
 		list("trusted_proxies", &s.trustedProxies, "", "addresses or CIDR blocks whose X-Forwarded-* and X-Real-IP are believed, separated by commas"),
+		choice("path_ambiguity", &s.pathAmbiguity, "strict", []string{"strict", "keep", "reject", "unescape"},
+			`paths that an upstream may decode further ("..%2f", "..;", "\\", "%00", double escapes). strict: 400 where that would reach another route or leave the service's path; keep: they pass, as in Kong; reject: 400; unescape: escaped slashes are decoded first`),
+		choice("underscores_in_headers", &s.underscores, "safe", []string{"safe", "drop", "keep"},
+			"request headers with _ in their names. safe: those that read as a header of the gateway or of the framing (X_Consumer_Username, Content_Length) are dropped; drop: all, as in nginx; keep: none"),
+		pseudonym("via_name", &s.viaName, "gatelab", "name of this gateway in Via; a request that has it there already is a loop (508), so gateways behind each other need names of their own"),
 
 		bytesize("cache_memory", &s.cacheMemory, 64*mib, 0, 1024*gib, "memory for cached responses; 0 keeps them in Redis only"),
 		bytesize("cache_max_entry", &s.cacheMaxEntry, 4*mib, kib, gib, "longest response body that is cached"),

@@ -40,14 +40,15 @@ func (p *program) makeDataPlane() error {
 	}
 	p.pools = upstream.NewPools(upstream.Config{
 		Keepalive: s.upstreamKeepalive, KeepaliveIdle: s.upstreamIdleTimeout, StreamAbove: int(s.upstreamMaxBuffered),
-		RootCAs: roots, VerifyTLS: s.upstreamTLSVerify, EjectAfter: s.upstreamEjectAfter, EjectFor: s.upstreamEjectFor,
+		HeaderBytes: int(s.upstreamHeaderBytes), RootCAs: roots, VerifyTLS: s.upstreamTLSVerify, EjectAfter: s.upstreamEjectAfter, EjectFor: s.upstreamEjectFor,
 		RetryStatuses: s.retryStatuses, RetryBudget: s.retryBudget, RetryMin: s.retryMin, Log: p.log.With("part", "upstream"),
 	}, p.metrics)
 	p.atClose(p.pools.Close)
 
 	config := proxy.Config{
 		NodeName: s.nodeName, NodeHeader: s.nodeHeader, MaxBodyBytes: s.clientBodyBytes, StreamAbove: s.upstreamMaxBuffered,
-		TrustedProxies: trusted, AccessLog: s.accessLog, AccessLogRate: s.accessLogRate,
+		TrustedProxies: trusted, Via: s.viaName, PathAmbiguity: s.pathAmbiguity, Underscores: s.underscores,
+		AccessLog: s.accessLog, AccessLogRate: s.accessLogRate,
 		Resolve: func(cfg *entity.Config) (*entity.Config, error) { return resolveReferences(cfg, os.LookupEnv) },
 	}
 	if s.lookup == "database" {
@@ -55,13 +56,14 @@ func (p *program) makeDataPlane() error {
 	}
 	deps := &plugin.Deps{
 		Cache: p.cache, Limits: p.limits, Redis: p.redis, Registerer: p.metrics,
-		Log: p.log.With("part", "plugin"), NodeName: s.nodeName,
+		Log: p.log.With("part", "plugin"), NodeName: s.nodeName, Node: p.node(),
 	}
 	p.proxy = proxy.New(config, deps, p.pools, p.metrics, p.log.With("part", "proxy"))
 	p.atClose(p.proxy.Close)
 	p.server = proxy.NewServer(p.proxy, proxy.ServerConfig{
 		MaxConnections: s.maxConnections, MaxHeaderBytes: int(s.clientHeaderBytes), IdleTimeout: s.idleTimeout,
-		ReadTimeout: s.clientReadTimeout, WriteTimeout: s.clientWriteTimeout, DrainIdle: s.drainIdle,
+		HeaderTimeout: s.clientHeaderTimeout, ReadTimeout: s.clientReadTimeout, BodyRate: int64(s.clientBodyRate),
+		WriteTimeout: s.clientWriteTimeout, ResponseRate: int64(s.clientResponseRate), DrainIdle: s.drainIdle,
 	})
 	p.health.configured = func() bool { return p.proxy.Revision() >= 0 }
 	p.health.revision = p.proxy.Revision

@@ -75,6 +75,18 @@ func text(name string, p *string, def, about string) *setting {
 	}, plain)
 }
 
+// pseudonym is a name as Via has it: a token, or a host with a port.
+func pseudonym(name string, p *string, def, about string) *setting {
+	return row(name, p, def, about, "letters, digits and .:_-", func(v string) (string, error) {
+		if !pseudonymRE.MatchString(v) {
+			return "", errNotAllowed
+		}
+		return v, nil
+	}, plain)
+}
+
+var pseudonymRE = regexp.MustCompile(`^[A-Za-z0-9.:_-]{1,64}$`)
+
 func secret(name string, p *string, def, about string) *setting {
 	s := text(name, p, def, about)
 	s.secret = true

@@ -37,12 +37,12 @@ type proxyCache struct {
 
 // cacheVisit is what a request that went to the upstream has to remember.
 type cacheVisit struct {
-	key     cache.Key
-	fill    *cache.Fill // nil: only looked up
-	stale   *cache.Entry
-	outcome cache.Outcome // not yet counted; see counted
-	counted bool
-	teeing  bool // the body's stream ends the fill
+	key      cache.Key
+	fill     *cache.Fill // nil: only looked up
+	stale    *cache.Entry
+	outcome  cache.Outcome // not yet counted; see counted
+	counted  bool
+	spooling bool // the body's stream ends the fill
 
 	// What the client asked conditionally is asked of the upstream without
 	// conditions, so that the answer can be stored.
@@ -72,7 +72,7 @@ func (p *proxyCache) Access(x *Exchange) (answered bool) {
 	}
 	key := p.key.of(x)
 	now := time.Now()
-	if e := p.space.Peek(key, h); e != nil && directives.Judge(e, now) == cache.Usable {
+	if e := p.space.Peek(key, asForwarded(x)); e != nil && directives.Judge(e, now) == cache.Usable && e.AcceptedBy(h) {
 		p.store.Count(outcomeAt(e, now, cache.HitMemory))
 		p.serve(x, key, e, now)
 		return true
@@ -114,17 +114,42 @@ func hasBody(r *fasthttp.Request) bool {
 	return len(r.Body()) > 0
 }
 
+// oddRequest are fields that have an upstream answer something else than the
+// plain resource: a part of it, a failed condition, another method or path. A
+// request with one looks for what is stored, and stores nothing for others.
+var oddRequest = []string{
+	fasthttp.HeaderRange, fasthttp.HeaderIfMatch, fasthttp.HeaderIfUnmodifiedSince,
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url",
+}
+
+func isOdd(h *fasthttp.RequestHeader) bool {
+	for _, name := range oddRequest {
+		if len(h.Peek(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // find is the way of a request that memory has no answer for.
 func (p *proxyCache) find(x *Exchange, key cache.Key, directives cache.Directives) (answered bool) {
 	h := &x.Ctx.Request.Header
 	only := p.policy.CacheControl && directives.OnlyIfCached
-	// A HEAD or a part brings no whole body: such a request looks, but does
-	// not lead others and stores nothing.
-	look := only || h.IsHead() || len(h.Peek(fasthttp.HeaderRange)) > 0
+	// HEAD brings no body, and an odd request another one: such a request looks,
+	// but does not lead others and stores nothing.
+	look := only || h.IsHead() || isOdd(h)
 	found := p.space.Find(context.Background(), cache.Query{
-		Key: key, Request: h, OnlyStored: look,
-		Judge: func(e *cache.Entry) cache.Verdict { return directives.Judge(e, time.Now()) },
+		Key: key, Request: asForwarded(x), OnlyStored: look,
+		Judge: func(e *cache.Entry) cache.Verdict {
+			if !e.AcceptedBy(h) {
+				return cache.Unusable
+			}
+			return directives.Judge(e, time.Now())
+		},
 	})
+	if found.Entry != nil && !found.Entry.AcceptedBy(h) {
+		found.Entry = nil // not to be revalidated either, nor used on an error
+	}
 	if found.Outcome != cache.Miss {
 		now := time.Now()
 		p.store.Count(outcomeAt(found.Entry, now, found.Outcome))
@@ -202,10 +227,7 @@ func (p *proxyCache) settle(x *Exchange, v *cacheVisit) {
 			v.fill.Refuse(false)
 		}
 		v.outcome = cache.Stale
-		// Other plugins' fields stay; those of the error go.
-		for _, name := range []string{fasthttp.HeaderRetryAfter, fasthttp.HeaderContentEncoding, fasthttp.HeaderSetCookie} {
-			r.Header.Del(name)
-		}
+		dropStored(&r.Header) // the error's own; other plugins' fields stay
 		p.serve(x, v.key, v.stale, now)
 	case v.fill != nil && !x.Proxied:
 		// Another plugin's answer, or the gateway's own error. A client that
@@ -218,13 +240,20 @@ func (p *proxyCache) settle(x *Exchange, v *cacheVisit) {
 	}
 }
 
+// isPrivate tells whether an answer says that it is for one client. That counts
+// also where the rest of Cache-Control is not followed.
+func isPrivate(response cache.Headers) bool {
+	return cache.ParseCacheControl(response.PeekAll(fasthttp.HeaderCacheControl)).Private
+}
+
 // keep stores the response, now or when its stream has passed.
 func (p *proxyCache) keep(x *Exchange, v *cacheVisit, now time.Time) {
 	r := &x.Ctx.Response
 	e := &cache.Entry{Status: r.StatusCode()}
 	size := r.Header.ContentLength()
-	storable := p.codes[e.Status] && p.takesType(r.Header.ContentType()) &&
-		p.policy.Judge(e, &x.Ctx.Request.Header, &r.Header, now) && size <= p.store.MaxEntryBytes()
+	stampDate(&r.Header, now)
+	storable := p.codes[e.Status] && e.Status != fasthttp.StatusPartialContent && p.takesType(r.Header.ContentType()) &&
+		p.policy.Judge(e, asForwarded(x), &r.Header, now) && !isPrivate(&r.Header) && size <= p.store.MaxEntryBytes()
 	if storable && !r.IsBodyStream() {
 		storable = len(r.Body()) <= p.store.MaxEntryBytes()
 	}
@@ -237,10 +266,10 @@ func (p *proxyCache) keep(x *Exchange, v *cacheVisit, now time.Time) {
 		return
 	}
 	e.Header = storedFields(&r.Header)
-	v.fill.Aim(e, &x.Ctx.Request.Header)
+	v.fill.Aim(e, asForwarded(x))
 	if r.IsBodyStream() {
-		v.teeing = true
-		teeBody(r, size, p.store.MaxEntryBytes(), e, v.fill)
+		v.spooling = true
+		p.spoolBody(x, size, e, v.fill)
 		return
 	}
 	e.Body = append(make([]byte, 0, len(r.Body())), r.Body()...)
@@ -253,9 +282,11 @@ func (p *proxyCache) keep(x *Exchange, v *cacheVisit, now time.Time) {
 func (p *proxyCache) renew(x *Exchange, v *cacheVisit, now time.Time) {
 	r := &x.Ctx.Response
 	e := &cache.Entry{Status: v.stale.Status, Body: v.stale.Body}
+	stampDate(&r.Header, now)
 	updated := updatedFields{fresh: &r.Header, stored: v.stale}
-	ok := p.policy.Judge(e, &x.Ctx.Request.Header, updated, now)
-	e.Header = updated.fields()
+	ok := p.policy.Judge(e, asForwarded(x), updated, now) && !isPrivate(updated)
+	e.Header, e.Encoding = updated.fields(), v.stale.Encoding
+	dropStored(&r.Header) // they are in e.Header
 	if !ok {
 		// No longer to be stored, but the 304 vouches for it this once.
 		v.fill.Refuse(false)
@@ -263,7 +294,7 @@ func (p *proxyCache) renew(x *Exchange, v *cacheVisit, now time.Time) {
 		p.serveAs(x, v.key, e, now, cacheRefresh, v.ifNoneMatch, v.ifModifiedSince)
 		return
 	}
-	v.fill.Aim(e, &x.Ctx.Request.Header)
+	v.fill.Aim(e, asForwarded(x))
 	v.fill.Store(e)
 	p.serveAs(x, v.key, e, now, cacheRefresh, v.ifNoneMatch, v.ifModifiedSince)
 }
@@ -291,7 +322,7 @@ func (p *proxyCache) Log(x *Exchange) {
 	x.Ctx.SetUserValue(p, nil)
 	p.count(v)
 	switch {
-	case v.fill == nil || v.teeing:
+	case v.fill == nil || v.spooling:
 	case x.Ctx.Response.StatusCode() >= 500:
 		v.fill.Refuse(false) // the next would meet the same
 	default:

@@ -68,6 +68,7 @@ func newProxyCache(p *entity.Plugin, d *Deps) (Plugin, error) {
 		pc.types = append(pc.types, m)
 	}
 	pc.key.consumer = orTrue(c.VaryConsumer)
+	pc.key.authorization = !c.CacheControl
 	pc.key.ignoreCase = c.IgnoreURICase
 	if len(c.VaryQueryParams) > 0 { // none given means all
 		pc.key.query = slices.Sorted(slices.Values(c.VaryQueryParams))

@@ -22,6 +22,8 @@ type snapshot struct {
 	balancers []*upstream.Balancer
 	chains    *plugin.Chains
 	unrouted  *series // for requests without a route
+
+	configured map[string]bool // see configuredFields
 }
 
 // routed is what a route's requests need.
@@ -116,7 +118,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	s := &snapshot{
 		revision: cfg.Revision, made: time.Now(), table: table, chains: chains,
 		directory: plugin.NewDirectory(cfg), routes: make([]routed, len(routes)),
-		unrouted: p.metrics.unknown,
+		unrouted: p.metrics.unknown, configured: configuredFields(cfg),
 	}
 	balancers, err := p.balancers(cfg, routes)
 	if err != nil {
