@@ -49,12 +49,7 @@ var kongVariables = []kongVariable{
 		}
 		return v, "", nil
 	}},
-	{"KONG_LUA_SSL_TRUSTED_CERTIFICATE", "redis_ca_file", "the path of one file that can be read, or system", func(v string) (string, string, error) {
-		if v == "system" {
-			return "", "", nil
-		}
-		return v, "", nil
-	}},
+	{"KONG_LUA_SSL_TRUSTED_CERTIFICATE", "redis_ca_file", "the path of one file that can be read, or system", kongCAs},
 	{"KONG_LOG_LEVEL", "log_level", "one of debug, info, notice, warn, error, crit, alert, emerg", kongLevel},
 	{"KONG_PROXY_ACCESS_LOG", "access_log", "off, /dev/stdout or /dev/stderr", kongAccessLog},
 }
@@ -171,6 +166,13 @@ func settingOf(variable string) string {
 		}
 	}
 	return "pg_dsn"
+}
+
+func kongCAs(v string) (string, string, error) {
+	if v == "system" {
+		return "", "", nil
+	}
+	return v, "", nil
 }
 
 func kongSame(v string) (string, string, error) { return v, "", nil }

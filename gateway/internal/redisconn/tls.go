@@ -54,7 +54,8 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, name string) error 
 }
 
 func commonNameOnly(c *x509.Certificate) bool {
-	return c.Subject.CommonName != "" && !slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(alternativeNames) })
+	named := func(e pkix.Extension) bool { return e.Id.Equal(alternativeNames) }
+	return c.Subject.CommonName != "" && !slices.ContainsFunc(c.Extensions, named)
 }
 
 var alternativeNames = asn1.ObjectIdentifier{2, 5, 29, 17}

@@ -76,7 +76,8 @@ func inTurn(ctx context.Context, c *pgx.Conn, do func() error) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("another process has been migrating for %s: see which one holds advisory lock %d in pg_locks", migrateWait, lock.DefaultLockID)
+			return fmt.Errorf("another process has been migrating for %s: see in pg_locks which one holds advisory lock %d",
+				migrateWait, lock.DefaultLockID)
 		}
 		select {
 		case <-ctx.Done():

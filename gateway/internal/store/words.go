@@ -32,7 +32,8 @@ func (p *Postgres) read(ctx context.Context, conn *pgx.Conn, told func(string), 
 	qctx, stop := context.WithTimeout(ctx, p.config.QueryTimeout)
 	defer stop()
 	window := time.Minute + 10*p.config.PollInterval
-	rows, err := conn.Query(qctx, "SELECT id, text FROM words WHERE at > now() - $1::bigint * interval '1 second' ORDER BY id", int64(window/time.Second))
+	rows, err := conn.Query(qctx, "SELECT id, text FROM words WHERE at > now() - $1::bigint * interval '1 second' ORDER BY id",
+		int64(window/time.Second))
 	if err != nil {
 		return err
 	}
