@@ -34,8 +34,8 @@ func TestKongVariables(t *testing.T) {
 		{"KONG_PROXY_ACCESS_LOG=/dev/stdout", "access_log", "all"},
 		{"KONG_PROXY_ACCESS_LOG=off", "access_log", "off"},
 		{"KONG_LUA_SSL_TRUSTED_CERTIFICATE=/dev/null", "redis_ca_file", "/dev/null"},
-		{"KONG_PG_HOST=db", "pg_dsn", "host='db' port='5432' user='kong' dbname='kong' sslmode='disable'"},
-		{"KONG_PG_PASSWORD=hunter2", "pg_dsn", "host='127.0.0.1' port='5432' user='kong' dbname='kong' password=*** sslmode='disable'"},
+		{"KONG_PG_HOST=db", "pg_dsn", "host=db port=5432 user=kong database=kong"},
+		{"KONG_PG_PASSWORD=hunter2", "pg_dsn", "host=127.0.0.1 port=5432 user=kong database=kong password=***"},
 	} {
 		name, _, _ := strings.Cut(c.variable, "=")
 		_, table, err := load(nil, []string{c.variable})

@@ -134,6 +134,10 @@ func (a *api) fail(w http.ResponseWriter, err error) {
 		body["code"], body["name"], body["message"] = known.Code, known.Name, "An unexpected error occurred"
 	case errors.Is(err, store.ErrPoolExhausted):
 		body["message"] = store.ErrPoolExhausted.Error()
+	case errors.Is(err, store.ErrReadOnly):
+		body["message"] = store.ErrReadOnly.Error()
+	case errors.Is(err, store.ErrExecMode):
+		body["message"] = store.ErrExecMode.Error()
 	case errors.Is(err, store.ErrUnavailable):
 		body["message"] = store.ErrUnavailable.Error()
 	default:

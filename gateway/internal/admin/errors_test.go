@@ -52,6 +52,7 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 		code  int
 		says  string
 	}{
+		{"Postgres is a standby", fmt.Errorf("%w: %w", store.ErrReadOnly, errors.New(secret)), 503, store.ErrReadOnly.Error()},
 		{"Postgres is away", fmt.Errorf("%w: %w", store.ErrUnavailable, errors.New(secret)), 503, "the database cannot be asked"},
 		{"no connection", store.ErrPoolExhausted, 503, "no free connection to Postgres"},
 		{"a database error", &entity.Error{Code: entity.CodeDatabase, Name: "database error", Message: "database error: " + secret}, 500, "An unexpected error occurred"},
