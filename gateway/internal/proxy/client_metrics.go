@@ -30,7 +30,7 @@ func newClientMetrics(reg prometheus.Registerer, a *clients) *clientMetrics {
 	m := &clientMetrics{
 		idle: timeouts.WithLabelValues("request"), header: timeouts.WithLabelValues("header"),
 		body: timeouts.WithLabelValues("body"), write: timeouts.WithLabelValues("write"),
-		refused:       counter("gateway_client_connections_refused_total", "Client connections answered 503 because max_connections were open."),
+		refused:       counter("gateway_client_connections_refused_total", "Client connections answered 503: max_connections were open."),
 		evicted:       counter("gateway_client_connections_evicted_total", "Idle client connections closed to make room for new ones."),
 		acceptErrors:  counter("gateway_client_accept_errors_total", "Connections that could not be accepted, for want of file descriptors as a rule."),
 		tunnels:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "gateway_tunnels", Help: "Open tunnels (after 101)."}),

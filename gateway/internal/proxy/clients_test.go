@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -173,4 +175,77 @@ func TestAnIdleConnectionNeedsLittleMemory(t *testing.T) {
 	} else {
 		t.Logf("%.0f bytes for an idle connection", each)
 	}
+}
+
+func TestMoreConnectionsThanAllowed(t *testing.T) {
+	origin := server(t, func(http.ResponseWriter, *http.Request) {})
+	g := startServer(t, Config{}, limits(func(c *ServerConfig) { c.MaxConnections = 3 }), 4)
+	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
+	const one = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	var busy []*net.TCPConn
+	for range 3 {
+		c := g.dial(t)
+		send(t, c, "GET / HTTP/1.1\r\n") // is asking for something
+		busy = append(busy, c)
+	}
+	await(t, "accepted", func() bool { return g.clients.open.Load() == 3 })
+	extra := g.dial(t)
+	send(t, extra, one)
+	if answer, _ := ended(t, extra); !strings.HasPrefix(answer, "HTTP/1.1 503 ") || !strings.HasSuffix(answer, tooMany) {
+		t.Errorf("answered %q", answer)
+	}
+	count(t, g.clients.metrics.refused, 1)
+
+	send(t, busy[0], "Host: x\r\n\r\n")
+	if res, err := http.ReadResponse(bufio.NewReader(busy[0]), nil); err != nil || res.StatusCode != 200 {
+		t.Fatal(res, err)
+	}
+	await(t, "parked", func() bool { return g.clients.parked.Load() == 1 })
+	next := g.dial(t)
+	send(t, next, one)
+	if res, err := http.ReadResponse(bufio.NewReader(next), nil); err != nil || res.StatusCode != 200 {
+		t.Fatal(res, err)
+	}
+	if rest, _ := ended(t, busy[0]); rest != "" {
+		t.Errorf("the idle one was told %q", rest)
+	}
+	count(t, g.clients.metrics.evicted, 1)
+	count(t, g.clients.metrics.refused, 1)
+}
+
+// exhausted is a listener whose process is out of file descriptors at first.
+type exhausted struct {
+	net.Listener
+	left atomic.Int64
+}
+
+func (l *exhausted) Accept() (net.Conn, error) {
+	if l.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
+	}
+	return l.Listener.Accept()
+}
+
+func TestAWantOfFileDescriptorsPasses(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	few := &exhausted{Listener: ln}
+	few.left.Store(3)
+	a := newClients(nil)
+	a.bounds = newBounds(ServerConfig{})
+	l := newListener(few, a)
+	defer l.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	count(t, a.metrics.acceptErrors, 3)
 }

@@ -34,7 +34,7 @@ type Server struct {
 	served    chan struct{} // closed when Serve has returned
 }
 
-// NewServer makes a server of HTTP/1.1.
+// NewServer makes a server of HTTP/1.1. A proxy has one.
 func NewServer(p *Proxy, c ServerConfig) *Server {
 	s := &Server{proxy: p, drainIdle: c.DrainIdle, served: make(chan struct{})}
 	p.clients.bounds, p.clients.most, p.clients.serve = newBounds(c), int64(c.MaxConnections), s.http.ServeConn

@@ -21,12 +21,13 @@ func startTunnels(t *testing.T, origin func(c net.Conn)) (g *gateway, ended chan
 	t.Helper()
 	ended = make(chan struct{}, 10)
 	peer := startPeer(t, func(c net.Conn, _ *http.Request, _ int64) bool {
-		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: keep-alive, Upgrade\r\nKeep-Alive: timeout=5\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: keep-alive, Upgrade\r\n"+
+			"Keep-Alive: timeout=5\r\nUpgrade: websocket\r\n\r\n")
 		origin(c)
 		ended <- struct{}{}
 		return false
 	})
-	g = startServer(t, Config{AccessLog: LogAll}, limits(nil), 4)
+	g = startServer(t, Config{AccessLog: LogAll}, limits(func(c *ServerConfig) { c.WriteTimeout = pause }), 4)
 	c := config(peer.url, entity.Route{Paths: []string{"/"}})
 	c.Services[0].ReadTimeout = int(2 * pause / time.Millisecond)
 	g.apply(t, c)
@@ -132,7 +133,6 @@ func TestATunnelMayEndByHalves(t *testing.T) {
 
 func TestATunnelWhoseClientStopsReadingEnds(t *testing.T) {
 	g, done := startTunnels(t, func(c net.Conn) { _, _ = io.Copy(c, zeros{}) })
-	g.clients.bounds.write = pause
 	g.openTunnel(t)
 	waitEnded(t, done)
 	g.tunnelEnded(t, `"tunnel_end":"client failed"`)
