@@ -100,7 +100,7 @@ var fieldUses = map[string]string{
 	"upstreams.slots":                     "any: weights are kept to exactly, which is finer than any number of slots",
 	"upstreams.host_header":               "upstream: .HostHeader",
 	"upstreams.client_certificate":        "upstream: u.ClientCertificate",
-	"upstreams.use_srv_name":              "upstream: .UseSRVName",
+	"upstreams.use_srv_name":              "refused",
 
 	"upstreams.healthchecks":                                 "upstream: u.Healthchecks",
 	"upstreams.healthchecks.threshold":                       "upstream: .Threshold",
@@ -160,7 +160,7 @@ var fieldUses = map[string]string{
 	"prometheus.status_code_metrics":     `plugin: "status_code_metrics" + .StatusCodes`,
 	"prometheus.latency_metrics":         `plugin: "latency_metrics" + .Latency`,
 	"prometheus.bandwidth_metrics":       `plugin: "bandwidth_metrics" + .Bandwidth`,
-	"prometheus.upstream_health_metrics": `plugin: "upstream_health_metrics" + .UpstreamHost`,
+	"prometheus.upstream_health_metrics": `plugin: "upstream_health_metrics" + .UpstreamHealth`,
 
 	"proxy-cache.response_code":                   `plugin: "response_code" + .ResponseCode`,
 	"proxy-cache.request_method":                  `plugin: "request_method" + .RequestMethod`,

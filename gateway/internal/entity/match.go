@@ -67,6 +67,8 @@ func matchString(kind, s string) string {
 		return matchPath(s)
 	case "service_path":
 		return matchServicePath(s)
+	case "probe_path":
+		return matchProbePath(s)
 	case "tag":
 		if !tagRE.MatchString(s) {
 			return "invalid tag '" + s + "': expected printable ascii (except `,` and `/`) or valid utf-8 sequences"

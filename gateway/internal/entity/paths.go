@@ -42,6 +42,20 @@ func matchServicePath(s string) string {
 	return badEscape(s)
 }
 
+// matchProbePath takes a path with or without a query.
+func matchProbePath(s string) string {
+	path, query, _ := strings.Cut(s, "?")
+	if m := matchServicePath(path); m != "" {
+		return m
+	}
+	for _, c := range []byte(query) {
+		if !isLetterOrDigit(c) && strings.IndexByte("-._~/%:@!$&'()*+,;=?", c) < 0 {
+			return "invalid query: '" + query + "' (characters outside of the reserved list of RFC 3986 found)"
+		}
+	}
+	return badEscape(query)
+}
+
 // badEscape is the message for a % that two hexadecimal digits do not follow.
 func badEscape(s string) string {
 	for i := 0; i < len(s); i++ {

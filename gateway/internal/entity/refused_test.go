@@ -13,6 +13,9 @@ func TestRefused(t *testing.T) {
 		return `{"name":"rate-limiting-advanced","config":{"limit":[1],"window_size":[1],` + more + `}}`
 	}
 	for _, c := range []struct{ schema, body, want string }{
+		{"upstreams", `{"name":"u","use_srv_name":true}`, "use_srv_name: value must be false: the gateway resolves no SRV records"},
+		{"upstreams", `{"name":"u","healthchecks":{"active":{"http_path":"/a b"}}}`, "http_path: invalid path"},
+		{"upstreams", `{"name":"u","healthchecks":{"active":{"http_path":"/a?b c"}}}`, "http_path: invalid query"},
 		{"routes", `{"protocols":["grpc"],"paths":["/"]}`, "protocols: expected one of: http, https"},
 		{"routes", `{"protocols":["http","ws"],"paths":["/"]}`, "protocols: these sets are mutually exclusive: ('http', 'https'), ('tcp', 'tls', 'udp')"},
 		{"routes", `{"protocols":["tls_passthrough"],"snis":["a"]}`, "protocols: expected one of: http, https"},

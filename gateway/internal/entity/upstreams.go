@@ -21,7 +21,7 @@ func upstreams() *Schema {
 		kind("tcp", "http", "https"),
 		Field{Name: "timeout", Kind: Number, Default: 1, Between: &[2]float64{0, 65535}},
 		integer("concurrency", 10).with(between(1, 1<<31-1)),
-		str("http_path").with(def("/")).with(match("service_path")),
+		str("http_path").with(def("/")).with(match("probe_path")),
 		str("https_sni").with(match("sni")),
 		boolean("https_verify_certificate", true),
 		Field{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "header"}, Elements: &Field{Kind: Array, Elements: &Field{Kind: String}}},
@@ -52,7 +52,7 @@ func upstreams() *Schema {
 			tagsField(),
 			str("host_header").with(match("host_port")),
 			foreign("client_certificate", "certificates", ""),
-			boolean("use_srv_name", false),
+			boolean("use_srv_name", false).with(only(false, "the gateway resolves no SRV records")),
 		}, stamps()...),
 		Checks: []Check{{Run: hashFields}},
 	}
