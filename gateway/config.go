@@ -34,10 +34,13 @@ type settings struct {
 	pgPollInterval   time.Duration
 	pgQueryTimeout   time.Duration
 	pgStartTimeout   time.Duration
+	revisionsKeep    int
+	revisionsKeepFor time.Duration
 
 	upstreamKeepalive   int
 	upstreamIdleTimeout time.Duration
 	upstreamMaxBuffered int64
+	upstreamHeaderBytes int64
 	upstreamEjectAfter  int
 	upstreamEjectFor    time.Duration
 	upstreamTLSVerify   bool
@@ -46,13 +49,19 @@ type settings struct {
 	retryBudget         int
 	retryMin            int
 
-	idleTimeout        time.Duration
-	clientReadTimeout  time.Duration
-	clientWriteTimeout time.Duration
-	clientHeaderBytes  int64
-	clientBodyBytes    int64
-	maxConnections     int
-	trustedProxies     []string
+	idleTimeout         time.Duration
+	clientHeaderTimeout time.Duration
+	clientReadTimeout   time.Duration
+	clientBodyRate      int
+	clientWriteTimeout  time.Duration
+	clientResponseRate  int
+	clientHeaderBytes   int64
+	clientBodyBytes     int64
+	maxConnections      int
+	trustedProxies      []string
+	pathAmbiguity       string
+	underscores         string
+	viaName             string
 
 	cacheMemory     int64
 	cacheMaxEntry   int64
@@ -64,6 +73,7 @@ type settings struct {
 	redisPoolSize    int
 	redisBreakAfter  int
 	redisBreakFor    time.Duration
+	redisCAFile      string
 
 	accessLog     string
 	accessLogRate int
@@ -81,6 +91,8 @@ type settings struct {
 	gcPercent   int
 	memoryLimit int64
 	gcFloor     int64
+
+	ignored []string // Kong's variables that are set and mean nothing here
 }
 
 // newSettings returns the table of all settings, bound to s and holding their
@@ -116,10 +128,13 @@ func newSettings(s *settings) []*setting {
 		duration("pg_query_timeout", &s.pgQueryTimeout, 5*second, 10*time.Millisecond, hour, "how long an answer of Postgres is waited for before 503; reading the whole configuration may take 30 s"),
 		duration("pg_poll_interval", &s.pgPollInterval, 5*second, 100*time.Millisecond, hour, "how often the revision is polled, behind LISTEN/NOTIFY"),
 		duration("pg_start_timeout", &s.pgStartTimeout, minute, 0, hour, "how long to wait for Postgres at start"),
+		number("revisions_keep", &s.revisionsKeep, 100_000, 0, 1_000_000_000, "how many changes the history keeps, the newest; 0: any number"),
+		duration("revisions_keep_for", &s.revisionsKeepFor, 90*24*hour, 0, 100*365*24*hour, "how long the history keeps a change; 0: for ever"),
 
 		number("upstream_keepalive", &s.upstreamKeepalive, 512, 0, 100000, "idle connections kept for each upstream host; 0 opens one for every request"),
 		duration("upstream_idle_timeout", &s.upstreamIdleTimeout, minute, time.Millisecond, hour, "when an idle upstream connection is closed"),
 		bytesize("upstream_max_buffered", &s.upstreamMaxBuffered, 64*kib, 0, gib, "longest response of known length that is read whole; longer ones are streamed"),
+		bytesize("upstream_header_bytes", &s.upstreamHeaderBytes, 64*kib, kib, 16*mib, "longest header of a response, with interim ones (1xx) before it; a longer one is 502"),
 		number("upstream_eject_after", &s.upstreamEjectAfter, 3, 0, 10000, "where an upstream has no health checks: failures in a row, to connect or to answer in time, after which a target is left alone while others are there; 0 never"),
 		duration("upstream_eject_for", &s.upstreamEjectFor, 5*second, 10*time.Millisecond, hour, "how long an unhealthy target that no probe watches is left alone before one request tries it; doubled, up to a minute, each time that fails"),
 		boolean("upstream_tls_verify", &s.upstreamTLSVerify, false, "check the certificates of https upstreams where a service's tls_verify is null; false is Kong's default"),
@@ -129,23 +144,32 @@ func newSettings(s *settings) []*setting {
 		number("retry_min", &s.retryMin, 10, 0, 1_000_000, "requests a second and service that may be sent again whatever the budget says"),
 
 		duration("idle_timeout", &s.idleTimeout, 75*second, time.Millisecond, hour, "when an idle client connection is closed"),
-		duration("client_read_timeout", &s.clientReadTimeout, minute, time.Millisecond, hour, "how long a request may take to arrive"),
-		duration("client_write_timeout", &s.clientWriteTimeout, 0, 0, hour, "how long a response may take to be taken; 0 is no limit (event streams)"),
+		duration("client_header_timeout", &s.clientHeaderTimeout, minute, time.Millisecond, hour, "how long a request's header may take to arrive, from its first byte to its last (408), and how long a new connection may say nothing (closed)"),
+		duration("client_read_timeout", &s.clientReadTimeout, minute, time.Millisecond, hour, "longest pause within a request's body (408); what the upstream needs to take it does not count"),
+		number("client_body_rate", &s.clientBodyRate, 240, 0, 1_000_000_000, "bytes a second: a request's body that comes more slowly uses up client_read_timeout and ends (408), however short its pauses; 0 allows any pace"),
+		duration("client_write_timeout", &s.clientWriteTimeout, minute, 0, hour, "how long a client may take nothing of a response that waits for it; a stream that has nothing to send may be silent for longer; 0 is no limit"),
+		number("client_response_rate", &s.clientResponseRate, 240, 0, 1_000_000_000, "bytes a second: a client that takes a response more slowly while there is more of it uses up client_write_timeout and is closed; 0 allows any pace"),
 		bytesize("client_header_bytes", &s.clientHeaderBytes, 16*kib, kib, mib, "longest request header (431)"),
 		bytesize("client_body_bytes", &s.clientBodyBytes, 64*mib, 0, 1024*gib, "longest request body (413); 0 is no limit"),
-		number("max_connections", &s.maxConnections, 65536, 1, 10_000_000, "client connections at a time"),
+		number("max_connections", &s.maxConnections, 65536, 1, 10_000_000, "client connections at a time; one more takes the place of an idle one, or is answered 503"),
 		list("trusted_proxies", &s.trustedProxies, "", "addresses or CIDR blocks whose X-Forwarded-* and X-Real-IP are believed, separated by commas"),
+		choice("path_ambiguity", &s.pathAmbiguity, "strict", []string{"strict", "keep", "reject", "unescape"},
+			`paths that an upstream may decode further ("..%2f", "..;", "\\", "%00", double escapes). strict: 400 where that would reach another route or leave the service's path; keep: they pass, as in Kong; reject: 400; unescape: escaped slashes are decoded first`),
+		choice("underscores_in_headers", &s.underscores, "safe", []string{"safe", "drop", "keep"},
+			"request headers with _ in their names. safe: those that read as a header of the gateway or of the framing (X_Consumer_Username, Content_Length) are dropped; drop: all, as in nginx; keep: none"),
+		pseudonym("via_name", &s.viaName, "gatelab", "name of this gateway in Via; a request that has it there already is a loop (508), so gateways behind each other need names of their own"),
 
 		bytesize("cache_memory", &s.cacheMemory, 64*mib, 0, 1024*gib, "memory for cached responses; 0 keeps them in Redis only"),
 		bytesize("cache_max_entry", &s.cacheMaxEntry, 4*mib, kib, gib, "longest response body that is cached"),
 		number("cache_write_queue", &s.cacheWriteQueue, 1024, 1, 1_000_000, "writes to Redis that may wait; more are dropped and counted"),
 		duration("cache_wait", &s.cacheWait, 5*second, time.Millisecond, minute, "how long a request waits for another's fetch of the same resource"),
 
-		duration("redis_timeout", &s.redisTimeout, 100*time.Millisecond, time.Millisecond, minute, "how long a request waits for Redis"),
-		duration("redis_dial_timeout", &s.redisDialTimeout, 250*time.Millisecond, time.Millisecond, minute, "how long connecting to Redis may take"),
+		duration("redis_timeout", &s.redisTimeout, 100*time.Millisecond, time.Millisecond, minute, "how long a request waits for Redis, unless a plugin's redis.timeout is another than Kong's default of 2000 ms"),
+		duration("redis_dial_timeout", &s.redisDialTimeout, 250*time.Millisecond, time.Millisecond, minute, "how long connecting to Redis may take, unless a plugin's redis.timeout is another than Kong's default of 2000 ms"),
 		number("redis_pool_size", &s.redisPoolSize, 32, 1, 10000, "connections to each Redis"),
 		number("redis_break_after", &s.redisBreakAfter, 5, 1, 10000, "failures in a row after which Redis is not asked"),
 		duration("redis_break_for", &s.redisBreakFor, 500*time.Millisecond, 10*time.Millisecond, minute, "how often a Redis that is not asked is probed"),
+		file("redis_ca_file", &s.redisCAFile, "PEM file of who may sign a Redis' certificate, where a plugin's redis.ssl_verify is true; none: the system's"),
 
 		choice("access_log", &s.accessLog, "sampled", []string{"off", "sampled", "all"}, "JSON access log: sampled keeps every server error and access_log_rate others a second"),
 		number("access_log_rate", &s.accessLogRate, 100, 0, 1_000_000, "lines a second that a sampled access log keeps beside errors"),

@@ -40,5 +40,5 @@ func newAdmin(p *program) http.Handler {
 		ProxyListen: p.listeners.proxy.Addr().String(), AdminListen: p.listeners.admin.Addr().String(),
 		Standings: p.standings, SetHealth: p.setHealth,
 		Metrics: promhttp.HandlerFor(gatherer(p.metrics, p.log), promhttp.HandlerOpts{MaxRequestsInFlight: 3}),
-	}, p.store, p.log.With("part", "admin"))
+	}, resolvable{p.store, os.LookupEnv}, p.log.With("part", "admin"))
 }

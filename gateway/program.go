@@ -66,7 +66,12 @@ func newProgram(s *settings, log *slog.Logger) (_ *program, err error) {
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
+	redisCAs, err := rootCAs(s.redisCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("redis_ca_file: %w", err)
+	}
 	p.redis = redisconn.NewRegistry(redisconn.Config{
+		RootCAs: redisCAs, Log: log.With("part", "redis"),
 		DialTimeout: s.redisDialTimeout, Timeout: s.redisTimeout, PoolSize: s.redisPoolSize,
 		BreakAfter: s.redisBreakAfter, BreakFor: s.redisBreakFor,
 	}, p.metrics)
@@ -205,6 +210,9 @@ func buildInfo() prometheus.Collector {
 func serve(c *call) error {
 	log := newLogger(&c.settings, c.stderr)
 	quietRedis()
+	if len(c.settings.ignored) > 0 {
+		log.Warn("variables of Kong that mean nothing here are ignored", "variables", c.settings.ignored)
+	}
 	if c.settings.scheduling == "batch" {
 		if err := scheduleInBatches(); err != nil {
 			return fmt.Errorf("scheduling=batch: %w", err)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +73,18 @@ func text(name string, p *string, def, about string) *setting {
 		return v, nil
 	}, plain)
 }
+
+// pseudonym is a name as Via has it: a token, or a host with a port.
+func pseudonym(name string, p *string, def, about string) *setting {
+	return row(name, p, def, about, "letters, digits and .:_-", func(v string) (string, error) {
+		if !pseudonymRE.MatchString(v) {
+			return "", errNotAllowed
+		}
+		return v, nil
+	}, plain)
+}
+
+var pseudonymRE = regexp.MustCompile(`^[A-Za-z0-9.:_-]{1,64}$`)
 
 // postgres is a connection string, of which the password is never shown.
 func postgres(name string, p *string, def, about string) *setting {

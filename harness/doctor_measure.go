@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/subprocess"
 )
 
 // measuredMachine is what a machine can do, and how much alike.
@@ -130,6 +133,8 @@ func startWorker(ctx context.Context) (api, null string, ended <-chan struct{}, 
 	cmd := exec.CommandContext(ctx, self, "worker", "--listen", addrs[0], "--null", addrs[1])
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		return "", "", nil, fmt.Errorf("start a worker: %w", err)
 	}
@@ -142,7 +147,8 @@ func startWorker(ctx context.Context) (api, null string, ended <-chan struct{}, 
 	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); {
 		select {
 		case <-over:
-			return "", "", nil, errors.Join(errors.New("the worker ended"), how)
+			return "", "", nil, subprocess.Failed(ctx, subprocess.Failure{What: "start a worker", Program: "harness worker",
+				Advice: "start the doctor again; if it comes again, harness worker by itself says more"}, cmp.Or(how, errors.New("it ended at once")), said.Bytes())
 		case <-time.After(30 * time.Millisecond):
 		}
 		var d net.Dialer

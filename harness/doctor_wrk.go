@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/subprocess"
 )
 
 // Of the comparison with wrk: pairs of closed loops on the same null server,
@@ -91,11 +92,13 @@ func runWrk(ctx context.Context, program, null string) (float64, error) {
 		"-d"+strconv.Itoa(wrkSeconds)+"s", "http://"+null+"/")
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
-		return 0, fmt.Errorf("wrk: %w: %s", err, bytes.TrimSpace(said.Bytes()))
+		return 0, subprocess.Failed(ctx, subprocess.Failure{What: "compare the generator with wrk", Program: "wrk",
+			Advice: "try wrk by itself, or take it from the PATH: the doctor does without it"}, err, said.Bytes())
 	}
 	m := wrkRate.FindSubmatch(said.Bytes())
 	if m == nil {
-		return 0, fmt.Errorf("wrk: no rate in what it said: %s", bytes.TrimSpace(said.Bytes()))
+		return 0, fmt.Errorf("compare the generator with wrk: there is no rate in what it said (%s): "+
+			"want wrk 4, or none in the PATH: the doctor does without it", subprocess.LastLine(said.Bytes()))
 	}
 	rate, err := strconv.ParseFloat(string(m[1]), 64)
 	if err != nil || rate <= 0 {

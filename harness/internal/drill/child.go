@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,9 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
+
+	"gatelab/harness/internal/subprocess"
 )
 
 // child is a process of the stack.
@@ -19,6 +21,7 @@ type child struct {
 	cmd   *exec.Cmd
 	log   string        // file of what it writes
 	ended chan struct{} // closed when it has ended
+	how   error         // not nil; to be read when it has ended
 }
 
 const (
@@ -55,15 +58,15 @@ func find(names []string) (string, error) {
 
 // launch starts the first of the named programs that there is, and waits until
 // URL/-/ready says yes.
-func (s *Stack) launch(ctx context.Context, url string, names []string, args ...string) error {
+func (s *Stack) launch(ctx context.Context, url string, names []string, args ...string) (*child, error) {
 	program, err := find(names)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := &child{name: names[0], log: s.path(filepath.Base(names[0]) + ".log"), ended: make(chan struct{})}
 	out, err := os.Create(c.log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer out.Close()
 	c.cmd = exec.Command(program, args...)
@@ -71,14 +74,14 @@ func (s *Stack) launch(ctx context.Context, url string, names []string, args ...
 	// A Ctrl-C is for the harness, which ends its children in order.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", c.name, err)
+		return nil, c.failed(ctx, err)
 	}
 	go func() {
-		_ = c.cmd.Wait() // its log says why
+		c.how = cmp.Or(c.cmd.Wait(), errors.New("it ended at once"))
 		close(c.ended)
 	}()
 	s.children = append(s.children, c)
-	return c.ready(ctx, url+"/-/ready")
+	return c, c.ready(ctx, url+"/-/ready")
 }
 
 func (c *child) ready(ctx context.Context, url string) error {
@@ -92,9 +95,9 @@ func (c *child) ready(ctx context.Context, url string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w: %s", c.name, context.Cause(ctx), c.lastWords())
+			return c.failed(ctx, context.Cause(ctx))
 		case <-c.ended:
-			return fmt.Errorf("%s: %w: %s", c.name, errors.New("ended at once"), c.lastWords())
+			return c.failed(ctx, c.how)
 		case <-tick.C:
 		}
 	}
@@ -113,14 +116,14 @@ func answers(ctx context.Context, url string) bool {
 	return res.StatusCode == http.StatusOK
 }
 
-// lastWords are the last lines of the log.
-func (c *child) lastWords() string {
-	text, err := os.ReadFile(c.log)
-	if err != nil {
-		return err.Error()
+// failed makes a sentence of how it ended, with the last line of its log.
+func (c *child) failed(ctx context.Context, err error) error {
+	said, rerr := os.ReadFile(c.log)
+	if rerr != nil {
+		said = []byte(rerr.Error())
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-3):], " | ")
+	return subprocess.Failed(ctx, subprocess.Failure{What: "start the drill's " + c.name, Program: c.cmd.Path,
+		Advice: "see that it is whole (make deps installs it) and that " + os.TempDir() + " has room"}, err, said)
 }
 
 // stop ends the process, by force when it takes too long.

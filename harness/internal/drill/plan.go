@@ -12,6 +12,8 @@ type Plan struct {
 // What a lab must be able to break for the plans.
 const (
 	KillReplica       = "a replica is killed"
+	LoseJob           = "Prometheus has no target of the job any more"
+	FirstRequestsFail = "a replica is started and its first requests fail, all within one scrape"
 	FreezeReplicaDB   = "one replica loses Postgres while the configuration changes"
 	BadConfiguration  = "Postgres holds an entity that cannot be built"
 	OriginFails       = "the origin answers 5xx to a part of the requests"
@@ -31,7 +33,7 @@ const (
 	Lookups = "requests with lookup=database"
 )
 
-// Plans are one for each alert. Burn rates fire beside what they are made of,
+// Plans are one for each alert, and one more where it must also see an edge. Burn rates fire beside what they are made of,
 // and the slow burn beside the fast one.
 func Plans() []Plan {
 	failing := []string{"GatewayErrorRateHigh", "AvailabilityBudgetBurnFast", "AvailabilityBudgetBurnSlow"}
@@ -39,12 +41,15 @@ func Plans() []Plan {
 	waiting := []string{"PostgresConnectionsHigh", "PostgresPoolWaiting"}
 	return []Plan{
 		{"GatewayErrorRateHigh", OriginFails, Steady, failing},
+		// A replica that starts has no cache, and its first connections to Postgres.
+		{"GatewayErrorRateHigh", FirstRequestsFail, Steady, append([]string{"GatewayReplicaDown", "CacheHitRatioCollapsed", "PostgresPoolWaiting"}, failing...)},
 		{"AvailabilityBudgetBurnFast", OriginFails, Steady, failing},
 		{"AvailabilityBudgetBurnSlow", OriginFails, Steady, failing},
 		{"GatewayLatencyP99High", OriginSlow, Steady, slow},
 		{"LatencyBudgetBurnFast", OriginSlow, Steady, slow},
 		{"LatencyBudgetBurnSlow", OriginSlow, Steady, slow},
 		{"GatewayReplicaDown", KillReplica, "", nil},
+		{"GatewayJobAbsent", LoseJob, "", nil},
 		{"SnapshotStale", FreezeReplicaDB, "", nil},
 		{"ConfigurationRejected", BadConfiguration, "", nil},
 		{"CacheHitRatioCollapsed", EmptyCacheForGood, Steady, nil},

@@ -20,10 +20,10 @@ func TestEveryAlertHasAPlan(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, p := range Plans() {
-		if seen[p.Alert] {
-			t.Errorf("%s has two plans", p.Alert)
+		if seen[p.Alert+p.Cause] {
+			t.Errorf("%s has two plans that are alike", p.Alert)
 		}
-		seen[p.Alert] = true
+		seen[p.Alert], seen[p.Alert+p.Cause] = true, true
 		if p.Cause == "" {
 			t.Errorf("%s: nothing is broken", p.Alert)
 		}

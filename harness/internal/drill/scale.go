@@ -3,6 +3,7 @@ package drill
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -20,13 +21,15 @@ const samples = 5
 // durations of a rule file, by what must not be shorter than what.
 var (
 	ranges    = regexp.MustCompile(`(\[)([0-9]+(?:ms|[smhd]))(\])`)
+	seconds   = regexp.MustCompile(`(\()([0-9]+) \* 60(\))`) // a window's length, as a number
 	offsets   = regexp.MustCompile(`(\boffset )([0-9]+(?:ms|[smhd]))()`)
 	waits     = regexp.MustCompile(`(?m)(^\s*for: )([0-9]+(?:ms|[smhd]))()`)
 	intervals = regexp.MustCompile(`(?m)(^\s*interval: )([0-9]+(?:ms|[smhd]))()`)
 )
 
 // Rules is a rule file with its ranges, offsets, waits ("for") and intervals
-// divided by the factor: ranges not below five scrapes, the others not below
+// divided by the factor: ranges, their lengths in seconds, written (5 * 60), and
+// the offsets that look before them not below five scrapes, the others not below
 // one. Names and thresholds stay, so a record that is called rate5m then looks
 // at less.
 func (s Scale) Rules(file []byte) ([]byte, error) {
@@ -37,7 +40,7 @@ func (s Scale) Rules(file []byte) ([]byte, error) {
 	for _, part := range []struct {
 		in    *regexp.Regexp
 		least time.Duration
-	}{{ranges, samples * s.Scrape}, {offsets, s.Scrape}, {waits, s.Scrape}, {intervals, s.Scrape}} {
+	}{{ranges, samples * s.Scrape}, {offsets, samples * s.Scrape}, {waits, s.Scrape}, {intervals, s.Scrape}} {
 		file = part.in.ReplaceAllFunc(file, func(found []byte) []byte {
 			m := part.in.FindSubmatch(found)
 			d, err := model.ParseDuration(string(m[2]))
@@ -49,6 +52,23 @@ func (s Scale) Rules(file []byte) ([]byte, error) {
 			return fmt.Appendf(nil, "%s%s%s", m[1], model.Duration(short), m[3])
 		})
 	}
+	if failed != nil {
+		return nil, fmt.Errorf("scale: %w", failed)
+	}
+	file = seconds.ReplaceAllFunc(file, func(found []byte) []byte {
+		m := seconds.FindSubmatch(found)
+		minutes, err := strconv.Atoi(string(m[2]))
+		if err != nil {
+			failed = err
+			return found
+		}
+		long := time.Duration(minutes) * time.Minute
+		short := max(time.Duration(float64(long)/s.Factor), samples*s.Scrape)
+		if short == long {
+			return found
+		}
+		return fmt.Appendf(nil, "(%g)", short.Round(100*time.Millisecond).Seconds())
+	})
 	if failed != nil {
 		return nil, fmt.Errorf("scale: %w", failed)
 	}

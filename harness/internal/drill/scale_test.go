@@ -15,12 +15,12 @@ import (
 func TestScaleShortensWhatWaits(t *testing.T) {
 	in := `
     interval: 15s
-      - expr: rate(x[1h]) > avg_over_time(y[6h] offset 10m) and rate(z{le="5m"}[5m]) > 14.4
+      - expr: rate(x[1h]) > avg_over_time(y[6h] offset 10m) and rate(z{le="5m"}[5m]) > 14.4 / (5 * 60) unless x offset 4m
         for: 2m
 `
 	want := `
     interval: 1s
-      - expr: rate(x[1m]) > avg_over_time(y[6m] offset 10s) and rate(z{le="5m"}[5s]) > 14.4
+      - expr: rate(x[1m]) > avg_over_time(y[6m] offset 10s) and rate(z{le="5m"}[5s]) > 14.4 / (5) unless x offset 5s
         for: 2s
 `
 	got, err := Scale{Factor: 60, Scrape: time.Second}.Rules([]byte(in))

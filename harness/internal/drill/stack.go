@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -29,6 +31,24 @@ type Stack struct {
 	scale      Scale
 	dir        string
 	children   []*child
+
+	jobs         []string
+	alertmanager string // its address
+	server       *child // Prometheus
+}
+
+// Scrape has Prometheus scrape these targets alone, and waits until it does. A
+// job without targets stays in its configuration, as where service discovery
+// finds none any more: of a job that is taken out Prometheus marks no series as
+// stale, and goes on for five minutes with what it saw last.
+func (s *Stack) Scrape(ctx context.Context, targets []Target) error {
+	if err := s.write("prometheus.yml", s.prometheusConfig(targets)); err != nil {
+		return err
+	}
+	if err := s.server.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		return fmt.Errorf("have prometheus read its configuration: %w", err)
+	}
+	return s.settled(ctx, len(targets))
 }
 
 // Start starts all three and waits until they are ready. ctx bounds the start;
@@ -53,19 +73,19 @@ func Start(ctx context.Context, targets []Target, scale Scale, on func(Notice)) 
 	if err := s.writeRules(); err != nil {
 		return nil, err
 	}
-	s.Prometheus = "http://" + ports[0]
+	s.Prometheus, s.alertmanager = "http://"+ports[0], ports[1]
 	if err := s.write("alertmanager.yml", s.alertmanagerConfig()); err != nil {
 		return nil, err
 	}
-	if err := s.write("prometheus.yml", s.prometheusConfig(targets, ports[1])); err != nil {
+	if err := s.write("prometheus.yml", s.prometheusConfig(targets)); err != nil {
 		return nil, err
 	}
-	if err := s.launch(ctx, "http://"+ports[1], alertmanagerNames,
+	if _, err := s.launch(ctx, "http://"+ports[1], alertmanagerNames,
 		"--config.file="+s.path("alertmanager.yml"), "--storage.path="+s.path("alertmanager"),
 		"--web.listen-address="+ports[1], "--cluster.listen-address=", "--log.level=warn"); err != nil {
 		return nil, err
 	}
-	if err := s.launch(ctx, s.Prometheus, prometheusNames,
+	if s.server, err = s.launch(ctx, s.Prometheus, prometheusNames,
 		"--config.file="+s.path("prometheus.yml"), "--storage.tsdb.path="+s.path("tsdb"), "--web.listen-address="+ports[0],
 		// Resolved alerts are told at once, and firing ones do not time out.
 		"--rules.alert.resend-delay="+scale.Scrape.String(), "--rules.alert.for-grace-period=0s", "--log.level=warn"); err != nil {
@@ -158,24 +178,23 @@ func (s *Stack) write(name string, config any) error {
 
 type object = map[string]any
 
-func (s *Stack) prometheusConfig(targets []Target, alertmanager string) object {
+func (s *Stack) prometheusConfig(targets []Target) object {
 	every := s.scale.Scrape.String()
 	byJob := map[string][]object{}
-	jobs := []string{}
 	for _, t := range targets {
-		if byJob[t.Job] == nil {
-			jobs = append(jobs, t.Job)
+		if !slices.Contains(s.jobs, t.Job) {
+			s.jobs = append(s.jobs, t.Job)
 		}
 		byJob[t.Job] = append(byJob[t.Job], object{"targets": []string{t.Addr}, "labels": object{"instance": t.Instance}})
 	}
 	scrapes := []object{}
-	for _, j := range jobs {
-		scrapes = append(scrapes, object{"job_name": j, "static_configs": byJob[j]})
+	for _, j := range s.jobs {
+		scrapes = append(scrapes, object{"job_name": j, "static_configs": append([]object{}, byJob[j]...)})
 	}
 	return object{
 		"global":         object{"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
 		"rule_files":     []string{s.path("*.rules.yaml")},
-		"alerting":       object{"alertmanagers": []object{{"static_configs": []object{{"targets": []string{alertmanager}}}}}},
+		"alerting":       object{"alertmanagers": []object{{"static_configs": []object{{"targets": []string{s.alertmanager}}}}}},
 		"scrape_configs": scrapes,
 	}
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -106,18 +107,61 @@ type Record struct {
 	Samples   []Sample          `json:"samples"`
 }
 
+// mostRounds is far beyond what a gate takes time for.
+const mostRounds = 10_000
+
+func (s *Sample) validate() error {
+	if s.Round < 1 || s.Round > mostRounds {
+		return fmt.Errorf("round: %d is not allowed: want 1 to %d", s.Round, mostRounds)
+	}
+	if s.Failed > s.Requests {
+		return fmt.Errorf("failed: %d is not allowed: want at most requests, %d", s.Failed, s.Requests)
+	}
+	for _, f := range []struct {
+		name  string
+		value *float64
+	}{
+		{"cpu_us_per_request", s.CPUUS}, {"p50_ms", s.P50MS}, {"p90_ms", s.P90MS}, {"p99_ms", s.P99MS},
+		{"closed_qps", s.QPS}, {"memory_mib", s.MemoryMiB},
+	} {
+		if f.value != nil && !(*f.value >= 0) {
+			return fmt.Errorf("%s: %v is not allowed: want 0 or more", f.name, *f.value)
+		}
+	}
+	return nil
+}
+
 // Read reads a gate.json.
 func Read(path string) (*Record, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read rounds: %w", err)
+		return nil, fmt.Errorf("read rounds: %w: want the %s of a gate's report", err, FileRecord)
 	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil, fmt.Errorf("read rounds: %s is empty: want the %s of a gate's report", path, FileRecord)
+	}
+	r, err := parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("read rounds: %s %w", path, err)
+	}
+	return r, nil
+}
+
+func parse(b []byte) (*Record, error) {
 	var r Record
 	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("read rounds: %s: %w", path, err)
+		return nil, fmt.Errorf("is no record: %w", err)
 	}
 	if r.Schema != SchemaV1 {
-		return nil, fmt.Errorf("read rounds: %s: schema %q is not allowed: want %q", path, r.Schema, SchemaV1)
+		return nil, fmt.Errorf("has the schema %q: want %q", r.Schema, SchemaV1)
+	}
+	for i := range r.Samples {
+		if err := r.Samples[i].validate(); err != nil {
+			return nil, fmt.Errorf("holds what no gate measures: samples[%d].%w", i, err)
+		}
+	}
+	if r.Measured() == 0 {
+		return nil, fmt.Errorf("holds no rounds: want the %s of a gate that measured", FileRecord)
 	}
 	return &r, nil
 }

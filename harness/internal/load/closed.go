@@ -63,7 +63,7 @@ func (l *lane) drive(ctx context.Context) {
 		l.rec.record(l.n, e)
 		if err == nil {
 			l.wait = 0
-			if l.conn.res.close {
+			if l.conn.res.close || e.misled() {
 				l.drop(false)
 			}
 			continue

@@ -2,7 +2,9 @@ package load
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -36,20 +38,63 @@ func (c *conn) exchange(noBody, check bool, deadline time.Time, timeout time.Dur
 		}
 		c.until = deadline
 	}
+	if err := c.unasked(); err != nil {
+		return err
+	}
 	if _, err := c.net.Write(c.out); err != nil {
-		return c.early(err)
+		return c.early(err, noBody)
 	}
 	return c.res.read(noBody, check)
 }
 
+// lookAfter is how long a connection must have been idle to be looked at before
+// it is used again: a look is a system call, and one that has just answered is
+// read from in any case.
+const lookAfter = time.Millisecond
+
+// unasked tells of bytes that came while no request was under way: an answer
+// longer than it said, or one to another client's request. The next answer would
+// be taken from them.
+func (c *conn) unasked() error {
+	if c.idle.IsZero() || time.Since(c.idle) < lookAfter {
+		return nil
+	}
+	s, ok := c.net.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return err
+	}
+	n := 0
+	if err := raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		// An end, or an error, is for the exchange to find.
+		n, _, _ = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	}); err != nil {
+		return err
+	}
+	if n > 0 {
+		return fmt.Errorf("%w: bytes on an idle connection", errMalformed)
+	}
+	return nil
+}
+
+// misled tells whether the answer was another request's, or cannot be told to be
+// this one's: what follows on the connection would be, too.
+func (e *event) misled() bool { return e.outcome == failure && e.kind == KindMismatch }
+
 // early prefers an answer that came before the server stopped listening to what
-// went wrong in sending.
-func (c *conn) early(err error) error {
+// went wrong in sending. It is always checked: what was waiting may be no answer
+// to this request.
+func (c *conn) early(err error, noBody bool) error {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return err
 	}
-	if c.res.read(false, false) == nil {
+	if c.res.read(noBody, true) == nil {
 		c.res.close = true
 		return nil
 	}

@@ -25,7 +25,8 @@ func (p *response) parseHead(head []byte) error {
 	if p.status < 100 || p.status > 599 {
 		return fmt.Errorf("%w: status %d", errMalformed, p.status)
 	}
-	p.close = line[7] == '0' // HTTP/1.0 unless it says otherwise
+	line10 := line[7] == '0'
+	p.close = line10 // unless it says otherwise
 
 	for len(rest) > 0 {
 		line, rest = cutLine(rest)
@@ -37,8 +38,13 @@ func (p *response) parseHead(head []byte) error {
 			return err
 		}
 	}
-	if p.chunked {
-		p.length = -1 // RFC 9112, 6.3: chunked overrides a length
+	// RFC 9112, 6.1 and 6.3: such a framing is faulty, or an attempt at smuggling.
+	// A gateway that sends it must not be found right.
+	if p.chunked && line10 {
+		return fmt.Errorf("%w: Transfer-Encoding in HTTP/1.0", errMalformed)
+	}
+	if p.chunked && p.length >= 0 {
+		return fmt.Errorf("%w: both Transfer-Encoding and Content-Length", errMalformed)
 	}
 	return nil
 }
@@ -81,7 +87,7 @@ func (p *response) header(name, value []byte) error {
 		}
 	case 17:
 		if is(name, "transfer-encoding") {
-			if !is(value, "chunked") {
+			if p.chunked || !is(value, "chunked") {
 				return fmt.Errorf("%w: Transfer-Encoding %.40q", errMalformed, value)
 			}
 			p.chunked = true

@@ -146,7 +146,7 @@ func (t *transport) exchange(seq uint64) *openEvent {
 	e.names[1] = append(e.names[1][:0], e.node...)
 	e.names[2] = append(e.names[2][:0], e.edge...)
 	e.cache, e.node, e.edge = e.names[0], e.names[1], e.names[2]
-	if err != nil || c.res.close {
+	if err != nil || c.res.close || e.misled() {
 		t.pool.drop(c, err != nil)
 	} else {
 		t.pool.give(c)

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -75,10 +76,15 @@ func cores() float64 {
 	if err != nil {
 		return n
 	}
-	quota, period, ok := strings.Cut(strings.TrimSpace(string(b)), " ")
+	return parseCPUMax(string(b), n)
+}
+
+// parseCPUMax reads cpu.max; n is the answer where it sets no limit.
+func parseCPUMax(text string, n float64) float64 {
+	quota, period, ok := strings.Cut(strings.TrimSpace(text), " ")
 	q, err1 := strconv.ParseFloat(quota, 64)
 	p, err2 := strconv.ParseFloat(period, 64)
-	if !ok || err1 != nil || err2 != nil || q <= 0 || p <= 0 {
+	if !ok || err1 != nil || err2 != nil || !(q > 0) || !(p > 0) || math.IsInf(p, 1) {
 		return n
 	}
 	return min(n, q/p)
@@ -113,11 +119,17 @@ func timeWait() *int {
 	if err != nil {
 		return nil
 	}
-	_, rest, ok := bytes.Cut(b, []byte(" tw "))
-	if !ok {
+	return parseTimeWait(b)
+}
+
+// parseTimeWait reads /proc/net/sockstat.
+func parseTimeWait(b []byte) *int {
+	_, rest, _ := bytes.Cut(b, []byte(" tw "))
+	fields := bytes.Fields(rest)
+	if len(fields) == 0 {
 		return nil
 	}
-	n, err := strconv.Atoi(string(bytes.Fields(rest)[0]))
+	n, err := strconv.Atoi(string(fields[0]))
 	if err != nil {
 		return nil
 	}

@@ -308,8 +308,8 @@ func (d *drilling) cases() (first, last []drill.Case) {
 
 // drillOrder has every cause of drill.Plans.
 var drillOrder = []string{
-	drill.KillReplica, drill.FreezeReplicaDB, drill.BadConfiguration, drill.EmptyCacheForGood, drill.FillRedis, drill.StopRedis,
-	drill.OriginRefuses, drill.TargetGone, drill.OriginFails, drill.OriginSlow, drill.SlowPostgres,
+	drill.LoseJob, drill.KillReplica, drill.FreezeReplicaDB, drill.BadConfiguration, drill.EmptyCacheForGood, drill.FillRedis, drill.StopRedis,
+	drill.OriginRefuses, drill.TargetGone, drill.FirstRequestsFail, drill.OriginFails, drill.OriginSlow, drill.SlowPostgres,
 }
 
 // drilled is a drill in the report's words.

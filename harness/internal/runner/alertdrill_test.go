@@ -27,18 +27,18 @@ func drillPlan(t *testing.T, alerts ...string) *drilling {
 // and the one that needs another replica comes last.
 func TestTheDrillTriesEveryAlert(t *testing.T) {
 	first, last := drillPlan(t).cases()
-	tried := map[string]string{}
+	tried := map[string][]string{}
 	for _, c := range slices.Concat(first, last) {
 		for _, name := range append([]string{c.Alert}, c.Also...) {
-			tried[name] = c.Fault
+			tried[name] = append(tried[name], c.Fault)
 		}
 		if c.Break == nil || c.Mend == nil {
 			t.Errorf("%s: nothing breaks it", c.Alert)
 		}
 	}
 	for _, p := range drill.Plans() {
-		if tried[p.Alert] != p.Cause {
-			t.Errorf("%s is tried by %q, want %q", p.Alert, tried[p.Alert], p.Cause)
+		if !slices.Contains(tried[p.Alert], p.Cause) {
+			t.Errorf("%s is tried by %q, want %q among them", p.Alert, tried[p.Alert], p.Cause)
 		}
 	}
 	if len(last) != 1 || last[0].Fault != drill.SlowPostgres {

@@ -39,6 +39,8 @@ func (d *drilling) troubles() map[string]trouble {
 	}
 	return map[string]trouble{
 		drill.KillReplica:       d.broken(fault.Spec{Kind: fault.KindKill, Target: drillCut}),
+		drill.LoseJob:           &lostJob{d},
+		drill.FirstRequestsFail: &firstErrors{d},
 		drill.FreezeReplicaDB:   &frozen{d},
 		drill.BadConfiguration:  &rejected{d},
 		drill.EmptyCacheForGood: &purging{drilling: d},

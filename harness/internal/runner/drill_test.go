@@ -30,16 +30,17 @@ func TestRealFaultsFireTheirAlerts(t *testing.T) {
 	}
 	l := newSmallLab(t)
 	scale := drill.Scale{Factor: 300, Scrape: time.Second}
-	stack, err := drill.Start(t.Context(), []drill.Target{
+	targets := []drill.Target{
 		{Job: "gateway", Instance: "gateway-1", Addr: l.one.status}, {Job: "gateway", Instance: "gateway-2", Addr: l.two.status},
-	}, scale, nil)
+	}
+	stack, err := drill.Start(t.Context(), targets, scale, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stack.Close()
 	stopLoad := l.load()
 	defer stopLoad()
-	outcomes, err := drill.Run(t.Context(), stack, l.cases(), func(line string) { t.Log(line) })
+	outcomes, err := drill.Run(t.Context(), stack, l.cases(stack, targets), func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +57,10 @@ func TestRealFaultsFireTheirAlerts(t *testing.T) {
 }
 
 // slowMachine are what a machine that is held up rightly raises at any time, as
-// the rules wait seconds here and not minutes: a scrape that comes too late, and
-// requests that take long. Each is the alert of a case of its own, where nothing
+// the rules wait seconds here and not minutes: a scrape that comes too late,
+// requests that take long, and a replica's first connections to Postgres. Each is the alert of a case of its own, where nothing
 // but its fault is waited for.
-var slowMachine = []string{"GatewayReplicaDown", "GatewayLatencyP99High", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"}
+var slowMachine = []string{"GatewayReplicaDown", "GatewayLatencyP99High", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow", "PostgresPoolWaiting"}
 
 // smallLab is two gateways, of which the second reaches Postgres through a
 // relay, and both reach Redis through another one.
@@ -105,6 +106,9 @@ func newSmallLab(t *testing.T) *smallLab {
 		{"/upstreams/two-of-them/targets", fmt.Sprintf(`{"target": %q}`, l.target.addr)},
 		{"/services", `{"name": "pair", "host": "two-of-them"}`},
 		{"/services/pair/routes", `{"name": "pair", "paths": ["/pair"]}`},
+		{"/upstreams", `{"name": "empty"}`},
+		{"/services", `{"name": "broken", "host": "empty", "retries": 0}`}, // a 503, and no target that is unhealthy
+		{"/services/broken/routes", `{"name": "broken", "paths": ["/broken"]}`},
 	} {
 		if err := l.configure(step.path, step.body); err != nil {
 			t.Fatal(err)
@@ -114,6 +118,18 @@ func newSmallLab(t *testing.T) *smallLab {
 		eventually(t, func() error { return ok(http.Get("http://" + g.proxy + "/pair/1")) })
 	}
 	return l
+}
+
+// failFirst starts the second gateway anew, and its first requests fail.
+func (l *smallLab) failFirst(ctx context.Context) error {
+	l.two.end()
+	if err := l.two.start(); err != nil {
+		return err
+	}
+	if err := l.two.ready(ctx); err != nil {
+		return err
+	}
+	return failAtOnce(ctx, "http://"+l.two.proxy+"/broken", "", firstFailures)
 }
 
 func (l *smallLab) configure(path, body string) error {
@@ -145,7 +161,7 @@ func (l *smallLab) load() (stop func()) {
 	return func() { cancel(); sending.Wait() }
 }
 
-func (l *smallLab) cases() []drill.Case {
+func (l *smallLab) cases(stack *drill.Stack, targets []drill.Target) []drill.Case {
 	answer := func(status int32) func(context.Context) error {
 		return func(context.Context) error { l.status.Store(status); return nil }
 	}
@@ -169,6 +185,14 @@ func (l *smallLab) cases() []drill.Case {
 			return l.server.ConfigSet(ctx, "maxmemory", most).Err()
 		}
 	}
+	nothing := func(context.Context) error { return nil }
+	edges := map[string][2]func(context.Context) error{
+		drill.LoseJob: {
+			func(ctx context.Context) error { return stack.Scrape(ctx, nil) },
+			func(ctx context.Context) error { return stack.Scrape(ctx, targets) },
+		},
+		drill.FirstRequestsFail: {l.failFirst, nothing},
+	}
 	do := map[string][2]func(context.Context) error{
 		"GatewayErrorRateHigh":  {answer(502), answer(200)},
 		"OriginRateLimiting":    {answer(429), answer(200)},
@@ -187,7 +211,11 @@ func (l *smallLab) cases() []drill.Case {
 	}
 	var out []drill.Case
 	for _, p := range drill.Plans() {
-		if steps, has := do[p.Alert]; has {
+		steps, has := edges[p.Cause]
+		if !has {
+			steps, has = do[p.Alert]
+		}
+		if has {
 			out = append(out, drill.Case{Alert: p.Alert, Fault: p.Cause, Beside: append(slices.Clone(p.Beside), slowMachine...), Break: steps[0], Mend: steps[1], FireIn: 2 * time.Minute, ResolveIn: 3 * time.Minute})
 		}
 	}

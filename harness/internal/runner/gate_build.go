@@ -7,11 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"gatelab/harness/internal/gate"
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/subprocess"
 )
 
 // builds are the arms' binaries, in a temporary folder.
@@ -28,16 +28,17 @@ const buildWithin = 5 * time.Minute
 // build makes both arms: the reference's tree, and the working tree or the
 // reference's tree with a patch. The flags are the same for both.
 func build(ctx context.Context, console *Console, o GateOptions) (*builds, error) {
-	root, err := git(ctx, "", "rev-parse", "--show-toplevel")
+	root, err := git(ctx, "", "find the repository", "start the gate in a git checkout of the gateway (git clone): it builds from one",
+		"rev-parse", "--show-toplevel")
 	if err != nil {
-		return nil, fmt.Errorf("a gate builds from a git checkout: %w", err)
+		return nil, err
 	}
 	if o.Baseline != "" {
 		return buildOne(ctx, console, root)
 	}
-	commit, err := git(ctx, root, "rev-parse", "--verify", "--end-of-options", o.Base+"^{commit}")
+	commit, err := baseCommit(ctx, root, o.Base)
 	if err != nil {
-		return nil, fmt.Errorf("base %q: %w", o.Base, err)
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "gatelab-gate-")
 	if err != nil {
@@ -66,7 +67,7 @@ func buildOne(ctx context.Context, console *Console, root string) (*builds, erro
 		return nil, err
 	}
 	b.said[gate.Base] = "working tree"
-	if head, err := git(ctx, root, "describe", "--always", "--dirty"); err == nil {
+	if head, err := git(ctx, root, "describe the working tree", seeGit, "describe", "--always", "--dirty"); err == nil {
 		b.said[gate.Base] += " at " + head
 	}
 	b.said[gate.Again] = b.said[gate.Base] + ", again"
@@ -86,11 +87,11 @@ func (b *builds) both(ctx context.Context, commit, patch string) error {
 	b.said[gate.Again] = commit[:12] + ", again"
 	b.has[gate.Again] = b.has[gate.Base]
 	if patch == "" {
-		head, err := git(ctx, b.root, "rev-parse", "HEAD")
+		head, err := git(ctx, b.root, "name the working tree's commit", seeGit, "rev-parse", "HEAD")
 		if err != nil {
 			return err
 		}
-		changed, err := git(ctx, b.root, "status", "--porcelain")
+		changed, err := git(ctx, b.root, "look for changes in the working tree", seeGit, "status", "--porcelain")
 		if err != nil {
 			return err
 		}
@@ -107,8 +108,9 @@ func (b *builds) both(ctx context.Context, commit, patch string) error {
 	if tree, err = b.checkout(ctx, gate.Head, commit); err != nil {
 		return err
 	}
-	if _, err := git(ctx, tree, "apply", "--whitespace=nowarn", abs); err != nil {
-		return fmt.Errorf("patch %s: %w", patch, err)
+	advice := "make it anew against " + commit[:12] + " (git diff), or choose the --base that it is for"
+	if _, err := git(ctx, tree, "apply the patch "+patch, advice, "apply", "--whitespace=nowarn", abs); err != nil {
+		return err
 	}
 	b.said[gate.Head] = commit[:12] + " with " + filepath.Base(patch)
 	return b.one(ctx, gate.Head, tree)
@@ -117,8 +119,10 @@ func (b *builds) both(ctx context.Context, commit, patch string) error {
 // checkout puts a commit's tree into the temporary folder.
 func (b *builds) checkout(ctx context.Context, arm, commit string) (string, error) {
 	tree := filepath.Join(b.dir, "tree-"+arm)
-	if _, err := git(ctx, b.root, "worktree", "add", "--detach", "--quiet", tree, commit); err != nil {
-		return "", fmt.Errorf("check %s out: %w", commit, err)
+	if _, err := git(ctx, b.root, "check "+commit[:12]+" out",
+		"free some space in "+b.dir+", or, in a partial clone, fetch the whole commit: git fetch --no-filter --refetch origin "+commit,
+		"worktree", "add", "--detach", "--quiet", tree, commit); err != nil {
+		return "", err
 	}
 	return tree, nil
 }
@@ -131,16 +135,12 @@ func (b *builds) one(ctx context.Context, arm, tree string) error {
 	c.Dir = tree
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w: %s", arm, err, tail(out))
+		advice := "go build ./gateway in a checkout of it says more; the gate needs a gateway that builds"
+		return subprocess.Failed(ctx, subprocess.Failure{What: "build " + arm, Program: "go build", Advice: advice}, err, out)
 	}
 	help, err := exec.CommandContext(ctx, b.path(arm), "--help").CombinedOutput()
 	b.has[arm] = err == nil && bytes.Contains(help, []byte("--pprof"))
 	return nil
-}
-
-func tail(b []byte) string {
-	s := strings.TrimSpace(string(b))
-	return s[max(0, len(s)-1500):]
 }
 
 // path is an arm's binary; the second replica of the base is of the same one.
@@ -179,20 +179,8 @@ func (b *builds) remove() {
 	for _, arm := range []string{gate.Base, gate.Head} {
 		tree := filepath.Join(b.dir, "tree-"+arm)
 		if _, err := os.Stat(tree); err == nil {
-			_, _ = git(ctx, b.root, "worktree", "remove", "--force", tree) // what is left is removed below, and pruned by git itself
+			_, _ = git(ctx, b.root, "remove the checkout", seeGit, "worktree", "remove", "--force", tree) // what is left is removed below, and pruned by git itself
 		}
 	}
 	os.RemoveAll(b.dir)
-}
-
-// git runs a git command in dir and returns what it said.
-func git(ctx context.Context, dir string, args ...string) (string, error) {
-	c := exec.CommandContext(ctx, "git", args...)
-	c.Dir = dir
-	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &out, &errs
-	if err := c.Run(); err != nil {
-		return "", fmt.Errorf("git %s: %w: %s", args[0], err, tail(errs.Bytes()))
-	}
-	return strings.TrimSpace(out.String()), nil
 }

@@ -31,7 +31,7 @@ func repository(t *testing.T) string {
 		{"init", "-q"}, {"add", "."},
 		{"-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one"},
 	} {
-		if _, err := git(t.Context(), dir, args...); err != nil {
+		if _, err := git(t.Context(), dir, "test", seeGit, args...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestBothArmsAreBuilt(t *testing.T) {
 	if err := os.WriteFile(main, []byte(two), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	diff, err := git(t.Context(), dir, "diff")
+	diff, err := git(t.Context(), dir, "test", seeGit, "diff")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestBothArmsAreBuilt(t *testing.T) {
 			t.Errorf("what was built is still there: %v", err)
 		}
 	}
-	if trees, err := git(t.Context(), dir, "worktree", "list"); err != nil || strings.Count(trees, "\n") != 0 {
+	if trees, err := git(t.Context(), dir, "test", seeGit, "worktree", "list"); err != nil || strings.Count(trees, "\n") != 0 {
 		t.Errorf("trees left over: %s %v", trees, err)
 	}
 	for _, bad := range []GateOptions{{Base: "no-such-reference"}, {Base: "HEAD", Patch: "no-such-file"}, {Base: "--help"}} {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"gatelab/harness/internal/load"
 	"gatelab/harness/internal/scenario"
 	"gatelab/harness/internal/stats"
+	"gatelab/harness/internal/subprocess"
 )
 
 // profileFor is how long CPU is sampled: 100 samples a second of a gateway that
@@ -136,11 +138,13 @@ func (g *gating) difference(ctx context.Context, kind, index string) ([]byte, er
 	}
 	c := exec.CommandContext(ctx, "go", append(args, paths[gate.Head])...)
 	c.Dir = g.builds.root
-	out, err := c.Output()
-	if err != nil {
-		return nil, fmt.Errorf("profiles: go tool pprof: %w", err)
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		advice := "the profiles are in the report: go tool pprof reads them one by one, too"
+		return nil, subprocess.Failed(ctx, subprocess.Failure{What: "compare the profiles", Program: "go tool pprof", Advice: advice}, err, errs.Bytes())
 	}
-	return out, nil
+	return out.Bytes(), nil
 }
 
 // profileSummary is the CPU table's head, for the summary.

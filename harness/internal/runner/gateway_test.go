@@ -64,6 +64,23 @@ func (g *gatewayProcess) start() error {
 	return g.cmd.Start()
 }
 
+// ready waits until it takes requests, for at most a minute.
+func (g *gatewayProcess) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := ok(http.Get("http://" + g.status + "/health/ready"))
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // end ends the process without a drain, as a crash would.
 func (g *gatewayProcess) end() {
 	if g.cmd != nil && g.cmd.Process != nil {

@@ -18,8 +18,10 @@ type cpuTimes struct {
 	all, busy, stolen uint64
 }
 
-func readCPU() cpuTimes {
-	fields := strings.Fields(firstLine("/proc/stat"))
+func readCPU() cpuTimes { return parseCPU(firstLine("/proc/stat")) }
+
+func parseCPU(line string) cpuTimes {
+	fields := strings.Fields(line)
 	if len(fields) < 9 || fields[0] != "cpu" {
 		return cpuTimes{}
 	}
@@ -59,8 +61,10 @@ type pressure struct {
 	total time.Duration
 }
 
-func readPressure() pressure {
-	for _, f := range strings.Fields(firstLine("/proc/pressure/cpu")) {
+func readPressure() pressure { return parsePressure(firstLine("/proc/pressure/cpu")) }
+
+func parsePressure(line string) pressure {
+	for _, f := range strings.Fields(line) {
 		if text, ok := strings.CutPrefix(f, "total="); ok {
 			if us, err := strconv.ParseInt(text, 10, 64); err == nil {
 				return pressure{true, time.Duration(us) * time.Microsecond}

@@ -80,7 +80,12 @@ func memoryTotal() string {
 	if err != nil {
 		return ""
 	}
-	fields := strings.Fields(string(b))
+	return parseMemoryTotal(string(b))
+}
+
+// parseMemoryTotal reads the beginning of /proc/meminfo.
+func parseMemoryTotal(text string) string {
+	fields := strings.Fields(text)
 	if len(fields) < 2 {
 		return ""
 	}

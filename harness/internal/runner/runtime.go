@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"gatelab/harness/internal/lab/docker"
 	"gatelab/harness/internal/lab/host"
 	"gatelab/harness/internal/scenario"
+	"gatelab/harness/internal/subprocess"
 )
 
 // Runtimes that a lab can be carried by.
@@ -79,8 +79,8 @@ func (r *run) install(ctx context.Context, programs []string) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-s"}, programs...)...) //nolint:gosec // names of programs
 	cmd.Stdin = strings.NewReader(deploy.Deps)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
-		return errors.New(string(lines[len(lines)-1])) // the script's own words, with what to do
+		return subprocess.Failed(ctx, subprocess.Failure{What: "install " + strings.Join(programs, ", "), Program: "make deps",
+			Advice: "install them yourself (make deps says how), or start a Docker engine: RUNTIME=docker"}, err, out)
 	}
 	return nil
 }

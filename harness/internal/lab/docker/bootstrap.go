@@ -12,6 +12,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"gatelab/harness/internal/subprocess"
 )
 
 // The users of the Debian images. Packages are only unpacked, so nothing but
@@ -73,12 +75,16 @@ func droppedPaths() []string {
 	}
 }
 
+// haveImages is the way around images of our own.
+const haveImages = "make the official images available (docker pull postgres:15-alpine redis:7-alpine nginx:alpine node:20-alpine, " +
+	"prom/prometheus and prom/alertmanager for make up)"
+
 // ensureMmdebstrap installs mmdebstrap where it is missing and may be had.
 func (r *Runtime) ensureMmdebstrap(ctx context.Context) error {
 	if _, err := exec.LookPath("mmdebstrap"); err == nil {
 		return nil
 	}
-	const advice = "make the official images available (docker pull postgres:15-alpine redis:7-alpine nginx:alpine node:20-alpine, prom/prometheus and prom/alertmanager for make up) or install mmdebstrap"
+	const advice = haveImages + " or install mmdebstrap"
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return errors.New("the official images cannot be had, and this machine has no apt-get to make others: " + advice)
 	}
@@ -93,7 +99,8 @@ func (r *Runtime) ensureMmdebstrap(ctx context.Context) error {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("install mmdebstrap: apt-get %s: %w: %s", args[0], err, tail(string(out), 5))
+			f := subprocess.Failure{What: "install mmdebstrap", Program: "apt-get " + args[0], Advice: "mend apt, or " + advice}
+			return subprocess.Failed(ctx, f, err, out)
 		}
 	}
 	return nil
@@ -114,7 +121,8 @@ func (r *Runtime) bootstrap(ctx context.Context, rec recipe, w io.Writer) error 
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start mmdebstrap: %w", err)
+		f := subprocess.Failure{What: "make the image of " + rec.Suite + " packages", Program: "mmdebstrap", Advice: "install mmdebstrap, or " + haveImages}
+		return subprocess.Failed(ctx, f, err, nil)
 	}
 	said := make(chan string, 1)
 	go func() { said <- r.relay(messages) }()
@@ -122,7 +130,8 @@ func (r *Runtime) bootstrap(ctx context.Context, rec recipe, w io.Writer) error 
 	_, _ = io.Copy(io.Discard, packages) // what follows the tar's end, or all of it after an error
 	text := <-said
 	if werr := cmd.Wait(); werr != nil {
-		return fmt.Errorf("mmdebstrap: %w: %s", werr, tail(text, 5))
+		return subprocess.Failed(ctx, subprocess.Failure{What: "make the image of " + rec.Suite + " packages", Program: "mmdebstrap",
+			Advice: "see that the Debian archive can be reached from here, or " + haveImages}, werr, []byte(text))
 	}
 	return err
 }

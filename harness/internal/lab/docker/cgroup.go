@@ -111,13 +111,21 @@ func (f *files) field(path, name string) uint64 {
 		f.errs = append(f.errs, err)
 		return 0
 	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			return f.number(path, strings.TrimSpace(value))
-		}
+	if value, ok := fieldOf(string(text), name); ok {
+		return f.number(path, value)
 	}
 	f.errs = append(f.errs, fmt.Errorf("%s has no %s", path, name))
 	return 0
+}
+
+// fieldOf finds what follows a name in "name number" lines.
+func fieldOf(text, name string) (value string, ok bool) {
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value), true
+		}
+	}
+	return "", false
 }
 
 func (f *files) number(path, text string) uint64 {

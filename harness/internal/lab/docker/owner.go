@@ -54,12 +54,20 @@ func processStart(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	end := strings.LastIndexByte(string(stat), ')')
-	fields := strings.Fields(string(stat[end+1:]))
-	if end < 0 || len(fields) < 20 {
+	start, ok := parseStart(string(stat))
+	if !ok {
 		return "", fmt.Errorf("unexpected /proc/%d/stat: %q", pid, stat)
 	}
-	return fields[19], nil
+	return start, nil
+}
+
+func parseStart(stat string) (start string, ok bool) {
+	end := strings.LastIndexByte(stat, ')')
+	fields := strings.Fields(stat[end+1:])
+	if end < 0 || len(fields) < 20 {
+		return "", false
+	}
+	return fields[19], true
 }
 
 func (o owner) labels() map[string]string {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/subprocess"
 )
 
 // database makes a node's data folder. To make a new cluster takes longer than
@@ -104,7 +105,8 @@ func (n *node) run(ctx context.Context, input string, argv ...string) error {
 	cmd.Dir, cmd.Env, cmd.Stdin = n.dir, n.environment(), strings.NewReader(input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: n.runtime.cred, Setpgid: true}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", filepath.Base(argv[0]), err, strings.TrimSpace(string(out)))
+		return subprocess.Failed(ctx, subprocess.Failure{What: "make the database cluster of " + n.Name(), Program: filepath.Base(argv[0]),
+			Advice: "see that PostgreSQL is whole (make deps installs it) and that " + n.dir + " has room"}, err, out)
 	}
 	return nil
 }

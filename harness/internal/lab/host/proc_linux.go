@@ -50,22 +50,33 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, err
 	}
+	s, ok := parseStat(b)
+	if !ok {
+		return stat{}, fmt.Errorf("unexpected /proc/%d/stat: %q", pid, b)
+	}
+	return s, nil
+}
+
+func parseStat(b []byte) (s stat, ok bool) {
 	// The command, in parentheses, may hold blanks and parentheses itself.
 	end := bytes.LastIndexByte(b, ')')
 	f := strings.Fields(string(b[end+1:]))
 	if end < 0 || len(f) < 15 {
-		return stat{}, fmt.Errorf("unexpected /proc/%d/stat: %q", pid, b)
+		return stat{}, false
 	}
 	var ticks int64
 	for _, text := range f[11:15] { // utime, stime, cutime, cstime
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return stat{}, fmt.Errorf("unexpected /proc/%d/stat: %q", pid, b)
+		if err != nil || n < 0 || n > mostTicks {
+			return stat{}, false
 		}
 		ticks += n
 	}
-	return stat{state: f[0][0], cpu: time.Duration(ticks) * tick}, nil
+	return stat{state: f[0][0], cpu: time.Duration(ticks) * tick}, true
 }
+
+// mostTicks is a century of one thousand cores.
+const mostTicks = 100 * 366 * 24 * 3600 * 100 * 1000
 
 // stopped says whether a signal holds a process.
 func stopped(pid int) bool {

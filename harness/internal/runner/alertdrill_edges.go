@@ -1,0 +1,107 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"gatelab/harness/internal/fault"
+	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/load"
+)
+
+// lostJob has Prometheus scrape no gateway.
+type lostJob struct{ *drilling }
+
+func (t *lostJob) bring(ctx context.Context) error { return t.stack.Scrape(ctx, nil) }
+func (t *lostJob) mend(ctx context.Context) error  { return t.stack.Scrape(ctx, t.targets()) }
+
+// firstErrors starts a replica anew and sends it requests that all fail, at
+// once: the counter of their status appears with them, and does not grow.
+type firstErrors struct{ *drilling }
+
+const (
+	drillBroken = "fails-from-the-first-request"
+	// firstFailures are more than 1% of the steady requests of the window.
+	firstFailures = 300
+)
+
+func (t *firstErrors) bring(ctx context.Context) error {
+	// An upstream without a target is a 503, and no target that is unhealthy.
+	for _, step := range []struct {
+		path string
+		body map[string]any
+	}{
+		{"/upstreams", map[string]any{"name": drillBroken}},
+		{"/services", map[string]any{"name": drillBroken, "host": drillBroken, "retries": 0}},
+		{"/services/" + drillBroken + "/routes", map[string]any{"name": drillBroken, "paths": []any{"/" + drillBroken}}},
+	} {
+		if err := sendJSON(ctx, http.MethodPost, t.admin()+step.path, step.body); err != nil {
+			return err
+		}
+	}
+	restart := t.broken(fault.Spec{Kind: fault.KindRestart, Target: drillCut})
+	if err := errors.Join(restart.bring(ctx), restart.mend(ctx)); err != nil {
+		return err
+	}
+	n, ok := t.lab.Node(drillCut)
+	if !ok {
+		return fmt.Errorf("the lab has no %s", drillCut)
+	}
+	key := ""
+	if groups := t.attack(&t.stages[0], load.Probes, 1).Consumers; len(groups) > 0 {
+		key = groups[0].Keys[0]
+	}
+	return failAtOnce(ctx, "http://"+n.HostAddr(lab.PortProxy)+"/"+drillBroken, key, firstFailures)
+}
+
+func (t *firstErrors) mend(ctx context.Context) error {
+	return errors.Join(
+		sendJSON(ctx, http.MethodDelete, t.admin()+"/services/"+drillBroken+"/routes/"+drillBroken, nil),
+		sendJSON(ctx, http.MethodDelete, t.admin()+"/services/"+drillBroken, nil),
+		sendJSON(ctx, http.MethodDelete, t.admin()+"/upstreams/"+drillBroken, nil))
+}
+
+// failAtOnce sends n requests with a consumer's key, a few at a time, and wants
+// a 5xx for each. It ends with the first that is answered otherwise.
+func failAtOnce(ctx context.Context, url, key string, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, faultStep)
+	defer cancel()
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
+	var sending sync.WaitGroup
+	const lanes = 10
+	for range lanes {
+		sending.Go(func() {
+			for range n / lanes {
+				if err := failOnce(ctx, url, key); err != nil {
+					give(err)
+					return
+				}
+			}
+		})
+	}
+	sending.Wait()
+	return context.Cause(ctx)
+}
+
+func failOnce(ctx context.Context, url, key string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("apikey", key)
+	res, err := scrapeClient.Do(req)
+	if err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, res.Body) // so that the connection is used again
+	res.Body.Close()
+	if res.StatusCode < 500 {
+		return fmt.Errorf("GET %s: status %d, want a server error", url, res.StatusCode)
+	}
+	return nil
+}
