@@ -115,7 +115,7 @@ func newSettings(s *settings) []*setting {
 
 		names("admin_hosts", &s.adminHosts, "names and addresses without ports, separated by commas", "further names by which clients reach the Admin API; a Host that is neither one of these nor loopback nor the listener's address is refused (403)", webguard.CheckHost),
 		names("admin_origins", &s.adminOrigins, "origins such as https://admin.example.com, separated by commas", "web pages that may use the Admin API; those of other origins can neither read answers nor change anything", webguard.CheckOrigin),
-		file("admin_tokens_file", &s.adminTokensFile, "who may use the Admin API: a file of lines of name, role (read-only, read-write) and hash, as `gateway token new` prints them; read again when it changes; none: everyone who reaches admin_listen"),
+		file("admin_tokens_file", &s.adminTokensFile, "who may use the Admin API: a file of lines of name, role (read-only, read-write) and hash, as `gateway token new` prints them; read again when it changes; none: every client that reaches admin_listen"),
 		file("admin_tls_cert", &s.adminTLSCert, "PEM file of the Admin listener's certificate; with it the Admin API is served over TLS alone; read again when it changes"),
 		file("admin_tls_key", &s.adminTLSKey, "PEM file of that certificate's private key"),
 		file("admin_tls_client_ca", &s.adminTLSClientCA, "PEM file of who may sign certificates of Admin API clients; with it a client needs one, and its name is the actor of changes"),
@@ -176,7 +176,7 @@ func newSettings(s *settings) []*setting {
 		choice("log_level", &s.logLevel, "info", []string{"debug", "info", "warn", "error"}, "what is logged at all"),
 		choice("log_format", &s.logFormat, "json", []string{"json", "text"}, "how it is logged"),
 
-		boolean("pprof", &s.pprof, false, "serve the Go runtime's profiles under /debug/pprof/ of status_listen, to everyone who reaches it"),
+		boolean("pprof", &s.pprof, false, "serve the Go runtime's profiles under /debug/pprof/ of status_listen, to every client that reaches it"),
 
 		duration("drain_delay", &s.drainDelay, 0, 0, minute, "after SIGTERM, how long to go on accepting while /health/ready already says no and answers carry Connection: close; 0 suits a balancer that notices by refused connections (nginx), one that asks /health/ready needs two of its intervals"),
 		duration("drain_idle", &s.drainIdle, 5*second, 0, hour, "after that, how long a kept connection may ask for nothing before it is closed; a request that comes on it is answered, with Connection: close"),

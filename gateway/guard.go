@@ -20,7 +20,7 @@ type refusals struct{ total *prometheus.CounterVec }
 func newRefusals(metrics prometheus.Registerer) refusals {
 	r := refusals{prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gateway_listener_refused_total",
-		Help: "Requests to the Admin API and the status listener that were refused: for their Host, their Origin, their Sec-Fetch-Site, their token or its role.",
+		Help: "Requests to the Admin API and the status listener that were refused, by reason: host, origin, site, token, role.",
 	}, []string{"listener", "reason"})}
 	metrics.MustRegister(r.total)
 	for _, reason := range webguard.Reasons() {
@@ -58,7 +58,8 @@ func (p *program) makeGuards() (err error) {
 	}
 	p.adminTLS, err = newAdminTLS(s, log)
 	if err == nil && p.tokens == nil && s.adminTLSClientCA == "" && !loopback(s.adminListen) {
-		log.Warn("the Admin API is open to everyone who reaches admin_listen: set admin_tokens_file or admin_tls_client_ca", "admin_listen", s.adminListen)
+		log.Warn("every client that reaches admin_listen may use the Admin API: set admin_tokens_file or admin_tls_client_ca",
+			"admin_listen", s.adminListen)
 	}
 	return err
 }

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -122,7 +121,8 @@ type Request struct {
 // Check returns nil for a request that may pass.
 func (g *Guard) Check(r *Request) *Refusal {
 	if !g.host(r) {
-		return &Refusal{ReasonHost, fmt.Sprintf("Host %q is none of this listener's: want loopback, its address, or a name that its settings list", clip(r.Host))}
+		const text = "Host %q is none of this listener's: want loopback, its address, or a name that its settings list"
+		return &Refusal{ReasonHost, fmt.Sprintf(text, clip(r.Host))}
 	}
 	if !r.Costly && safe(r.Method) {
 		return nil
@@ -133,7 +133,8 @@ func (g *Guard) Check(r *Request) *Refusal {
 		case g.origins[strings.ToLower(origin)]:
 			listed = true
 		case !sameOrigin(origin, r.Host, r.TLS):
-			return &Refusal{ReasonOrigin, fmt.Sprintf("Origin %q may not do this: want the listener's own, or one that its settings list", clip(origin))}
+			const text = "Origin %q may not do this: want the listener's own, or one that its settings list"
+			return &Refusal{ReasonOrigin, fmt.Sprintf(text, clip(origin))}
 		}
 	}
 	for _, site := range r.Sites {
@@ -269,14 +270,4 @@ func CloseAfter(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
 		w.Header().Set("Connection", "close")
 	}
-}
-
-// Hosts returns what Listen and Hosts name, for messages.
-func (g *Guard) Hosts() []string {
-	out := make([]string, 0, len(g.names))
-	for name := range g.names {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
 }

@@ -21,8 +21,8 @@ const (
 type identityKey struct{}
 
 // Authorize lets requests pass that bear a token, and those of read-only tokens
-// where they change nothing. tokens may be nil: then everyone who reaches the
-// listener may do everything. Who was authenticated, by token or else by client
+// where they change nothing. tokens may be nil: then every client of
+// the listener may do everything. Who was authenticated, by token or else by client
 // certificate, becomes the actor of changes. refused is told the reason of each
 // refusal and may be nil.
 func Authorize(tokens *Tokens, refused func(reason string), next http.Handler) http.Handler {

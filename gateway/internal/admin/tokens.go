@@ -181,8 +181,8 @@ func (t *Tokens) Find(text string) (Token, bool) {
 }
 
 // current reads the file again where it is time to. What cannot be used is logged
-// once, and the tokens before it stay: a file that is being written must not lock
-// everybody out.
+// once, and the tokens before it stay: a file that is being written must not
+// refuse every client.
 func (t *Tokens) current() []Token {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -34,9 +34,7 @@ func Serve(ctx context.Context, c WorkerConfig) error {
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
-	guard, err := webguard.New(webguard.Config{Listen: c.Listen, Hosts: c.Hosts, Refuse: func(rw http.ResponseWriter, _ *http.Request, r *webguard.Refusal) {
-		refuse(rw, http.StatusForbidden, errors.New(r.Message))
-	}})
+	guard, err := webguard.New(webguard.Config{Listen: c.Listen, Hosts: c.Hosts, Refuse: refusePage})
 	if err != nil {
 		l.Close()
 		return fmt.Errorf("worker: hosts: %w", err)
@@ -61,6 +59,10 @@ func Serve(ctx context.Context, c WorkerConfig) error {
 		})
 	})
 	return group.Wait()
+}
+
+func refusePage(rw http.ResponseWriter, _ *http.Request, r *webguard.Refusal) {
+	refuse(rw, http.StatusForbidden, errors.New(r.Message))
 }
 
 // ServeNull runs a null server at listen until ctx ends.
