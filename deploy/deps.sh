@@ -1,22 +1,24 @@
 #!/bin/sh
 # Installs what labs without containers and tests need, where it is missing and
 # this user may install packages; otherwise says what to install. Arguments
-# choose: postgres redis nginx node (servers of a lab), prometheus (with promtool,
+# choose: postgres pgbouncer redis nginx node (servers of a lab and of tests), prometheus (with promtool,
 # Alertmanager and amtool), browser (the report's page is tested in one), compiler
 # (the race detector needs C), wrk (the doctor compares the generator with it).
 # Without arguments: all.
 set -eu
-wanted=" ${*:-postgres redis nginx node prometheus browser compiler wrk} "
+wanted=" ${*:-postgres pgbouncer redis nginx node prometheus browser compiler wrk} "
 want() { case $wanted in *" $1 "*) return 0 ;; esac; return 1; }
 have() { for p in "$@"; do command -v "$p" >/dev/null 2>&1 && return 0; done; return 1; }
 
 # Debian keeps these servers outside PATH.
 have_postgres() { have postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
+have_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 have_nginx() { have nginx || [ -x /usr/sbin/nginx ]; }
 have_browser() { have chromium chromium-browser google-chrome google-chrome-stable || [ -n "${GATELAB_TEST_CHROMIUM:-}" ] || [ -e "/Applications/Google Chrome.app" ]; }
 
 debian= brewed= casks=
 if want postgres && ! have_postgres; then debian="$debian postgresql" brewed="$brewed postgresql@15"; fi
+if want pgbouncer && ! have_pgbouncer; then debian="$debian pgbouncer" brewed="$brewed pgbouncer"; fi
 if want redis && ! have redis-server; then debian="$debian redis-server" brewed="$brewed redis"; fi
 if want nginx && ! have_nginx; then debian="$debian nginx-light" brewed="$brewed nginx"; fi
 if want node && ! have node; then debian="$debian nodejs" brewed="$brewed node"; fi

@@ -336,7 +336,7 @@ func TestCommands(t *testing.T) {
 		{"check without a Postgres", []string{"check", "--postgres", "--pg-dsn=host=127.0.0.1 port=1 password=hunter2"}, nil, 1, "ask Postgres"},
 		{"a Postgres that never starts", []string{"--pg-start-timeout=0s", "--pg-dsn=host=127.0.0.1 port=1 password=hunter2",
 			"--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"}, nil, 1, "start with Postgres"},
-		{"no such command", []string{"start"}, nil, 2, "want run, check, health, migrate or version"},
+		{"no such command", []string{"start"}, nil, 2, "want run, check, health, migrate, token or version"},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
 			var out strings.Builder

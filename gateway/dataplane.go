@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
+	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/limit"
 	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/proxy"
@@ -38,21 +41,23 @@ func (p *program) makeDataPlane() error {
 	}
 	p.pools = upstream.NewPools(upstream.Config{
 		Keepalive: s.upstreamKeepalive, KeepaliveIdle: s.upstreamIdleTimeout, StreamAbove: int(s.upstreamMaxBuffered),
-		RootCAs: roots, VerifyTLS: s.upstreamTLSVerify, EjectAfter: s.upstreamEjectAfter, EjectFor: s.upstreamEjectFor,
+		HeaderBytes: int(s.upstreamHeaderBytes), RootCAs: roots, VerifyTLS: s.upstreamTLSVerify, EjectAfter: s.upstreamEjectAfter, EjectFor: s.upstreamEjectFor,
 		RetryStatuses: s.retryStatuses, RetryBudget: s.retryBudget, RetryMin: s.retryMin, Log: p.log.With("part", "upstream"),
 	}, p.metrics)
 	p.atClose(p.pools.Close)
 
 	config := proxy.Config{
 		NodeName: s.nodeName, NodeHeader: s.nodeHeader, MaxBodyBytes: s.clientBodyBytes, StreamAbove: s.upstreamMaxBuffered,
-		TrustedProxies: trusted, AccessLog: s.accessLog, AccessLogRate: s.accessLogRate,
+		TrustedProxies: trusted, Via: s.viaName, PathAmbiguity: s.pathAmbiguity, Underscores: s.underscores,
+		AccessLog: s.accessLog, AccessLogRate: s.accessLogRate,
+		Resolve: func(cfg *entity.Config) (*entity.Config, error) { return resolveReferences(cfg, os.LookupEnv) },
 	}
 	if s.lookup == "database" {
 		config.Revisions = revisions{p}
 	}
 	deps := &plugin.Deps{
 		Cache: p.cache, Limits: p.limits, Redis: p.redis, Registerer: p.metrics,
-		Log: p.log.With("part", "plugin"), NodeName: s.nodeName,
+		Log: p.log.With("part", "plugin"), NodeName: s.nodeName, Node: p.node(),
 	}
 	if err := plugin.RegisterMetrics(p.metrics); err != nil {
 		return err
@@ -61,7 +66,8 @@ func (p *program) makeDataPlane() error {
 	p.atClose(p.proxy.Close)
 	p.server = proxy.NewServer(p.proxy, proxy.ServerConfig{
 		MaxConnections: s.maxConnections, MaxHeaderBytes: int(s.clientHeaderBytes), IdleTimeout: s.idleTimeout,
-		ReadTimeout: s.clientReadTimeout, WriteTimeout: s.clientWriteTimeout, DrainIdle: s.drainIdle,
+		HeaderTimeout: s.clientHeaderTimeout, ReadTimeout: s.clientReadTimeout, BodyRate: int64(s.clientBodyRate),
+		WriteTimeout: s.clientWriteTimeout, ResponseRate: int64(s.clientResponseRate), DrainIdle: s.drainIdle,
 	})
 	p.health.configured = func() bool { return p.proxy.Revision() >= 0 }
 	p.health.revision = p.proxy.Revision
@@ -117,7 +123,7 @@ func (p *program) startStore(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil || !time.Now().Add(wait).Before(deadline) {
+		if ctx.Err() != nil || errors.Is(err, store.ErrExecMode) || !time.Now().Add(wait).Before(deadline) {
 			return fmt.Errorf("start with Postgres %s: %w", hidePassword(p.settings.pgDSN), err)
 		}
 		p.log.Warn("waiting for Postgres", "error", err, "again_in", wait.String())
@@ -132,19 +138,35 @@ func (p *program) tryStore(ctx context.Context) error {
 	if err := p.store.Migrate(ctx); err != nil {
 		return err
 	}
-	cfg, err := p.store.Snapshot(ctx)
-	if err != nil && !errors.Is(err, store.ErrUnreadable) {
+	err := p.applyNewest(ctx)
+	var failed *proxy.ApplyError
+	if err != nil && !errors.As(err, &failed) {
 		return err
 	}
 	// A configuration that cannot be applied must not keep the Admin API from
 	// starting: it is how the configuration is mended.
-	if err == nil {
-		err = p.proxy.Apply(cfg)
-	}
 	if err != nil {
 		p.log.Error("the configuration cannot be applied; not ready", "error", err)
 	}
 	return nil
+}
+
+// applyNewest reads the newest configuration and puts it into use. The error is a
+// *proxy.ApplyError where it was read, but is of no use.
+func (p *program) applyNewest(ctx context.Context) error {
+	// Asked first: what is read is this revision, or a newer one.
+	revision, err := p.store.Revision(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := p.store.Snapshot(ctx)
+	if errors.Is(err, store.ErrUnreadable) {
+		return p.proxy.Refuse(revision, err)
+	}
+	if err != nil {
+		return err
+	}
+	return p.proxy.Apply(cfg)
 }
 
 // watch applies every new revision. While Postgres is away the last snapshot
@@ -161,6 +183,9 @@ func (p *program) watch(ctx context.Context, group *errgroup.Group) {
 			return fmt.Errorf("watch the configuration: %w", err)
 		}
 		return nil
+	})
+	group.Go(func() error {
+		return p.store.Prune(ctx, store.Pruning{Keep: p.settings.revisionsKeep, KeepFor: p.settings.revisionsKeepFor})
 	})
 	group.Go(func() error {
 		for {
@@ -189,14 +214,12 @@ func restAfter(took time.Duration) time.Duration { return min(4*took, 2*time.Sec
 // will announce this revision a second time.
 func (p *program) reloadUntilDone(ctx context.Context) {
 	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
-		cfg, err := p.store.Snapshot(ctx)
+		err := p.applyNewest(ctx)
 		if err == nil {
-			if err := p.proxy.Apply(cfg); err != nil {
-				p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
-			}
 			return
 		}
-		if errors.Is(err, store.ErrUnreadable) { // until a later revision mends it
+		var failed *proxy.ApplyError
+		if errors.As(err, &failed) { // until a later revision mends it
 			p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
 			return
 		}
@@ -220,14 +243,11 @@ func (r revisions) Revision(ctx context.Context) (int64, error) {
 }
 
 func (r revisions) Refresh(ctx context.Context) error {
-	cfg, err := r.program.store.Snapshot(ctx)
+	err := r.program.applyNewest(ctx)
 	if isPoolExhausted(err) {
 		return fmt.Errorf("%w: %w", proxy.ErrBusy, err)
 	}
-	if err != nil {
-		return err
-	}
-	return r.program.proxy.Apply(cfg)
+	return err
 }
 
 func (p *program) adminHandler() http.Handler {
@@ -260,6 +280,15 @@ func migrate(c *call) error {
 // called at all, and may ask Postgres.
 func check(c *call) error {
 	printSettings(c.stdout, c.table)
+	if _, err := openTokens(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	if _, err := newAdminTLS(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	if len(c.settings.ignored) > 0 {
+		fmt.Fprintf(c.stdout, "\nVariables of Kong that are ignored: %s\n", strings.Join(c.settings.ignored, ", "))
+	}
 	if !c.askPostgres {
 		return nil
 	}

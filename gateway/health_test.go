@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -54,5 +56,28 @@ func TestAReplicaRestsBetweenReloads(t *testing.T) {
 		if got := restAfter(took); got != want {
 			t.Errorf("after %s: %s, want %s", took, got, want)
 		}
+	}
+}
+
+// brokenMetric is a collector whose metric cannot be made.
+type brokenMetric struct{ desc *prometheus.Desc }
+
+func (b brokenMetric) Describe(c chan<- *prometheus.Desc) { c <- b.desc }
+func (b brokenMetric) Collect(c chan<- prometheus.Metric) {
+	c <- prometheus.NewInvalidMetric(b.desc, errors.New("host=10.1.2.3 is away"))
+}
+
+func TestMetricsErrorsAreInTheLog(t *testing.T) {
+	registry, log := prometheus.NewRegistry(), &lines{}
+	registry.MustRegister(brokenMetric{prometheus.NewDesc("a", "b", nil, nil)})
+	h := &health{configured: func() bool { return true }}
+	w := httptest.NewRecorder()
+	statusHandler(h, gatherer(registry, slog.New(slog.NewTextHandler(log, nil)))).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	_, id, found := strings.Cut(w.Body.String(), "error_id ")
+	if w.Code != 500 || !found || strings.Contains(w.Body.String(), "10.1.2.3") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if got := log.String(); !strings.Contains(got, "10.1.2.3") || !strings.Contains(got, "error_id="+strings.TrimSpace(id)) {
+		t.Errorf("the log: %s", got)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -16,11 +17,14 @@ Usage:
   gateway health [flags]    ask the running gateway of these settings whether it is
                             ready; exit 0 or 1
   gateway migrate [flags]   bring the database's schema up to date, and end
+  gateway token new NAME    make a token of the Admin API, and its line for
+                            admin_tokens_file; --role read-only or read-write
   gateway version           print the version, and end
   gateway --help            this text
 
 Every setting is a flag or a variable; a flag wins. An unknown flag or
-GATEWAY_* variable is an error.
+GATEWAY_* variable is an error. Variables of Kong that mean the same are read,
+see the end; the gateway's own win, and others of Kong's are named in the log.
 
 Settings:
 `
@@ -39,6 +43,22 @@ func writeUsage(w io.Writer, table []*setting) {
 		}
 		fmt.Fprintf(w, "      default %s; %s\n", def, s.allowed)
 	}
+	writeKong(w, table)
+}
+
+// writeKong prints which of Kong's variables are read, and what they set.
+func writeKong(w io.Writer, table []*setting) {
+	fmt.Fprint(w, "\nVariables of Kong:\n\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, k := range kongVariables {
+		if slices.ContainsFunc(table, func(s *setting) bool { return s.name == k.setting }) {
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", k.name, k.setting, k.want)
+		}
+	}
+	for _, name := range kongPostgresVariables {
+		fmt.Fprintf(t, "  %s\tpg_dsn\ttogether with the others of Postgres\n", name)
+	}
+	_ = t.Flush()
 }
 
 // printSettings prints every setting with its value and where that came from.

@@ -122,6 +122,12 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.all.Write(b)
 }
 
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
+
 // count is how many lines have text in them.
 func (l *lines) count(text string) int {
 	l.mu.Lock()

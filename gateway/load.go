@@ -12,11 +12,13 @@ import (
 )
 
 // loadSettings fills s from its defaults, then the environment (as os.Environ
-// gives it), then the flags in args. The settings become flags of fs, which
+// gives it), Kong's variables before the gateway's own, then the flags in args. The settings become flags of fs, which
 // may have others of its own. It returns the table for those who show it.
 // Every wrong setting is named, not just the first.
 func loadSettings(s *settings, fs *pflag.FlagSet, args, environ []string) ([]*setting, error) {
 	table := newSettings(s)
+	kongWrong, ignored := fromKong(table, environ)
+	s.ignored = ignored
 	errs := fromEnvironment(table, environ)
 	addFlags(fs, table)
 	if err := fs.Parse(args); errors.Is(err, pflag.ErrHelp) {
@@ -25,6 +27,11 @@ func loadSettings(s *settings, fs *pflag.FlagSet, args, environ []string) ([]*se
 		errs = append(errs, plainFlagError(err, table))
 	} else if rest := fs.Args(); len(rest) > 0 {
 		errs = append(errs, fmt.Errorf("%q: not expected: settings are flags or variables", rest[0]))
+	}
+	for _, row := range table {
+		if err := kongWrong[row.name]; err != nil && row.origin == "default" {
+			errs = append(errs, err)
+		}
 	}
 	if len(errs) == 0 {
 		if err := s.check(); err != nil {

@@ -103,15 +103,43 @@ func TestOriginIsShown(t *testing.T) {
 
 func TestPasswordsAreHidden(t *testing.T) {
 	for dsn, want := range map[string]string{
-		"postgres://u:hunter2@db:5432/x?sslmode=disable": "postgres://u:***@db:5432/x?sslmode=disable",
-		"postgres://u@db/x?password=hunter2&a=b":         "postgres://u@db/x?password=***&a=b",
-		"host=db password=hunter2 user=u":                "host=db password=*** user=u",
-		"host=db password='hunter2 \\' x' user=u":        "host=db password=*** user=u",
-		"postgres://u:hunter2@db:port/x":                 "***",
-		"postgres://db/x":                                "postgres://db/x",
+		"postgres://u:hunter2@db:5432/x?sslmode=disable":     "postgres://u:***@db:5432/x?sslmode=disable",
+		"postgres://u@db/x?password=hunter2&a=b":             "postgres://u@db/x?password=***&a=b",
+		"postgres://u@db/x?pass%77ord=hunter2&a=b":           "postgres://u@db/x?pass%77ord=***&a=b",
+		"postgres://u:hunt%2Fer2@db/x?SSLPassword=hunter2":   "postgres://u:***@db/x?SSLPassword=***",
+		"host=db password=hunter2 user=u dbname=d":           "host=db port=5432 user=u database=d password=***",
+		"host=db password='hunter2 \\' x' user=u dbname=d":   "host=db port=5432 user=u database=d password=***",
+		"host=db password=hunter2\\ hunter2 user=u dbname=d": "host=db port=5432 user=u database=d password=***",
+		"postgres://u:hunter2@db:port/x":                     "***",
+		"postgres://u:pa/hunter2@db/x":                       "***",
+		"postgres://db/x":                                    "postgres://db/x",
 	} {
 		if got := hidePassword(dsn); got != want || strings.Contains(got, "hunter2") {
 			t.Errorf("%s is shown as %s, want %s", dsn, got, want)
+		}
+	}
+}
+
+// A password with a character that ends it must not turn up in pieces.
+func TestUnparsableDSNs(t *testing.T) {
+	for _, dsn := range []string{
+		"postgres://u:hunter2@db:port/x", "postgres://u:pa/hunter2@db/x", "postgres://u:12/hunter2@db/x", "postgres://u:12?hunter2@db/x",
+		"postgres://u:12#hunter2@db/x", "postgres://u:12/x#hunter2", "postgres://u:%hunter2@db/x", "host=db password=12 hunter2 user=u",
+		"host=db password='hunter2 user=u", "hunter2", "postgres://u:hunter2@db/x?sslmode=hunter2", "host=db password=12 hunter2=x y=3 user=u port=hunter2",
+		"postgres://u:hunter2@db/x?pool_max_conns=hunter2", "host=db sslrootcert=/hunter2",
+	} {
+		for _, command := range [][]string{{"check", "--postgres"}, {"migrate"}, {"run"}} {
+			for _, call := range []struct{ args, environ []string }{
+				{append(command, "--pg-dsn="+dsn), nil}, {command, []string{"GATEWAY_PG_DSN=" + dsn}},
+			} {
+				var out strings.Builder
+				if code := run(call.args, call.environ, &out, &out); code != 2 || !strings.Contains(out.String(), `="***": want postgres://`) {
+					t.Errorf("%q: code %d\n%s", call, code, out.String())
+				}
+				if strings.Contains(out.String(), "hunter2") {
+					t.Errorf("%q: a piece of it is shown:\n%s", call, out.String())
+				}
+			}
 		}
 	}
 }

@@ -30,12 +30,15 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
+	if command == "token" {
+		return tokenCommand(args, stdout, stderr)
+	}
 	do, known := map[string]func(*call) error{
 		"run": serve, "check": check, "health": askHealth, "migrate": migrate, "version": printVersion,
 		"help": func(*call) error { return pflag.ErrHelp },
 	}[command]
 	if !known {
-		fmt.Fprintf(stderr, "gateway: %q: no such command: want run, check, health, migrate or version\n", command)
+		fmt.Fprintf(stderr, "gateway: %q: no such command: want run, check, health, migrate, token or version\n", command)
 		return 2
 	}
 

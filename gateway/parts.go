@@ -39,6 +39,6 @@ func newAdmin(p *program) http.Handler {
 		Version: kongVersion, NodeID: uuid.NewString(), Hostname: host,
 		ProxyListen: p.listeners.proxy.Addr().String(), AdminListen: p.listeners.admin.Addr().String(),
 		Standings: p.standings, SetHealth: p.setHealth,
-		Metrics: promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 3}),
-	}, p.store, p.log.With("part", "admin"))
+		Metrics: promhttp.HandlerFor(gatherer(p.metrics, p.log), promhttp.HandlerOpts{MaxRequestsInFlight: 3}),
+	}, resolvable{p.store, os.LookupEnv}, p.log.With("part", "admin"))
 }

@@ -15,12 +15,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"gatelab/gateway/internal/admin"
 	"gatelab/gateway/internal/cache"
 	"gatelab/gateway/internal/limit"
 	"gatelab/gateway/internal/proxy"
 	"gatelab/gateway/internal/redisconn"
 	"gatelab/gateway/internal/store"
 	"gatelab/gateway/internal/upstream"
+	"gatelab/internal/webguard"
 )
 
 // program is the gateway, wired: newProgram, Run until its context ends,
@@ -39,6 +41,10 @@ type program struct {
 	server    *proxy.Server
 	store     *store.Postgres
 	health    health
+	refusals  refusals
+	guards    struct{ admin, status *webguard.Guard }
+	tokens    *admin.Tokens // nil: the Admin API asks for none
+	adminTLS  *adminTLS     // nil: it is served without TLS
 	reload    chan struct{} // asks for the newest configuration; one is enough
 	closers   []func()
 	closing   sync.Once
@@ -54,10 +60,18 @@ func newProgram(s *settings, log *slog.Logger) (_ *program, err error) {
 		}
 	}()
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	if err := p.makeGuards(); err != nil {
+		return nil, err
+	}
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
+	redisCAs, err := rootCAs(s.redisCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("redis_ca_file: %w", err)
+	}
 	p.redis = redisconn.NewRegistry(redisconn.Config{
+		RootCAs: redisCAs, Log: log.With("part", "redis"),
 		DialTimeout: s.redisDialTimeout, Timeout: s.redisTimeout, PoolSize: s.redisPoolSize,
 		BreakAfter: s.redisBreakAfter, BreakFor: s.redisBreakFor,
 	}, p.metrics)
@@ -107,12 +121,12 @@ func (p *program) Run(ctx context.Context) error {
 	group, serving := errgroup.WithContext(serving)
 
 	p.health.profiles = p.settings.pprof
-	status := p.serveHTTP(group, p.listeners.status, statusHandler(&p.health, p.metrics))
+	status := p.serveHTTP(group, p.listeners.status, p.guards.status.Wrap(statusHandler(&p.health, gatherer(p.metrics, p.log))), nil)
 	if err := p.startStore(ctx); err != nil {
 		stop(err)
 		return p.end(group, status, err)
 	}
-	api := p.serveHTTP(group, p.listeners.admin, p.adminHandler())
+	api := p.serveHTTP(group, p.listeners.admin, p.secureAdmin(p.adminHandler()), p.adminTLS)
 	group.Go(func() error { return p.server.Serve(p.listeners.proxy) })
 
 	watching, stopWatching := context.WithCancel(serving)
@@ -157,16 +171,18 @@ func (p *program) drain(api *http.Server) {
 	}
 }
 
-// serveHTTP serves a net/http handler as part of the group.
-func (p *program) serveHTTP(group *errgroup.Group, ln net.Listener, h http.Handler) *http.Server {
-	server := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
+// serveHTTP serves a net/http handler as part of the group, over TLS where secure
+// is not nil.
+func (p *program) serveHTTP(group *errgroup.Group, ln net.Listener, h http.Handler, secure *adminTLS) *http.Server {
+	server := webguard.NewServer(h, p.settings.limits())
+	server.ErrorLog = slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)
+	serve := func() error { return server.Serve(ln) }
+	if secure != nil {
+		server.TLSConfig = secure.server()
+		serve = func() error { return server.ServeTLS(ln, "", "") }
 	}
 	group.Go(func() error {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 		}
 		return nil
@@ -194,6 +210,9 @@ func buildInfo() prometheus.Collector {
 func serve(c *call) error {
 	log := newLogger(&c.settings, c.stderr)
 	quietRedis()
+	if len(c.settings.ignored) > 0 {
+		log.Warn("variables of Kong that mean nothing here are ignored", "variables", c.settings.ignored)
+	}
 	if c.settings.scheduling == "batch" {
 		if err := scheduleInBatches(); err != nil {
 			return fmt.Errorf("scheduling=batch: %w", err)

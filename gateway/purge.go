@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"gatelab/gateway/internal/cache"
 )
 
@@ -72,8 +74,9 @@ func notFound(w http.ResponseWriter) {
 // purgeFailed says that Redis was not reached: this replica's memory is
 // purged, Redis and the other replicas may not be.
 func purgeFailed(w http.ResponseWriter, log *slog.Logger, err error) {
-	log.Error("purge is not complete", "error", err)
-	answer(w, http.StatusBadGateway, map[string]any{"message": "purged in this replica only: Redis could not be reached"})
+	id := uuid.NewString()
+	log.Error("purge is not complete", "error_id", id, "error", err)
+	answer(w, http.StatusBadGateway, map[string]any{"message": "purged in this replica only: Redis could not be reached", "error_id": id})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -75,10 +74,22 @@ func text(name string, p *string, def, about string) *setting {
 	}, plain)
 }
 
-func secret(name string, p *string, def, about string) *setting {
-	s := text(name, p, def, about)
+// pseudonym is a name as Via has it: a token, or a host with a port.
+func pseudonym(name string, p *string, def, about string) *setting {
+	return row(name, p, def, about, "letters, digits and .:_-", func(v string) (string, error) {
+		if !pseudonymRE.MatchString(v) {
+			return "", errNotAllowed
+		}
+		return v, nil
+	}, plain)
+}
+
+var pseudonymRE = regexp.MustCompile(`^[A-Za-z0-9.:_-]{1,64}$`)
+
+// postgres is a connection string, of which the password is never shown.
+func postgres(name string, p *string, def, about string) *setting {
+	s := row(name, p, def, about, dsnAllowed, func(v string) (string, error) { return v, checkDSN(v) }, hidePassword)
 	s.secret = true
-	s.show = func() string { return hidePassword(*p) }
 	return s
 }
 
@@ -169,6 +180,23 @@ func list(name string, p *[]string, def, about string) *setting {
 	return s
 }
 
+// names is a list of words that check takes.
+func names(name string, p *[]string, allowed, about string, check func(string) error) *setting {
+	return row(name, p, nil, about, allowed, func(v string) ([]string, error) {
+		var out []string
+		for item := range strings.SplitSeq(v, ",") {
+			if item = strings.TrimSpace(item); item == "" {
+				continue
+			}
+			if err := check(item); err != nil {
+				return nil, err
+			}
+			out = append(out, item)
+		}
+		return out, nil
+	}, func(l []string) string { return strings.Join(l, ",") })
+}
+
 // statuses is a list of HTTP statuses, or off.
 func statuses(name string, p *[]int, def []int, about string) *setting {
 	return row(name, p, def, about, "HTTP statuses from 500 to 599, separated by commas, or off", func(v string) ([]int, error) {
@@ -246,32 +274,6 @@ func formatBytes(n int64) string {
 		}
 	}
 	return strconv.FormatInt(n, 10) + "B"
-}
-
-var passwordQuery = regexp.MustCompile(`(?i)([?&](?:ssl)?password=)[^&#]*`)
-
-var passwordPair = regexp.MustCompile(`(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)`)
-
-// hidePassword shows a DSN with *** for its password, in either of its forms.
-func hidePassword(dsn string) string {
-	if !strings.Contains(dsn, "://") {
-		return passwordPair.ReplaceAllString(dsn, "${1}***")
-	}
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return "***"
-	}
-	userinfo := ""
-	if u.User != nil {
-		userinfo = url.User(u.User.Username()).String()
-		if _, has := u.User.Password(); has {
-			userinfo += ":***"
-		}
-		userinfo += "@"
-	}
-	u.User = nil
-	shown := strings.Replace(u.String(), "://", "://"+userinfo, 1)
-	return passwordQuery.ReplaceAllString(shown, "${1}***")
 }
 
 func anyPort(addr string) bool {

@@ -45,6 +45,19 @@ func TestAnUnreadableRowKeepsNoGatewayFromStarting(t *testing.T) {
 	if r := p.proxy.Revision(); r >= 0 {
 		t.Errorf("revision %d is served", r)
 	}
+	var refused float64
+	if families, err := p.metrics.Gather(); err != nil {
+		t.Error(err)
+	} else {
+		for _, f := range families {
+			if f.GetName() == "gateway_config_apply_errors_total" {
+				refused = f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%v rejections are counted, want 1", refused)
+	}
 	if _, err := conn.Exec(ctx, "DELETE FROM routes"); err != nil {
 		t.Fatal(err)
 	}

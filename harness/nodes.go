@@ -12,6 +12,8 @@ import (
 
 // The nodes of a lab that are our own programs.
 
+const hostsFlag = "further names by which clients reach the API; a Host that is neither one of them nor loopback nor its address is refused"
+
 func originCommand() *cobra.Command {
 	var c origin.Config
 	var null string
@@ -37,7 +39,7 @@ func originCommand() *cobra.Command {
 }
 
 func linkCommand() *cobra.Command {
-	c := link.Config{Admin: ":8474"}
+	c := link.Config{Admin: "127.0.0.1:8474"}
 	var proxies []string
 	cmd := &cobra.Command{
 		Use:   "link",
@@ -55,12 +57,13 @@ func linkCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&c.Admin, "admin", c.Admin, "host:port of the HTTP admin API")
+	cmd.Flags().StringSliceVar(&c.Hosts, "hosts", nil, hostsFlag)
 	cmd.Flags().StringArrayVar(&proxies, "proxy", nil, "name=listen,upstream[,latency[,jitter]]; may be repeated")
 	return cmd
 }
 
 func workerCommand() *cobra.Command {
-	c := load.WorkerConfig{Listen: ":7000"}
+	c := load.WorkerConfig{Listen: "127.0.0.1:7000"}
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "send load when asked (a node of the lab)",
@@ -70,6 +73,7 @@ func workerCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&c.Listen, "listen", c.Listen, "host:port of the worker's API")
+	cmd.Flags().StringSliceVar(&c.Hosts, "hosts", nil, hostsFlag)
 	cmd.Flags().StringVar(&c.Null, "null", "", "host:port of a server that does nothing; empty: none")
 	cmd.Flags().StringSliceVar(&c.AllowedTargets, "allow-target", nil, "hosts that may be attacked beside loopback")
 	return cmd

@@ -11,6 +11,7 @@ import (
 
 func receiverCommand() *cobra.Command {
 	listen := "127.0.0.1:9465"
+	var hosts []string
 	c := &cobra.Command{
 		Use:   "receiver",
 		Short: "print the alerts that an Alertmanager posts to /alerts",
@@ -22,7 +23,7 @@ func receiverCommand() *cobra.Command {
 					state = "FIRING"
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s %-8s %s %v\n", n.At.UTC().Format(time.RFC3339), state, n.Alert, n.Labels)
-			})
+			}, hosts...)
 			if err != nil {
 				return err
 			}
@@ -33,5 +34,6 @@ func receiverCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", listen, "host:port to listen on")
+	c.Flags().StringSliceVar(&hosts, "hosts", nil, hostsFlag)
 	return c
 }

@@ -54,6 +54,7 @@ func runCommand() *cobra.Command {
 	f.StringVar(&o.Runtime, "runtime", "", "what carries the nodes: docker or host (processes); by default docker where an engine answers")
 	f.StringVar(&o.Reports, "reports", "reports", "folder for reports")
 	f.StringVar(&o.Gateway, "gateway", "", "the gateway's binary; by default the one beside this program")
+	f.StringSliceVar(&watch.MetricsHosts, "metrics-hosts", []string{"host.docker.internal"}, "further names by which metrics-listen is scraped")
 	f.StringVar(&watch.MetricsListen, "metrics-listen", "", "host:port where /metrics tells of the run, such as 127.0.0.1:9464; empty: nowhere")
 	grafanaFlags(c, &watch.Grafana)
 	return c

@@ -28,6 +28,7 @@ func serveCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:8090", "address to listen on")
+	f.StringSliceVar(&c.Hosts, "hosts", nil, "further names by which browsers reach the address; a Host that is neither one of them nor loopback nor the address is refused")
 	f.StringVar(&c.Reports, "reports", "reports", "folder of the reports")
 	return cmd
 }

@@ -75,11 +75,33 @@ func start(t *testing.T, c nginx.Config) (url string) {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if res, err := http.Get("http://" + c.Status + "/health"); err == nil {
 			res.Body.Close()
+			refusesForeignNames(t, c.Status)
 			return "http://" + c.Listen
 		}
 	}
 	t.Fatal("nginx does not answer")
 	return ""
+}
+
+// refusesForeignNames asks the status server under a name that a web page pointed
+// at it.
+func refusesForeignNames(t *testing.T, status string) {
+	t.Helper()
+	for host, want := range map[string]int{"evil.example": 403, "127.0.0.1.evil.example": 403, "localhost": 200, "127.0.0.2:8081": 200} {
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+status+"/status", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Host = host
+		res, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("status server, Host %s: %d, want %d", host, res.StatusCode, want)
+		}
+	}
 }
 
 // What makes all replicas slow at once costs a request time, and not its answer,

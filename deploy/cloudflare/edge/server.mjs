@@ -10,6 +10,7 @@
 //     [--max-in-flight=1024] [--timeout-ms=30000]
 
 import http from "node:http";
+import { isIP, isIPv4 } from "node:net";
 import { Readable } from "node:stream";
 import { webcrypto } from "node:crypto";
 import { pathToFileURL } from "node:url";
@@ -48,7 +49,7 @@ export class Edge {
   async start({ listen, status }) {
     const front = http.createServer({ requestTimeout: 60_000, headersTimeout: 15_000, keepAliveTimeout: 75_000 }, (q, s) => this.#serve(q, s));
     front.maxConnections = 8192;
-    const back = http.createServer((q, s) => this.#tell(q, s));
+    const back = http.createServer({ requestTimeout: 30_000, headersTimeout: 15_000 }, (q, s) => this.#tell(q, s));
     this.#servers = [front, back];
     return { port: await open(front, hostPort(listen)), status: await open(back, hostPort(status)) };
   }
@@ -105,9 +106,21 @@ export class Edge {
   }
 
   #tell(question, answer) {
+    if (!ours(question)) {
+      answer.writeHead(403, { "content-type": "application/json" }).end(JSON.stringify({ message: "Host is none of this listener's: want loopback or its address" }));
+      return;
+    }
     const body = { "/health": { status: "ok" }, "/stats": this.stats() }[question.url];
     answer.writeHead(body ? 200 : 404, { "content-type": "application/json" }).end(JSON.stringify(body ?? { message: "want /health or /stats" }));
   }
+}
+
+// ours tells whether a Host is loopback or the address that the connection arrived
+// at. A web page that points a name of its own here sends that name.
+function ours(question) {
+  const host = (question.headers.host ?? "").toLowerCase().replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
+  const local = question.socket.localAddress?.replace(/^::ffff:/, "");
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127.")) || (isIP(host) > 0 && host === local);
 }
 
 // ask makes a Worker's Request of what came in.

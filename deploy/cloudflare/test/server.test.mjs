@@ -60,6 +60,9 @@ test("from client to origin and back, once", async () => {
   assert.deepEqual([stats.requests, stats.origin.requests, stats.cache.entries], [3, 2, 1]);
   assert.equal((await ask(status, "/health")).status, 200);
   assert.equal((await ask(status, "/nowhere")).status, 404);
+  for (const [host, want] of Object.entries({ "localhost:1": 200, "[::1]:1": 200, "127.0.0.2": 200, "evil.example": 403, "127.0.0.1.evil.example": 403, "127.evil.example": 403, "192.0.2.1": 403 })) {
+    assert.equal((await ask(status, "/stats", { headers: { Host: host } })).status, want, host);
+  }
 });
 
 test("a client cannot choose who it is", async () => {

@@ -219,7 +219,7 @@ func TestWhoDidWhat(t *testing.T) {
 		t.Fatalf("revisions: %v", out)
 	}
 	rev := list[0].(map[string]any)
-	if rev["actor"] != "anna" || rev["operation"] != "insert" || rev["entity"] != "services" {
+	if rev["actor"] != "claimed:anna" || rev["operation"] != "insert" || rev["entity"] != "services" {
 		t.Errorf("revision: %v", rev)
 	}
 }

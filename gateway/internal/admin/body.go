@@ -8,6 +8,9 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"os"
+
+	"github.com/google/uuid"
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/store"
@@ -25,12 +28,7 @@ func (a *api) body(w http.ResponseWriter, r *http.Request, s *entity.Schema) (en
 func (a *api) patch(w http.ResponseWriter, r *http.Request, s *entity.Schema, plugin func() (string, error)) (entity.Record, bool) {
 	raw, err := io.ReadAll(r.Body)
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			a.answer(w, http.StatusRequestEntityTooLarge, map[string]any{"message": "request body is too large"})
-		} else {
-			a.answer(w, http.StatusBadRequest, map[string]any{"message": "request body could not be read"})
-		}
+		a.unread(w, err)
 		return nil, false
 	}
 	if len(raw) == 0 {
@@ -60,7 +58,8 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, s *entity.Schema, pl
 	}
 	if err != nil {
 		var known *entity.Error
-		if errors.As(err, &known) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrPoolExhausted) {
+		var lookup *lookupError
+		if errors.As(err, &known) || errors.As(err, &lookup) {
 			a.fail(w, err)
 		} else {
 			a.answer(w, http.StatusBadRequest, map[string]any{"message": err.Error()})
@@ -76,9 +75,28 @@ func decodeForm(s *entity.Schema, form url.Values, plugin func() (string, error)
 	}
 	name, err := plugin()
 	if err != nil {
-		return nil, err
+		return nil, &lookupError{err}
 	}
 	return s.DecodePatch(form, name)
+}
+
+// lookupError is the store's, met while a body is decoded.
+type lookupError struct{ error }
+
+func (e *lookupError) Unwrap() error { return e.error }
+
+// unread answers a body that did not arrive.
+func (a *api) unread(w http.ResponseWriter, err error) {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		a.answer(w, http.StatusRequestEntityTooLarge, map[string]any{"message": "request body is too large"})
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close")
+		a.answer(w, http.StatusRequestTimeout, map[string]any{"message": "request body did not arrive in time"})
+	default:
+		a.answer(w, http.StatusBadRequest, map[string]any{"message": "request body could not be read"})
+	}
 }
 
 func (a *api) unsupported(w http.ResponseWriter) {
@@ -93,23 +111,38 @@ func multipartValues(raw []byte, boundary string) (url.Values, error) {
 	return form.Value, nil
 }
 
-// fail answers an error as Kong does.
+// fail answers an error as Kong does. What is the client's to mend is told in
+// full; of the others it gets an id, under which the log has the rest.
 func (a *api) fail(w http.ResponseWriter, err error) {
 	var known *entity.Error
-	if !errors.As(err, &known) {
-		a.log.Error("admin API", "error", err)
-		w.Header().Set("Retry-After", "1")
-		a.answer(w, http.StatusServiceUnavailable, map[string]any{"message": err.Error()})
-		return
-	}
-	if known.Code == entity.CodeNotFound {
+	isKnown := errors.As(err, &known)
+	switch {
+	case isKnown && known.Code == entity.CodeNotFound:
 		a.notFound(w)
 		return
+	case isKnown && known.Status() < http.StatusInternalServerError:
+		a.answer(w, known.Status(), known)
+		return
 	}
-	if known.Code == entity.CodeDatabase {
-		a.log.Error("admin API", "error", err)
+	id := uuid.NewString()
+	a.log.Error("admin API", "error_id", id, "error", err)
+	body := map[string]any{"error_id": id}
+	status := http.StatusServiceUnavailable
+	switch {
+	case isKnown:
+		status = known.Status()
+		body["code"], body["name"], body["message"] = known.Code, known.Name, "An unexpected error occurred"
+	case errors.Is(err, store.ErrPoolExhausted):
+		body["message"] = store.ErrPoolExhausted.Error()
+	case errors.Is(err, store.ErrUnavailable):
+		body["message"] = store.ErrUnavailable.Error()
+	default:
+		body["message"] = "An unexpected error occurred"
 	}
-	a.answer(w, known.Status(), known)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	a.answer(w, status, body)
 }
 
 func (a *api) notFound(w http.ResponseWriter) {
@@ -119,12 +152,12 @@ func (a *api) notFound(w http.ResponseWriter) {
 func (a *api) answer(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		a.log.Error("admin API", "error", err)
-		http.Error(w, `{"message":"An unexpected error occurred"}`, http.StatusInternalServerError)
+		id := uuid.NewString()
+		a.log.Error("admin API", "error_id", id, "error", err)
+		http.Error(w, `{"message":"An unexpected error occurred","error_id":"`+id+`"}`, http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Server", "gatelab")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n'))

@@ -281,15 +281,3 @@ func unescape(s string) string {
 	}
 	return s
 }
-
-// actor is who the revision says it was.
-func actor(r *http.Request) string {
-	if who := r.Header.Get("X-Gatelab-Actor"); who != "" {
-		who = strings.ReplaceAll(who[:min(len(who), 200)], "\x00", "")
-		return strings.ToValidUTF8(who, "?")
-	}
-	if user, _, ok := r.BasicAuth(); ok {
-		return strings.ToValidUTF8(strings.ReplaceAll(user[:min(len(user), 200)], "\x00", ""), "?")
-	}
-	return r.RemoteAddr
-}

@@ -151,7 +151,7 @@ func (a *api) validate(s *entity.Schema) func(http.ResponseWriter, *http.Request
 		}
 		if err != nil {
 			var known *entity.Error
-			if errors.As(err, &known) {
+			if errors.As(err, &known) && known.Status() < http.StatusInternalServerError {
 				a.answer(w, http.StatusBadRequest, known)
 				return
 			}

@@ -3,6 +3,7 @@ package cache
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -87,12 +88,18 @@ func decode(raw []byte) (*Entry, error) {
 	if n := r.uvarint(uint64(len(r.raw)) / 2); n > 0 {
 		e.Header = make([]Field, n)
 	}
+	var encoding [][]byte
 	for i := range e.Header {
-		e.Header[i] = Field{Name: r.bytes(), Value: r.bytes()}
+		f := Field{Name: r.bytes(), Value: r.bytes()}
+		e.Header[i] = f
+		if strings.EqualFold(string(f.Name), "Content-Encoding") {
+			encoding = append(encoding, f.Value)
+		}
 	}
 	if r.bad {
 		return nil, errCodec
 	}
+	e.Encoding = codings(encoding)
 	e.Body = r.raw[:len(r.raw):len(r.raw)]
 	return e, nil
 }

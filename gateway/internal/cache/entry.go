@@ -34,6 +34,7 @@ type Entry struct {
 	Header []Field // end-to-end fields only, names canonical
 	Body   []byte
 
+	Encoding     string    // the body's codings, comma-separated; "" for none
 	ETag         string    // opaque tag with its quotes and W/, "" without one
 	LastModified time.Time // zero without one
 

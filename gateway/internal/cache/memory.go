@@ -69,6 +69,11 @@ func (m *memory) bytes() float64 {
 	return float64(m.cache.WeightedSize())
 }
 
+// Memory is how many bytes the memory tier holds, and how many it may hold.
+func (s *Store) Memory() (used, most int64) {
+	return int64(s.memory.bytes()), max(s.cfg.MemoryBytes, 0)
+}
+
 func (m *memory) entries() float64 {
 	if m.cache == nil {
 		return 0

@@ -41,11 +41,13 @@ func newMetrics() *metrics {
 	return m
 }
 
-func (m *metrics) register(reg prometheus.Registerer, mem *memory) {
+func (m *metrics) register(reg prometheus.Registerer, mem *memory, ahead func() float64) {
 	if reg == nil {
 		return
 	}
 	reg.MustRegister(m.requests, m.evictions, m.drops,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_ahead_bytes",
+			Help: "Bytes that cache fills have read from origins ahead of their clients."}, ahead),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_bytes", Help: "Bytes that the memory tier holds."}, mem.bytes),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_entries", Help: "Entries that the memory tier holds."}, mem.entries))
 }

@@ -43,6 +43,12 @@ func (p Policy) Judge(e *Entry, request, response Headers, now time.Time) bool {
 	if lifetime <= age {
 		return false
 	}
+	if e.Encoding = codings(response.PeekAll("Content-Encoding")); e.Encoding != "" && !slices.Contains(vary, acceptEncoding) {
+		// An origin that encodes and does not say so would have clients that
+		// take the coding and those that do not fill each other's place.
+		vary = append(vary, acceptEncoding)
+		slices.Sort(vary)
+	}
 	e.Vary = vary
 	e.ETag = string(bytes.TrimSpace(first(response.PeekAll("ETag"))))
 	e.LastModified = httpTime(response.PeekAll("Last-Modified"))

@@ -114,6 +114,11 @@ func (sp *Space) stored(ctx context.Context, q Query, e *Entry) Found {
 
 // lead is the leader's part of Find: what Redis has, or the Fill.
 func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
+	// Between the first look and the lead another's flight may have ended.
+	if now, _ := sp.peek(q.Key, q.Request); now != nil && now != e && now.Kind == Response && q.Judge(now) == Usable {
+		f.share(now, q.Request)
+		return Found{Entry: now, Outcome: HitMemory}
+	}
 	got, note := sp.fetch(ctx, q)
 	if got != nil {
 		e = got

@@ -20,6 +20,7 @@ type Config struct {
 	Prefix        string        // "gatelab:cache:" before every Redis key
 	WriteQueue    int           // 1024 writes to Redis may wait
 	WriteBytes    int64         // 32 MiB may wait in them
+	AheadBytes    int64         // 64 MiB that all fills together may be ahead of their clients
 	WaitFor       time.Duration // 5s: how long a request waits for the leader of its flight
 	PassFor       time.Duration // 5s: how long a resource that was not cacheable is not waited for
 }
@@ -39,6 +40,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.WriteBytes <= 0 {
 		c.WriteBytes = 32 << 20
+	}
+	if c.AheadBytes <= 0 {
+		c.AheadBytes = 64 << 20
 	}
 	if c.WaitFor <= 0 {
 		c.WaitFor = 5 * time.Second
@@ -63,6 +67,7 @@ type Store struct {
 	// generation counts purges: what was fetched before one is not stored
 	// after it.
 	generation atomic.Uint64
+	ahead      atomic.Int64 // see ReadAhead
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -87,7 +92,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		cancel()
 		return nil, fmt.Errorf("make memory tier: %w", err)
 	}
-	s.metrics.register(reg, s.memory)
+	s.metrics.register(reg, s.memory, func() float64 { return float64(s.ahead.Load()) })
 	s.writes = newWriteQueue(cfg.WriteQueue, cfg.WriteBytes)
 	for range writers {
 		s.wg.Go(s.write)

@@ -15,37 +15,39 @@ func certificates() *Schema {
 		Name: "certificates", Singular: "certificate",
 		Fields: append([]Field{
 			idField(),
-			str("cert").with(required),
-			str("key").with(required).with(secretText),
-			str("cert_alt"),
-			str("key_alt").with(secretText),
+			str("cert").with(required).with(referenceable),
+			str("key").with(required).with(referenceable).with(secretText),
+			str("cert_alt").with(oneCertificate),
+			str("key_alt").with(oneCertificate).with(secretText),
 			// Not a field of Kong's schema but of its Admin API: the names of the
 			// SNIs that refer to the certificate.
-			setOf("snis", str("").with(match("wildcard_host"))).with(func(f *Field) { f.Hidden = true }),
+			setOf("snis", str("").with(match("wildcard_sni"))).with(func(f *Field) { f.Hidden = true }),
 			tagsField(),
 		}, stamps()...),
 		Checks: []Check{{Run: keyPairs}, {Run: distinctNames}},
 	}
 }
 
-// keyPairs wants each certificate's own key.
+// oneCertificate is for the second pair of Kong's, which is for another kind
+// of key.
+func oneCertificate(f *Field) {
+	only(nil, "the gateway presents one certificate, which is cert")(f)
+}
+
+// keyPairs wants the certificate's own key.
 func keyPairs(r Record) map[string]any {
-	errs := map[string]any{}
-	for _, alt := range []string{"", "_alt"} {
-		cert, hasCert := r["cert"+alt].(string)
-		key, hasKey := r["key"+alt].(string)
-		switch {
-		case hasCert != hasKey:
-			errs["@entity"] = []any{"all or none of these fields must be set: 'cert_alt', 'key_alt'"}
-		case hasCert:
-			if _, err := parseCertificate(cert); err != "" {
-				errs["cert"+alt] = err
-			} else if _, err := tls.X509KeyPair([]byte(cert), []byte(key)); err != nil {
-				errs["key"+alt] = "does not match the certificate: " + err.Error()
-			}
-		}
+	cert, _ := r["cert"].(string)
+	key, _ := r["key"].(string)
+	if isReference(cert) || isReference(key) {
+		return nil // known when it is applied
 	}
-	return errs
+	if _, err := parseCertificate(cert); err != "" {
+		return map[string]any{"cert": err}
+	}
+	if _, err := tls.X509KeyPair([]byte(cert), []byte(key)); err != nil {
+		return map[string]any{"key": "does not match the certificate: " + err.Error()}
+	}
+	return nil
 }
 
 // distinctNames wants each SNI once.
@@ -80,7 +82,7 @@ func snis() *Schema {
 		Name: "snis", Singular: "sni", EndpointKey: "name",
 		Fields: append([]Field{
 			idField(),
-			str("name").with(required).with(unique).with(match("wildcard_host")),
+			str("name").with(required).with(unique).with(match("wildcard_sni")),
 			foreign("certificate", "certificates", "cascade").with(required),
 			tagsField(),
 		}, stamps()...),

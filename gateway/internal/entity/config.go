@@ -25,6 +25,7 @@ type Service struct {
 
 	// Of https services. TLSVerify nil leaves it to the gateway's setting.
 	TLSVerify         *bool    `json:"tls_verify,omitempty"`
+	TLSVerifyDepth    *int     `json:"tls_verify_depth,omitempty"`
 	CACertificates    []string `json:"ca_certificates,omitempty"` // ids
 	ClientCertificate *Ref     `json:"client_certificate,omitempty"`
 }

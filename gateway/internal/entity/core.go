@@ -68,7 +68,7 @@ func services() *Schema {
 			idField(),
 			str("name").with(match("name")).with(unique),
 			integer("retries", 5).with(between(0, 32767)),
-			str("protocol").with(def("http")).with(required).with(oneOf("grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp", "ws", "wss")),
+			str("protocol").with(def("http")).with(required).with(oneOf(httpProtocols...)),
 			str("host").with(required).with(match("host")),
 			integer("port", 80).with(required).with(between(0, 65535)),
 			str("path").with(match("service_path")),
@@ -93,7 +93,7 @@ func tlsFields(r Record) map[string]any {
 	errs := map[string]any{}
 	for _, name := range []string{"client_certificate", "tls_verify", "tls_verify_depth", "ca_certificates"} {
 		if r[name] != nil {
-			errs[name] = "value must be null"
+			conditional(errs, "protocol", name, "value must be null")
 		}
 	}
 	return errs
@@ -117,6 +117,9 @@ func expandURL(r Record) error {
 	if err != nil || u.Host == "" || u.Scheme == "" {
 		return SchemaError(map[string]any{"url": "missing host in url"})
 	}
+	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return SchemaError(map[string]any{"url": "must be a protocol, a host, a port and a path: user, query and fragment are not sent"})
+	}
 	r["protocol"], r["host"] = u.Scheme, u.Hostname()
 	r["port"] = int64(80)
 	if u.Scheme == "https" {
@@ -136,8 +139,6 @@ func expandURL(r Record) error {
 	return nil
 }
 
-var routeProtocols = []any{"grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp", "ws", "wss"}
-
 func routes() *Schema {
 	headerValues := listOf("", Field{Kind: String})
 	return &Schema{
@@ -145,12 +146,12 @@ func routes() *Schema {
 		Fields: append([]Field{
 			idField(),
 			str("name").with(match("name")).with(unique),
-			setOf("protocols", str("").with(oneOf(routeProtocols...))).with(required).with(def([]any{"http", "https"})).with(func(f *Field) { f.LenMin = 1 }),
+			routeProtocols(),
 			setOf("methods", str("").with(match("method"))),
 			setOf("hosts", str("").with(match("wildcard_host"))),
 			listOf("paths", str("").with(match("path"))),
 			{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "route_header"}, Elements: &headerValues},
-			setOf("snis", str("").with(match("wildcard_host"))),
+			setOf("snis", str("").with(match("sni"))),
 			setOf("sources", Field{Kind: Rec, Fields: []Field{str("ip"), integer("port", nil)}}),
 			setOf("destinations", Field{Kind: Rec, Fields: []Field{str("ip"), integer("port", nil)}}),
 			integer("https_redirect_status_code", 426).with(required).with(oneOf(426, 301, 302, 307, 308)),
@@ -166,7 +167,7 @@ func routes() *Schema {
 		Checks: []Check{{
 			Describe: map[string]any{"conditional_at_least_one_of": map[string]any{"if_field": "protocols", "then_at_least_one_of": []any{"methods", "hosts", "headers", "paths"}}},
 			Run:      routeCriteria,
-		}, {Run: routeExpressions}},
+		}, {Run: familyFields}, {Run: distinctHeaders}, {Run: routeExpressions}},
 	}
 }
 
@@ -191,16 +192,6 @@ func routeCriteria(r Record) map[string]any {
 		wanted += ", 'snis'"
 	}
 	return map[string]any{"@entity": []any{fmt.Sprintf("must set one of %s when 'protocols' is 'http' or 'https'", wanted)}}
-}
-
-func hasProtocol(r Record, p string) bool {
-	l, _ := r["protocols"].([]any)
-	for _, e := range l {
-		if e == p {
-			return true
-		}
-	}
-	return false
 }
 
 func consumers() *Schema {
@@ -236,10 +227,11 @@ func plugins() *Schema {
 			foreign("service", "services", "cascade"),
 			foreign("consumer", "consumers", "cascade"),
 			record("config"),
-			setOf("protocols", str("").with(oneOf(routeProtocols...))).with(required).with(def([]any{"grpc", "grpcs", "http", "https"})),
+			pluginProtocols(),
 			boolean("enabled", true),
 			tagsField(),
 		}, stamps()...),
+		Checks: []Check{{Run: plainProtocol}},
 	}
 }
 
@@ -260,73 +252,6 @@ func keyAuths() *Schema {
 			}
 		},
 	}
-}
-
-func upstreams() *Schema {
-	timeouts := func() Field { return Field{Name: "timeouts", Kind: Integer, Default: 0, Between: &[2]float64{0, 255}} }
-	failures := func(name string) Field {
-		return Field{Name: name, Kind: Integer, Default: 0, Between: &[2]float64{0, 255}}
-	}
-	statuses := func(def ...any) Field {
-		return listOf("http_statuses", Field{Kind: Integer, Between: &[2]float64{100, 999}}).with(func(f *Field) { f.Default = def })
-	}
-	interval := Field{Name: "interval", Kind: Number, Default: 0, Between: &[2]float64{0, 65535}}
-	kind := str("type").with(def("http")).with(oneOf("tcp", "http", "https", "grpc", "grpcs"))
-	active := record("active",
-		kind,
-		Field{Name: "timeout", Kind: Number, Default: 1, Between: &[2]float64{0, 65535}},
-		integer("concurrency", 10).with(between(1, 1<<31-1)),
-		str("http_path").with(def("/")).with(match("service_path")),
-		str("https_sni").with(match("wildcard_host")),
-		boolean("https_verify_certificate", true),
-		Field{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "header"}, Elements: &Field{Kind: Array, Elements: &Field{Kind: String}}},
-		record("healthy", interval, statuses(200, 302), failures("successes")),
-		record("unhealthy", interval, statuses(429, 404, 500, 501, 502, 503, 504, 505), failures("tcp_failures"), timeouts(), failures("http_failures")),
-	)
-	passive := record("passive",
-		kind,
-		record("healthy", statuses(200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 306, 307, 308), failures("successes")),
-		record("unhealthy", statuses(429, 500, 503), failures("tcp_failures"), timeouts(), failures("http_failures")),
-	)
-	hash := func(name string) Field {
-		return str(name).with(def("none")).with(oneOf("none", "consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"))
-	}
-	return &Schema{
-		Name: "upstreams", Singular: "upstream", EndpointKey: "name",
-		Fields: append([]Field{
-			idField(),
-			str("name").with(required).with(unique).with(match("upstream")),
-			str("algorithm").with(def("round-robin")).with(oneOf("consistent-hashing", "least-connections", "round-robin", "latency")),
-			hash("hash_on"), hash("hash_fallback"),
-			str("hash_on_header").with(match("header")), str("hash_fallback_header").with(match("header")),
-			str("hash_on_cookie"), str("hash_on_cookie_path").with(def("/")).with(match("service_path")),
-			str("hash_on_query_arg"), str("hash_fallback_query_arg"), str("hash_on_uri_capture"), str("hash_fallback_uri_capture"),
-			integer("slots", 10000).with(between(10, 65536)),
-			record("healthchecks", active, passive, Field{Name: "threshold", Kind: Number, Default: 0, Between: &[2]float64{0, 100}}),
-			tagsField(),
-			str("host_header").with(match("wildcard_host")),
-			foreign("client_certificate", "certificates", ""),
-			boolean("use_srv_name", false),
-		}, stamps()...),
-		Checks: []Check{{Run: hashFields}},
-	}
-}
-
-// hashFields wants the header, cookie or argument that hash_on names.
-func hashFields(r Record) map[string]any {
-	errs := map[string]any{}
-	for _, base := range []string{"hash_on", "hash_fallback"} {
-		kind, _ := r[base].(string)
-		for _, what := range []string{"header", "query_arg", "uri_capture"} {
-			if kind == what && r[base+"_"+what] == nil {
-				errs[base+"_"+what] = "required field missing"
-			}
-		}
-	}
-	if (r["hash_on"] == "cookie" || r["hash_fallback"] == "cookie") && r["hash_on_cookie"] == nil {
-		errs["hash_on_cookie"] = "required field missing"
-	}
-	return errs
 }
 
 func targets() *Schema {

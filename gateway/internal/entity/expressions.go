@@ -2,21 +2,21 @@ package entity
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
-	"github.com/dlclark/regexp2"
+	"gatelab/gateway/internal/regex"
 )
 
-// routeExpressions refuses regular expressions that the router could not use:
-// one of them would keep the whole configuration from being applied.
+// routeExpressions refuses regular expressions that the router could not use,
+// of which one would keep the whole configuration from being applied, and
+// those that it could not evaluate within its bounds.
 func routeExpressions(r Record) map[string]any {
 	errs := map[string]any{}
 	paths, _ := r["paths"].([]any)
 	for i, p := range paths {
 		text, _ := p.(string)
 		if expr, ok := strings.CutPrefix(text, "~"); ok {
-			if err := compiles(`\A(?:`+expr+`)`, `\A(?:`+expr+`)`, regexp2.None); err != nil {
+			if err := usable(regex.CompilePath(expr)); err != nil {
 				errs["paths"] = putAt(errs["paths"], i, fmt.Sprintf("invalid regex: '%s' (%v)", expr, err))
 			}
 		}
@@ -29,7 +29,7 @@ func routeExpressions(r Record) map[string]any {
 		}
 		text, _ := values[0].(string)
 		if expr, ok := strings.CutPrefix(text, "~*"); ok {
-			if err := compiles("(?i)"+expr, expr, regexp2.IgnoreCase); err != nil {
+			if err := usable(regex.CompileHeader(expr)); err != nil {
 				errs["headers"] = fmt.Sprintf("%s: invalid regex: '%s' (%v)", name, expr, err)
 			}
 		}
@@ -37,17 +37,11 @@ func routeExpressions(r Record) map[string]any {
 	return errs
 }
 
-// compiles tries the router's two engines, in its order, with exactly what the
-// router gives to each.
-func compiles(expr, expr2 string, options regexp2.RegexOptions) error {
-	_, err := regexp.Compile(expr)
-	if err == nil {
-		return nil
-	}
-	if _, err2 := regexp2.Compile(expr2, options); err2 != nil {
+func usable(e *regex.Expression, err error) error {
+	if err != nil {
 		return err
 	}
-	return nil
+	return e.Check()
 }
 
 // putAt puts a message into a list at the element that it is about.

@@ -3,9 +3,7 @@ package entity
 import (
 	"mime"
 	"net"
-	"net/netip"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -20,7 +18,8 @@ var (
 	nameRE   = regexp.MustCompile(`^[\p{L}\p{N}.\-_~]+$`)
 	headerRE = regexp.MustCompile(`^[A-Za-z0-9\-_]+$`)
 	methodRE = regexp.MustCompile(`^[A-Z]+$`)
-	hostRE   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9\-_.]*[A-Za-z0-9_.])?$`)
+	labelRE  = regexp.MustCompile(`^[A-Za-z0-9_\-]*[A-Za-z0-9_]$`)
+	cookieRE = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+\\-.^_`|~]+$")
 	tagRE    = regexp.MustCompile(`^[^,/]+$`)
 )
 
@@ -52,17 +51,22 @@ func matchString(kind, s string) string {
 		}
 	case "host":
 		return matchHost(s)
+	case "host_port":
+		return matchHostPort(s)
 	case "wildcard_host":
 		return matchWildcard(s)
+	case "sni":
+		return matchSNI(s)
+	case "wildcard_sni":
+		return matchWildcardSNI(s)
+	case "cookie":
+		if !cookieRE.MatchString(s) {
+			return "invalid cookie name '" + s + "': it must be a token, as RFC 6265 has it"
+		}
 	case "path":
 		return matchPath(s)
 	case "service_path":
-		if !strings.HasPrefix(s, "/") {
-			return "should start with: /"
-		}
-		if strings.Contains(s, "//") {
-			return "must not have empty segments"
-		}
+		return matchServicePath(s)
 	case "tag":
 		if !tagRE.MatchString(s) {
 			return "invalid tag '" + s + "': expected printable ascii (except `,` and `/`) or valid utf-8 sequences"
@@ -79,55 +83,6 @@ func matchString(kind, s string) string {
 		if h := matchHost(s); h != "" || net.ParseIP(s) != nil {
 			return "Invalid name ('" + s + "'); must be a valid hostname"
 		}
-	}
-	return ""
-}
-
-func matchHost(s string) string {
-	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return ""
-	}
-	if len(s) > 253 || !hostRE.MatchString(s) {
-		return "invalid value: " + s
-	}
-	return ""
-}
-
-func matchWildcard(s string) string {
-	host := s
-	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.Contains(s, "]") {
-		host = s[:i]
-		if n, err := strconv.Atoi(s[i+1:]); err != nil || n < 1 || n > 65535 {
-			return "invalid value: " + s
-		}
-	}
-	switch strings.Count(host, "*") {
-	case 0:
-		return matchHost(host)
-	case 1:
-		if rest, ok := strings.CutPrefix(host, "*."); ok {
-			return matchHost(rest)
-		}
-		if rest, ok := strings.CutSuffix(host, ".*"); ok {
-			return matchHost(rest)
-		}
-		return "wildcard must be leftmost or rightmost character"
-	}
-	return "invalid wildcard: must have at most one wildcard"
-}
-
-func matchPath(s string) string {
-	if expr, ok := strings.CutPrefix(s, "~"); ok {
-		if !strings.HasPrefix(expr, "/") {
-			return "should start with: / (fixed path) or ~/ (regex path)"
-		}
-		return ""
-	}
-	if !strings.HasPrefix(s, "/") {
-		return "should start with: / (fixed path) or ~/ (regex path)"
-	}
-	if strings.Contains(s, "//") {
-		return "must not have empty segments"
 	}
 	return ""
 }

@@ -35,7 +35,7 @@ func DescribePlugin(p *Schema) map[string]any {
 		consumer["eq"] = nil // Kong's word for: must be null
 	}
 	return map[string]any{"fields": []any{
-		map[string]any{"protocols": describeField(&Field{Kind: Set, Required: true, Default: []any{"grpc", "grpcs", "http", "https"}, Elements: &Field{Kind: String, OneOf: routeProtocols}})},
+		map[string]any{"protocols": describeField(new(pluginProtocols()))},
 		map[string]any{"consumer": consumer},
 		map[string]any{"config": describeField(&c)},
 	}}
@@ -73,15 +73,15 @@ const maxDatabase = 65535
 // redisFields are a plugin's Redis; required says by the caller's check.
 func redisFields() Field {
 	return record("redis",
-		str("host"),
+		str("host").with(match("host")).with(referenceable),
 		integer("port", 6379).with(between(0, 65535)),
 		integer("timeout", 2000).with(between(0, maxTimeout)),
-		str("username"),
-		str("password").with(func(f *Field) { f.Encrypted = true }),
+		str("username").with(referenceable),
+		str("password").with(referenceable).with(func(f *Field) { f.Encrypted = true }),
 		integer("database", 0).with(between(0, maxDatabase)),
 		boolean("ssl", false),
 		boolean("ssl_verify", false),
-		str("server_name").with(match("wildcard_host")),
+		str("server_name").with(match("sni")).with(referenceable),
 	)
 }
 
@@ -97,7 +97,7 @@ func proxyCachePlugin() *Schema {
 			boolean("cache_control", false),
 			boolean("ignore_uri_case", false),
 			integer("storage_ttl", nil).with(between(1, maxTimeout)),
-			record("memory", str("dictionary_name").with(required).with(def("kong_db_cache"))),
+			record("memory", dictionary("kong_db_cache")),
 			redisFields(),
 			listOf("vary_query_params", str("")),
 			listOf("vary_headers", str("").with(match("header"))),
@@ -106,6 +106,12 @@ func proxyCachePlugin() *Schema {
 		},
 		Checks: []Check{redisWanted("strategy")},
 	}
+}
+
+// dictionary is the name of a shared memory zone of Kong's: the gateway has no
+// such zones, and so none of another name.
+func dictionary(name string) Field {
+	return str("dictionary_name").with(required).with(def(name)).with(only(name, "the gateway has one memory store"))
 }
 
 // redisWanted requires redis.host where the field by says redis.
@@ -197,13 +203,13 @@ func rateLimitingAdvancedPlugin() *Schema {
 			syncRate(),
 			str("namespace").with(required).with(func(f *Field) { f.Auto = true }),
 			str("strategy").with(required).with(def("local")).with(oneOf("cluster", "redis", "local")),
-			str("dictionary_name").with(required).with(def("kong_rate_limiting_counters")),
+			dictionary("kong_rate_limiting_counters"),
 			boolean("hide_client_headers", false),
 			{Name: "retry_after_jitter_max", Kind: Number, Default: 0},
 			str("header_name").with(match("header")),
 			str("path").with(match("service_path")),
 			redisFields(),
-			boolean("disable_penalty", false),
+			boolean("disable_penalty", true).with(only(true, "a request that is refused counts nowhere")),
 			errorCode(),
 			str("error_message").with(def("API rate limit exceeded")),
 		},

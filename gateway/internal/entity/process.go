@@ -56,6 +56,7 @@ func (s *Schema) ProcessUpdate(old, patch Record, now time.Time) (Record, error)
 			}
 		}
 	}
+	settle(fields, r)
 	merge(fields, r, patch)
 	if _, ok := s.Field("updated_at"); ok {
 		r["updated_at"] = s.timestamp(now)
@@ -207,8 +208,17 @@ func describeField(f *Field) map[string]any {
 	if f.Encrypted {
 		d["encrypted"] = true
 	}
+	if f.Referenceable {
+		d["referenceable"] = true
+	}
 	if len(f.OneOf) > 0 {
 		d["one_of"] = f.OneOf
+	}
+	if f.Only != nil {
+		d["eq"] = f.Only.Value
+	}
+	if f.Exclusive != nil {
+		d["mutually_exclusive_subsets"] = f.Exclusive
 	}
 	if f.Between != nil {
 		d["between"] = []any{f.Between[0], f.Between[1]}

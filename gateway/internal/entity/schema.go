@@ -46,6 +46,20 @@ type Field struct {
 	Hidden    bool     // accepted, but not described (deprecated spelling)
 	Encrypted bool     // never shown in logs
 	Means     []string // path of the field that this is another spelling of; nil: none
+
+	Referenceable bool // may hold a reference (see ParseReference)
+
+	// Only is set where the gateway does one thing: other values are refused.
+	Only *Only
+
+	// Exclusive are sets of values that cannot be mixed, of a set.
+	Exclusive [][]any
+}
+
+// Only is the one value that a field can have.
+type Only struct {
+	Value any // nil: must be null
+	Why   string
 }
 
 // ForeignKey is a reference to another schema.

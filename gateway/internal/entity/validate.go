@@ -77,6 +77,9 @@ func check(fields []Field, r Record) map[string]any {
 // check returns nil, a message, a map of messages (records) or a list of
 // messages (arrays).
 func (f *Field) check(v any) any {
+	if f.Only != nil && v != f.Only.Value {
+		return f.Only.message()
+	}
 	switch f.Kind {
 	case String:
 		return f.checkString(v)
@@ -128,7 +131,12 @@ func (f *Field) checkString(v any) any {
 	if f.LenMin > 0 && len(s) < f.LenMin {
 		return fmt.Sprintf("length must be at least %d", f.LenMin)
 	}
-	if f.Match != "" {
+	if f.Referenceable {
+		if m := badReference(s); m != "" {
+			return m
+		}
+	}
+	if f.Match != "" && (!f.Referenceable || !isReference(s)) {
 		if m := matchString(f.Match, s); m != "" {
 			return m
 		}
@@ -188,6 +196,9 @@ func (f *Field) checkList(v any) any {
 	}
 	if f.LenMax > 0 && len(list) > f.LenMax {
 		return fmt.Sprintf("length must be at most %d, but is %d", f.LenMax, len(list))
+	}
+	if m := f.mixed(list); m != "" {
+		return m
 	}
 	var errs []any
 	for i, e := range list {

@@ -21,6 +21,7 @@ type batcher struct {
 	l      *Limiter
 	redis  Redis
 	script *redis.Script
+	half   time.Duration // for one round trip: a request may have to wait for two
 	free   sync.Pool     // of *waiter
 	unused chan struct{} // closed by Keep
 
@@ -65,7 +66,8 @@ func (l *Limiter) batcher(r Redis) (*batcher, error) {
 	}
 	b := l.batchers[r]
 	if b == nil {
-		b = &batcher{l: l, redis: r, script: redis.NewScript(takeSource), wake: make(chan struct{}, 1), unused: make(chan struct{})}
+		b = &batcher{l: l, redis: r, script: redis.NewScript(takeSource), half: l.timeout(r) / 2,
+			wake: make(chan struct{}, 1), unused: make(chan struct{})}
 		b.free.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
 		l.batchers[r] = b
 		l.wg.Go(b.loop)
@@ -143,8 +145,7 @@ func (b *batcher) flush() bool {
 		g.prepare(now)
 		calls = append(calls, g.calls...)
 	}
-	// A request may have to wait for two round trips, so each has half.
-	ctx, cancel := context.WithTimeout(context.Background(), b.l.cfg.Timeout/2)
+	ctx, cancel := context.WithTimeout(context.Background(), b.half)
 	err := b.redis.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) error {
 		return runAll(ctx, rdb, b.script, calls)
 	})

@@ -17,7 +17,8 @@ type Config struct {
 	// it the keys with the lowest counts are forgotten first. Default 200,000
 	// (some 60 MB).
 	MaxKeys int
-	// Timeout is how long a request waits for Redis at most. Default 200 ms.
+	// Timeout is how long a request waits for Redis at most, unless the Redis has
+	// a time-out of its own. Default 200 ms.
 	Timeout time.Duration
 	// RetireAfter is how long a Redis that Keep dropped is asked for what is in
 	// flight. Default 5 s; shorter than its client lives on.
@@ -139,6 +140,14 @@ func (l *Limiter) Keep(used []*Rule) {
 			close(s.unused)
 		}
 	}
+}
+
+// timeout is for how long a request waits for r.
+func (l *Limiter) timeout(r Redis) time.Duration {
+	if own, ok := r.(interface{ Timeout() time.Duration }); ok {
+		return own.Timeout()
+	}
+	return l.cfg.Timeout
 }
 
 // Len is how many keys are remembered now.

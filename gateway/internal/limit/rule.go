@@ -34,7 +34,7 @@ type Policy struct {
 type Rule struct {
 	l         *Limiter
 	id        uint64 // of namespace, windows and how they are counted: the same policy finds its counters again after a reload
-	namespace string
+	namespace string // as it is in Redis, see inRedis
 	windows   []Window
 	sliding   bool
 	batch     *batcher // nil unless Redis is asked on every request
@@ -59,7 +59,7 @@ func (l *Limiter) Rule(p Policy) (*Rule, error) {
 			return nil, errors.New("months do not slide")
 		}
 	}
-	r := &Rule{l: l, namespace: p.Namespace, windows: slices.Clone(p.Windows), sliding: p.Sliding}
+	r := &Rule{l: l, namespace: inRedis.Replace(p.Namespace), windows: slices.Clone(p.Windows), sliding: p.Sliding}
 	var err error
 	switch {
 	case p.Redis == nil:
@@ -128,6 +128,10 @@ func (r *Rule) Take(key string) (Decision, error) {
 		return d, nil
 	}
 }
+
+// inRedis takes the separator out of a namespace. A key may have any bytes, and
+// often they are the client's: where a namespace may end must not depend on it.
+var inRedis = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // redisKey names the counter of a window that began at start.
 func (r *Rule) redisKey(key string, w *Window, start int64) string {

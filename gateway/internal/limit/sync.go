@@ -106,7 +106,7 @@ func (s *syncer) send(entries []*entry) {
 	for _, e := range entries {
 		parts = e.outgoing(c, parts, now)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.l.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.l.timeout(s.redis))
 	defer cancel()
 	s.l.roundTrips.Inc()
 	err := s.redis.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) error {

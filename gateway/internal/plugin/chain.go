@@ -57,6 +57,25 @@ func (c *Chain) Access(x *Exchange) (answered bool) {
 	return false
 }
 
+// ReadsBody tells whether a step may look into the request's body.
+func (c *Chain) ReadsBody() bool {
+	reads := func(h hooks) bool {
+		r, ok := h.plugin.(BodyReader)
+		return ok && r.ReadsBody()
+	}
+	for i := range c.steps {
+		if reads(c.steps[i].base) {
+			return true
+		}
+		for _, h := range c.steps[i].consumer {
+			if reads(h) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Response runs the response face of every step that let the request pass.
 func (c *Chain) Response(x *Exchange) {
 	for i := range x.picked {

@@ -12,6 +12,7 @@ type held struct {
 	spaces  []*cache.Space
 	rules   []*limit.Rule
 	clients []*redisconn.Client
+	proms   []*prom
 }
 
 // holder is a plugin that uses such things.
@@ -23,6 +24,8 @@ func (p *proxyCache) hold(h *held) {
 		h.clients = append(h.clients, c)
 	}
 }
+
+func (p *prom) hold(h *held) { h.proms = append(h.proms, p) }
 
 func (p *rateLimiting) hold(h *held) {
 	if p.redis != nil {
@@ -43,9 +46,13 @@ func (c *Chains) KeepOnly(d *Deps) {
 	if d.Redis != nil {
 		d.Redis.Keep(c.held.clients)
 	}
+	if d.kong != nil {
+		d.kong.use(c.held.proms)
+	}
 }
 
 var (
 	_ holder = (*proxyCache)(nil)
 	_ holder = (*rateLimiting)(nil)
+	_ holder = (*prom)(nil)
 )

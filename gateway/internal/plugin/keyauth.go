@@ -1,7 +1,7 @@
 package plugin
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/valyala/fasthttp"
@@ -20,14 +20,18 @@ type keyAuthConfig struct {
 	RunOnPreflight  bool     `json:"run_on_preflight"`
 }
 
-// keyAuth knows a consumer by a key in a header, the query or a form body.
+// keyAuth knows a consumer by a key in a header, the query or the body.
 type keyAuth struct{ keyAuthConfig }
 
 // The messages are Kong's.
 var (
-	noKeyBody    = []byte(`{"message":"No API key found in request"}`)
-	wrongKeyBody = []byte(`{"message":"Unauthorized"}`)
-	jsonType     = []byte("application/json; charset=utf-8")
+	noKeyBody     = []byte(`{"message":"No API key found in request"}`)
+	wrongKeyBody  = []byte(`{"message":"Unauthorized"}`)
+	manyKeysBody  = []byte(`{"message":"Duplicate API key found"}`)
+	badBodyBody   = []byte(`{"message":"Bad request"}`)
+	lateBodyBody  = []byte(`{"message":"Request body timeout"}`)
+	largeBodyBody = []byte(`{"message":"Request size limit exceeded"}`)
+	jsonType      = []byte("application/json; charset=utf-8")
 )
 
 func newKeyAuth(p *entity.Plugin, _ *Deps) (Plugin, error) {
@@ -46,16 +50,28 @@ func (k *keyAuth) Access(x *Exchange) (answered bool) {
 	if !k.RunOnPreflight && x.Ctx.IsOptions() {
 		return false
 	}
-	key := k.find(x.Ctx)
-	if len(key) > 0 {
-		if c, ok := x.Directory.key(key); ok {
-			if k.HideCredentials {
-				k.hide(x.Ctx)
+	search := keySearch{keyAuthConfig: &k.keyAuthConfig, x: x}
+	key := search.find()
+	if search.err != nil {
+		return refuseBody(&x.Ctx.Response, search.err)
+	}
+	refusal := noKeyBody
+	if key.is == repeated {
+		refusal = manyKeysBody
+	}
+	if key.is == once && len(key.value) > 0 {
+		c, known := x.Directory.key(key.value)
+		if k.HideCredentials {
+			if search.hide(); search.err != nil {
+				return refuseBody(&x.Ctx.Response, search.err)
 			}
+		}
+		if known {
 			x.Consumer, x.CredentialID = c.consumer, c.id
 			announceConsumer(x, c.consumer, false)
 			return false
 		}
+		refusal = wrongKeyBody
 	}
 	if k.Anonymous != "" && x.Consumer == nil {
 		if c, ok := x.Directory.Consumer(k.Anonymous); ok {
@@ -64,60 +80,32 @@ func (k *keyAuth) Access(x *Exchange) (answered bool) {
 			return false
 		}
 	}
-	body := noKeyBody
-	if len(key) > 0 {
-		body = wrongKeyBody
-	}
 	r := &x.Ctx.Response
 	r.SetStatusCode(fasthttp.StatusUnauthorized)
 	r.Header.Set(fasthttp.HeaderWWWAuthenticate, `Key realm="kong"`)
 	r.Header.SetContentTypeBytes(jsonType)
-	r.SetBodyRaw(body)
+	r.SetBodyRaw(refusal)
 	return true
 }
 
-// find returns the first key that the request carries.
-func (k *keyAuth) find(ctx *fasthttp.RequestCtx) []byte {
-	for _, name := range k.KeyNames {
-		if k.KeyInHeader {
-			if v := ctx.Request.Header.Peek(name); len(v) > 0 {
-				return v
-			}
-		}
-		if k.KeyInQuery && bytes.IndexByte(ctx.RequestURI(), '?') >= 0 {
-			if v := ctx.QueryArgs().Peek(name); len(v) > 0 {
-				return v
-			}
-		}
-		if k.KeyInBody && !ctx.Request.IsBodyStream() {
-			if v := ctx.PostArgs().Peek(name); len(v) > 0 {
-				return v
-			}
-		}
+// refuseBody answers a client whose body did not come as it should.
+func refuseBody(r *fasthttp.Response, err error) (answered bool) {
+	var (
+		timeout interface{ Timeout() bool }
+		status  interface{ StatusCode() int }
+	)
+	code, body := fasthttp.StatusBadRequest, badBodyBody
+	switch {
+	case errors.As(err, &status) && status.StatusCode() == fasthttp.StatusRequestEntityTooLarge:
+		code, body = fasthttp.StatusRequestEntityTooLarge, largeBodyBody
+	case errors.As(err, &timeout) && timeout.Timeout():
+		code, body = fasthttp.StatusRequestTimeout, lateBodyBody
 	}
-	return nil
-}
-
-// hide takes the key off what the upstream will see: off every place where the
-// plugin may look for it.
-func (k *keyAuth) hide(ctx *fasthttp.RequestCtx) {
-	for _, name := range k.KeyNames {
-		if k.KeyInHeader {
-			ctx.Request.Header.Del(name)
-		}
-		if k.KeyInQuery && bytes.IndexByte(ctx.RequestURI(), '?') >= 0 && ctx.QueryArgs().Has(name) {
-			ctx.QueryArgs().Del(name)
-			path := append([]byte(nil), ctx.URI().PathOriginal()...)
-			if q := ctx.QueryArgs().QueryString(); len(q) > 0 {
-				path = append(append(path, '?'), q...)
-			}
-			ctx.Request.Header.SetRequestURIBytes(path)
-		}
-		if k.KeyInBody && !ctx.Request.IsBodyStream() && ctx.PostArgs().Has(name) {
-			ctx.PostArgs().Del(name)
-			ctx.Request.SetBody(ctx.PostArgs().QueryString())
-		}
-	}
+	r.SetStatusCode(code)
+	r.Header.SetContentTypeBytes(jsonType)
+	r.SetBodyRaw(body)
+	r.SetConnectionClose()
+	return true
 }
 
 // announceConsumer tells the upstream who asks. What the client says of itself
@@ -143,3 +131,6 @@ func setOrDelete(h *fasthttp.RequestHeader, name, value string) {
 		h.Set(name, value)
 	}
 }
+
+// ReadsBody tells that the key may be in the body.
+func (k *keyAuth) ReadsBody() bool { return k.KeyInBody }

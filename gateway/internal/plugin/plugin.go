@@ -35,6 +35,12 @@ type LogPlugin interface {
 	Log(x *Exchange)
 }
 
+// BodyReader is a plugin that may call an Exchange's Body. A client that waits
+// for 100 Continue is told to go on before such a plugin runs.
+type BodyReader interface {
+	ReadsBody() bool
+}
+
 // Exchange is one request on its way. Exchanges are reused: nothing of one may
 // be kept after Log, and strings from Ctx are views of reused buffers.
 type Exchange struct {
@@ -45,6 +51,7 @@ type Exchange struct {
 	CredentialID string
 	ClientIP     string
 	Scheme, Host string     // what the client asked for, as the upstream is told in X-Forwarded-Proto and -Host
+	Trusted      bool       // the peer is a trusted proxy: what it says in X-Forwarded-* reaches the upstream
 	Directory    *Directory // who is known, at this request's snapshot
 
 	Started         time.Time
@@ -54,14 +61,37 @@ type Exchange struct {
 	Limited         bool          // a limit refused the request
 	Received, Sent  int64         // bytes of body, from and to the client; set for Log
 
+	// Spooled says that a plugin reads the upstream's body ahead of the client,
+	// who has taken Delivered bytes of it.
+	Spooled   bool
+	Delivered int64
+
+	// The hooks are the proxy's, and the same for all requests of an exchange.
+	// They are nil in tests that have no proxy.
+
+	// Complete writes the fields that the gateway adds when it forwards
+	// (X-Forwarded-*, X-Real-IP, Forwarded, Via) into Ctx.Request's header. It
+	// does so once for each request: further calls do nothing. A plugin calls it
+	// before it reads such a field; others need not pay for it.
+	Complete func()
+	// Body reads the request's body, at most so many bytes of it, and keeps them
+	// for the upstream. whole says that they are all of it; then Ctx.Request's
+	// Body has them too, and may be replaced. The error is one of the client's
+	// connection, or of the body's framing; one that has StatusCode() int says
+	// what to answer. The bytes are good until the request ends.
+	Body func(most int) (body []byte, whole bool, err error)
+	// Interrupt makes a read of the upstream's streamed body return, also one
+	// that another goroutine has begun.
+	Interrupt func()
+
 	picked []hooks // what Access ran, in order
 }
 
-// Reset makes the exchange ready for another request.
+// Reset makes the exchange ready for another request. The hooks stay.
 func (x *Exchange) Reset() {
 	picked := x.picked[:0]
 	clear(x.picked)
-	*x = Exchange{picked: picked}
+	*x = Exchange{picked: picked, Complete: x.Complete, Body: x.Body, Interrupt: x.Interrupt}
 }
 
 // Deps are what plugins share for the whole life of the process: it survives
@@ -73,6 +103,9 @@ type Deps struct {
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 	NodeName   string
+	Node       Node // what the prometheus plugin tells of the process
+
+	kong *kongNode // made by the first prometheus plugin
 }
 
 // Factory makes a plugin of its configuration, which the schema has checked

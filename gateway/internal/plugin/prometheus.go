@@ -13,11 +13,11 @@ import (
 
 // promConfig is the prometheus plugin's configuration.
 type promConfig struct {
-	PerConsumer  bool `json:"per_consumer"`
-	StatusCodes  bool `json:"status_code_metrics"`
-	Latency      bool `json:"latency_metrics"`
-	Bandwidth    bool `json:"bandwidth_metrics"`
-	UpstreamHost bool `json:"upstream_health_metrics"`
+	PerConsumer    bool `json:"per_consumer"`
+	StatusCodes    bool `json:"status_code_metrics"`
+	Latency        bool `json:"latency_metrics"`
+	Bandwidth      bool `json:"bandwidth_metrics"`
+	UpstreamHealth bool `json:"upstream_health_metrics"`
 }
 
 // prom exports what Kong's own plugin does, under Kong's names, so that
@@ -71,6 +71,10 @@ func newPrometheus(p *entity.Plugin, d *Deps) (Plugin, error) {
 	register(d.Registerer, &m.overhead, &err)
 	register(d.Registerer, &m.upstreams, &err)
 	pr.metrics = m
+	if d.kong == nil {
+		d.kong = newKongNode(d)
+	}
+	register(d.Registerer, &d.kong, &err)
 	return &pr, err
 }
 

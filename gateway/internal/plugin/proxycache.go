@@ -37,12 +37,12 @@ type proxyCache struct {
 
 // cacheVisit is what a request that went to the upstream has to remember.
 type cacheVisit struct {
-	key     cache.Key
-	fill    *cache.Fill // nil: only looked up
-	stale   *cache.Entry
-	outcome cache.Outcome // not yet counted; see counted
-	counted bool
-	teeing  bool // the body's stream ends the fill
+	key      cache.Key
+	fill     *cache.Fill // nil: only looked up
+	stale    *cache.Entry
+	outcome  cache.Outcome // not yet counted; see counted
+	counted  bool
+	spooling bool // the body's stream ends the fill
 
 	// What the client asked conditionally is asked of the upstream without
 	// conditions, so that the answer can be stored.
@@ -72,7 +72,7 @@ func (p *proxyCache) Access(x *Exchange) (answered bool) {
 	}
 	key := p.key.of(x)
 	now := time.Now()
-	if e := p.space.Peek(key, h); e != nil && directives.Judge(e, now) == cache.Usable {
+	if e := p.space.Peek(key, asForwarded(x)); e != nil && directives.Judge(e, now) == cache.Usable && e.AcceptedBy(h) {
 		p.store.Count(outcomeAt(e, now, cache.HitMemory))
 		p.serve(x, key, e, now)
 		return true
@@ -114,17 +114,42 @@ func hasBody(r *fasthttp.Request) bool {
 	return len(r.Body()) > 0
 }
 
+// oddRequest are fields that have an upstream answer something else than the
+// plain resource: a part of it, a failed condition, another method or path. A
+// request with one looks for what is stored, and stores nothing for others.
+var oddRequest = []string{
+	fasthttp.HeaderRange, fasthttp.HeaderIfMatch, fasthttp.HeaderIfUnmodifiedSince,
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url",
+}
+
+func isOdd(h *fasthttp.RequestHeader) bool {
+	for _, name := range oddRequest {
+		if len(h.Peek(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // find is the way of a request that memory has no answer for.
 func (p *proxyCache) find(x *Exchange, key cache.Key, directives cache.Directives) (answered bool) {
 	h := &x.Ctx.Request.Header
 	only := p.policy.CacheControl && directives.OnlyIfCached
-	// A HEAD or a part brings no whole body: such a request looks, but does
-	// not lead others and stores nothing.
-	look := only || h.IsHead() || len(h.Peek(fasthttp.HeaderRange)) > 0
+	// HEAD brings no body, and an odd request another one: such a request looks,
+	// but does not lead others and stores nothing.
+	look := only || h.IsHead() || isOdd(h)
 	found := p.space.Find(context.Background(), cache.Query{
-		Key: key, Request: h, OnlyStored: look,
-		Judge: func(e *cache.Entry) cache.Verdict { return directives.Judge(e, time.Now()) },
+		Key: key, Request: asForwarded(x), OnlyStored: look,
+		Judge: func(e *cache.Entry) cache.Verdict {
+			if !e.AcceptedBy(h) {
+				return cache.Unusable
+			}
+			return directives.Judge(e, time.Now())
+		},
 	})
+	if found.Entry != nil && !found.Entry.AcceptedBy(h) {
+		found.Entry = nil // not to be revalidated either, nor used on an error
+	}
 	if found.Outcome != cache.Miss {
 		now := time.Now()
 		p.store.Count(outcomeAt(found.Entry, now, found.Outcome))
@@ -173,115 +198,6 @@ func (v *cacheVisit) askWhole(h *fasthttp.RequestHeader) {
 	}
 }
 
-// Response stores what the upstream answered, where that is allowed.
-func (p *proxyCache) Response(x *Exchange) {
-	v, _ := x.Ctx.UserValue(p).(*cacheVisit)
-	if v != nil && !v.counted {
-		p.settle(x, v)
-		p.count(v)
-	}
-	p.announce(x, v)
-}
-
-func (p *proxyCache) count(v *cacheVisit) {
-	if !v.counted {
-		v.counted = true
-		p.store.Count(v.outcome)
-	}
-}
-
-// settle decides about a response from the upstream.
-func (p *proxyCache) settle(x *Exchange, v *cacheVisit) {
-	r := &x.Ctx.Response
-	now := time.Now()
-	switch status := r.StatusCode(); {
-	case v.revalidating && status == fasthttp.StatusNotModified:
-		p.renew(x, v, now)
-	case status >= 500 && v.stale != nil && now.Before(v.stale.StaleIfError):
-		if v.fill != nil {
-			v.fill.Refuse(false)
-		}
-		v.outcome = cache.Stale
-		// Other plugins' fields stay; those of the error go.
-		for _, name := range []string{fasthttp.HeaderRetryAfter, fasthttp.HeaderContentEncoding, fasthttp.HeaderSetCookie} {
-			r.Header.Del(name)
-		}
-		p.serve(x, v.key, v.stale, now)
-	case v.fill != nil && !x.Proxied:
-		// Another plugin's answer, or the gateway's own error. A client that
-		// went away says nothing of the kind: Log abandons its fill.
-		if status != statusClientGone {
-			v.fill.Refuse(false)
-		}
-	case v.fill != nil:
-		p.keep(x, v, now)
-	}
-}
-
-// keep stores the response, now or when its stream has passed.
-func (p *proxyCache) keep(x *Exchange, v *cacheVisit, now time.Time) {
-	r := &x.Ctx.Response
-	e := &cache.Entry{Status: r.StatusCode()}
-	size := r.Header.ContentLength()
-	storable := p.codes[e.Status] && p.takesType(r.Header.ContentType()) &&
-		p.policy.Judge(e, &x.Ctx.Request.Header, &r.Header, now) && size <= p.store.MaxEntryBytes()
-	if storable && !r.IsBodyStream() {
-		storable = len(r.Body()) <= p.store.MaxEntryBytes()
-	}
-	if !storable {
-		// An error says nothing about the resource; the rest is its nature.
-		v.fill.Refuse(e.Status < 500)
-		v.outcome = cache.Bypass
-		x.CacheStatus = cacheBypass
-		p.answerCondition(x, v)
-		return
-	}
-	e.Header = storedFields(&r.Header)
-	v.fill.Aim(e, &x.Ctx.Request.Header)
-	if r.IsBodyStream() {
-		v.teeing = true
-		teeBody(r, size, p.store.MaxEntryBytes(), e, v.fill)
-		return
-	}
-	e.Body = append(make([]byte, 0, len(r.Body())), r.Body()...)
-	v.fill.Store(e)
-	p.answerCondition(x, v)
-}
-
-// renew keeps a stored response for longer, as a 304 to our own condition
-// allows, and answers with it.
-func (p *proxyCache) renew(x *Exchange, v *cacheVisit, now time.Time) {
-	r := &x.Ctx.Response
-	e := &cache.Entry{Status: v.stale.Status, Body: v.stale.Body}
-	updated := updatedFields{fresh: &r.Header, stored: v.stale}
-	ok := p.policy.Judge(e, &x.Ctx.Request.Header, updated, now)
-	e.Header = updated.fields()
-	if !ok {
-		// No longer to be stored, but the 304 vouches for it this once.
-		v.fill.Refuse(false)
-		e.Generated, e.FreshUntil, e.ETag, e.LastModified = now, now, v.stale.ETag, v.stale.LastModified
-		p.serveAs(x, v.key, e, now, cacheRefresh, v.ifNoneMatch, v.ifModifiedSince)
-		return
-	}
-	v.fill.Aim(e, &x.Ctx.Request.Header)
-	v.fill.Store(e)
-	p.serveAs(x, v.key, e, now, cacheRefresh, v.ifNoneMatch, v.ifModifiedSince)
-}
-
-// answerCondition makes a 304 of a whole answer to a request whose condition
-// was taken off.
-func (p *proxyCache) answerCondition(x *Exchange, v *cacheVisit) {
-	r := &x.Ctx.Response
-	if r.StatusCode() != fasthttp.StatusOK || r.IsBodyStream() || v.ifNoneMatch == nil && v.ifModifiedSince == nil {
-		return
-	}
-	modified, _ := fasthttp.ParseHTTPDate(r.Header.Peek(fasthttp.HeaderLastModified))
-	if notModified(string(r.Header.Peek(fasthttp.HeaderETag)), modified, v.ifNoneMatch, v.ifModifiedSince) {
-		r.ResetBody()
-		r.SetStatusCode(fasthttp.StatusNotModified)
-	}
-}
-
 // Log ends what an error or a lost client left open.
 func (p *proxyCache) Log(x *Exchange) {
 	v, _ := x.Ctx.UserValue(p).(*cacheVisit)
@@ -291,7 +207,7 @@ func (p *proxyCache) Log(x *Exchange) {
 	x.Ctx.SetUserValue(p, nil)
 	p.count(v)
 	switch {
-	case v.fill == nil || v.teeing:
+	case v.fill == nil || v.spooling:
 	case x.Ctx.Response.StatusCode() >= 500:
 		v.fill.Refuse(false) // the next would meet the same
 	default:
@@ -323,9 +239,12 @@ func (p *proxyCache) serveAs(x *Exchange, key cache.Key, e *cache.Entry, now tim
 	}
 	for i := range e.Header {
 		f := &e.Header[i]
-		if i > 0 && string(f.Name) == string(e.Header[i-1].Name) {
+		switch {
+		case string(f.Name) == fasthttp.HeaderDate:
+			SetDate(&r.Header, f.Value)
+		case i > 0 && string(f.Name) == string(e.Header[i-1].Name):
 			r.Header.AddBytesKV(f.Name, f.Value)
-		} else {
+		default:
 			r.Header.SetCanonical(f.Name, f.Value)
 		}
 	}

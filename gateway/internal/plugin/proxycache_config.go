@@ -8,7 +8,6 @@ import (
 
 	"gatelab/gateway/internal/cache"
 	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/redisconn"
 )
 
 // proxyCacheConfig is proxy-cache's configuration; seconds are whole.
@@ -69,6 +68,7 @@ func newProxyCache(p *entity.Plugin, d *Deps) (Plugin, error) {
 		pc.types = append(pc.types, m)
 	}
 	pc.key.consumer = orTrue(c.VaryConsumer)
+	pc.key.authorization = !c.CacheControl
 	pc.key.ignoreCase = c.IgnoreURICase
 	if len(c.VaryQueryParams) > 0 { // none given means all
 		pc.key.query = slices.Sorted(slices.Values(c.VaryQueryParams))
@@ -91,10 +91,7 @@ func (c *proxyCacheConfig) space(d *Deps) (*cache.Space, error) {
 		if d.Redis == nil {
 			return nil, errors.New("proxy-cache: this gateway has no Redis")
 		}
-		return d.Cache.Space(d.Redis.Client(redisconn.Options{
-			Host: c.Redis.Host, Port: c.Redis.Port, Username: c.Redis.Username, Password: c.Redis.Password,
-			Database: c.Redis.Database, TLS: c.Redis.SSL,
-		})), nil
+		return d.Cache.Space(d.Redis.Client(c.Redis.options())), nil
 	}
 	return nil, fmt.Errorf("proxy-cache: strategy %q: want memory or redis", c.Strategy)
 }

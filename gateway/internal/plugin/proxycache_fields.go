@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"bytes"
-	"io"
 	"mime"
 	"slices"
 	"strings"
@@ -55,12 +54,13 @@ func (want mediaType) fits(got mediaType) bool {
 }
 
 // notStored are fields of one connection or one exchange; those of limits are
-// some other client's, and the rest are made anew for each answer. Keys are
-// lower-case.
+// some other client's, and the rest are made anew for each answer. Date and Via
+// are stored as the first client got them: a hit was not forwarded again. Keys
+// are lower-case.
 var notStored = map[string]bool{
 	"connection": true, "keep-alive": true, "proxy-authenticate": true, "proxy-authorization": true,
 	"proxy-connection": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
-	"content-length": true, "date": true, "age": true, "via": true, "set-cookie": true,
+	"content-length": true, "age": true, "set-cookie": true,
 	"x-cache-key": true, "x-cache-status": true, "x-gateway-node": true,
 }
 
@@ -84,6 +84,17 @@ func isStored(name []byte, connection [][]byte) bool {
 		}
 	}
 	return true
+}
+
+// dropStored takes off a response what a stored one will put in its place, and
+// its cookies.
+func dropStored(h *fasthttp.ResponseHeader) {
+	fields := storedFields(h)
+	for _, f := range fields {
+		h.DelBytes(f.Name)
+	}
+	h.Del(fasthttp.HeaderSetCookie)
+	h.Del(fasthttp.HeaderAge)
 }
 
 // storedFields copies the fields that are stored, those of one name side by
@@ -196,66 +207,4 @@ func listsTag(list []byte, opaque string) bool {
 		list = list[end+2:]
 	}
 	return false
-}
-
-// teeBody lets a response's stream pass as it comes, and stores it when the
-// whole of it has.
-func teeBody(r *fasthttp.Response, size, most int, e *cache.Entry, fill *cache.Fill) {
-	t := &tee{stream: r.BodyStream(), size: size, most: most, entry: e, fill: fill}
-	if size > 0 {
-		t.body = make([]byte, 0, size)
-	}
-	// Every setter of a body closes the one before; so the response is made
-	// anew around the header.
-	var aside fasthttp.ResponseHeader
-	r.Header.CopyTo(&aside)
-	skip, flush, stream, keep := r.SkipBody, r.ImmediateHeaderFlush, r.StreamBody, r.KeepBodyBuffer
-	*r = fasthttp.Response{SkipBody: skip, ImmediateHeaderFlush: flush, StreamBody: stream, KeepBodyBuffer: keep}
-	aside.CopyTo(&r.Header)
-	r.SetBodyStream(t, size)
-}
-
-// tee is read by one goroutine, the connection's.
-type tee struct {
-	stream io.Reader
-	size   int // -1: until EOF
-	most   int
-	body   []byte
-	entry  *cache.Entry
-	fill   *cache.Fill
-	over   bool // the fill has ended
-}
-
-func (t *tee) Read(p []byte) (int, error) {
-	n, err := t.stream.Read(p)
-	if t.over {
-		return n, err
-	}
-	t.body = append(t.body, p[:n]...)
-	switch {
-	case len(t.body) > t.most:
-		t.over, t.body = true, nil
-		t.fill.Refuse(true)
-	case t.size >= 0 && len(t.body) == t.size, t.size < 0 && err == io.EOF:
-		t.over = true
-		t.entry.Body = slices.Clip(t.body)
-		t.fill.Store(t.entry)
-	}
-	return n, err
-}
-
-// CloseWithError ends the upstream's stream; a fill whose body did not come
-// whole is another's to do.
-func (t *tee) CloseWithError(err error) error {
-	if !t.over {
-		t.over = true
-		t.fill.Abandon()
-	}
-	switch s := t.stream.(type) {
-	case fasthttp.ReadCloserWithError:
-		return s.CloseWithError(err)
-	case io.Closer:
-		return s.Close()
-	}
-	return nil
 }

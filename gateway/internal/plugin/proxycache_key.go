@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/valyala/fasthttp"
@@ -31,12 +32,16 @@ const headerCacheStatus = "X-Cache-Status"
 // could have its own Host in what others are answered, and a redirect from http
 // to https would be the answer to https too. The price is that a service which
 // is asked for under several names is cached once for each.
+//
+// Where Cache-Control is not followed the key has the request's Authorization too:
+// RFC 9111, 3.5 would have such answers stored only where the origin allows it.
 type cacheKey struct {
-	consumer   bool
-	ignoreCase bool
-	query      []string // sorted; nil: all
-	headers    []string // sorted
-	buffers    sync.Pool
+	consumer      bool
+	authorization bool
+	ignoreCase    bool
+	query         []string // sorted; nil: all
+	headers       []string // sorted
+	buffers       sync.Pool
 }
 
 func (k *cacheKey) of(x *Exchange) cache.Key {
@@ -75,15 +80,64 @@ func (k *cacheKey) of(x *Exchange) cache.Key {
 		lower(b.bytes[at:])
 	}
 	k.addQuery(b, query)
+	k.addFields(b, x)
+	sum := sha256.Sum256(b.bytes)
+	k.buffers.Put(b)
+	return sum
+}
+
+// believed are fields that reach the upstream as a trusted proxy has sent them,
+// and that are not in the key otherwise. An upstream may make links of them.
+var believed = []string{"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Path"}
+
+// endOfQuery comes before the fields: no parameter has it in it.
+const endOfQuery = "&"
+
+// addFields adds the fields that count, each with its name.
+func (k *cacheKey) addFields(b *keyBuffer, x *Exchange) {
+	h := &x.Ctx.Request.Header
+	b.addString(endOfQuery)
+	if k.authorization {
+		for _, v := range h.PeekAll(fasthttp.HeaderAuthorization) {
+			b.addString(fasthttp.HeaderAuthorization)
+			b.add(v)
+		}
+	}
+	if x.Trusted {
+		for _, name := range believed {
+			for _, v := range h.PeekAll(name) {
+				b.addString(name)
+				b.add(v)
+			}
+		}
+	}
 	for _, name := range k.headers {
-		for _, v := range h.PeekAll(name) {
+		for _, v := range asForwarded(x).PeekAll(name) {
 			b.addString(name)
 			b.add(v)
 		}
 	}
-	sum := sha256.Sum256(b.bytes)
-	k.buffers.Put(b)
-	return sum
+}
+
+// forwardedRequest is an exchange's request as the upstream gets it.
+type forwardedRequest Exchange
+
+func asForwarded(x *Exchange) *forwardedRequest { return (*forwardedRequest)(x) }
+
+// PeekAll is cache.Headers'. What the gateway itself adds is added first. Host is
+// what the client has asked for: the upstream's own is the same for all of them.
+func (r *forwardedRequest) PeekAll(name string) [][]byte {
+	if r.Complete != nil && isAdded(name) {
+		r.Complete()
+	}
+	return r.Ctx.Request.Header.PeekAll(name)
+}
+
+// isAdded tells whether the gateway writes the field when it forwards.
+func isAdded(name string) bool {
+	const prefix = "x-forwarded-"
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) ||
+		strings.EqualFold(name, "x-real-ip") || strings.EqualFold(name, "forwarded") || strings.EqualFold(name, "via")
 }
 
 // addQuery adds the parameters in an order that is not the client's. They count

@@ -127,7 +127,7 @@ func TestProxyCacheMissThenHit(t *testing.T) {
 		x := request("/a")
 		hit := b.do(x, cacheHit)
 		for name, want := range map[string]string{"Age": "7", "X-Cache-Key": key, "Content-Type": "application/json; charset=utf-8",
-			"X-RateLimit-Remaining-Minute": "", "X-Kong-Proxy-Latency": "", "X-Hop": "", "Via": ""} {
+			"X-RateLimit-Remaining-Minute": "", "X-Kong-Proxy-Latency": "", "X-Hop": "", "Via": "kong"} {
 			if got := string(hit.Header.Peek(name)); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}

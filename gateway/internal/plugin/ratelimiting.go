@@ -3,6 +3,7 @@ package plugin
 import (
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,13 +47,19 @@ type counter interface{ Inc() }
 type ruleSet struct{ known, byIP *limit.Rule }
 
 // newRuleSet makes the rules of a policy: one where the identity is the IP
-// address, else two. They count apart, so that no header can be made to look
-// like an address.
+// address, else two. Identities of each kind count apart, also where plugins
+// share a namespace: no header can be made to look like an address, or like the
+// id of a consumer.
 func newRuleSet(l *limit.Limiter, policy limit.Policy, by identifier) (s ruleSet, err error) {
+	kind, namespace := by.by, policy.Namespace
+	if kind == "header" {
+		kind += "." + strings.ToLower(by.header)
+	}
+	policy.Namespace = kind + "/" + namespace
 	if s.known, err = l.Rule(policy); err != nil || by.by == "ip" {
 		return ruleSet{s.known, s.known}, err
 	}
-	policy.Namespace += "/ip"
+	policy.Namespace = "ip/" + namespace
 	s.byIP, err = l.Rule(policy)
 	return s, err
 }

@@ -30,13 +30,36 @@ type limitConfig struct {
 	Redis             redisConfig `json:"redis"`
 }
 
+// redisConfig is a plugin's Redis.
 type redisConfig struct {
-	Host     string `json:"host"`
-	Port     int    `json:"port"`
-	Username string `json:"username"`
-	Password string `json:"password"`
-	Database int    `json:"database"`
-	SSL      bool   `json:"ssl"`
+	Host       string `json:"host"`
+	Port       int    `json:"port"`
+	Username   string `json:"username"`
+	Password   string `json:"password"`
+	Database   int    `json:"database"`
+	SSL        bool   `json:"ssl"`
+	SSLVerify  bool   `json:"ssl_verify"`
+	ServerName string `json:"server_name"`
+	Timeout    int    `json:"timeout"` // milliseconds
+}
+
+// defaultRedisTimeout is Kong's default of redis.timeout. It is in every stored
+// configuration, and so says nothing: the gateway's own time-outs hold then. A
+// hanging Redis must not hold requests up for two seconds unless that is asked for.
+const defaultRedisTimeout = 2000
+
+func (c *redisConfig) options() redisconn.Options {
+	o := redisconn.Options{
+		Host: c.Host, Port: c.Port, Username: c.Username, Password: c.Password, Database: c.Database,
+		TLS: c.SSL, VerifyTLS: c.SSL && c.SSLVerify,
+	}
+	if c.SSL {
+		o.ServerName = c.ServerName
+	}
+	if c.Timeout != defaultRedisTimeout {
+		o.Timeout = time.Duration(c.Timeout) * time.Millisecond
+	}
+	return o
 }
 
 // plainConfig is rate-limiting's. Redis may also be given flat.
@@ -44,15 +67,18 @@ type plainConfig struct {
 	limitConfig
 	Second, Minute, Hour, Day, Month, Year float64
 
-	LimitBy       string `json:"limit_by"`
-	Policy        string `json:"policy"`
-	FaultTolerant *bool  `json:"fault_tolerant"`
-	RedisHost     string `json:"redis_host"`
-	RedisPort     int    `json:"redis_port"`
-	RedisUsername string `json:"redis_username"`
-	RedisPassword string `json:"redis_password"`
-	RedisDatabase int    `json:"redis_database"`
-	RedisSSL      bool   `json:"redis_ssl"`
+	LimitBy         string `json:"limit_by"`
+	Policy          string `json:"policy"`
+	FaultTolerant   *bool  `json:"fault_tolerant"`
+	RedisHost       string `json:"redis_host"`
+	RedisPort       int    `json:"redis_port"`
+	RedisUsername   string `json:"redis_username"`
+	RedisPassword   string `json:"redis_password"`
+	RedisDatabase   int    `json:"redis_database"`
+	RedisSSL        bool   `json:"redis_ssl"`
+	RedisSSLVerify  bool   `json:"redis_ssl_verify"`
+	RedisServerName string `json:"redis_server_name"`
+	RedisTimeout    int    `json:"redis_timeout"`
 }
 
 // advancedConfig is rate-limiting-advanced's.
@@ -87,7 +113,10 @@ func newRateLimiting(p *entity.Plugin, d *Deps) (Plugin, error) {
 		return nil, err
 	}
 	if c.Redis.Host == "" {
-		c.Redis = redisConfig{c.RedisHost, c.RedisPort, c.RedisUsername, c.RedisPassword, c.RedisDatabase, c.RedisSSL}
+		c.Redis = redisConfig{
+			c.RedisHost, c.RedisPort, c.RedisUsername, c.RedisPassword, c.RedisDatabase,
+			c.RedisSSL, c.RedisSSLVerify, c.RedisServerName, c.RedisTimeout,
+		}
 	}
 	policy := limit.Policy{Namespace: p.ID}
 	policy.Windows = limit.Calendar([6]int64{int64(c.Second), int64(c.Minute), int64(c.Hour), int64(c.Day), int64(c.Month), int64(c.Year)})
@@ -155,10 +184,7 @@ func (c *limitConfig) withRedis(policy *limit.Policy, d *Deps) error {
 	if d.Redis == nil {
 		return errors.New("this gateway has no Redis")
 	}
-	policy.Redis = d.Redis.Client(redisconn.Options{
-		Host: c.Redis.Host, Port: c.Redis.Port, Username: c.Redis.Username, Password: c.Redis.Password,
-		Database: c.Redis.Database, TLS: c.Redis.SSL,
-	})
+	policy.Redis = d.Redis.Client(c.Redis.options())
 	if c.SyncRate != nil && *c.SyncRate > 0 {
 		policy.Sync = time.Duration(*c.SyncRate * float64(time.Second))
 	}

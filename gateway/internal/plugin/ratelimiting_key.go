@@ -1,9 +1,12 @@
 package plugin
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+
+	"gatelab/gateway/internal/route"
 )
 
 // maxLimitKey is how long a client's own words may be as a key; longer ones
@@ -34,6 +37,7 @@ func newIdentifier(by, header, path string) (identifier, error) {
 		if path == "" {
 			return id, fmt.Errorf("limit by path: path is missing")
 		}
+		id.path = route.Normalize(path)
 	default:
 		return id, fmt.Errorf("limit by %q: want consumer, credential, ip, service, header or path", by)
 	}
@@ -61,7 +65,8 @@ func (id identifier) key(x *Exchange) (key string, known bool) {
 	case "header":
 		key = viewString(x.Ctx.Request.Header.Peek(id.header))
 	case "path":
-		if string(x.Ctx.Path()) == id.path {
+		// In the form that routes are matched in: another spelling is the same.
+		if route.Normalize(pathOf(x)) == id.path {
 			key = id.path
 		}
 	}
@@ -73,4 +78,11 @@ func (id identifier) key(x *Exchange) (key string, known bool) {
 		key = hex.EncodeToString(sum[:])
 	}
 	return key, true
+}
+
+// pathOf is the path of a request as it was asked for, a view of the request's
+// buffers.
+func pathOf(x *Exchange) string {
+	path, _, _ := bytes.Cut(x.Ctx.RequestURI(), []byte{'?'})
+	return viewString(path)
 }

@@ -40,7 +40,7 @@ func (a *accessLog) wants(status int, failure error, now time.Time) bool {
 	return a.count.Add(1) <= a.rate
 }
 
-func (a *accessLog) write(x *plugin.Exchange, total time.Duration, failure error) {
+func (a *accessLog) write(x *plugin.Exchange, total time.Duration, failure error, more ...slog.Attr) {
 	ctx := x.Ctx
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
@@ -72,6 +72,7 @@ func (a *accessLog) write(x *plugin.Exchange, total time.Duration, failure error
 	if x.CacheStatus != "" {
 		attrs = append(attrs, slog.String("cache", x.CacheStatus))
 	}
+	attrs = append(attrs, more...)
 	level := slog.LevelInfo
 	if failure != nil {
 		level = slog.LevelWarn

@@ -2,10 +2,13 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
@@ -29,13 +32,29 @@ func benchmarked(b *testing.B, c *entity.Config) (*Proxy, *fasthttp.RequestCtx) 
 	b.Cleanup(func() { near.Close(); far.Close() })
 	ctx := &fasthttp.RequestCtx{}
 	ctx.Init2(addressed{near}, nil, false)
-	h := &ctx.Request.Header
-	h.SetRequestURI("/ai/v1/models/17?fields=all")
-	h.SetHost("gateway.example")
-	h.Set("Accept", "application/json")
-	h.Set("User-Agent", "bench")
-	h.Set("Apikey", "secret-key")
 	return p, ctx
+}
+
+// asked is the request of the benchmarks as it comes over a connection. It is
+// parsed anew each time: the proxy changes it in place.
+type asked struct {
+	bytes *bytes.Reader
+	br    *bufio.Reader
+}
+
+func newAsked() *asked {
+	r := bytes.NewReader([]byte("GET /ai/v1/models/17?fields=all HTTP/1.1\r\nHost: gateway.example\r\nUser-Agent: bench\r\n" +
+		"Accept: application/json\r\nAccept-Encoding: gzip\r\nApikey: secret-key\r\n\r\n"))
+	return &asked{r, bufio.NewReader(r)}
+}
+
+func (a *asked) parse(b *testing.B, ctx *fasthttp.RequestCtx) {
+	_, _ = a.bytes.Seek(0, io.SeekStart)
+	a.br.Reset(a.bytes)
+	if err := ctx.Request.Header.Read(a.br); err != nil {
+		b.Fatal(err)
+	}
+	ctx.Response.Reset()
 }
 
 // addressed is a connection that has an address.
@@ -52,13 +71,14 @@ func BenchmarkAnswered(b *testing.B) {
 	c := config("http://127.0.0.1:1", entity.Route{Paths: []string{"/ai"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
 		Config: map[string]any{"key_names": []any{"other"}, "key_in_header": true, "run_on_preflight": true}})
 	p, ctx := benchmarked(b, c)
+	asked := newAsked()
 	b.ReportAllocs()
 	for b.Loop() {
+		asked.parse(b, ctx)
 		p.Handler(ctx)
 		if ctx.Response.StatusCode() != 401 {
 			b.Fatal(ctx.Response.StatusCode())
 		}
-		ctx.Response.Reset()
 	}
 }
 
@@ -94,13 +114,14 @@ func BenchmarkForwarded(b *testing.B) {
 	c := config("http://"+ln.Addr().String(), entity.Route{Paths: []string{"/ai"}})
 	c.Services[0].ReadTimeout, c.Services[0].WriteTimeout = 60000, 60000
 	p, ctx := benchmarked(b, c)
+	asked := newAsked()
 	b.ReportAllocs()
 	for b.Loop() {
+		asked.parse(b, ctx)
 		p.Handler(ctx)
 		if ctx.Response.StatusCode() != http.StatusOK {
 			b.Fatal(ctx.Response.String())
 		}
-		ctx.Response.Reset()
 	}
 }
 
@@ -109,7 +130,9 @@ func BenchmarkServed(b *testing.B) {
 	c := config("http://127.0.0.1:1", entity.Route{Paths: []string{"/ai"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
 		Config: map[string]any{"key_names": []any{"other"}, "key_in_header": true, "run_on_preflight": true}})
 	p, _ := benchmarked(b, c)
-	s := NewServer(p, ServerConfig{MaxHeaderBytes: 16 << 10})
+	s := NewServer(p, ServerConfig{
+		MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute, ReadTimeout: time.Minute, BodyRate: 240, WriteTimeout: time.Minute, ResponseRate: 240,
+	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

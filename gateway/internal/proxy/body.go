@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -15,18 +14,22 @@ import (
 // errBodyTooLarge ends a body of unknown length that goes beyond the limit.
 var errBodyTooLarge = errors.New("request body is larger than max_body_bytes")
 
-// admit refuses bodies that are too large, and reads short ones whole.
-func (v *visit) admit() bool {
-	p, in := v.proxy, &v.Ctx.Request
-	size := int64(in.Header.ContentLength())
-	if size == 0 || !in.IsBodyStream() {
-		return true
-	}
-	if p.config.MaxBodyBytes > 0 && size > p.config.MaxBodyBytes {
+// admitBody refuses a body that says itself that it is too large.
+func (v *visit) admitBody() bool {
+	size, most := int64(v.Ctx.Request.Header.ContentLength()), v.proxy.config.MaxBodyBytes
+	if most > 0 && size > most {
 		v.tooLarge()
 		return false
 	}
-	if size < 0 || size > p.config.StreamAbove {
+	return true
+}
+
+// readShort reads a short body whole, unless the route wants it passed on as it
+// comes.
+func (v *visit) readShort() bool {
+	in := &v.Ctx.Request
+	size := int64(in.Header.ContentLength())
+	if size <= 0 || size > v.proxy.config.StreamAbove || !in.IsBodyStream() || !v.Route.RequestBuffering {
 		return true
 	}
 	// Not Body(): it would take a body that was broken off for a whole one, and
@@ -35,6 +38,9 @@ func (v *visit) admit() bool {
 	if _, err := io.ReadFull(in.BodyStream(), v.body); err != nil {
 		v.badBody(err)
 		return false
+	}
+	if c, ok := v.Ctx.Conn().(*clientConn); ok {
+		c.whole()
 	}
 	in.SetBodyRaw(v.body)
 	return true
@@ -71,47 +77,88 @@ func (v *visit) attachBody(req *fasthttp.Request) {
 	if size == 0 {
 		return
 	}
-	v.upload = upload{ctx: v.Ctx, src: in.BodyStream(), size: int64(size), most: v.proxy.config.MaxBodyBytes, pause: v.proxy.bodyPause}
-	req.SetBodyStream(&v.upload, size)
+	u := v.incoming()
+	u.head = v.head
+	req.SetBodyStream(u, size)
+}
+
+// incoming is the body of the request as a stream, with what bounds it.
+func (v *visit) incoming() *upload {
+	in := &v.Ctx.Request
+	if v.upload.src == nil {
+		v.upload = upload{src: in.BodyStream(), size: int64(in.Header.ContentLength()), most: v.proxy.config.MaxBodyBytes}
+		if v.upload.size < 0 {
+			v.upload.chunks = newChunks(v.upload.src)
+		}
+		v.upload.client, _ = v.Ctx.Conn().(*clientConn)
+	}
+	return &v.upload
 }
 
 // upload is a request body on its way. Its errors are *upstream.BodyError: the
-// client's fault, not the upstream's.
+// client's fault, not the upstream's. An error stays: the codec asks again
+// after one that came together with bytes, and would go on behind the break.
 type upload struct {
-	ctx   *fasthttp.RequestCtx
-	src   io.Reader
-	size  int64 // -1: unknown
-	read  int64
-	most  int64         // 0: no limit
-	pause time.Duration // longest wait for more; 0: no limit
+	client *clientConn
+	src    io.Reader
+	head   []byte // comes before src: a plugin has read it
+	chunks chunks
+	size   int64 // -1: unknown
+	read   int64
+	most   int64 // 0: no limit
+	end    error // once there is no more; io.EOF after a whole body
 }
 
 func (u *upload) Read(b []byte) (int, error) {
-	if u.pause > 0 {
-		_ = u.ctx.SetReadDeadline(time.Now().Add(u.pause))
+	if len(u.head) > 0 {
+		n := copy(b, u.head)
+		u.head = u.head[n:]
+		return n, nil
+	}
+	if u.end != nil {
+		return 0, u.end
+	}
+	next, err := u.chunks.check()
+	if err != nil {
+		return u.fail(err)
+	}
+	if u.most > 0 && next > u.most-u.read {
+		return u.fail(errBodyTooLarge) // it need not come for that
 	}
 	n, err := u.src.Read(b)
 	u.read += int64(n)
+	if u.client != nil {
+		u.client.paid(n)
+	}
 	switch {
 	case u.most > 0 && u.read > u.most:
-		return 0, &upstream.BodyError{Err: errBodyTooLarge}
-	case errors.Is(err, io.EOF) && (u.read < u.size || u.size < 0 && u.brokenOff(b)):
-		return n, &upstream.BodyError{Err: io.ErrUnexpectedEOF}
-	case err != nil && !errors.Is(err, io.EOF):
-		return n, &upstream.BodyError{Err: err}
+		return u.fail(errBodyTooLarge)
+	case err == nil:
+		return n, nil
+	case !errors.Is(err, io.EOF):
+		return u.fail(err)
+	case u.read < u.size:
+		return u.fail(io.ErrUnexpectedEOF)
+	case u.client != nil && u.client.broken != nil:
+		// The codec takes some ends of the connection for the end of the trailers.
+		return u.fail(u.client.broken)
 	}
-	return n, err
+	u.end = io.EOF
+	if u.client != nil {
+		u.client.whole()
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, io.EOF
 }
 
-// brokenOff tells, at the end of a chunked body, whether it ended without its
-// last chunk. fasthttp's stream takes a connection that ends between two chunks
-// for the body's end, but then it reads on when it is asked again, and not
-// after the last chunk: a deadline that has passed makes the difference seen.
-func (u *upload) brokenOff(b []byte) bool {
-	if len(b) == 0 || u.ctx.SetReadDeadline(time.Unix(1, 0)) != nil {
-		return true
+// fail ends the body. What came together with the error is dropped: nothing of
+// the request counts any more.
+func (u *upload) fail(err error) (int, error) {
+	if u.client != nil && u.client.broken != nil {
+		err = u.client.broken // the codec does not always pass it on
 	}
-	_, err := u.src.Read(b)
-	_ = u.ctx.SetReadDeadline(time.Time{})
-	return !errors.Is(err, io.EOF)
+	u.end = &upstream.BodyError{Err: err}
+	return 0, u.end
 }

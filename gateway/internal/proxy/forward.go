@@ -24,6 +24,7 @@ func (v *visit) forward() {
 	s, c := v.Service, &v.call
 	c.Balancer, c.Hash, c.Request, c.Response, c.Retries = v.routed.balancer, v.hash(), req, &v.Ctx.Response, s.Retries
 	c.Connect, c.Write, c.Read = millis(s.ConnectTimeout), millis(s.WriteTimeout), millis(s.ReadTimeout)
+	c.Unbuffered = !v.Route.ResponseBuffering
 	asked := time.Now()
 	c.Now = asked
 	v.ownTime = asked.Sub(v.Started)
@@ -45,13 +46,10 @@ func (v *visit) forward() {
 // received turns the upstream's headers into the client's.
 func (v *visit) received() {
 	h := &v.Ctx.Response.Header
-	if v.call.Upgraded == nil {
-		removeHopByHop(h)
-	}
+	v.finishHeader(h)
 	h.Del(responseLatency) // another gateway's; here it would say that this one answered
 	setMillis(h, headerUpstreamLatency, v.UpstreamLatency)
 	setMillis(h, headerProxyLatency, v.ownTime)
-	h.SetCanonical(headerVia, viaValue)
 	v.setHashCookie()
 	v.sign()
 }

@@ -18,6 +18,7 @@ type handovers struct {
 	mu    sync.Mutex
 	all   map[net.Conn]func()
 	count atomic.Int64
+	cut   atomic.Bool // a drain has closed those that were left
 }
 
 // takeOver has use called with the client's connection, in a goroutine of its
@@ -34,6 +35,9 @@ func (h *handovers) takeOver(ctx *fasthttp.RequestCtx, use func(client net.Conn)
 	h.all[c] = lost
 	h.mu.Unlock()
 	h.count.Add(1)
+	if client, ok := c.(*clientConn); ok {
+		client.giveAway()
+	}
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(client net.Conn) {
 		defer h.remove(c)
@@ -52,10 +56,10 @@ func (h *handovers) remove(c net.Conn) (lost func()) {
 	return lost
 }
 
-// state is the server's hook. A connection that was given away never reaches
-// StateClosed.
-func (h *handovers) state(c net.Conn, s fasthttp.ConnState) {
-	if s != fasthttp.StateClosed || h.count.Load() == 0 {
+// closed is called for each connection that the server closes. One that was
+// given away is not among them.
+func (h *handovers) closed(c net.Conn) {
+	if h.count.Load() == 0 {
 		return
 	}
 	if lost := h.remove(c); lost != nil {
@@ -63,51 +67,38 @@ func (h *handovers) state(c net.Conn, s fasthttp.ConnState) {
 	}
 }
 
-// wait returns when the last of the connections has ended, or ctx has: then
-// those that are left are closed.
+// wait returns when the last of the connections has ended. When ctx ends before,
+// it closes them, and gives what uses them a moment to say so in the log.
 func (h *handovers) wait(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for h.count.Load() > 0 {
 		select {
 		case <-tick.C:
+			continue
 		case <-ctx.Done():
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			for c := range h.all {
-				_ = c.Close()
-			}
-			return ctx.Err()
 		}
+		h.cut.Store(true)
+		h.mu.Lock()
+		for c := range h.all {
+			_ = c.Close()
+		}
+		h.mu.Unlock()
+		for range 100 {
+			if h.count.Load() == 0 {
+				break
+			}
+			<-tick.C
+		}
+		return ctx.Err()
 	}
 	return nil
 }
 
-// splice joins the client's connection with the upstream's after 101. Whatever
-// becomes of the client, the upstream's connection is closed.
-func (v *visit) splice() {
-	peer := v.call.Upgraded
-	head := append([]byte(nil), v.Ctx.Response.Header.Header()...)
-	v.proxy.handovers.takeOver(v.Ctx, func(client net.Conn) {
-		defer peer.Close()
-		if _, err := client.Write(head); err != nil {
-			return
-		}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			_, _ = io.Copy(peer, client)
-			_ = peer.Close()
-		}()
-		_, _ = io.Copy(client, peer)
-		_ = client.Close()
-		<-done
-	}, func() { _ = peer.Close() })
-}
-
 // withoutChunks has a body of unknown length end with the connection: an
 // HTTP/1.0 client cannot read chunks, which are all that the server's codec
-// has for it.
+// has for it. A body that breaks off resets the connection, or it would look
+// whole.
 func (v *visit) withoutChunks() {
 	r := &v.Ctx.Response
 	r.Header.Del("Transfer-Encoding")
@@ -116,10 +107,20 @@ func (v *visit) withoutChunks() {
 	head := append([]byte(nil), r.Header.Header()...)
 	body := r.BodyStream()
 	end := func() { _ = r.CloseBodyStream() } // finishes the visit
+	c, _ := v.Ctx.Conn().(*clientConn)
+	phase := phaseHeader
+	if c != nil {
+		phase = c.phase.Load()
+	}
 	v.proxy.handovers.takeOver(v.Ctx, func(client net.Conn) {
 		defer end()
-		if _, err := client.Write(head); err == nil {
-			_, _ = io.Copy(struct{ io.Writer }{client}, body)
+		_, err := client.Write(head)
+		if err == nil {
+			_, err = io.Copy(struct{ io.Writer }{client}, body)
+		}
+		if c != nil {
+			c.phase.Store(phase) // the request's body may still be coming
+			c.abort.Store(err != nil)
 		}
 	}, end)
 }

@@ -49,7 +49,7 @@ func (g *gateway) webSocket(t *testing.T) (c net.Conn, br *bufio.Reader) {
 	}
 	res.Body.Close()
 	h := res.Header
-	if res.StatusCode != 101 || h.Get("Connection") != "Upgrade" || h.Get("Content-Length") != "" || len(res.TransferEncoding) > 0 || res.Close {
+	if res.StatusCode != 101 || h.Get("Connection") != "upgrade" || h.Get("Content-Length") != "" || len(res.TransferEncoding) > 0 || res.Close {
 		t.Fatalf("got %d, %v", res.StatusCode, h)
 	}
 	if s, err := br.ReadString(';'); s != "ping;" {
@@ -115,13 +115,12 @@ func TestAConnectionThatIsLostBeforeItIsHandedOverLeavesNothingBehind(t *testing
 	var h handovers
 	lost := 0
 	h.takeOver(ctx, func(net.Conn) { t.Error("used") }, func() { lost++ })
-	h.state(far, fasthttp.StateClosed)
-	h.state(near, fasthttp.StateIdle)
+	h.closed(far)
 	if lost != 0 {
 		t.Error("given up for another connection's end")
 	}
-	h.state(near, fasthttp.StateClosed)
-	h.state(near, fasthttp.StateClosed)
+	h.closed(near)
+	h.closed(near)
 	if lost != 1 || h.count.Load() != 0 {
 		t.Errorf("given up %d times, %d are left", lost, h.count.Load())
 	}

@@ -3,72 +3,30 @@ package proxy
 import (
 	"bytes"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"gatelab/gateway/internal/route"
+	"gatelab/gateway/internal/upstream"
 )
 
-// hopByHop belong to one connection (RFC 9110, 7.6.1). Transfer-Encoding and
-// Content-Length are the codec's. Expect was answered by the gateway itself.
-var (
-	hopByHop        = []string{"Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Upgrade"}
-	hopByHopRequest = append([]string{"Expect", "Proxy"}, hopByHop...)
-)
-
-// kept are fields that no Connection header may take off a request: what the
-// gateway says of the client there is not the client's to withdraw.
-var kept = [][]byte{[]byte("X-Consumer-"), []byte("X-Credential-"), []byte("X-Anonymous-"), []byte("Host"), []byte("Content-Length"), []byte("Content-Type")}
-
-// prepare makes the upstream's request of the client's: target, host,
-// forwarded headers, without what belongs to the client's connection, but for
-// the wish to switch protocols.
+// prepare makes the upstream's request of the client's, which clean has
+// already freed of what belongs to the client's connection.
 func (v *visit) prepare(req *fasthttp.Request) {
-	in := &v.Ctx.Request.Header
-	in.CopyTo(&req.Header)
+	v.complete()
 	h := &req.Header
+	v.Ctx.Request.Header.CopyTo(h)
 	h.SetProtocolBytes(http11) // an HTTP/1.0 client must not cost the upstream's keep-alive
 	h.SetNoDefaultContentType(true)
-	if connection := in.PeekAll("Connection"); len(connection) > 0 {
-		dropListed(connection, h.DelBytes)
-		h.Del("Connection")
+	h.ResetConnectionClose() // the client's connection, not the upstream's
+	if v.websocket {
+		h.SetCanonical(headerConnection, tokenUpgrade)
+		h.SetCanonical(headerUpgrade, tokenWebSocket)
 	}
-	for _, name := range hopByHopRequest {
-		h.Del(name)
-	}
-	if protocol := in.Peek("Upgrade"); len(protocol) > 0 && in.ConnectionUpgrade() {
-		h.Set("Connection", "Upgrade")
-		h.SetBytesV("Upgrade", protocol)
-	}
-	v.forwarded(h)
 	v.target(h)
-}
-
-// dropListed deletes the fields that a Connection header names.
-func dropListed(connection [][]byte, del func(name []byte)) {
-	for _, list := range connection {
-		for len(list) > 0 {
-			var name []byte
-			name, list, _ = bytes.Cut(list, comma)
-			name = bytes.TrimSpace(name)
-			if len(name) == 0 || bytes.EqualFold(name, tokenClose) || bytes.EqualFold(name, tokenKeepAlive) || isKept(name) {
-				continue
-			}
-			del(name)
-		}
-	}
-}
-
-func isKept(name []byte) bool {
-	for _, prefix := range kept {
-		if len(name) >= len(prefix) && bytes.EqualFold(name[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // setOne sets a field and drops every other of its name. Set alone replaces
@@ -89,16 +47,25 @@ func (v *visit) target(h *fasthttp.RequestHeader) {
 	v.uri = buf
 	switch {
 	case v.Route.PreserveHost && len(h.Host()) > 0: // HTTP/1.0 may come without
+		v.call.KeepHost = true
 	case v.routed.balancer.HostHeader != "":
 		h.SetHost(v.routed.balancer.HostHeader)
+		v.call.KeepHost = true
 	default:
-		h.SetHost(v.routed.host)
+		h.SetHost(v.routed.host) // until a target is chosen: with each attempt it becomes that target's
 	}
 }
 
-// forwarded says to the upstream where the request came from. What the client
-// says itself is believed only from trusted proxies.
-func (v *visit) forwarded(h *fasthttp.RequestHeader) {
+// complete writes into the client's request, once, the fields that the gateway
+// adds when it forwards: where the request came from, and by which way. What
+// the client says itself is believed only from trusted proxies. A request that
+// is answered without the upstream does without, unless a plugin asks for them.
+func (v *visit) complete() {
+	if v.completed {
+		return
+	}
+	v.completed = true
+	h := &v.Ctx.Request.Header
 	set := func(name, own string) {
 		if !v.trusted || len(h.Peek(name)) == 0 {
 			setOne(h, name, own)
@@ -114,94 +81,63 @@ func (v *visit) forwarded(h *fasthttp.RequestHeader) {
 	set("X-Forwarded-Host", v.Host)
 	set("X-Forwarded-Port", v.proxy.portOf(v.Ctx))
 	// Without the query, which may carry secrets that a plugin has hidden.
-	set("X-Forwarded-Path", view(pathOf(v.Ctx.Request.Header.RequestURI())))
-	if v.Route.StripPath && v.prefix != "" && v.prefix != "/" {
+	set("X-Forwarded-Path", view(pathOf(h.RequestURI())))
+	if v.Route != nil && v.Route.StripPath && v.prefix != "" && v.prefix != "/" {
 		set("X-Forwarded-Prefix", v.prefix)
 	} else if !v.trusted {
 		h.Del("X-Forwarded-Prefix")
 	}
+	v.completeForwarded(h)
+	via := v.proxy.via
+	if !h.IsHTTP11() {
+		via = "1.0" + strings.TrimPrefix(via, "1.1")
+	}
+	if v.fields.has&fieldVia != 0 {
+		via = string(bytes.Join(h.PeekAll("Via"), commaSpace)) + ", " + via
+	}
+	setOne(h, "Via", via)
 }
 
-// removeHopByHop takes off what belongs to the upstream's connection.
-func removeHopByHop(h *fasthttp.ResponseHeader) {
+// completeForwarded goes on with a Forwarded field that a trusted proxy has
+// begun, and drops any other: it would contradict X-Forwarded-*.
+func (v *visit) completeForwarded(h *fasthttp.RequestHeader) {
+	switch {
+	case v.fields.has&fieldForwarded == 0:
+	case !v.trusted:
+		h.Del("Forwarded")
+	default:
+		node := v.peerText
+		if v.peer.Is6() {
+			node = `"[` + node + `]"`
+		}
+		setOne(h, "Forwarded", string(bytes.Join(h.PeekAll("Forwarded"), commaSpace))+", for="+node)
+	}
+}
+
+// finishHeader takes off an answer what belongs to the upstream's connection,
+// and appends the gateway to the answer's way.
+func (v *visit) finishHeader(h *fasthttp.ResponseHeader) {
 	if connection := h.PeekAll("Connection"); len(connection) > 0 {
-		dropListed(connection, h.DelBytes)
+		dropListed(connection, nil, h.DelBytes)
 		h.Del("Connection") // also forgets "close": that was the upstream's connection
 	}
 	for _, name := range hopByHop {
 		h.Del(name)
 	}
-}
-
-// identify sets who asks: the peer, or what a trusted proxy says in
-// X-Forwarded-For (the last address that is not a trusted proxy itself), else
-// in X-Real-IP.
-func (v *visit) identify() {
-	peer := peerIP(v.Ctx)
-	if peer != v.peer || v.peerText == "" {
-		// Most of a gateway's requests come from few addresses.
-		v.peer, v.peerText = peer, peer.String()
+	h.Del("Upgrade")
+	if v.call.Upgraded != nil {
+		h.SetCanonical(headerConnection, tokenUpgrade)
+		h.SetCanonical(headerUpgrade, tokenWebSocket) // the only protocol that is passed on
 	}
-	v.ClientIP, v.trusted = v.peerText, false
-	v.Scheme, v.Host = v.match.Scheme, hostOnly(v.match.Host)
-	p := v.proxy
-	if len(p.config.TrustedProxies) == 0 || !p.trusts(peer) {
-		return
+	via := v.proxy.via
+	if had := h.PeekAll("Via"); len(had) > 0 {
+		via = string(bytes.Join(had, commaSpace)) + ", " + via
+		h.Del("Via")
 	}
-	v.trusted = true
-	h := &v.Ctx.Request.Header
-	if bytes.EqualFold(h.Peek("X-Forwarded-Proto"), schemeHTTPS) {
-		v.match.Scheme = "https" // a balancer has ended TLS
+	h.Set("Via", via)
+	if len(h.Peek("Date")) == 0 {
+		setDate(h, time.Now())
 	}
-	if proto := h.Peek("X-Forwarded-Proto"); len(proto) > 0 {
-		v.Scheme = view(proto)
-	}
-	if host := h.Peek("X-Forwarded-Host"); len(host) > 0 {
-		v.Host = view(host)
-	}
-	list := h.PeekAll("X-Forwarded-For")
-	if len(list) == 0 {
-		if addr, err := netip.ParseAddr(string(h.Peek("X-Real-IP"))); err == nil {
-			v.ClientIP = addr.Unmap().String()
-		}
-		return
-	}
-	client := p.lastUntrusted(string(bytes.Join(list, comma)), peer)
-	if client != peer {
-		v.ClientIP = client.String()
-	}
-}
-
-func (p *Proxy) lastUntrusted(list string, peer netip.Addr) netip.Addr {
-	for list != "" {
-		i := strings.LastIndexByte(list, ',')
-		addr, err := netip.ParseAddr(strings.TrimSpace(list[i+1:]))
-		if err != nil {
-			break
-		}
-		peer = addr.Unmap()
-		if !p.trusts(peer) {
-			break
-		}
-		list = list[:max(i, 0)]
-	}
-	return peer
-}
-
-func (p *Proxy) trusts(addr netip.Addr) bool {
-	for _, prefix := range p.config.TrustedProxies {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-func peerIP(ctx *fasthttp.RequestCtx) netip.Addr {
-	if a, ok := ctx.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap()
-	}
-	return netip.IPv4Unspecified()
 }
 
 // portOf is the port that the client connected to. There is one listener, so
@@ -234,10 +170,8 @@ func hostOnly(host string) string {
 	return host
 }
 
-// hostPort is a Host header: without the port where it is the protocol's own.
+// hostPort is the Host header of a service's own host.
 func hostPort(host string, port int, protocol string) string {
-	if port == 80 && protocol == "http" || port == 443 && protocol == "https" {
-		return host
-	}
-	return net.JoinHostPort(host, strconv.Itoa(port))
+	address := net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
+	return upstream.Authority(address, protocol == "https")
 }

@@ -1,41 +1,101 @@
 package proxy
 
 import (
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
-// listener is closed without harm to those who have connected already: whoever
-// closes a listening socket resets the connections that wait to be accepted,
-// with the requests that their clients have sent.
+// listener makes clients' connections of what it accepts. It is closed without
+// harm to those who have connected already: whoever closes a listening socket
+// resets the connections that wait to be accepted, with the requests that their
+// clients have sent.
 type listener struct {
 	net.Listener
-	ending atomic.Bool
-	last   chan net.Conn // connections of the last moment, for Accept
-	once   sync.Once
-	err    error
+	clients *clients
+	ending  atomic.Bool
+	last    chan net.Conn // connections of the last moment, for Accept
+	closed  chan struct{}
+	once    sync.Once
+	err     error
 }
 
 // mostLast bounds the connections that wait to be accepted at the end; the
 // kernel's own bound, net.core.somaxconn, is 4096 as a rule.
 const mostLast = 8192
 
-func newListener(ln net.Listener) *listener {
-	return &listener{Listener: ln, last: make(chan net.Conn, mostLast)}
+func newListener(ln net.Listener, a *clients) *listener {
+	return &listener{Listener: ln, clients: a, last: make(chan net.Conn, mostLast), closed: make(chan struct{})}
 }
 
 // Accept is net.Listener's. After finish it returns the connections of the last
 // moment, and then net.ErrClosed.
 func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil || !l.ending.Load() {
-		return c, err
+	for {
+		c, err := l.next()
+		if err != nil {
+			return nil, err
+		}
+		client := l.clients.add(c)
+		if !l.clients.full() || l.clients.evict() {
+			return client, nil
+		}
+		l.clients.refuse(client)
 	}
-	if c, more := <-l.last; more {
-		return c, nil
+}
+
+// next waits while there is no file descriptor or memory for a connection: the
+// codec would end the service for it.
+func (l *listener) next() (net.Conn, error) {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		c, err := l.Listener.Accept()
+		switch {
+		case err == nil:
+			return c, nil
+		case l.ending.Load():
+			if c, more := <-l.last; more {
+				return c, nil
+			}
+			return nil, net.ErrClosed // whatever the kernel called it
+		case !isExhausted(err):
+			return nil, err
+		}
+		l.clients.metrics.acceptErrors.Inc()
+		l.clients.evict()
+		select {
+		case <-l.closed:
+		case <-time.After(wait):
+		}
 	}
-	return nil, net.ErrClosed // whatever the kernel called it
+}
+
+func isExhausted(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPERM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// full tells whether there are more connections than allowed.
+func (a *clients) full() bool { return a.most > 0 && a.open.Load() > a.most }
+
+const tooMany = `{"message":"Too many connections"}`
+
+// refuse answers a connection that is one too many. It does not wait: the
+// buffers of a new connection take as much.
+func (a *clients) refuse(c *clientConn) {
+	a.metrics.refused.Inc()
+	a.refused.Add(1)
+	c.phase.Store(phaseBody) // a request may be on its way
+	_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nServer: gatelab\r\nConnection: close\r\n"+
+		"Content-Type: application/json; charset=utf-8\r\nContent-Length: 34\r\n\r\n"+tooMany)
+	_ = c.Close()
 }
 
 // finish stops listening once nobody waits to be accepted.
@@ -50,6 +110,9 @@ func (l *listener) finish() {
 
 // Close is net.Listener's; fasthttp calls it again after finish.
 func (l *listener) Close() error {
-	l.once.Do(func() { l.err = l.Listener.Close() })
+	l.once.Do(func() {
+		close(l.closed)
+		l.err = l.Listener.Close()
+	})
 	return l.err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/singleflight"
 
+	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/upstream"
 )
@@ -40,8 +41,14 @@ type Config struct {
 	MaxBodyBytes   int64          // 0: no limit
 	StreamAbove    int64          // bytes; 0 is 64 KiB
 	TrustedProxies []netip.Prefix
+	Via            string // name of this gateway in Via; "" is gatelab
+	PathAmbiguity  string // PathStrict (also ""), PathKeep, PathReject or PathUnescape
+	Underscores    string // UnderscoresSafe (also ""), UnderscoresDrop or UnderscoresKeep
 	AccessLog      string // LogOff, LogSampled or LogAll
 	AccessLogRate  int    // lines a second that LogSampled keeps beside errors
+
+	// Resolve puts values in the place of references to them; nil: there are none.
+	Resolve func(*entity.Config) (*entity.Config, error)
 }
 
 // Proxy serves requests. Make it with New; it answers 503 until the first
@@ -64,8 +71,9 @@ type Proxy struct {
 	watch     *watcher
 	handovers handovers
 	nodeName  []byte
+	via       string               // what is appended to Via
 	port      atomic.Pointer[port] // of the listener, as seen last
-	bodyPause time.Duration        // longest pause within a streamed request body; 0: none is too long
+	clients   *clients
 }
 
 // New makes a proxy. Close ends what it started.
@@ -76,7 +84,13 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 	if c.StreamAbove == 0 {
 		c.StreamAbove = 64 << 10
 	}
-	p := &Proxy{config: c, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName), watch: newWatcher()}
+	if c.Via == "" {
+		c.Via = "gatelab"
+	}
+	if c.Underscores == "" {
+		c.Underscores = UnderscoresSafe
+	}
+	p := &Proxy{config: c, via: "1.1 " + c.Via, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName), watch: newWatcher(), clients: newClients(reg)}
 	p.access = accessLog{log: log, mode: c.AccessLog, rate: int64(c.AccessLogRate)}
 	p.visits.New = func() any { return newVisit(p) }
 	p.metrics = newMetrics(reg, p)
@@ -88,15 +102,16 @@ func (p *Proxy) Close() { p.watch.close() }
 
 // Handler serves one request.
 func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
-	v := p.visits.Get().(*visit)
-	v.Ctx, v.Started = ctx, time.Now()
-	p.busy.Add(1)
-	v.serving = true
-	v.serve()
+	v := p.continued(ctx)
+	if v == nil {
+		v = p.begin(ctx)
+		v.serve()
+	} else {
+		v.serveContinued()
+	}
 	v.serving = false
 	if v.call.Upgraded != nil {
-		v.splice()
-		v.finish()
+		v.splice() // finish is called when the tunnel ends
 		return
 	}
 	if p.draining.Load() {
@@ -106,45 +121,95 @@ func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
 		if ctx.Response.Header.ContentLength() < 0 && !ctx.Request.Header.IsHTTP11() {
 			v.withoutChunks()
 		}
+		v.call.PassThrough(ctx.Conn())
 		return // finish is called when the body has passed
 	}
 	v.finish()
 }
 
+// begin takes a visit for a request.
+func (p *Proxy) begin(ctx *fasthttp.RequestCtx) *visit {
+	v := p.visits.Get().(*visit)
+	v.Ctx, v.Started = ctx, time.Now()
+	p.busy.Add(1)
+	v.serving = true
+	return v
+}
+
 // serve fills ctx.Response, at least with status and headers.
 func (v *visit) serve() {
 	defer v.recovered()
+	if v.pass() {
+		v.proceed()
+	}
+}
+
+// pass decides whether the request goes to the upstream; otherwise it has been
+// answered.
+func (v *visit) pass() bool {
 	p := v.proxy
 	s := p.snapshot.Load()
 	if s == nil {
 		v.reply(fasthttp.StatusServiceUnavailable, "no configuration yet")
-		return
+		return false
 	}
 	if p.config.Revisions != nil {
 		var ok bool
 		if s, ok = p.lookup(v, s); !ok {
-			return
+			return false
 		}
 	}
 	v.unrouted.series = s.unrouted
 	v.routed = &v.unrouted
-	if !v.admit() {
-		return
+	if r := v.admit(); r != nil {
+		v.refuse(r)
+		return false
 	}
-	if !v.find(s) {
-		v.reply(fasthttp.StatusNotFound, "no Route matched with those values")
-		return
+	if !v.admitBody() {
+		return false
+	}
+	if r := v.find(s); r != nil {
+		v.refuse(r)
+		return false
 	}
 	if v.upgrade != 0 {
 		// Before any plugin, as in Kong: none may count, or answer from the
 		// cache, what is for https alone.
 		v.askForHTTPS()
-		return
+		return false
 	}
-	if v.routed.chain.Access(&v.Exchange) {
-		v.answered()
-	} else {
-		v.forward()
+	if v.expecting {
+		// The body may come when the plugins have agreed, but for those that
+		// look into it.
+		return v.routed.chain.ReadsBody() || v.access()
 	}
+	return v.readShort() && v.access()
+}
+
+// access runs the plugins before the upstream is asked.
+func (v *visit) access() bool {
+	v.accessed = true
+	if !v.routed.chain.Access(&v.Exchange) {
+		return true
+	}
+	v.answered()
 	v.routed.chain.Response(&v.Exchange)
+	return false
+}
+
+// proceed asks the upstream.
+func (v *visit) proceed() {
+	v.forward()
+	v.routed.chain.Response(&v.Exchange)
+}
+
+// refuse answers a request that is not admitted.
+func (v *visit) refuse(r *refusal) {
+	if r == errMethod {
+		v.Ctx.Response.Header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	}
+	v.reply(r.status, r.message)
+	if r.status != fasthttp.StatusNotFound {
+		v.Ctx.Response.SetConnectionClose()
+	}
 }

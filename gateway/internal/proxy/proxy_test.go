@@ -35,12 +35,17 @@ type gateway struct {
 
 func start(t *testing.T, c Config, keepalive int) *gateway {
 	t.Helper()
+	return startServer(t, c, ServerConfig{MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second}, keepalive)
+}
+
+func startServer(t *testing.T, c Config, sc ServerConfig, keepalive int) *gateway {
+	t.Helper()
 	reg := prometheus.NewRegistry()
 	logged := newSyncBuffer()
 	log := slog.New(slog.NewJSONHandler(logged, nil))
-	pools := upstream.NewPools(upstream.Config{Keepalive: keepalive, EjectAfter: 3, RetryStatuses: []int{502, 503, 504}, RetryMin: 1000}, nil)
+	pools := upstream.NewPools(upstream.Config{Keepalive: keepalive, EjectAfter: 3, RetryStatuses: []int{502, 503, 504}, RetryMin: 1000, StreamAbove: int(c.StreamAbove)}, nil)
 	p := New(c, &plugin.Deps{Registerer: reg, Log: log}, pools, reg, log)
-	s := NewServer(p, ServerConfig{MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second})
+	s := NewServer(p, sc)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +66,7 @@ func start(t *testing.T, c Config, keepalive int) *gateway {
 		pools.Close()
 		// fasthttp's own timers sleep on for a while; the origins are closed later.
 		goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"), goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock"),
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 			goleak.IgnoreAnyFunction("net/http/httptest.(*Server).goServe.func1"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
 			goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead"), goleak.IgnoreAnyFunction("net.(*TCPListener).Accept"))
 	})
@@ -75,7 +80,9 @@ func config(origin string, route entity.Route, plugins ...entity.Plugin) *entity
 		panic(err)
 	}
 	port, _ := strconv.Atoi(u.Port())
+	route.ResponseBuffering = true
 	route.ID, route.Protocols, route.Service = "r1", []string{"http", "https"}, &entity.Ref{ID: "s1"}
+	route.RequestBuffering, route.ResponseBuffering = true, true // the defaults
 	return &entity.Config{
 		Revision:  1,
 		Services:  []entity.Service{{ID: "s1", Name: "svc", Protocol: "http", Host: u.Hostname(), Port: port, Path: u.Path, Retries: 5, ConnectTimeout: 30000, ReadTimeout: 30000, WriteTimeout: 30000, Enabled: true}},

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 	"unsafe"
@@ -15,15 +16,18 @@ var (
 	headerUpstreamLatency = []byte("X-Kong-Upstream-Latency")
 	headerProxyLatency    = []byte("X-Kong-Proxy-Latency")
 	headerNode            = []byte("X-Gateway-Node")
-	headerVia             = []byte("Via")
+	headerConnection      = []byte("Connection")
+	headerUpgrade         = []byte("Upgrade")
 	headerServer          = []byte("Server")
-	viaValue              = []byte("1.1 gatelab")
 	serverValue           = []byte("gatelab")
 	jsonType              = []byte("application/json; charset=utf-8")
 	http11                = []byte("HTTP/1.1")
+	schemeHTTP            = []byte("http")
 	schemeHTTPS           = []byte("https")
 	tokenClose            = []byte("close")
 	tokenKeepAlive        = []byte("keep-alive")
+	tokenUpgrade          = []byte("upgrade")
+	tokenWebSocket        = []byte("websocket")
 	comma                 = []byte(",")
 	commaSpace            = []byte(", ")
 )
@@ -41,10 +45,32 @@ func (v *visit) reply(status int, message string) {
 // answered completes a response that no upstream made.
 func (v *visit) answered() {
 	h := &v.Ctx.Response.Header
-	v.ownTime = time.Since(v.Started)
+	now := time.Now()
+	v.ownTime = now.Sub(v.Started)
+	if len(h.Peek("Date")) == 0 { // a stored answer has the origin's
+		setDate(h, now)
+	}
 	setMillis(h, headerResponseLatency, v.ownTime)
 	h.SetCanonical(headerServer, serverValue)
 	v.sign()
+}
+
+// datePlaceholder is as long as Date.
+var datePlaceholder = []byte("Dat_")
+
+// setDate sets the Date field. fasthttp's setters drop that name, since it
+// writes a Date of its own, but keep the one of an answer that was parsed; the
+// server is told to write none, so that the origin's Date passes. Hence the
+// field is set under another name, which is changed in place.
+func setDate(h *fasthttp.ResponseHeader, at time.Time) {
+	var text [32]byte
+	h.SetCanonical(datePlaceholder, fasthttp.AppendHTTPDate(text[:0], at))
+	for name := range h.All() {
+		if bytes.Equal(name, datePlaceholder) {
+			name[3] = 'e'
+			return
+		}
+	}
 }
 
 // sign says which replica it was.

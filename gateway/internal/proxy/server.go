@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"sync/atomic"
 	"time"
@@ -14,10 +15,13 @@ import (
 // ServerConfig bounds what a client may do.
 type ServerConfig struct {
 	MaxHeaderBytes int
-	IdleTimeout    time.Duration // of a connection between requests
-	ReadTimeout    time.Duration // of a request's header and short body, and between two reads of a long one
-	WriteTimeout   time.Duration // 0: none, which streams need
-	MaxConnections int           // further ones are answered 503 and closed; 0 is fasthttp's 262,144
+	IdleTimeout    time.Duration // of a connection between requests; 0: none
+	HeaderTimeout  time.Duration // of a request's header, from its first byte; 0 is ReadTimeout
+	ReadTimeout    time.Duration // between two reads of a request's body; 0: none
+	BodyRate       int64         // bytes a second below which a request's body ends, once it has used up ReadTimeout; 0: none
+	WriteTimeout   time.Duration // between two writes that the client takes; 0: none
+	ResponseRate   int64         // bytes a second that a client must take of what is there; 0: any
+	MaxConnections int           // further ones are answered 503 and closed unless an idle one can go; 0: any number
 	DrainIdle      time.Duration // how long Shutdown leaves connections open that ask for nothing
 }
 
@@ -33,31 +37,61 @@ type Server struct {
 // NewServer makes a server of HTTP/1.1.
 func NewServer(p *Proxy, c ServerConfig) *Server {
 	s := &Server{proxy: p, drainIdle: c.DrainIdle, served: make(chan struct{})}
-	p.bodyPause = c.ReadTimeout
+	p.clients.bounds, p.clients.most, p.clients.serve = newBounds(c), int64(c.MaxConnections), s.http.ServeConn
+	// All time limits are clientConn's, the number of connections is clients'.
 	s.http = fasthttp.Server{
 		Handler:                      p.Handler,
+		HeaderReceived:               announceBody,
 		ReadBufferSize:               c.MaxHeaderBytes,
-		IdleTimeout:                  c.IdleTimeout,
-		ReadTimeout:                  c.ReadTimeout,
-		WriteTimeout:                 c.WriteTimeout,
-		Concurrency:                  c.MaxConnections,
+		Concurrency:                  math.MaxInt32,
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
+		NoDefaultDate:                true, // the origin's passes; see setDate
+		ExpectHandler:                p.expect,
 		CloseOnShutdown:              true,
-		TCPKeepalive:                 true,
 		ErrorHandler:                 p.badRequest,
-		ConnState:                    p.handovers.state,
+		ConnState:                    p.connState,
 		Logger:                       quiet{},
 	}
 	return s
 }
 
+// announceBody has the codec set a read deadline before it reads a request's
+// body, by which clientConn knows that there is one.
+func announceBody(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
+	if n := h.ContentLength(); n > 0 || n == -1 {
+		c.ReadTimeout = unlimited
+	}
+	return c
+}
+
+// connState is the codec's hook.
+func (p *Proxy) connState(nc net.Conn, s fasthttp.ConnState) {
+	c, ok := nc.(*clientConn)
+	if !ok {
+		return
+	}
+	switch s {
+	case fasthttp.StateActive:
+		c.begin()
+	case fasthttp.StateIdle:
+		c.wait()
+	case fasthttp.StateClosed: // the last that the codec does with a connection
+		c.resume()
+		if c.parking.Load() {
+			p.clients.park(c)
+			return
+		}
+		p.handovers.closed(nc)
+	}
+}
+
 // Serve answers until Shutdown. It is called once.
 func (s *Server) Serve(ln net.Listener) error {
 	defer close(s.served)
-	l := newListener(ln)
+	l := newListener(ln, s.proxy.clients)
 	s.listener.Store(l)
 	if err := s.http.Serve(l); err != nil {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
@@ -81,10 +115,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		<-s.served
 		s.settle(ctx)
 	}
+	s.proxy.clients.endIdle()
 	err := s.http.ShutdownWithContext(ctx)
 	if lost := s.proxy.handovers.wait(ctx); err == nil {
 		err = lost
 	}
+	s.proxy.clients.end(ctx)
 	if err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
@@ -100,7 +136,7 @@ func (s *Server) settle(ctx context.Context) {
 	impatient := false
 	for {
 		// fasthttp takes one off for the listener, which is gone.
-		open := s.http.GetOpenConnectionsCount() + 1
+		open := int64(s.http.GetOpenConnectionsCount()) + 1 + s.proxy.clients.parked.Load()
 		if open <= 0 || impatient && s.proxy.busy.Load() == 0 {
 			return
 		}
@@ -118,8 +154,15 @@ func (s *Server) settle(ctx context.Context) {
 func (p *Proxy) badRequest(ctx *fasthttp.RequestCtx, err error) {
 	status, message := fasthttp.StatusBadRequest, "Bad request"
 	var small *fasthttp.ErrSmallBuffer
-	if errors.As(err, &small) {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &small):
 		status, message = fasthttp.StatusRequestHeaderFieldsTooLarge, "Request header or cookie too large"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		status, message = fasthttp.StatusRequestTimeout, "Request timeout"
+	}
+	if c, ok := ctx.Conn().(*clientConn); ok {
+		c.phase.Store(phaseBody) // the rest of it may be on its way
 	}
 	r := &ctx.Response
 	r.Reset()

@@ -22,6 +22,8 @@ type snapshot struct {
 	balancers []*upstream.Balancer
 	chains    *plugin.Chains
 	unrouted  *series // for requests without a route
+
+	configured map[string]bool // see configuredFields
 }
 
 // routed is what a route's requests need.
@@ -58,12 +60,10 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	began := time.Now()
 	s, err := p.build(cfg)
 	if err != nil {
-		p.metrics.applyErrors.Inc()
-		p.broken.Store(max(p.broken.Load(), cfg.Revision))
 		if old != nil {
 			old.chains.KeepOnly(p.deps) // the failed one may have begun to use others
 		}
-		return &ApplyError{cfg.Revision, err}
+		return p.refuse(cfg.Revision, err)
 	}
 	p.snapshot.Store(s)
 	p.pools.Keep(s.balancers)
@@ -72,7 +72,28 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	return nil
 }
 
+// Refuse notes that a revision could not even be read, as Apply does of one that
+// cannot be applied, and returns the error that Apply would.
+func (p *Proxy) Refuse(revision int64, err error) error {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	return p.refuse(revision, err)
+}
+
+func (p *Proxy) refuse(revision int64, err error) error {
+	p.metrics.applyErrors.Inc()
+	p.broken.Store(max(p.broken.Load(), revision))
+	return &ApplyError{revision, err}
+}
+
 func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
+	if p.config.Resolve != nil {
+		resolved, err := p.config.Resolve(cfg)
+		if err != nil {
+			return nil, err
+		}
+		cfg = resolved
+	}
 	services := make(map[string]*entity.Service, len(cfg.Services))
 	for i := range cfg.Services {
 		services[cfg.Services[i].ID] = &cfg.Services[i]
@@ -97,7 +118,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	s := &snapshot{
 		revision: cfg.Revision, made: time.Now(), table: table, chains: chains,
 		directory: plugin.NewDirectory(cfg), routes: make([]routed, len(routes)),
-		unrouted: p.metrics.unknown,
+		unrouted: p.metrics.unknown, configured: configuredFields(cfg),
 	}
 	balancers, err := p.balancers(cfg, routes)
 	if err != nil {

@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
@@ -26,6 +26,7 @@ type visit struct {
 	watching bool // the watcher has it
 	call     upstream.Call
 	upload   upload
+	tunnel   *tunnel // after 101
 	match    route.Request
 	found    route.Match
 	prefix   string // part of the path that the route's own path took
@@ -34,12 +35,19 @@ type visit struct {
 	serving  bool // the handler has not returned yet
 	trusted  bool // the peer is a trusted proxy
 
+	fields    screened // what the header block has that needs work
+	websocket bool     // the client asks for a WebSocket
+	completed bool     // complete has run
+	expecting bool     // the client waits for 100 Continue
+	accessed  bool     // the plugins have let the request pass, or answered it
+
 	hashCookie string // that the client is given, for consistent hashing
 
 	// Kept from request to request.
 	peer     netip.Addr
 	peerText string
 	body     []byte // of a short request
+	head     []byte // of a longer one: what a plugin has read of it
 	uri      []byte // that the upstream is asked for
 }
 
@@ -48,6 +56,7 @@ type visit struct {
 func newVisit(p *Proxy) *visit {
 	v := &visit{proxy: p}
 	v.match.Header = v.header
+	v.Complete, v.Body, v.Interrupt = v.complete, v.readBody, v.watched.interrupt
 	v.call.OnConn, v.call.OnEnd, v.call.Gone = v.watched.conn, v.ended, v.watched.lost.Load
 	return v
 }
@@ -55,62 +64,45 @@ func newVisit(p *Proxy) *visit {
 // reset forgets the request.
 func (v *visit) reset() {
 	v.Reset()
-	v.routed, v.failure, v.prefix, v.upgrade, v.ownTime, v.trusted = nil, nil, "", 0, 0, false
+	v.routed, v.failure, v.prefix = nil, nil, ""
+	v.upgrade, v.ownTime, v.trusted = 0, 0, false
 	v.unrouted, v.found, v.hashCookie = routed{}, route.Match{}, ""
-	v.upload = upload{}
+	v.websocket, v.completed, v.expecting, v.accessed = false, false, false, false
+	v.upload, v.tunnel, v.head = upload{}, nil, nil
 	v.watched.reset()
 	v.match = route.Request{Header: v.match.Header}
 	v.call = upstream.Call{OnConn: v.call.OnConn, OnEnd: v.call.OnEnd, Gone: v.call.Gone}
 }
 
-// find sets the route of the request, and who asks.
-func (v *visit) find(s *snapshot) bool {
+// find sets the route of the request, and who asks. Everything from here on
+// sees the request as it will be forwarded.
+func (v *visit) find(s *snapshot) *refusal {
 	h := &v.Ctx.Request.Header
-	if uri := h.RequestURI(); bytes.IndexByte(uri, '#') >= 0 {
-		// A fragment is the client's own affair: the upstream would take it for
-		// a part of the query, where other readers of the same target do not.
-		uri, _, _ = bytes.Cut(uri, []byte{'#'})
-		h.SetRequestURI(string(uri))
-	}
-	if uri := h.RequestURI(); len(uri) > 0 && uri[0] != '/' {
-		originForm(h)
-	}
+	v.websocket = v.fields.clean(h, s.configured)
 	v.Directory = s.directory
 	m := &v.match
 	m.Method, m.Host, m.Scheme = view(h.Method()), view(h.Host()), "http"
 	m.Path = route.Normalize(view(pathOf(h.RequestURI())))
+	if v.proxy.config.PathAmbiguity == PathUnescape {
+		m.Path = route.Unescape(m.Path)
+	}
 	if state := v.Ctx.TLSConnectionState(); state != nil {
 		m.Scheme, m.SNI = "https", state.ServerName
 	}
 	v.identify()
+	v.Trusted = v.trusted
 	found, ok := s.table.Match(m)
+	if !ok && m.Exhausted() {
+		return errExpensive
+	}
 	if !ok {
-		return false
+		return errNoRoute
 	}
 	v.routed = &s.routes[found.Index]
 	v.Route, v.Service = v.routed.route, v.routed.service
 	v.found = found
 	v.prefix, v.upgrade = found.Prefix, found.UpgradeStatus
-	return true
-}
-
-// originForm turns a request target with scheme and host, as a client sends it
-// to a proxy, into path and Host header.
-func originForm(h *fasthttp.RequestHeader) {
-	_, rest, ok := bytes.Cut(h.RequestURI(), []byte("://"))
-	if !ok {
-		return // "*", which no route has
-	}
-	end := bytes.IndexAny(rest, "/?")
-	if end < 0 {
-		end = len(rest)
-	}
-	host, uri := string(rest[:end]), string(rest[end:])
-	if uri == "" || uri[0] == '?' {
-		uri = "/" + uri
-	}
-	h.SetHost(host)
-	h.SetRequestURI(uri)
+	return v.checkPath(s)
 }
 
 // recovered answers for a bug: one request fails, not the process.
@@ -133,11 +125,21 @@ func (v *visit) recovered() {
 	v.Ctx.Response.SetConnectionClose()
 }
 
+// errNotTaken says that a client left before it had the whole of a body that
+// was read ahead of it.
+var errNotTaken = errors.New("the client did not take the whole response")
+
 // ended is called by the upstream's body when it has passed, in the goroutine
 // that serves the client. While the handler runs it means that a plugin has
 // thrown the body away.
 func (v *visit) ended(passed int64, err error) {
 	v.Sent = passed
+	if v.Spooled {
+		v.Sent = v.Delivered
+		if err == nil && v.Delivered < passed {
+			err = errNotTaken
+		}
+	}
 	if v.serving {
 		v.call.Streamed = false
 		return
@@ -159,7 +161,7 @@ func (v *visit) finish() {
 	if !v.call.Streamed && !r.IsBodyStream() && !v.Ctx.IsHead() {
 		v.Sent = int64(len(r.Body()))
 	}
-	v.Received = max(v.upload.read, int64(len(v.body)))
+	v.Received = max(v.upload.read, int64(len(v.body)), v.tunnel.bytesReceived())
 	status := r.StatusCode()
 	s := p.metrics.unknown
 	if v.routed != nil {
@@ -170,13 +172,15 @@ func (v *visit) finish() {
 	}
 	s.count(status)
 	latency := s.latency.get()
-	latency.total.Observe(total.Seconds())
+	if v.tunnel == nil { // which lasts as long as it is used
+		latency.total.Observe(total.Seconds())
+	}
 	latency.overhead.Observe(v.ownTime.Seconds())
 	if v.Proxied {
 		latency.upstream.Observe(v.UpstreamLatency.Seconds())
 	}
 	if p.access.wants(status, v.failure, now) {
-		p.access.write(&v.Exchange, total, v.failure)
+		p.access.write(&v.Exchange, total, v.failure, v.tunnel.attrs()...)
 	}
 	p.busy.Add(-1)
 	v.body = v.body[:0]

@@ -117,7 +117,9 @@ func (s *watchShard) look(now time.Time) {
 }
 
 // gone tells whether the peer has closed its connection, without reading from
-// it. A pipelined request that waits says that it has not.
+// it. A client that has only ended its own direction counts as gone, as for
+// nginx: the two cannot be told from each other. A pipelined request that waits
+// says that it has not.
 func gone(c net.Conn) bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
@@ -129,9 +131,8 @@ func gone(c net.Conn) bool {
 	}
 	closed := false
 	err = raw.Control(func(fd uintptr) {
-		var b [1]byte
-		n, _, rerr := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		closed = n == 0 && rerr == nil || rerr != nil && !errors.Is(rerr, syscall.EAGAIN) && !errors.Is(rerr, syscall.EINTR)
+		n, rerr := peek(fd)
+		closed = n == 0 && rerr == nil || rerr != nil && !errors.Is(rerr, syscall.EAGAIN)
 	})
 	return err != nil || closed
 }

@@ -42,14 +42,14 @@ func (b *breaker) close() {
 func (c *Client) probe() {
 	ctx := c.ctx
 	for {
-		bounded, cancel := context.WithTimeout(ctx, c.registry.cfg.DialTimeout+c.registry.cfg.Timeout)
+		bounded, cancel := context.WithTimeout(ctx, c.dial+c.timeout)
 		err := c.rdb.Ping(bounded).Err()
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
 		if o := outcomeOf(ctx, err); o == outcomeOK || o == outcomeReply {
-			c.metrics.up.Set(1)
+			c.back()
 			c.breaker.close()
 			return
 		}

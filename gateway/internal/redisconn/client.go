@@ -2,8 +2,8 @@ package redisconn
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,11 +21,25 @@ type Client struct {
 	rdb      *redis.Client
 	breaker  breaker
 	metrics  clientMetrics
+	state    atomic.Int32
+	timeout  time.Duration   // of one Do
+	dial     time.Duration   // of connecting
 	ctx      context.Context // ends when the client is retired, or the registry closed
 	cancel   context.CancelFunc
 }
 
+// What is known of a server: nothing at first.
+const (
+	stateUnknown = iota
+	stateUp
+	stateAway
+)
+
 func newClient(r *Registry, o Options) *Client {
+	timeout, dial := r.cfg.Timeout, r.cfg.DialTimeout
+	if o.Timeout > 0 {
+		timeout, dial = o.Timeout, o.Timeout
+	}
 	opt := &redis.Options{
 		Addr:     o.Address(),
 		Username: o.Username,
@@ -35,10 +49,10 @@ func newClient(r *Registry, o Options) *Client {
 		// The breaker decides when to try again, not the pool.
 		MaxRetries:            -1,
 		DialerRetries:         1,
-		DialTimeout:           r.cfg.DialTimeout,
-		ReadTimeout:           r.cfg.Timeout,
-		WriteTimeout:          r.cfg.Timeout,
-		PoolTimeout:           r.cfg.Timeout,
+		DialTimeout:           dial,
+		ReadTimeout:           timeout,
+		WriteTimeout:          timeout,
+		PoolTimeout:           timeout,
 		PoolSize:              r.cfg.PoolSize,
 		ContextTimeoutEnabled: true,
 		DisableIdentity:       true,
@@ -47,9 +61,9 @@ func newClient(r *Registry, o Options) *Client {
 		},
 	}
 	if o.TLS {
-		opt.TLSConfig = &tls.Config{ServerName: o.Host, MinVersion: tls.VersionTLS12}
+		opt.TLSConfig = r.cfg.tls(o)
 	}
-	c := &Client{registry: r, options: o, rdb: redis.NewClient(opt)}
+	c := &Client{registry: r, options: o, rdb: redis.NewClient(opt), timeout: timeout, dial: dial}
 	c.ctx, c.cancel = context.WithCancel(r.ctx)
 	c.breaker.after = int32(r.cfg.BreakAfter)
 	c.metrics = r.metrics.client(o.Address())
@@ -59,17 +73,20 @@ func newClient(r *Registry, o Options) *Client {
 // Options are those the client was asked for with.
 func (c *Client) Options() Options { return c.options }
 
+// Timeout is how long one Do may take.
+func (c *Client) Timeout() time.Duration { return c.timeout }
+
 // Available is false while the breaker is open: Do would answer
 // ErrUnavailable.
 func (c *Client) Available() bool { return !c.breaker.open.Load() }
 
-// Do runs fn with a connection pool of the server, under the registry's
-// time-out (shorter if ctx ends earlier). It returns fn's error as it is, or
+// Do runs fn with a connection pool of the server, under the server's time-out
+// (shorter if ctx ends earlier). It returns fn's error as it is, or
 // ErrUnavailable without calling fn while the breaker is open. redis.Nil and
 // an error reply of a living server do not count against the server; neither
 // does a ctx that the caller cancelled.
 func (c *Client) Do(ctx context.Context, fn func(ctx context.Context, rdb redis.Cmdable) error) error {
-	return c.DoTimeout(ctx, c.registry.cfg.Timeout, fn)
+	return c.DoTimeout(ctx, c.timeout, fn)
 }
 
 // DoTimeout is Do with a time-out of its own, for work that may take longer
@@ -98,19 +115,44 @@ func (c *Client) settle(ctx context.Context, err error) {
 		c.breaker.success()
 	case outcomeTimeout:
 		c.metrics.timeout.Inc()
-		c.fail()
+		c.fail(err)
 	case outcomeFailed:
 		c.metrics.failed.Inc()
-		c.fail()
+		c.fail(err)
 	case outcomeCancelled:
 	}
 }
 
-func (c *Client) fail() {
+func (c *Client) fail(err error) {
 	if c.breaker.failure() {
-		c.metrics.up.Set(0)
+		c.away(err)
 		c.registry.spawn(c.probe)
 	}
+}
+
+// away notes that the server cannot be used, and says so once.
+func (c *Client) away(err error) {
+	if c.turn(stateAway) != stateAway {
+		c.registry.cfg.Log.Warn("Redis cannot be used: the cache passes requests on, and limits do as fault_tolerant says",
+			"address", c.options.Address(), "database", c.options.Database, "tls", c.options.TLS, "error", err)
+	}
+}
+
+// back notes that the server answers.
+func (c *Client) back() {
+	if c.turn(stateUp) == stateAway {
+		c.registry.cfg.Log.Info("Redis can be used again", "address", c.options.Address(), "database", c.options.Database)
+	}
+}
+
+// turn changes what is known of the server, and returns what was.
+func (c *Client) turn(state int32) (before int32) {
+	c.registry.mu.Lock()
+	defer c.registry.mu.Unlock()
+	if before = c.state.Swap(state); before != state {
+		c.registry.show(c.options.Address())
+	}
+	return before
 }
 
 // Subscribe calls receive with each message of a channel until ctx ends or the
@@ -142,7 +184,7 @@ func (c *Client) subscribeOnce(ctx context.Context, channel string, connected fu
 			_ = ps.Close()
 		}
 	}()
-	if _, err := ps.ReceiveTimeout(ctx, c.registry.cfg.DialTimeout); err != nil {
+	if _, err := ps.ReceiveTimeout(ctx, c.dial); err != nil {
 		return
 	}
 	if connected(ctx) != nil {
@@ -156,7 +198,7 @@ func (c *Client) subscribeOnce(ctx context.Context, channel string, connected fu
 			if !isTimeout(err) || ctx.Err() != nil || ps.Ping(ctx) != nil {
 				return
 			}
-			if msg, err = ps.ReceiveTimeout(ctx, c.registry.cfg.DialTimeout); err != nil {
+			if msg, err = ps.ReceiveTimeout(ctx, c.dial); err != nil {
 				return
 			}
 		}

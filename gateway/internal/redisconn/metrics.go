@@ -16,7 +16,7 @@ type metrics struct {
 }
 
 type clientMetrics struct {
-	up, used, max                       prometheus.Gauge
+	used, max                           prometheus.Gauge
 	seconds                             prometheus.Observer
 	timeout, failed, reply, unavailable prometheus.Counter
 }
@@ -39,7 +39,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 func (m *metrics) client(address string) clientMetrics {
 	return clientMetrics{
-		up: m.up.WithLabelValues(address), used: m.used.WithLabelValues(address), max: m.max.WithLabelValues(address),
+		used: m.used.WithLabelValues(address), max: m.max.WithLabelValues(address),
 		seconds: m.seconds.WithLabelValues(address),
 		timeout: m.errors.WithLabelValues(address, "timeout"), failed: m.errors.WithLabelValues(address, "connection"),
 		reply: m.errors.WithLabelValues(address, "reply"), unavailable: m.errors.WithLabelValues(address, "unavailable"),
@@ -80,21 +80,24 @@ func (c *Client) read() {
 		return // retired: its gauges may be another client's
 	}
 	if !c.Available() {
-		c.metrics.up.Set(0)
-		return
+		return // the breaker's probe finds out when it is back
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.registry.cfg.DialTimeout+c.registry.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(c.ctx, c.dial+c.timeout)
 	defer cancel()
 	info, err := c.rdb.Info(ctx, "memory").Result()
-	if err != nil {
-		c.metrics.up.Set(0)
+	switch outcomeOf(c.ctx, err) {
+	case outcomeOK:
+		used, maxMemory := parseMemory(info)
+		c.metrics.used.Set(used)
+		c.metrics.max.Set(maxMemory)
+		c.back()
+	case outcomeReply:
+		c.back() // an ACL may allow all that is needed, but not INFO
+	case outcomeTimeout, outcomeFailed:
+		c.away(err)
 		c.settle(c.ctx, err)
-		return
+	case outcomeCancelled:
 	}
-	used, maxMemory := parseMemory(info)
-	c.metrics.up.Set(1)
-	c.metrics.used.Set(used)
-	c.metrics.max.Set(maxMemory)
 }
 
 // parseMemory finds used_memory and maxmemory, in bytes, in INFO's text; 0

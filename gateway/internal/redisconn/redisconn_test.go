@@ -280,12 +280,12 @@ func TestMemoryAndUpAreRead(t *testing.T) {
 	r := newRegistry(t, Config{PollInterval: 10 * time.Millisecond, BreakAfter: 1}, reg)
 	c := r.Client(k.options(t))
 	eventually(t, "up and used memory", func() bool {
-		return testutil.ToFloat64(c.metrics.up) == 1 && testutil.ToFloat64(c.metrics.used) > 0
+		return testutil.ToFloat64(r.metrics.up.WithLabelValues(c.options.Address())) == 1 && testutil.ToFloat64(c.metrics.used) > 0
 	})
 	k.setCut(true)
-	eventually(t, "down", func() bool { return testutil.ToFloat64(c.metrics.up) == 0 })
+	eventually(t, "down", func() bool { return testutil.ToFloat64(r.metrics.up.WithLabelValues(c.options.Address())) == 0 })
 	k.setCut(false)
-	eventually(t, "up again", func() bool { return testutil.ToFloat64(c.metrics.up) == 1 })
+	eventually(t, "up again", func() bool { return testutil.ToFloat64(r.metrics.up.WithLabelValues(c.options.Address())) == 1 })
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 		t.Errorf("metrics: %v %v", problems, err)
 	}

@@ -2,6 +2,8 @@ package redisconn
 
 import (
 	"context"
+	"crypto/x509"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync"
@@ -10,15 +12,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Options names a Redis server as a plugin's configuration does. It is
-// comparable: equal Options share one Client.
+// Options names a Redis server, and how it is spoken to, as a plugin's
+// configuration does. It is comparable: equal Options share one Client, and
+// what differs in any field is a connection pool of its own.
 type Options struct {
-	Host     string
-	Port     int // 6379 when 0
-	Username string
-	Password string
-	Database int
-	TLS      bool
+	Host       string
+	Port       int // 6379 when 0
+	Username   string
+	Password   string
+	Database   int
+	TLS        bool
+	VerifyTLS  bool          // check the server's certificate, for ServerName
+	ServerName string        // Host when empty; also sent as SNI
+	Timeout    time.Duration // for connecting, and for one Do; 0: the registry's two
 }
 
 // Address is host:port, without credentials: it is what metrics and logs show.
@@ -40,6 +46,9 @@ type Config struct {
 	BreakFor     time.Duration // 500ms between two probes of an open breaker
 	PollInterval time.Duration // 5s between two readings of a server's memory
 	RetireAfter  time.Duration // 10s: how long a client that Keep dropped serves what is in flight
+
+	RootCAs *x509.CertPool // who may sign servers' certificates; nil: the system's
+	Log     *slog.Logger   // a line when a server goes away, and one when it is back; nil: none
 }
 
 func (c Config) withDefaults() Config {
@@ -58,6 +67,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BreakAfter <= 0 {
 		c.BreakAfter = 5
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
@@ -160,12 +172,28 @@ func (r *Registry) retire(c *Client) {
 	_ = c.rdb.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for o := range r.clients {
-		if o.Address() == c.options.Address() {
-			return // another database, say, of the same server
+	if !r.show(c.options.Address()) {
+		r.metrics.forget(c.options.Address())
+	}
+}
+
+// show sets the gauge of a server: up where all clients of it that are in use
+// are. One may be away alone, because of its password, say. It is false where
+// no client uses the server. r.mu is held.
+func (r *Registry) show(address string) bool {
+	used, up := false, 1.0
+	for o, c := range r.clients {
+		if o.Address() == address {
+			used = true
+			if c.state.Load() == stateAway {
+				up = 0
+			}
 		}
 	}
-	r.metrics.forget(c.options.Address())
+	if used {
+		r.metrics.up.WithLabelValues(address).Set(up)
+	}
+	return used
 }
 
 // list copies the clients; r.mu is held.

@@ -171,12 +171,12 @@ func (e *entry) matches(req *Request) (taken int, ok bool) {
 		return 0, false
 	}
 	if e.regex != nil {
-		if taken = e.regex.match(req.Path); taken < 0 {
+		if taken = e.regex.match(req.Path, &req.work); taken < 0 {
 			return 0, false
 		}
 	}
 	for i := range e.headers {
-		if req.Header == nil || !e.headers[i].matches(req.Header(e.headers[i].name)) {
+		if req.Header == nil || !e.headers[i].matches(req.Header(e.headers[i].name), &req.work) {
 			return 0, false
 		}
 	}

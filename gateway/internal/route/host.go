@@ -2,6 +2,7 @@ package route
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 )
 
@@ -22,6 +23,7 @@ type host struct {
 
 func parseHost(s string) (host, error) {
 	name, port := cutPort(strings.ToLower(s))
+	name = canonicalAddress(strings.TrimSuffix(name, "."))
 	h := host{kind: hostPlain, name: name, port: port}
 	switch strings.Count(name, "*") {
 	case 0:
@@ -77,7 +79,24 @@ func splitHost(s, scheme string) (name, port string) {
 			port = "443"
 		}
 	}
-	return strings.ToLower(name), port
+	return canonicalAddress(strings.ToLower(name)), port
+}
+
+// canonicalAddress gives an IPv6 address in the one form that compares equal
+// however it was written; anything else is returned as it is.
+func canonicalAddress(name string) string {
+	if strings.IndexByte(name, ':') < 0 {
+		return name
+	}
+	addr, err := netip.ParseAddr(name)
+	if err != nil {
+		return name
+	}
+	var buf [64]byte
+	if text := addr.AppendTo(buf[:0]); string(text) != name {
+		return string(text)
+	}
+	return name
 }
 
 // cutPort cuts a decimal port and the brackets of an IPv6 address off. What

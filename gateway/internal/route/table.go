@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/regex"
 )
 
 // Request is what a route is chosen by. The strings may be views of buffers
@@ -20,7 +21,13 @@ type Request struct {
 	// Header answers the values of a request header; name is lower case. It
 	// is asked only when a route has header criteria. Nil means no headers.
 	Header func(name string) []string
+
+	work regex.Work // of all regular expressions
 }
+
+// Exhausted says that Match found nothing because the regular expressions
+// would have taken longer than a request may.
+func (r *Request) Exhausted() bool { return r.work.Exhausted() }
 
 // Match is the route a request belongs to.
 type Match struct {
@@ -114,7 +121,9 @@ func (t *Table) Match(req *Request) (Match, bool) {
 		t.searchHosts(&s)
 	}
 	s.walk(&t.any)
-	if s.best == nil {
+	// A route that could not be ruled out may be the one that asks for a key:
+	// nothing less fitting is found in its place.
+	if s.best == nil || req.Exhausted() {
 		return Match{}, false
 	}
 	e := s.best

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -149,16 +150,53 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 	}
 }
 
-// A pattern made to backtrack without end must cost a request milliseconds,
-// and bytes that are not UTF-8 must not shift what it took.
-func TestBacktrackingPatternsAreBounded(t *testing.T) {
-	table := mustTable(t, entity.Route{ID: "evil", Paths: []string{`~/(?=a)(a+)+$`}}, entity.Route{ID: "p", Paths: []string{"/"}})
-	m, ok := table.Match(&Request{Path: "/" + strings.Repeat("a", 60) + "b"})
-	if !ok || m.Route.ID != "p" {
+// A request whose expressions take too long gets no route at all: not one
+// that stands behind the one that could not be ruled out.
+func TestWhatCannotBeEvaluatedFindsNoRoute(t *testing.T) {
+	rest := entity.Route{ID: "rest", Paths: []string{"/"}}
+	long := "/" + strings.Repeat("a", 60) + "b"
+	header := func(string) []string { return []string{strings.Repeat("a", 60) + "b"} }
+	for say, evil := range map[string]entity.Route{
+		"path":            {ID: "evil", Paths: []string{`~/(?=a)(a+)+$`}},
+		"header":          {ID: "evil", Paths: []string{"/"}, Headers: map[string][]string{"x": {"~*(?=a)(a+)+$"}}},
+		"both":            {ID: "evil", Paths: []string{`~/(?=a)(a+)+$`}, Headers: map[string][]string{"x": {"~*(?=a)(a+)+$"}}},
+		"RE2, many times": {ID: "evil", Paths: []string{"~/(?:.{300}x){3}z"}},
+	} {
+		table := mustTable(t, evil, rest)
+		req := &Request{Path: long, Header: header}
+		if say == "RE2, many times" {
+			req.Path = "/" + strings.Repeat("a", 4000)
+		}
+		if m, ok := table.Match(req); ok || !req.Exhausted() {
+			t.Errorf("%s: matched %+v", say, m)
+		}
+		req = &Request{Path: "/b", Header: func(string) []string { return nil }}
+		if m, ok := table.Match(req); !ok || m.Route.ID != "rest" || req.Exhausted() {
+			t.Errorf("%s: a short one matched %+v, %t", say, m, ok)
+		}
+	}
+}
+
+// All expressions that a request asks share one bound.
+func TestManyExpressionsShareTheBound(t *testing.T) {
+	routes := make([]entity.Route, 0, 2001)
+	for i := range 2000 {
+		routes = append(routes, entity.Route{ID: strconv.Itoa(i), Paths: []string{`~/(?!private).*(?:.*)` + strconv.Itoa(i) + `z$`}})
+	}
+	table := mustTable(t, append(routes, entity.Route{ID: "rest", Paths: []string{"/"}})...)
+	req := &Request{Path: "/" + strings.Repeat("a", 100)}
+	if m, ok := table.Match(req); ok || !req.Exhausted() {
 		t.Errorf("matched %+v", m)
 	}
-	table = mustTable(t, entity.Route{ID: "r", Paths: []string{`~/..(?=c)`}})
-	m, ok = table.Match(&Request{Path: "/\xff\u00e9cd"})
+	if m, ok := table.Match(&Request{Path: "/a"}); !ok || m.Route.ID != "rest" {
+		t.Errorf("a short path matched %+v, %t", m, ok)
+	}
+}
+
+// Bytes that are not UTF-8 must not shift what a pattern took.
+func TestPatternsTakeBytes(t *testing.T) {
+	table := mustTable(t, entity.Route{ID: "r", Paths: []string{`~/..(?=c)`}})
+	m, ok := table.Match(&Request{Path: "/\xff\u00e9cd"})
 	if !ok || m.Prefix != "/\xff\u00e9" {
 		t.Errorf("prefix %q, match %t", m.Prefix, ok)
 	}

@@ -40,7 +40,7 @@ func (k *kept) advance(ctx context.Context, tx pgx.Tx) (bool, error) {
 	var newest int64
 	var mark time.Time
 	changed := map[string][]string{} // table -> ids
-	seen, plain := int64(0), true
+	seen, plain, begins := int64(0), true, false
 	var b pgx.Batch
 	b.Queue(revisionQuery).QueryRow(func(r pgx.Row) error { return r.Scan(&newest) })
 	b.Queue("SELECT id, at, entity, entity_id::text, operation FROM revisions WHERE id >= $1 ORDER BY id LIMIT $2", k.config.Revision, mostChanges+2).Query(func(rows pgx.Rows) error {
@@ -52,7 +52,7 @@ func (k *kept) advance(ctx context.Context, tx pgx.Tx) (bool, error) {
 				return err
 			}
 			if id == k.config.Revision {
-				plain = plain && at.Equal(k.mark)
+				begins = at.Equal(k.mark)
 				mark = at
 				continue
 			}
@@ -68,8 +68,9 @@ func (k *kept) advance(ctx context.Context, tx pgx.Tx) (bool, error) {
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return false, err
 	}
-	// No change at all is no news: then somebody asks to be sure.
-	if !plain || mark.IsZero() || seen == 0 || seen != newest-k.config.Revision {
+	// No change at all is no news: then somebody asks to be sure. Where the revision
+	// that is known is not there any more, or one after it, they were pruned.
+	if !plain || !begins || mark.IsZero() || seen == 0 || seen != newest-k.config.Revision {
 		return false, nil
 	}
 	ok, err := k.fetch(ctx, tx, changed)

@@ -62,6 +62,7 @@ func (p *Postgres) List(ctx context.Context, s *entity.Schema, q Query) ([]entit
 			return err
 		}
 		defer rows.Close()
+		out, next = nil, 0
 		var last int64
 		for rows.Next() {
 			var seq int64

@@ -34,6 +34,12 @@ func kongErrorOf(s *entity.Schema, r entity.Record, err error) error {
 	if servesNobody(pg.Code) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	if readOnly(pg.Code) {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	if misprepared(pg.Code) {
+		return fmt.Errorf("%w: %w: want cache_describe, exec or simple_protocol: %w", ErrUnavailable, ErrExecMode, err)
+	}
 	switch pg.Code {
 	case "23505":
 		return uniqueError(s, r, pg)

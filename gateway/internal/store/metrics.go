@@ -8,8 +8,10 @@ import (
 )
 
 type metrics struct {
-	wait     prometheus.Histogram
-	timeouts prometheus.Counter
+	wait            prometheus.Histogram
+	timeouts        prometheus.Counter
+	retries, resets prometheus.Counter
+	pruned          prometheus.Counter
 }
 
 func newMetrics(pool *pgxpool.Pool, reg prometheus.Registerer) *metrics {
@@ -17,11 +19,14 @@ func newMetrics(pool *pgxpool.Pool, reg prometheus.Registerer) *metrics {
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gateway_postgres_acquire_seconds", Help: "Wait for a connection of the pool.",
 			Buckets: []float64{.00001, .0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
 		timeouts: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_acquire_timeouts_total", Help: "Waits that ended without a connection."}),
+		retries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_retries_total", Help: "Questions that were asked a second time, because the first connection was dead, read-only or ended by the server."}),
+		resets:   prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_resets_total", Help: "Times that all connections of the pool were given up, at most one a second."}),
+		pruned:   prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_revisions_pruned_total", Help: "Old revisions that this replica removed."}),
 	}
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.wait, m.timeouts)
+	reg.MustRegister(m.wait, m.timeouts, m.retries, m.resets, m.pruned)
 	for state, read := range map[string]func(*pgxpool.Stat) int32{
 		"in_use": (*pgxpool.Stat).AcquiredConns, "idle": (*pgxpool.Stat).IdleConns, "max": (*pgxpool.Stat).MaxConns,
 	} {

@@ -30,7 +30,12 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 	p.kept = nil // whatever goes wrong below, the next call reads all
 	err := p.within(ctx, max(p.config.QueryTimeout, snapshotTimeout), func(ctx context.Context, conn *pgxpool.Conn) error {
 		return transact(ctx, conn, options, func(ctx context.Context, tx pgx.Tx) error {
-			ok, err := k.advance(ctx, tx)
+			known := k
+			k = nil // half of a reading that fails must not be carried on
+			ok, err := known.advance(ctx, tx)
+			if ok {
+				k = known
+			}
 			if ok || err != nil {
 				return err
 			}

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -26,6 +29,9 @@ var ErrUnavailable = errors.New("the database cannot be asked")
 // Asking again does not help; the Admin API can mend it.
 var ErrUnreadable = errors.New("the stored configuration cannot be read")
 
+// ErrReadOnly is ErrUnavailable for writes alone: Postgres refuses them.
+var ErrReadOnly = fmt.Errorf("%w: it is read-only, a standby perhaps; writes are refused until the address leads to a primary", ErrUnavailable)
+
 // Config is how Postgres is reached.
 type Config struct {
 	DSN            string        // connection string or URL
@@ -40,7 +46,10 @@ type Config struct {
 type Postgres struct {
 	config  Config
 	pool    *pgxpool.Pool
+	modes   *modes
 	metrics *metrics
+	resetAt atomic.Int64 // when all connections were given up last, Unix ns
+	deaf    sync.Once    // that no notifications come was logged
 
 	reading chan struct{} // holds one while the configuration is read; guards kept
 	kept    *kept         // nil: nothing was read yet
@@ -72,12 +81,17 @@ func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Postgres, 
 	if pc.ConnConfig.ConnectTimeout == 0 {
 		pc.ConnConfig.ConnectTimeout = c.QueryTimeout
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
-	if err != nil {
+	p := &Postgres{config: c, reading: make(chan struct{}, 1)}
+	if p.modes, err = newModes(c.DSN); err != nil {
+		return nil, fmt.Errorf("postgres connection string: %w", err)
+	}
+	pc.BeforeConnect = p.modes.set
+	// A pooler may hand over what another client listens for.
+	pc.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+	if p.pool, err = pgxpool.NewWithConfig(ctx, pc); err != nil {
 		return nil, fmt.Errorf("postgres pool: %w", err)
 	}
-	p := &Postgres{config: c, pool: pool, reading: make(chan struct{}, 1)}
-	p.metrics = newMetrics(pool, reg)
+	p.metrics = newMetrics(p.pool, reg)
 	return p, nil
 }
 
@@ -87,32 +101,6 @@ func (p *Postgres) Close() { p.pool.Close() }
 // Ping asks whether Postgres answers.
 func (p *Postgres) Ping(ctx context.Context) error {
 	return p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) })
-}
-
-// with lends a connection to do. It waits for one at most AcquireTimeout, and
-// do's context ends QueryTimeout later: a Postgres that has stopped in the
-// middle of an answer would be waited for without end.
-func (p *Postgres) with(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
-	return p.within(ctx, p.config.QueryTimeout, do)
-}
-
-func (p *Postgres) within(ctx context.Context, timeout time.Duration, do func(context.Context, *pgxpool.Conn) error) error {
-	actx, cancel := context.WithTimeout(ctx, p.config.AcquireTimeout)
-	began := time.Now()
-	c, err := p.pool.Acquire(actx)
-	cancel()
-	p.metrics.acquired(time.Since(began))
-	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && p.full() {
-			p.metrics.timeouts.Inc()
-			return ErrPoolExhausted
-		}
-		return fmt.Errorf("connect to postgres: %w", err)
-	}
-	defer c.Release()
-	qctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return do(qctx, c)
 }
 
 // full says that every connection the pool may have is made. One that another
@@ -152,5 +140,8 @@ func transact(ctx context.Context, c *pgxpool.Conn, o pgx.TxOptions, do func(con
 	if err := do(ctx, tx); err != nil {
 		return err
 	}
-	return tx.Commit(ctx)
+	if err := tx.Commit(ctx); err != nil {
+		return &commitError{err}
+	}
+	return nil
 }

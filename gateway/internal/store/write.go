@@ -62,7 +62,7 @@ func write(ctx context.Context, tx pgx.Tx, s *entity.Schema, old, r entity.Recor
 	if err != nil {
 		return err
 	}
-	columns, args := []string{"id", "body", "tags"}, []any{r["id"], body, texts(r["tags"])}
+	columns, args := []string{"id", "body", "tags"}, []any{r["id"], string(body), texts(r["tags"])}
 	for _, name := range guarded(s) {
 		columns = append(columns, column(name))
 		v := r[name]
@@ -122,7 +122,7 @@ func jsonOrNull(r entity.Record) any {
 	if err != nil {
 		return nil
 	}
-	return b
+	return string(b) // as text: where Postgres is not asked for types, bytes would be a bytea
 }
 
 func texts(v any) []string {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -70,7 +68,7 @@ func (p *Pools) Balancer(s *entity.Service, from *Source) (*Balancer, error) {
 	}
 	if u == nil {
 		b.rules = p.builtIn()
-		b.members = []member{{target: p.target(nil, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), secure, b.rules), weight: 1}}
+		b.members = []member{{target: p.target(nil, joinAddress(s.Host, s.Port), secure, b.rules), weight: 1}}
 		b.weight, b.turns = 1, []int{0}
 		return b, nil
 	}
@@ -228,7 +226,7 @@ func (b *Balancer) leastConnections(now int64, _ uint64, tried map[*Target]bool)
 func (b *Balancer) fastest(now int64, _ uint64, tried map[*Target]bool) *Target {
 	lowest := 0.0
 	for i := range b.members {
-		if l := b.members[i].target.latency.value(); l > 0 && (lowest == 0 || l < lowest) {
+		if l := b.members[i].target.latency.value(now); l > 0 && (lowest == 0 || l < lowest) {
 			lowest = l
 		}
 	}
@@ -236,7 +234,7 @@ func (b *Balancer) fastest(now int64, _ uint64, tried map[*Target]bool) *Target 
 		lowest = 1
 	}
 	return b.least(now, tried, func(t *Target) float64 {
-		l := t.latency.value()
+		l := t.latency.value(now)
 		if l == 0 {
 			l = lowest
 		}
@@ -292,12 +290,4 @@ func mix(x uint64) uint64 {
 	x ^= x >> 27
 	x *= 0x94d049bb133111eb
 	return x ^ x>>31
-}
-
-// hostOf is a Host header without its port.
-func hostOf(header string) string {
-	if host, _, err := net.SplitHostPort(header); err == nil {
-		return host
-	}
-	return header
 }

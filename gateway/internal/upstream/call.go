@@ -3,7 +3,6 @@ package upstream
 import (
 	"errors"
 	"io"
-	"net"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -20,6 +19,9 @@ type Call struct {
 	Write    time.Duration      // between two writes of the request
 	Read     time.Duration      // until the headers, and between two reads of a stream
 	Now      time.Time          // of the call, where the caller has asked the clock; else zero
+
+	KeepHost   bool // the request's Host is sent as it is, not made the chosen target's
+	Unbuffered bool // every response with a body is a stream, which is passed on as it comes
 
 	// OnConn, if set, learns the connection in use (nil when it is given back),
 	// so that a lost client can end the wait by closing it.
@@ -38,28 +40,23 @@ type Call struct {
 	Upgraded io.ReadWriteCloser // after 101: the connection with what was read ahead
 
 	// Of the attempt under way.
-	how  attempt
-	sent bool // bytes of the request have left
+	how        attempt
+	sent       bool // bytes of the request have left
+	idempotent bool
+	whole      bool    // the body can be sent again
+	stream     *stream // of the response
 }
 
-// idempotencyKeys are headers by which a client says that the upstream tells
-// repetitions of any request.
-var idempotencyKeys = []string{"Idempotency-Key", "X-Idempotency-Key"}
-
 // Do sends the request and reads the response's headers, and its body when it
-// is short. The error is a *DialError, a net.Error with Timeout, ErrNoTarget,
-// or what broke the connection.
+// is short. The error is a *DialError, a *ResponseError, a net.Error with
+// Timeout, ErrNoTarget, or what broke the connection.
 //
-// A request is sent again only when nothing of it has left, or when it is
-// idempotent (or carries an Idempotency-Key) and its body can be sent again:
-// after a connection broke, or was answered with one of the statuses to retry
-// without a Retry-After. One that timed out is not: it may still be under way.
+// Whether a request is sent again after an attempt says outcome.repeatable.
 // What was sent once is sent again only within the service's budget.
 func (p *Pools) Do(c *Call) error {
 	c.setDefaults()
 	b := c.Balancer
-	whole := !c.Request.IsBodyStream()
-	replay := whole && isIdempotent(&c.Request.Header)
+	c.idempotent, c.whole = isIdempotent(&c.Request.Header), !c.Request.IsBodyStream()
 	b.budget.request(c.Now)
 	t, how := b.choose(c.Now, c.Hash, nil)
 	if t == nil {
@@ -69,11 +66,8 @@ func (p *Pools) Do(c *Call) error {
 	var tried map[*Target]bool
 	for left := c.Retries; ; left-- {
 		c.Target, c.how, c.sent = t, how, false
-		again, err := p.ask(c, t, whole, replay)
-		if err == nil {
-			again = replay && p.unwanted(c)
-		}
-		if !again || left <= 0 {
+		ended, err := p.ask(c, t)
+		if left <= 0 || !c.repeatable(ended) {
 			return err
 		}
 		if tried == nil {
@@ -95,12 +89,17 @@ func (p *Pools) Do(c *Call) error {
 	}
 }
 
-// unwanted tells whether an answer is one for which it is worth to ask again.
-// A Retry-After says that it is not.
-func (p *Pools) unwanted(c *Call) bool {
+// judge tells whether an answer is one for which it is worth to ask again. A
+// Retry-After says that it is not.
+func (p *Pools) judge(c *Call) outcome {
 	h := &c.Response.Header
-	return p.retry.has(h.StatusCode()) && len(h.Peek(fasthttp.HeaderRetryAfter)) == 0 && !c.gone()
+	if p.retry.has(h.StatusCode()) && len(h.Peek(fasthttp.HeaderRetryAfter)) == 0 {
+		return outcomeStatus
+	}
+	return outcomeAnswer
 }
+
+func (c *Call) repeatable(o outcome) bool { return o.repeatable(c.idempotent, c.whole) && !c.gone() }
 
 // forget throws the last attempt's answer away, and says why there is another.
 func (c *Call) forget(err error) string {
@@ -110,7 +109,10 @@ func (c *Call) forget(err error) string {
 			_ = c.Response.CloseBodyStream()
 			c.Streamed = false
 		}
-		c.Response.Reset()
+		// Not Reset: it would have the codec write a Date of its own over the
+		// one of the next answer. The next read resets the header.
+		c.Response.ResetBody()
+		c.Response.SkipBody, c.Response.ImmediateHeaderFlush = false, false
 		return whyStatus
 	case c.sent:
 		return whyBroken
@@ -131,71 +133,57 @@ func (c *Call) setDefaults() {
 
 // ask makes one attempt at a target: on a kept connection if there is one, and
 // once more on a new one if that turns out to be stale, so that a peer which
-// closes idle connections is never seen by a client. again says that another
-// attempt is safe.
-func (p *Pools) ask(c *Call, t *Target, whole, replay bool) (again bool, err error) {
-	if k := p.kept(t, replay); k != nil {
-		if err = p.use(c, t, k); err == nil {
-			return false, nil
+// closes idle connections is never seen by a client.
+func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
+	if !c.KeepHost {
+		c.Request.Header.SetHost(t.authority)
+	}
+	name := t.serverName(c.Request.Header.Host())
+	if k := p.kept(t, name); k != nil {
+		err := p.use(c, t, k)
+		if err == nil {
+			return p.judge(c), nil
 		}
-		if unsendable(k, err) {
-			return false, err
-		}
-		again = whole && (replay || !k.sent) && !isTimeout(err) && !c.gone()
-		if !again || k.answered {
-			c.blame(t, k, err)
-			return again, err
+		o := outcomeOf(k, err)
+		if !c.repeatable(o) || k.answered {
+			c.blame(t, k, o)
+			return o, err
 		}
 	}
-	k, err := t.dial(c.Connect)
+	k, err := t.dial(c.Connect, name)
 	if err != nil {
 		if isTimeout(err) {
 			t.failed(failTimeout, c.how)
 		} else {
 			t.failed(failTCP, c.how)
 		}
-		return !c.gone(), err
+		return outcomeUnconnected, err
 	}
 	if err = p.use(c, t, k); err == nil {
-		return false, nil
+		return p.judge(c), nil
 	}
-	if unsendable(k, err) {
-		return false, err
-	}
-	c.blame(t, k, err)
-	return whole && (replay || !k.sent) && !isTimeout(err) && !c.gone(), err
+	o := outcomeOf(k, err)
+	c.blame(t, k, o)
+	return o, err
 }
 
-// unsendable tells that the request itself was at fault: nothing of it left,
-// and not because of the network. Another target would not get it either, and
-// no client may have targets taken for broken by what it sends.
-func unsendable(k *conn, err error) bool {
-	var network net.Error
-	return !k.sent && !isBodyError(err) && !errors.As(err, &network) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
-}
-
-// blame counts a failure against the target, where it is the target's.
-func (c *Call) blame(t *Target, k *conn, err error) {
-	switch {
-	case isBodyError(err) || c.gone():
-	case isTimeout(err):
-		t.failed(failTimeout, c.how)
-	case k.answered || k.reused: // an answer that broke off, or a kept connection that was closed
-	default:
-		t.failed(failTCP, c.how)
-	}
-}
-
-// kept takes an idle connection. One that carries a request which must not be
-// sent twice is looked at first.
-func (p *Pools) kept(t *Target, replay bool) *conn {
+// kept takes an idle connection on which nothing has come since its last
+// answer. What had come would be taken for this request's answer, and its own
+// for the next one's: so each is looked at, whatever the method.
+func (p *Pools) kept(t *Target, name string) *conn {
 	if p.config.Keepalive == 0 {
 		return nil
 	}
 	for {
-		k := t.pool.take(time.Now(), p.config.KeepaliveIdle)
-		if k == nil || replay || k.alive() {
+		k := t.pool.take(time.Now(), p.config.KeepaliveIdle, name)
+		if k == nil {
+			return nil
+		}
+		switch k.look() {
+		case quiet:
 			return k
+		case talking:
+			p.metrics.unsolicitedBytes(t, whenIdle)
 		}
 		k.Close()
 	}
@@ -239,25 +227,21 @@ func (e *BodyError) Error() string { return "request body: " + e.Err.Error() }
 // Unwrap gives the cause.
 func (e *BodyError) Unwrap() error { return e.Err }
 
+// PassThrough has the body of an unbuffered response of known length written to
+// the client's connection as it comes. It is called last, before the response
+// is written, and only where nothing else has taken the body stream.
+func (c *Call) PassThrough(client io.Writer) {
+	if c.Unbuffered && c.stream != nil && c.stream.sized && c.Response.BodyStream() == io.Reader(c.stream) {
+		c.stream.client = client
+	}
+}
+
 func isBodyError(err error) bool {
 	var b *BodyError
 	return errors.As(err, &b)
 }
 
 func (c *Call) gone() bool { return c.Gone != nil && c.Gone() }
-
-func isIdempotent(h *fasthttp.RequestHeader) bool {
-	switch string(h.Method()) {
-	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE":
-		return true
-	}
-	for _, name := range idempotencyKeys {
-		if len(h.Peek(name)) > 0 {
-			return true
-		}
-	}
-	return false
-}
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }

@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 )
 
 // conn is one connection to a target, with its buffers.
 type conn struct {
 	net.Conn
+	socket *socket // below TLS
+	name   string  // that TLS asked for; "" without
 	br     *bufio.Reader
 	bw     *bufio.Writer
 	reused bool
@@ -22,7 +23,9 @@ type conn struct {
 
 	// Of the request under way.
 	sent     bool          // bytes of it have left
+	wrote    int           // bytes of it that have left
 	answered bool          // bytes of its response have come
+	doubtful bool          // others may see another end of its response
 	pacing   sync.Mutex    // guards pace
 	pace     time.Duration // if not 0, the write deadline is renewed with every write
 }
@@ -37,6 +40,7 @@ func (k *conn) Write(b []byte) (int, error) {
 	k.pacing.Unlock()
 	n, err := k.Conn.Write(b)
 	k.sent = k.sent || n > 0
+	k.wrote += n
 	return n, err
 }
 
@@ -72,134 +76,69 @@ func (k *conn) listen() (stop func()) {
 	}
 }
 
-// bufferSize holds a response's header block and a small body; larger headers
-// are refused by the codec.
+// bufferSize holds most responses' header block and a small body. A longer
+// block is read through a buffer that only it needs.
 const bufferSize = 16 << 10
 
-// pool keeps idle connections to one target, the last used first.
-type pool struct {
-	mu     sync.Mutex
-	idle   []*conn
-	closed bool // no configuration names the target any more
-}
-
-// take returns the connection that was used last, or nil. Those that idled too
-// long are closed.
-func (p *pool) take(now time.Time, idleFor time.Duration) *conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(p.idle)
-	if n == 0 {
-		return nil
-	}
-	c := p.idle[n-1]
-	p.idle[n-1] = nil
-	p.idle = p.idle[:n-1]
-	if now.Sub(c.idleAt) <= idleFor {
-		c.reused = true
-		return c
-	}
-	// The newest is too old, so all are.
-	c.Close()
-	for _, old := range p.idle {
-		old.Close()
-	}
-	clear(p.idle)
-	p.idle = p.idle[:0]
-	return nil
-}
-
-// put keeps a connection for later, or closes it when there are enough.
-func (p *pool) put(c *conn, most int) {
-	c.idleAt = time.Now()
-	p.mu.Lock()
-	if len(p.idle) < most && !p.closed {
-		p.idle = append(p.idle, c)
-		p.mu.Unlock()
-		return
-	}
-	p.mu.Unlock()
-	c.Close()
-}
-
-// prune closes what idled too long; the oldest lie first.
-func (p *pool) prune(now time.Time, idleFor time.Duration) {
-	p.mu.Lock()
-	n := 0
-	for n < len(p.idle) && now.Sub(p.idle[n].idleAt) > idleFor {
-		n++
-	}
-	var old []*conn
-	if n > 0 {
-		old = append(old, p.idle[:n]...)
-		rest := copy(p.idle, p.idle[n:])
-		clear(p.idle[rest:])
-		p.idle = p.idle[:rest]
-	}
-	p.mu.Unlock()
-	for _, c := range old {
-		c.Close()
-	}
-}
-
-// close closes what is idle now, and what requests in flight give back later.
-func (p *pool) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, c := range p.idle {
-		c.Close()
-	}
-	p.idle = nil
-}
-
-// dial opens a connection.
-func (t *Target) dial(timeout time.Duration) (*conn, error) {
+// dial opens a connection; name is the server's for TLS.
+func (t *Target) dial(timeout time.Duration, name string) (*conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	nc, err := t.host.dial(ctx)
 	if err != nil {
 		return nil, &DialError{Address: t.Address, Err: err}
 	}
+	s := newSocket(nc)
+	k := &conn{Conn: s, socket: s, name: name}
 	if t.tls != nil {
-		tc := tls.Client(nc, t.tls)
+		s.records = &records{}
+		tc := tls.Client(s, t.tlsFor(name))
 		if err := tc.HandshakeContext(ctx); err != nil {
 			nc.Close()
 			return nil, &DialError{Address: t.Address, Err: err}
 		}
-		nc = tc
+		k.Conn = tc
 	}
-	k := &conn{Conn: nc, br: bufio.NewReaderSize(nc, bufferSize)}
+	k.br = bufio.NewReaderSize(k.Conn, bufferSize)
 	k.bw = bufio.NewWriterSize(k, 4<<10)
 	return k, nil
 }
 
-// alive looks whether the peer has closed an idle connection, without reading
-// from it. It is asked where a request must not be sent twice.
-func (k *conn) alive() bool {
+// idleState is how an idle connection is found.
+type idleState uint8
+
+const (
+	quiet   idleState = iota // it can be used
+	ended                    // the peer has closed it
+	talking                  // the peer has sent what nothing asked for
+)
+
+// look finds out, without waiting, whether an idle connection can be used. Any
+// byte on it would be taken for the next answer. What belongs to TLS itself, a
+// session ticket say, is read and harms nothing.
+func (k *conn) look() idleState {
 	if k.br.Buffered() > 0 {
-		return false // an answer that nobody asked for
+		return talking
 	}
-	nc := k.Conn
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
+	s := k.socket
+	if s.raw == nil {
+		return quiet
 	}
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return true
+	if s.records != nil {
+		_ = k.SetWriteDeadline(time.Time{}) // TLS may have to answer, and a deadline that has passed would be final
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
+	s.poll = true
+	_, err := k.br.Peek(1)
+	s.poll = false
+	switch {
+	case err == nil:
+		return talking
+	case !errors.Is(err, errNothing):
+		return ended
+	case s.records != nil && !s.records.whole():
+		return talking
 	}
-	alive := false
-	// Control, not Read: the deadline of the last request may have passed.
-	err = raw.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, rerr := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		alive = errors.Is(rerr, syscall.EAGAIN)
-	})
-	return err == nil && alive
+	return quiet
 }
 
 // DialError says that a target could not be reached: nothing was sent to it.

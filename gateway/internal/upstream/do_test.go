@@ -31,7 +31,7 @@ func newCall(b *Balancer) *Call {
 	return &Call{Balancer: b, Request: req, Response: &fasthttp.Response{}, Read: 5 * time.Second, Write: 5 * time.Second, Connect: 5 * time.Second}
 }
 
-func serviceAt(t *testing.T, p *Pools, raw string) *Balancer {
+func serviceAt(t testing.TB, p *Pools, raw string) *Balancer {
 	t.Helper()
 	u, err := url.Parse(raw)
 	if err != nil {

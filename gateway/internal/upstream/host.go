@@ -34,10 +34,7 @@ type host struct {
 }
 
 func newHost(address string, lookup func(context.Context, string) ([]string, error)) *host {
-	name, port, err := net.SplitHostPort(address)
-	if err != nil {
-		name, port = address, "80"
-	}
+	name, port := splitAddress(address)
 	if lookup == nil {
 		lookup = net.DefaultResolver.LookupHost
 	}

@@ -29,4 +29,13 @@ func (l *latency) observe(took time.Duration, now time.Time) {
 	l.seconds.Store(math.Float64bits(max(was*weight+took.Seconds()*(1-weight), 1e-6)))
 }
 
-func (l *latency) value() float64 { return math.Float64frombits(l.seconds.Load()) }
+// value is the average as it is forgotten while nothing is measured: a target
+// that was slow gets no requests by which it could show that it no longer is,
+// until it seems as fast as the others. 0: not measured.
+func (l *latency) value(now int64) float64 {
+	was := math.Float64frombits(l.seconds.Load())
+	if was == 0 {
+		return 0
+	}
+	return was * math.Exp(-float64(max(now-l.at.Load(), 0))/float64(decay))
+}

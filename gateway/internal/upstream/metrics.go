@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,9 @@ type metrics struct {
 	breaker    *prometheus.Desc
 	noHealthy  prometheus.Counter
 	retriesVec *prometheus.CounterVec
+
+	unsolicited map[string]prometheus.Counter // by when
+	warned      atomic.Int64                  // of unsolicited bytes, in Unix seconds
 }
 
 // Why a request was sent again.
@@ -25,6 +29,13 @@ const (
 	whyConnect = "connect" // it had not left
 	whyBroken  = "broken"  // the connection broke before the answer
 	whyStatus  = "status"  // the answer was one of the statuses to retry
+)
+
+// When bytes came that no request had asked for.
+const (
+	whenAnswered = "answered" // together with an answer, beyond its end
+	whenIdle     = "idle"     // on a kept connection
+	whenSending  = "sending"  // on a kept connection, before the upstream had the next request
 )
 
 func newMetrics(p *Pools, reg prometheus.Registerer) *metrics {
@@ -37,11 +48,16 @@ func newMetrics(p *Pools, reg prometheus.Registerer) *metrics {
 	m.noHealthy = prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_upstream_no_target_total", Help: "Requests for which no target was to be had."})
 	m.ejections = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_ejections_total", Help: "Targets that were taken out, by cause: connection, timeout, status, active or manual."}, []string{"upstream", "target", "cause"})
 	m.probes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_probes_total", Help: "Active health checks, by result: good, connection, timeout, status or other."}, []string{"upstream", "result"})
+	m.unsolicited = map[string]prometheus.Counter{}
+	unsolicited := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_unsolicited_total", Help: "Upstream connections closed because of bytes that no request had asked for, by when they came: answered, idle or sending."}, []string{"when"})
+	for _, when := range []string{whenAnswered, whenIdle, whenSending} {
+		m.unsolicited[when] = unsolicited.WithLabelValues(when)
+	}
 	label := []string{"upstream", "target"}
 	m.health = prometheus.NewDesc("gateway_upstream_target_healthy", "1 while a target gets traffic, 0 while it is left alone.", label, nil)
 	m.breaker = prometheus.NewDesc("gateway_upstream_breaker_state", "A target's circuit breaker: 0 closed, 1 half-open, 2 open.", label, nil)
 	if reg != nil {
-		reg.MustRegister(m.retriesVec, m.exhausted, m.noHealthy, m.ejections, m.probes, m)
+		reg.MustRegister(m.retriesVec, m.exhausted, m.noHealthy, m.ejections, m.probes, unsolicited, m)
 	}
 	return m
 }
@@ -75,6 +91,19 @@ func (m *metrics) ejected(t *Target, cause string) {
 	m.ejections.WithLabelValues(t.label, t.Address, cause).Inc()
 	if log := m.pools.config.Log; log != nil {
 		log.Warn("target is unhealthy", "upstream", t.label, "target", t.Address, "cause", cause)
+	}
+}
+
+// warnEvery is how often unsolicited bytes are logged at most.
+const warnEvery = 60 // seconds
+
+// unsolicitedBytes counts a connection that is closed because of bytes that no
+// request had asked for.
+func (m *metrics) unsolicitedBytes(t *Target, when string) {
+	m.unsolicited[when].Inc()
+	log, now := m.pools.config.Log, time.Now().Unix()
+	if last := m.warned.Load(); log != nil && now-last >= warnEvery && m.warned.CompareAndSwap(last, now) {
+		log.Warn("target sent bytes that no request had asked for; the connection is closed", "upstream", t.label, "target", t.Address, "when", when)
 	}
 }
 

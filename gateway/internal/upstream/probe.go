@@ -78,7 +78,7 @@ func (n *prober) hostHeader() string {
 	if n.rules.spec.host != "" {
 		return n.rules.spec.host
 	}
-	return n.target.Address
+	return Authority(n.target.Address, n.rules.spec.kind == "https")
 }
 
 // run probes until ctx ends. The first probe comes at a random time within the

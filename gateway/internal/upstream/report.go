@@ -19,28 +19,59 @@ const (
 // Standings are how the targets of an upstream stand in this process, by
 // address. Targets that no service uses are not among them.
 func (p *Pools) Standings(upstream string) map[string]Standing {
-	out, now := map[string]Standing{}, time.Now()
+	out := map[string]Standing{}
+	for _, t := range p.TargetStandings() {
+		if t.UpstreamID == upstream {
+			out[t.Target] = t.Standing
+		}
+	}
+	return out
+}
+
+// TargetStanding is how one target of an upstream stands.
+type TargetStanding struct {
+	UpstreamID string
+	Upstream   string // name
+	Target     string // host:port
+	Standing
+}
+
+// TargetStandings are those of all upstreams, in no order. The same target may
+// be there with and without TLS: then the worse counts.
+func (p *Pools) TargetStandings() []TargetStanding {
+	var out []TargetStanding
+	at, now := map[[2]string]int{}, time.Now()
 	p.each(func(t *Target) {
-		if t.upstream != upstream {
-			return
+		if t.upstream == "" {
+			return // a service's own host
 		}
-		s := Standing{Health: unchecked}
-		if t.rules.Load().configured {
-			s.Health = healthy
-		}
-		if t.state(now) != Closed {
-			s.Health = unhealthy
-		}
-		var failing bool
-		if s.Addresses, failing = t.host.standing(); failing {
-			s.Health = dnsError
-		}
-		// The same target may be there with and without TLS: the worse counts.
-		if other, ok := out[t.Address]; !ok || other.Health == healthy || other.Health == unchecked {
-			out[t.Address] = s
+		s := TargetStanding{UpstreamID: t.upstream, Upstream: t.label, Target: t.Address, Standing: t.standing(now)}
+		key := [2]string{t.upstream, t.Address}
+		i, ok := at[key]
+		switch {
+		case !ok:
+			at[key] = len(out)
+			out = append(out, s)
+		case out[i].Health == healthy || out[i].Health == unchecked:
+			out[i] = s
 		}
 	})
 	return out
+}
+
+func (t *Target) standing(now time.Time) Standing {
+	s := Standing{Health: unchecked}
+	if t.rules.Load().configured {
+		s.Health = healthy
+	}
+	if t.state(now) != Closed {
+		s.Health = unhealthy
+	}
+	var failing bool
+	if s.Addresses, failing = t.host.standing(); failing {
+		s.Health = dnsError
+	}
+	return s
 }
 
 // SetHealth takes a target of an upstream out, or back, by hand. It holds until

@@ -395,6 +395,18 @@ func TestLatencyGoesToTheFastest(t *testing.T) {
 	}
 }
 
+// quiet counts the idle connections that could be used.
+func (p *pool) quiet() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, k := range p.idle {
+		if k.look() == quiet {
+			n++
+		}
+	}
+	return n
+}
+
 func TestAKeptConnectionThatThePeerClosedIsReplaced(t *testing.T) {
 	// Each connection serves one request and is closed after an answer that
 	// promised to keep it.
@@ -407,8 +419,7 @@ func TestAKeptConnectionThatThePeerClosedIsReplaced(t *testing.T) {
 	b := serviceAt(t, p, url)
 	for i, method := range []string{"GET", "POST", "GET", "POST", "PUT"} {
 		if i > 0 {
-			k := b.members[0].target.pool.idle[0]
-			eventually(t, "the peer's close arrives", func() bool { return !k.alive() })
+			eventually(t, "the peer's close arrives", func() bool { return b.members[0].target.pool.quiet() == 0 })
 		}
 		if status, err := ask(p, b, method, 0); status != fasthttp.StatusOK {
 			t.Errorf("%s on a connection that was closed: %d %v", method, status, err)
@@ -416,5 +427,22 @@ func TestAKeptConnectionThatThePeerClosedIsReplaced(t *testing.T) {
 	}
 	if n := connections.Load(); n != 5 {
 		t.Errorf("%d connections for 5 requests", n)
+	}
+}
+
+func TestEveryTargetsStandingIsTold(t *testing.T) {
+	p := newPools(t, Config{})
+	b := over(t, p, entity.Upstream{}, "127.0.0.1:1", "127.0.0.1:2")
+	_ = serviceAt(t, p, "http://127.0.0.1:3") // no upstream's
+	p.SetHealth("u", "127.0.0.1:2", false)
+	got := map[string]string{}
+	for _, s := range p.TargetStandings() {
+		if s.UpstreamID != "u" {
+			t.Errorf("upstream %q", s.UpstreamID)
+		}
+		got[s.Target] = s.Health
+	}
+	if len(got) != b.Size() || got["127.0.0.1:1"] != "HEALTHCHECKS_OFF" || got["127.0.0.1:2"] != "UNHEALTHY" {
+		t.Errorf("got %v", got)
 	}
 }

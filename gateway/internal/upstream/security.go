@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -26,17 +27,13 @@ func (p *Pools) secure(s *entity.Service, u *entity.Upstream, from *Source) (*se
 	default:
 		return nil, nil
 	}
-	name := s.Host // targets answer in the name of the service, or of host_header
-	if u != nil && u.HostHeader != "" {
-		name = hostOf(u.HostHeader)
-	}
 	verify := p.config.VerifyTLS
 	if s.TLSVerify != nil {
 		verify = *s.TLSVerify
 	}
 	sum := sha256.New()
-	fmt.Fprintln(sum, name, verify)
-	c := &tls.Config{ServerName: name, RootCAs: p.config.RootCAs, MinVersion: tls.VersionTLS12}
+	fmt.Fprintln(sum, verify)
+	c := &tls.Config{RootCAs: p.config.RootCAs, MinVersion: tls.VersionTLS12}
 	c.InsecureSkipVerify = !verify //nolint:gosec // Kong's default, and a setting
 	if verify && len(s.CACertificates) > 0 {
 		c.RootCAs = x509.NewCertPool()
@@ -47,6 +44,10 @@ func (p *Pools) secure(s *entity.Service, u *entity.Upstream, from *Source) (*se
 			}
 			fmt.Fprintln(sum, ca)
 		}
+	}
+	if verify && s.TLSVerifyDepth != nil {
+		fmt.Fprintln(sum, "depth", *s.TLSVerifyDepth)
+		c.VerifyConnection = chainWithin(*s.TLSVerifyDepth)
 	}
 	ref := s.ClientCertificate
 	if ref == nil && u != nil {
@@ -65,4 +66,44 @@ func (p *Pools) secure(s *entity.Service, u *entity.Upstream, from *Source) (*se
 		fmt.Fprintln(sum, pair.Cert)
 	}
 	return &security{key: hex.EncodeToString(sum.Sum(nil)), config: c}, nil
+}
+
+// chainWithin wants a chain with at most depth certificates between the server's
+// and its root's, as OpenSSL counts for nginx's proxy_ssl_verify_depth.
+func chainWithin(depth int) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		shortest := 0
+		for i, chain := range state.VerifiedChains {
+			if n := max(len(chain)-2, 0); i == 0 || n < shortest {
+				shortest = n
+			}
+		}
+		if shortest > depth {
+			return fmt.Errorf("the certificate's chain has %d intermediates, more than the %d of tls_verify_depth", shortest, depth)
+		}
+		return nil
+	}
+}
+
+// serverName is what TLS asks a target for: the name in the Host header, so
+// that virtual hosts see one name in both; "" without TLS.
+func (t *Target) serverName(host []byte) string {
+	if t.tls == nil {
+		return ""
+	}
+	usual := t.tls.ServerName
+	if name, _, _ := bytes.Cut(host, []byte{':'}); string(name) == usual { // else IPv6, or another
+		return usual
+	}
+	return hostOf(string(host))
+}
+
+// tlsFor is the configuration for a server name.
+func (t *Target) tlsFor(name string) *tls.Config {
+	if name == t.tls.ServerName {
+		return t.tls
+	}
+	c := t.tls.Clone()
+	c.ServerName = name
+	return c
 }

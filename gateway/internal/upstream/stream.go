@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"time"
@@ -15,57 +14,64 @@ type stream struct {
 	target  *Target
 	conn    *conn
 	src     io.Reader
+	client  io.Writer // of an unbuffered body of known length
 	passed  int64
 	left    int64 // of a body of known length; -1 unknown
-	chunked bool
+	sized   bool  // the client is told the length
 	keep    bool
 	ended   bool // src was read to its end
 	closed  bool
-	failure error
+	failure error // for good: a client must not take a part for the whole
 }
 
 // errUnread says that the client left before the body had passed.
 var errUnread = errors.New("the client did not take the whole response")
 
-// Read passes on what has come, as soon as it has.
+// Read passes on what has come, as soon as it has. An error never comes with
+// data: the codec would lose it.
 func (s *stream) Read(b []byte) (int, error) {
-	if s.ended {
+	switch {
+	case s.failure != nil:
+		return 0, s.failure
+	case s.ended || s.left == 0:
+		s.ended = true
 		return 0, io.EOF
+	case len(b) == 0:
+		return 0, nil
 	}
 	// Also where something is buffered: it may be a part of a chunk's header.
 	_ = s.conn.SetReadDeadline(time.Now().Add(s.call.Read))
+	if s.left > 0 {
+		b = b[:min(int64(len(b)), s.left)]
+	}
 	n, err := s.src.Read(b)
 	s.passed += int64(n)
 	if s.left > 0 {
 		s.left -= int64(n)
 	}
 	switch {
-	case err == nil:
+	case n > 0 || err == nil:
+		return n, nil // an error of the connection comes again
 	case errors.Is(err, io.EOF) && s.left > 0:
-		err = io.ErrUnexpectedEOF
-		s.failure = err
+		s.failure = io.ErrUnexpectedEOF
 	case errors.Is(err, io.EOF):
 		s.ended = true
-		if s.chunked && skipTrailer(s.conn.br) != nil {
-			s.keep = false
-		}
+		return 0, io.EOF
 	default:
 		s.failure = err
 	}
-	return n, err
+	return 0, s.failure
 }
 
-// skipTrailer reads what follows the last chunk up to the empty line.
-func skipTrailer(br *bufio.Reader) error {
-	for {
-		line, err := br.ReadSlice('\n')
-		if err != nil {
-			return err
-		}
-		if len(line) <= 2 {
-			return nil
-		}
+// WriteTo is io.WriterTo's. After PassThrough it writes what has come, as soon
+// as it has, beside the codec's buffer, which is empty after the headers; the
+// codec counts what was written.
+func (s *stream) WriteTo(w io.Writer) (int64, error) {
+	src := struct{ io.Reader }{s}
+	if s.client == nil {
+		return io.Copy(w, src)
 	}
+	return io.CopyBuffer(struct{ io.Writer }{s.client}, src, make([]byte, bufferSize))
 }
 
 // Close gives the connection back when the body was read to its end.
@@ -77,7 +83,7 @@ func (s *stream) Close() error {
 	if s.left == 0 {
 		s.ended = true
 	}
-	s.pools.release(&s.call, s.target, s.conn, s.keep && s.ended)
+	s.pools.release(&s.call, s.target, s.conn, s.keep, s.ended)
 	if s.failure == nil && !s.ended {
 		s.failure = errUnread
 	}

@@ -18,13 +18,14 @@ import (
 // its connections and its health. It lives as long as any configuration names
 // it.
 type Target struct {
-	Address  string
-	upstream string // id; "" for a service's own host
-	label    string // the upstream's name, for metrics
-	tls      *tls.Config
-	host     *host
-	pool     pool
-	inflight atomic.Int64
+	Address   string
+	authority string // for the Host header
+	upstream  string // id; "" for a service's own host
+	label     string // the upstream's name, for metrics
+	tls       *tls.Config
+	host      *host
+	pool      pool
+	inflight  atomic.Int64
 	health
 	latency latency
 	told    *metrics
@@ -36,6 +37,7 @@ type Config struct {
 	Keepalive     int           // idle connections kept to each target; 0: none
 	KeepaliveIdle time.Duration // how long; 0 is 60 s
 	StreamAbove   int           // bytes; larger bodies are streamed; 0 is 64 KiB
+	HeaderBytes   int           // of a response's headers, interim ones too; 0 is 64 KiB
 	// LookupHost resolves host names; nil is the system's resolver.
 	LookupHost func(ctx context.Context, host string) (addresses []string, err error)
 
@@ -76,6 +78,9 @@ func NewPools(c Config, reg prometheus.Registerer) *Pools {
 	if c.StreamAbove == 0 {
 		c.StreamAbove = 64 << 10
 	}
+	if c.HeaderBytes == 0 {
+		c.HeaderBytes = 64 << 10
+	}
 	if c.EjectFor == 0 {
 		c.EjectFor = 5 * time.Second
 	}
@@ -91,15 +96,21 @@ func NewPools(c Config, reg prometheus.Registerer) *Pools {
 	return p
 }
 
+// prune closes idle connections that are too old, or on which something has
+// come: that must not wait for the next request to the target.
 func (p *Pools) prune() {
-	tick := time.NewTicker(max(p.config.KeepaliveIdle/4, 10*time.Millisecond))
+	tick := time.NewTicker(min(max(p.config.KeepaliveIdle/4, 10*time.Millisecond), time.Second))
 	defer tick.Stop()
 	for {
 		select {
 		case <-p.ctx.Done():
 			return
 		case now := <-tick.C:
-			p.each(func(t *Target) { t.pool.prune(now, p.config.KeepaliveIdle) })
+			p.each(func(t *Target) {
+				for range t.pool.prune(now, p.config.KeepaliveIdle) {
+					p.metrics.unsolicitedBytes(t, whenIdle)
+				}
+			})
 		}
 	}
 }
@@ -131,10 +142,14 @@ func (p *Pools) target(u *entity.Upstream, address string, secure *security, r *
 	if t, ok := p.targets[key]; ok {
 		return t
 	}
-	t := &Target{Address: address, upstream: id, label: label, host: newHost(address, p.config.LookupHost), told: p.metrics}
+	t := &Target{Address: address, authority: Authority(address, secure != nil), upstream: id, label: label, host: newHost(address, p.config.LookupHost), told: p.metrics}
 	t.rules.Store(r)
 	if secure != nil {
-		t.tls = secure.config
+		t.tls = secure.config.Clone()
+		t.tls.ServerName = hostOf(t.authority)
+		if u != nil && u.HostHeader != "" {
+			t.tls.ServerName = hostOf(u.HostHeader)
+		}
 	}
 	p.targets[key] = t
 	return t

@@ -15,6 +15,7 @@ func TestARequestThatCannotBeWrittenIsNotTheTargetsFault(t *testing.T) {
 		bad := newCall(b)
 		bad.Retries = 3
 		bad.Request.Header.SetHost("")
+		bad.KeepHost = true
 		if err := p.Do(bad); err == nil || errors.Is(err, ErrNoTarget) {
 			t.Fatalf("a request without a host: %v", err)
 		}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gatelab/internal/webguard/guardtest"
 )
 
 // standIn is a gateway's /metrics whose troubles can be switched.
@@ -146,5 +148,17 @@ func TestReceiverRefusesWhatIsNoWebhook(t *testing.T) {
 	res.Body.Close()
 	if res.StatusCode != http.StatusBadRequest || len(r.Since(time.Time{})) != 0 {
 		t.Errorf("status %d, %d notices", res.StatusCode, len(r.Since(time.Time{})))
+	}
+}
+
+func TestReceiverRefusesWebPages(t *testing.T) {
+	r, err := Listen("127.0.0.1:0", nil, "receiver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	guardtest.Refuses(t, "POST", r.URL())
+	if got := guardtest.Status(t, "POST", r.URL(), "receiver:9465"); got == http.StatusForbidden {
+		t.Errorf("under the name that Alertmanager has for it: %d", got)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"gatelab/internal/webguard"
 )
 
 // Notice is one alert as Alertmanager told of it.
@@ -31,9 +33,13 @@ type Receiver struct {
 	news    chan struct{} // closed and replaced with each notice
 }
 
-// Listen starts a receiver; on is told each notice and may be nil. Close ends
-// it.
-func Listen(addr string, on func(Notice)) (*Receiver, error) {
+// Listen starts a receiver; on is told each notice and may be nil. hosts are
+// further names by which Alertmanager reaches it. Close ends it.
+func Listen(addr string, on func(Notice), hosts ...string) (*Receiver, error) {
+	guard, err := webguard.New(webguard.Config{Listen: addr, Hosts: hosts})
+	if err != nil {
+		return nil, fmt.Errorf("alert receiver: hosts: %w", err)
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("alert receiver: %w", err)
@@ -42,7 +48,7 @@ func Listen(addr string, on func(Notice)) (*Receiver, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /alerts", r.take)
 	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
-	r.server = &http.Server{Handler: mux, ReadTimeout: 10 * time.Second}
+	r.server = webguard.NewServer(guard.Wrap(mux), webguard.Limits{Read: 10 * time.Second})
 	r.serving.Go(func() { _ = r.server.Serve(l) }) // ends with Close
 	return r, nil
 }

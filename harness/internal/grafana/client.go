@@ -26,12 +26,21 @@ type Config struct {
 // requestTimeout is long enough for a Grafana on a busy machine.
 const requestTimeout = 10 * time.Second
 
+// shown is a URL as errors may have it: one with an @ may hold a password, in
+// whatever pieces it is read.
+func shown(url string) string {
+	if strings.Contains(url, "@") {
+		return "***"
+	}
+	return url
+}
+
 // connect makes a client whose requests end with ctx, and asks whether a
 // Grafana answers there.
 func connect(ctx context.Context, c Config) (*gapi.Client, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fmt.Errorf("grafana url %q: want http://host:port or https://host, with a path if Grafana has one", c.URL)
+		return nil, fmt.Errorf("grafana url %q: want http://host:port or https://host, with a path if Grafana has one", shown(c.URL))
 	}
 	if u.User != nil {
 		return nil, errors.New("grafana url: holds a password: want a service account's token instead")

@@ -181,7 +181,8 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 		change func(o *Options)
 		want   string
 	}{
-		"no url":               {func(o *Options) { o.URL = "grafana:3000" }, `grafana url "grafana:3000": want http://host:port`},
+		"no url": {func(o *Options) { o.URL = "grafana:3000" }, `grafana url "grafana:3000": want http://host:port`},
+		"a password in a url that cannot be read": {func(o *Options) { o.URL = "http://u:hunter2/x@grafana:port" }, `grafana url "***": want http://host:port`},
 		"a password":           {func(o *Options) { o.URL = "http://admin:secret@grafana:3000" }, "holds a password"},
 		"no token":             {func(o *Options) { o.Token = "" }, "grafana token: is empty"},
 		"nobody there":         {func(o *Options) { o.URL = closed }, "refused"},

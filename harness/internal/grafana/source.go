@@ -18,7 +18,7 @@ const sumKey = "gatelabSum"
 
 func (i *importer) dataSource() error {
 	if u, err := url.Parse(i.PrometheusURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return fmt.Errorf("prometheus url %q: want http://host:port, as Grafana reaches it", i.PrometheusURL)
+		return fmt.Errorf("prometheus url %q: want http://host:port, as Grafana reaches it", shown(i.PrometheusURL))
 	}
 	want := &gapi.DataSource{
 		UID: dashboards.DataSourceUID, Name: sourceName, Type: "prometheus", Access: "proxy", URL: i.PrometheusURL,

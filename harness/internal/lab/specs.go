@@ -272,6 +272,11 @@ func Gateway(t Topology, l Layout, i int) Spec {
 		"GATEWAY_PG_DSN": fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable",
 			PostgresUser, PostgresPassword, t.Far(l, RolePostgres, PortPostgres), PostgresDatabase),
 	}
+	if t.Observe && l.Addr == nil && t.Programs[name] == "" {
+		// Prometheus scrapes by name. Another build may not know the setting, and
+		// refuses what it does not know.
+		env["GATEWAY_STATUS_HOSTS"] = name
+	}
 	for _, settings := range []map[string]string{t.Gateway, t.Settings[name]} {
 		for k, v := range settings {
 			env["GATEWAY_"+strings.ToUpper(k)] = v

@@ -18,6 +18,8 @@ import (
 	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"gatelab/internal/webguard"
 )
 
 // Proxy is one listener and where it leads.
@@ -31,7 +33,8 @@ type Proxy struct {
 
 // Config is a link node's whole configuration.
 type Config struct {
-	Admin   string // host:port of the HTTP admin API; empty: none
+	Admin   string   // host:port of the HTTP admin API; empty: none
+	Hosts   []string // further names by which the admin API is reached
 	Proxies []Proxy
 }
 
@@ -84,7 +87,7 @@ func Run(ctx context.Context, c Config) error {
 		<-ctx.Done()
 		return nil
 	}
-	return serveAdmin(ctx, c.Admin, server)
+	return serveAdmin(ctx, c, server)
 }
 
 func add(server *toxiproxy.ApiServer, p Proxy) error {
@@ -113,12 +116,16 @@ func add(server *toxiproxy.ApiServer, p Proxy) error {
 	return nil
 }
 
-func serveAdmin(ctx context.Context, addr string, server *toxiproxy.ApiServer) error {
-	listener, err := net.Listen("tcp", addr)
+func serveAdmin(ctx context.Context, c Config, server *toxiproxy.ApiServer) error {
+	guard, err := webguard.New(webguard.Config{Listen: c.Admin, Hosts: c.Hosts})
+	if err != nil {
+		return fmt.Errorf("link admin: hosts: %w", err)
+	}
+	listener, err := net.Listen("tcp", c.Admin)
 	if err != nil {
 		return fmt.Errorf("link admin: %w", err)
 	}
-	admin := &http.Server{Handler: server.Routes(), ReadHeaderTimeout: 10 * time.Second}
+	admin := webguard.NewServer(guard.Wrap(server.Routes()), webguard.Limits{})
 	served := make(chan error, 1)
 	go func() { served <- admin.Serve(listener) }()
 	select {

@@ -13,6 +13,7 @@ import (
 
 	"gatelab/harness/internal/link"
 	"gatelab/internal/testenv"
+	"gatelab/internal/webguard/guardtest"
 )
 
 // echo answers every line with itself.
@@ -194,4 +195,12 @@ func FuzzParseProxy(f *testing.F) {
 			t.Errorf("%q gave %+v", text, p)
 		}
 	})
+}
+
+func TestAdminRefusesWebPages(t *testing.T) {
+	c := link.Config{Admin: free(t)}
+	run(t, c)
+	guardtest.Refuses(t, "GET", "http://"+c.Admin+"/proxies")
+	guardtest.Refuses(t, "POST", "http://"+c.Admin+"/reset")
+	guardtest.Refuses(t, "DELETE", "http://"+c.Admin+"/proxies/x")
 }

@@ -25,6 +25,7 @@ func NewNullServer() *NullServer {
 		NoDefaultDate:         true,
 		NoDefaultServerHeader: true,
 		Concurrency:           maxConnections,
+		ReadTimeout:           time.Minute,
 		IdleTimeout:           time.Minute,
 		CloseOnShutdown:       true,
 		Handler: func(ctx *fasthttp.RequestCtx) {

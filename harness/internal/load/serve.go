@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"gatelab/internal/webguard"
 )
 
 // WorkerConfig says where a worker listens.
 type WorkerConfig struct {
 	Listen         string   // host:port of the API
+	Hosts          []string // further names by which the API is reached
 	Null           string   // host:port of a null server; empty: none
 	AllowedTargets []string // hosts that may be attacked beside loopback, as host or host:port
 }
@@ -31,12 +34,20 @@ func Serve(ctx context.Context, c WorkerConfig) error {
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
+	guard, err := webguard.New(webguard.Config{Listen: c.Listen, Hosts: c.Hosts, Refuse: func(rw http.ResponseWriter, _ *http.Request, r *webguard.Refusal) {
+		refuse(rw, http.StatusForbidden, errors.New(r.Message))
+	}})
+	if err != nil {
+		l.Close()
+		return fmt.Errorf("worker: hosts: %w", err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if c.Null != "" {
 		group.Go(func() error { return ServeNull(ctx, c.Null) })
 	}
 	w := NewWorker(c.AllowedTargets)
-	server := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	// Stopping an attack waits for its end.
+	server := webguard.NewServer(guard.Wrap(w.Handler()), webguard.Limits{Write: 5 * time.Minute})
 	group.Go(func() error {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("worker: %w", err)

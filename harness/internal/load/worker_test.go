@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatelab/internal/webguard/guardtest"
 )
 
 // worker starts a worker's API and a client for it.
@@ -255,6 +257,9 @@ func TestServe(t *testing.T) {
 			t.Fatal("the worker does not come up")
 		}
 	}
+	guardtest.Refuses(t, "POST", "http://"+c.Listen+"/attacks")
+	guardtest.Refuses(t, "DELETE", "http://"+c.Listen+"/attacks/x")
+	guardtest.Refuses(t, "GET", "http://"+c.Listen+"/health")
 	res, err := client.Run(ctx, Attack{Model: Closed, Connections: 4, Target: nullTarget, Duration: 100 * time.Millisecond, SampleEvery: 1, Requests: []Request{{Name: "get", Path: "/"}}}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"gatelab/internal/webguard"
 )
 
 const (
@@ -25,6 +27,12 @@ func (o *Origin) Handler(ctx *fasthttp.RequestCtx) {
 	get := ctx.IsGet() || ctx.IsHead()
 	if strings.HasPrefix(path, "/v1/") && o.suffer(ctx) {
 		return
+	}
+	if path == illnessPath || path == "/stats" || path == "/reset" {
+		if why := o.guard.Check(asked(ctx)); why != nil {
+			ctx.Error(why.Message, fasthttp.StatusForbidden)
+			return
+		}
 	}
 	switch {
 	case path == illnessPath:
@@ -50,6 +58,23 @@ func (o *Origin) Handler(ctx *fasthttp.RequestCtx) {
 		o.fail(ctx, other, fasthttp.StatusMethodNotAllowed, "want GET")
 	default:
 		o.fail(ctx, other, fasthttp.StatusNotFound, "no such resource")
+	}
+}
+
+// asked is what the guard looks at. The API itself takes any Host: it stands
+// behind gateways.
+func asked(ctx *fasthttp.RequestCtx) *webguard.Request {
+	h := &ctx.Request.Header
+	values := func(name string) (out []string) {
+		for _, v := range h.PeekAll(name) {
+			out = append(out, string(v))
+		}
+		return out
+	}
+	host := string(h.Host())
+	return &webguard.Request{
+		Method: string(ctx.Method()), Host: host, NoHost: host == "" && !h.IsHTTP11(),
+		Origins: values("Origin"), Sites: values("Sec-Fetch-Site"), Local: ctx.LocalAddr(),
 	}
 }
 

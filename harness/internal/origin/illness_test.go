@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gatelab/harness/internal/origin"
+	"gatelab/internal/webguard/guardtest"
 )
 
 // serveIll runs an origin on loopback and returns its URL.
@@ -120,5 +121,17 @@ func TestIllnessRefuses(t *testing.T) {
 	}
 	if code, _, _ := do(t, "POST", url+"/illness", ""); code != 405 {
 		t.Errorf("POST answers %d", code)
+	}
+}
+
+// The API takes any Host, as gateways send many; what steers the origin does not.
+func TestSteeringRefusesWebPages(t *testing.T) {
+	url := serveIll(t)
+	guardtest.Refuses(t, "GET", url+"/stats")
+	guardtest.Refuses(t, "GET", url+"/illness")
+	guardtest.Refuses(t, "DELETE", url+"/illness")
+	guardtest.Refuses(t, "POST", url+"/reset")
+	if got := guardtest.Status(t, "GET", url+"/v1/models/1", "api.example", "Origin", "https://elsewhere.example"); got != 200 {
+		t.Errorf("the API under another Host: %d", got)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/spf13/pflag"
 	"github.com/valyala/fasthttp"
+
+	"gatelab/internal/webguard"
 )
 
 // BodyHeader holds 16 hex digits, the xxhash64 of the body, on every response
@@ -77,13 +79,18 @@ type Origin struct {
 	ill    atomic.Pointer[Illness] // nil: well
 	models delay
 	chats  delay
-	done   chan struct{} // closed when no delay is worth waiting for
+	guard  *webguard.Guard // of what is not the API: /stats, /reset, /illness
+	done   chan struct{}   // closed when no delay is worth waiting for
 }
 
 // New makes an API; c has been validated.
 func New(c Config) *Origin {
+	guard, err := webguard.New(webguard.Config{Listen: c.Listen})
+	if err != nil {
+		panic(err) // there are no entries that could be wrong
+	}
 	return &Origin{
-		config: c,
+		config: c, guard: guard,
 		models: delay{c.Median, c.P99},
 		chats:  delay{c.ChatMedian, c.ChatP99},
 		done:   make(chan struct{}),

@@ -14,11 +14,13 @@ import (
 	"gatelab/harness/internal/fault"
 	"gatelab/harness/internal/grafana"
 	"gatelab/harness/internal/load"
+	"gatelab/internal/webguard"
 )
 
 // WatchConfig says where others may follow a run.
 type WatchConfig struct {
 	MetricsListen string         // host:port of /metrics; empty: none
+	MetricsHosts  []string       // further names by which it is scraped
 	Grafana       grafana.Config // for annotations; an empty URL: none
 	Version       string
 }
@@ -46,6 +48,10 @@ func NewWatch(ctx context.Context, c WatchConfig) (*Watch, error) {
 	if c.MetricsListen == "" {
 		return w, nil
 	}
+	guard, err := webguard.New(webguard.Config{Listen: c.MetricsListen, Hosts: c.MetricsHosts})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("metrics-hosts: %w", err), w.annotator.Close(ctx))
+	}
 	l, err := net.Listen("tcp", c.MetricsListen)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("metrics-listen %q: %w", c.MetricsListen, err), w.annotator.Close(ctx))
@@ -53,7 +59,7 @@ func NewWatch(ctx context.Context, c WatchConfig) (*Watch, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(w.exporter.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 3}))
 	w.address = l.Addr().String()
-	w.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	w.server = webguard.NewServer(guard.Wrap(mux), webguard.Limits{})
 	w.serving.Go(func() { _ = w.server.Serve(l) }) // ends with Close; an error would only say so
 	return w, nil
 }

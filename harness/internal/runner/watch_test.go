@@ -10,6 +10,7 @@ import (
 
 	"gatelab/harness/internal/fault"
 	"gatelab/harness/internal/load"
+	"gatelab/internal/webguard/guardtest"
 )
 
 func TestWatchShowsARun(t *testing.T) {
@@ -86,5 +87,17 @@ func TestNoWatchTellsNobody(t *testing.T) {
 func TestWatchRefusesABadAddress(t *testing.T) {
 	if _, err := NewWatch(t.Context(), WatchConfig{MetricsListen: "nowhere"}); err == nil || !strings.Contains(err.Error(), `metrics-listen "nowhere"`) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestMetricsRefuseWebPages(t *testing.T) {
+	w, err := NewWatch(t.Context(), WatchConfig{MetricsListen: "127.0.0.1:0", MetricsHosts: []string{"host.docker.internal"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close(t.Context()) }()
+	guardtest.Refuses(t, "GET", "http://"+w.Address()+"/metrics")
+	if got := guardtest.Status(t, "GET", "http://"+w.Address()+"/metrics", "host.docker.internal:9464"); got != 200 {
+		t.Errorf("under the name that Prometheus has for it: %d", got)
 	}
 }

@@ -11,16 +11,17 @@ import (
 	"html/template"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"time"
 
 	"gatelab/harness/internal/report"
+	"gatelab/internal/webguard"
 )
 
 // Config says where to listen and what to show.
 type Config struct {
-	Listen  string               // host:port; loopback unless somebody wants it otherwise
+	Listen  string               // host:port; loopback unless another is asked for
+	Hosts   []string             // further names by which browsers reach it
 	Reports string               // the folder with runs/ and published/
 	Ready   func(address string) // called once, when requests are answered; may be nil
 }
@@ -38,7 +39,7 @@ var ownStyle string
 type server struct {
 	root      *os.Root // of the reports: nothing outside can be opened through it
 	templates *template.Template
-	loopback  bool // answers only to loopback's names
+	guard     *webguard.Guard
 	cache     results
 	followers chan struct{} // a place for each page that follows a run
 	poll      time.Duration // how often a live log is looked at
@@ -59,16 +60,21 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("serve: listen: %w", err)
 	}
-	s, err := newServer(root, isLoopback(l.Addr().String()))
+	guard, err := webguard.New(webguard.Config{Listen: c.Listen, Hosts: c.Hosts})
+	if err != nil {
+		l.Close()
+		return fmt.Errorf("serve: hosts: %w", err)
+	}
+	s, err := newServer(root, guard)
 	if err != nil {
 		l.Close()
 		return err
 	}
 	// Requests end with ctx, so that a page that follows a run lets go.
-	h := &http.Server{
-		Handler: s.handler(), BaseContext: func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-	}
+	h := webguard.NewServer(s.handler(), webguard.Limits{
+		Header: 5 * time.Second, Read: 10 * time.Second, Write: 30 * time.Second, Idle: time.Minute, HeaderBytes: 16 << 10,
+	})
+	h.BaseContext = func(net.Listener) context.Context { return ctx }
 	done := make(chan error, 1)
 	go func() { done <- h.Serve(l) }()
 	if c.Ready != nil {
@@ -91,12 +97,12 @@ func Run(ctx context.Context, c Config) error {
 	return nil
 }
 
-func newServer(root *os.Root, loopback bool) (*server, error) {
+func newServer(root *os.Root, guard *webguard.Guard) (*server, error) {
 	t, err := template.ParseFS(pages, "*.html.tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	return &server{root: root, templates: t, loopback: loopback, cache: results{known: map[string]known{}}, followers: make(chan struct{}, maxFollowers), poll: 500 * time.Millisecond}, nil
+	return &server{root: root, templates: t, guard: guard, cache: results{known: map[string]known{}}, followers: make(chan struct{}, maxFollowers), poll: 500 * time.Millisecond}, nil
 }
 
 func (s *server) handler() http.Handler {
@@ -110,43 +116,21 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /style.css", text("text/css; charset=utf-8", report.Style()+ownStyle))
 	mux.HandleFunc("GET /live.js", text("text/javascript; charset=utf-8", liveScript))
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	return s.guard(mux)
+	return s.guard.Wrap(withPolicy(mux))
 }
 
 // policy lets our own pages load our own style and script, and nothing else.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// guard sets what every answer carries, and refuses names that are not ours: a
-// foreign page must not reach a server on loopback by pointing its name there.
-func (s *server) guard(next http.Handler) http.Handler {
+// withPolicy sets what every answer carries.
+func withPolicy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		if s.loopback && !isLoopback(q.Host) {
-			http.Error(w, "this server answers to localhost only", http.StatusForbidden)
-			return
-		}
 		next.ServeHTTP(w, q)
 	})
-}
-
-// isLoopback tells whether an address, with or without a port, is loopback's.
-func isLoopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	if host == "localhost" {
-		return true
-	}
-	if len(host) > 1 && host[0] == '[' && host[len(host)-1] == ']' {
-		host = host[1 : len(host)-1]
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 func text(kind, body string) http.HandlerFunc {

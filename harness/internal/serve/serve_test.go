@@ -16,6 +16,8 @@ import (
 
 	"gatelab/harness/internal/follow"
 	"gatelab/harness/internal/report"
+	"gatelab/internal/webguard"
+	"gatelab/internal/webguard/guardtest"
 )
 
 const (
@@ -95,7 +97,7 @@ func start(t *testing.T, dir string) *httptest.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	s, err := newServer(root, true)
+	s, err := newServer(root, loopbackGuard(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +347,7 @@ func TestHowManyMayFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	s, err := newServer(root, false)
+	s, err := newServer(root, loopbackGuard(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -403,5 +405,34 @@ func TestRunSaysWhatIsMissing(t *testing.T) {
 	err := Run(context.Background(), Config{Listen: "127.0.0.1:0", Reports: filepath.Join(t.TempDir(), "none")})
 	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("none")) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func loopbackGuard(t *testing.T) *webguard.Guard {
+	t.Helper()
+	g, err := webguard.New(webguard.Config{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestFurtherHosts(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan string, 1), make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Config{Listen: "127.0.0.1:0", Hosts: []string{"lab.example"}, Reports: reports(t), Ready: func(a string) { ready <- a }})
+	}()
+	url := "http://" + <-ready + "/"
+	guardtest.Refuses(t, "GET", url)
+	if got := guardtest.Status(t, "GET", url, "lab.example:8090"); got != 200 {
+		t.Errorf("under a name that was given: %d", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := Run(t.Context(), Config{Listen: "127.0.0.1:0", Hosts: []string{"a:80"}, Reports: reports(t)}); err == nil || !strings.Contains(err.Error(), `hosts: host "a:80"`) {
+		t.Errorf("a host with a port: %v", err)
 	}
 }

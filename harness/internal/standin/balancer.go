@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"time"
+
+	"gatelab/internal/webguard"
 )
 
 // BalancerConfig is what nginx's configuration says in a lab, in our words.
@@ -50,8 +52,14 @@ func Balancer(ctx context.Context, c BalancerConfig) error {
 		return err
 	}
 	p := newPool(c)
+	guard, err := webguard.New(webguard.Config{Listen: c.Status})
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	// The front has no limit for whole requests and answers: event streams.
 	front := &http.Server{Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, ErrorLog: quiet()}
-	status := &http.Server{Handler: p.statusHandler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet()}
+	status := webguard.NewServer(guard.Wrap(p.statusHandler()), webguard.Limits{})
+	status.ErrorLog = quiet()
 	ended := make(chan error, 2)
 	for addr, s := range map[string]*http.Server{c.Listen: front, c.Status: status} {
 		l, err := net.Listen("tcp", addr)
@@ -78,7 +86,7 @@ func Balancer(ctx context.Context, c BalancerConfig) error {
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func (p *pool) handler() http.Handler {
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "gateways" // the transport picks one
 			r.Out.Host = r.In.Host
@@ -97,6 +105,10 @@ func (p *pool) handler() http.Handler {
 			w.WriteHeader(code)
 		},
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		webguard.PaceBody(w, r, time.Minute) // nginx's client_body_timeout
+		proxy.ServeHTTP(w, r)
+	})
 }
 
 func (p *pool) statusHandler() http.Handler {

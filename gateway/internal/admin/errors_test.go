@@ -1,0 +1,111 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/store"
+)
+
+// failing is a store that answers every question with one error.
+type failing struct {
+	Store
+	err error
+}
+
+func (f failing) List(context.Context, *entity.Schema, store.Query) ([]entity.Record, int64, error) {
+	return nil, 0, f.err
+}
+
+func (f failing) Select(context.Context, *entity.Schema, string, map[string]string) (entity.Record, error) {
+	return nil, f.err
+}
+
+func (f failing) Insert(context.Context, *entity.Schema, entity.Record, string) error { return f.err }
+
+func (f failing) Modify(context.Context, *entity.Schema, string, map[string]string, string, store.Change) (entity.Record, bool, error) {
+	return nil, false, f.err
+}
+
+func (f failing) Delete(context.Context, *entity.Schema, string, map[string]string, string) error {
+	return f.err
+}
+
+func (f failing) Revisions(context.Context, int64, int) ([]store.Revision, error) { return nil, f.err }
+
+// What is not the client's to mend has an id in the answer and in the log, and
+// its text in the log alone.
+func TestInternalErrorsAreNotShown(t *testing.T) {
+	secret := "host=10.1.2.3 user=gateway"
+	for _, tt := range []struct {
+		about string
+		err   error
+		code  int
+		says  string
+	}{
+		{"Postgres is away", fmt.Errorf("%w: %w", store.ErrUnavailable, errors.New(secret)), 503, "the database cannot be asked"},
+		{"no connection", store.ErrPoolExhausted, 503, "no free connection to Postgres"},
+		{"a database error", &entity.Error{Code: entity.CodeDatabase, Name: "database error", Message: "database error: " + secret}, 500, "An unexpected error occurred"},
+		{"an error of ours", errors.New(secret), 503, "An unexpected error occurred"},
+	} {
+		for _, call := range [][3]string{
+			{"GET", "/services", ""}, {"GET", "/services/a", ""}, {"POST", "/services", "name=a&host=h"}, {"PUT", "/services/a", "host=h"},
+			{"PATCH", "/services/a", "host=h"}, {"DELETE", "/services/a", ""}, {"GET", "/revisions", ""}, {"GET", "/tags", ""},
+			{"PATCH", "/plugins/5f19cf81-ede1-40f9-aac4-fd81d410c2ec", "config.minute=1"}, {"POST", "/schemas/routes/validate", "service.name=a"},
+			{"GET", "/services/a/routes", ""}, {"GET", "/routes/a/service", ""},
+		} {
+			var log bytes.Buffer
+			srv := httptest.NewServer(New(Config{}, failing{err: tt.err}, slog.New(slog.NewTextHandler(&log, nil))))
+			code, out, _ := send(t, call[0], srv.URL+call[1], form, call[2])
+			srv.Close()
+			id, _ := out["error_id"].(string)
+			if code != tt.code || out["message"] != tt.says || len(id) < 16 || strings.Contains(fmt.Sprint(out), secret) {
+				t.Errorf("%s, %v: %d %v", tt.about, call, code, out)
+			}
+			if !strings.Contains(log.String(), "error_id="+id) || !strings.Contains(log.String(), tt.err.Error()) {
+				t.Errorf("%s, %v: the log lacks the id or the text: %s", tt.about, call, log.String())
+			}
+		}
+	}
+}
+
+// What the client can mend is told in full.
+func TestSchemaErrorsAreShown(t *testing.T) {
+	srv := httptest.NewServer(New(Config{}, failing{}, slog.New(slog.DiscardHandler)))
+	defer srv.Close()
+	code, out, _ := send(t, "POST", srv.URL+"/services", form, "name=a&host=h&port=x")
+	if code != 400 || out["error_id"] != nil || !strings.Contains(fmt.Sprint(out), "port") {
+		t.Errorf("%d %v", code, out)
+	}
+}
+
+// The handler alone, without a guard before it, gives no page leave to read.
+func TestNoAnswerIsForEveryOrigin(t *testing.T) {
+	srv := httptest.NewServer(New(Config{}, failing{err: store.ErrUnavailable}, slog.New(slog.DiscardHandler)))
+	defer srv.Close()
+	for _, path := range []string{"/", "/services", "/nothing", "/schemas/services"} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://evil.example")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if got := res.Header.Get("Access-Control-Allow-Origin"); got != "" {
+			t.Errorf("%s: Access-Control-Allow-Origin: %s", path, got)
+		}
+	}
+}

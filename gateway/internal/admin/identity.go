@@ -1,0 +1,139 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"gatelab/internal/webguard"
+)
+
+// TokenHeader carries a token; Authorization: Bearer does as well.
+const TokenHeader = "Kong-Admin-Token"
+
+// The reasons of requests that Authorize refuses.
+const (
+	ReasonToken = "token" // none, or none that is known
+	ReasonRole  = "role"  // a read-only token, and a change
+)
+
+type identityKey struct{}
+
+// Authorize lets requests pass that bear a token, and those of read-only tokens
+// where they change nothing. tokens may be nil: then everyone who reaches the
+// listener may do everything. Who was authenticated, by token or else by client
+// certificate, becomes the actor of changes. refused is told the reason of each
+// refusal and may be nil.
+func Authorize(tokens *Tokens, refused func(reason string), next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := certificateName(r)
+		if tokens != nil {
+			token, ok := tokens.Find(tokenOf(r))
+			reason, status, message := "", 0, ""
+			switch {
+			case !ok:
+				w.Header().Set("WWW-Authenticate", `Bearer realm="Admin API"`)
+				reason, status = ReasonToken, http.StatusUnauthorized
+				message = "a token of admin_tokens_file is needed: send it as " + TokenHeader + ": TOKEN or as Authorization: Bearer TOKEN"
+			case token.Role == ReadOnly && changes(r):
+				reason, status = ReasonRole, http.StatusForbidden
+				message = "the token " + token.Name + " is read-only: want one with the role read-write"
+			}
+			if reason != "" {
+				if refused != nil {
+					refused(reason)
+				}
+				Refuse(w, r, status, message)
+				return
+			}
+			name = token.Name
+		}
+		if name != "" {
+			r = r.WithContext(context.WithValue(r.Context(), identityKey{}, name))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tokenOf is the token of a request. Two of a header are none: which one counts
+// could be read in two ways.
+func tokenOf(r *http.Request) string {
+	if values := r.Header.Values(TokenHeader); len(values) > 0 {
+		if len(values) > 1 {
+			return ""
+		}
+		return values[0]
+	}
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// changes tells whether a request may change something. Validation does not,
+// though it is a POST.
+func changes(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return false
+	case http.MethodPost:
+		parts := strings.Split(strings.Trim(r.URL.EscapedPath(), "/"), "/")
+		return len(parts) != 3 || parts[0] != "schemas" || parts[2] != "validate"
+	}
+	return true
+}
+
+// certificateName is the name of a client certificate that was verified.
+func certificateName(r *http.Request) string {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return ""
+	}
+	cert := r.TLS.VerifiedChains[0][0]
+	switch {
+	case cert.Subject.CommonName != "":
+		return plainName(cert.Subject.CommonName)
+	case len(cert.DNSNames) > 0:
+		return plainName(cert.DNSNames[0])
+	case len(cert.EmailAddresses) > 0:
+		return plainName(cert.EmailAddresses[0])
+	}
+	return "certificate " + cert.SerialNumber.Text(16)
+}
+
+// claimPrefix marks an actor that nothing vouches for.
+const claimPrefix = "claimed:"
+
+// actor is who the revision says it was: the token's or the certificate's name;
+// without them what the client says of itself, marked as that, or its address.
+func actor(r *http.Request) string {
+	if name, ok := r.Context().Value(identityKey{}).(string); ok {
+		return name
+	}
+	if who := r.Header.Get("X-Gatelab-Actor"); who != "" {
+		return claimPrefix + plainName(who)
+	}
+	if user, _, ok := r.BasicAuth(); ok {
+		return claimPrefix + plainName(user)
+	}
+	return r.RemoteAddr
+}
+
+// plainName keeps a foreign name short, and such that Postgres stores it.
+func plainName(name string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(name[:min(len(name), 200)], "\x00", ""), "?")
+}
+
+// Refuse answers a request before anything reads its body.
+func Refuse(w http.ResponseWriter, r *http.Request, status int, message string) {
+	webguard.CloseAfter(w, r)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Server", "gatelab")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"message": message})
+}

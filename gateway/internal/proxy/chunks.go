@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+)
+
+// chunks looks at the lines of a chunked body before the codec reads them,
+// which takes more than RFC 9112 allows: lines that end without CR, control
+// characters, trailers with white space around their names. Whoever reads the
+// same bytes more strictly must not see another end of the body.
+type chunks struct {
+	br   *bufio.Reader
+	left reflect.Value // of the chunk that the codec is in
+}
+
+// newChunks returns nothing for a stream that is not the codec's.
+func newChunks(stream io.Reader) (c chunks) {
+	v := reflect.ValueOf(stream)
+	if v.Kind() != reflect.Pointer || v.Type().String() != "*fasthttp.requestStream" {
+		return c
+	}
+	// The codec shows neither its reader nor where it is in it.
+	c.br = (*bufio.Reader)(v.Elem().FieldByName("reader").UnsafePointer())
+	c.left = v.Elem().FieldByName("chunkLeft")
+	return c
+}
+
+var (
+	errChunkLine = errors.New("malformed chunk size or extension")
+	errTrailer   = errors.New("malformed trailer")
+	crlf         = []byte("\r\n")
+)
+
+// check waits for the next line that the codec will read, if it is in none of
+// the chunks, and for the trailers behind the last. It returns the size of the
+// chunk that begins.
+func (c *chunks) check() (size int64, err error) {
+	if c.br == nil || c.left.Int() != 0 {
+		return 0, nil
+	}
+	line, err := c.line(0)
+	if err != nil {
+		return 0, fmt.Errorf("read a chunk's size: %w", err)
+	}
+	size, ok := chunkSize(line)
+	if !ok {
+		return 0, errChunkLine
+	}
+	if size > 0 {
+		return size, nil
+	}
+	for at := len(line); ; at += len(line) {
+		if line, err = c.line(at); err != nil {
+			return 0, fmt.Errorf("read the trailers: %w", err)
+		}
+		if len(line) == len(crlf) {
+			return 0, nil
+		}
+		if !isField(line[:len(line)-len(crlf)]) {
+			return 0, errTrailer
+		}
+	}
+}
+
+// line returns the line that begins after so many bytes, with its CRLF, and
+// leaves it in the buffer.
+func (c *chunks) line(at int) ([]byte, error) {
+	for n := max(at+1, c.br.Buffered()); ; n = c.br.Buffered() + 1 {
+		_, err := c.br.Peek(n)
+		b, _ := c.br.Peek(c.br.Buffered())
+		if i := bytes.IndexByte(b[min(at, len(b)):], '\n'); i >= 0 {
+			line := b[at : at+i+1]
+			if !bytes.HasSuffix(line, crlf) || !isText(line[:len(line)-len(crlf)]) {
+				return nil, errChunkLine
+			}
+			return line, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// chunkSize reads the size at the beginning of a chunk's line.
+func chunkSize(line []byte) (size int64, ok bool) {
+	for i, c := range line {
+		var digit byte
+		switch {
+		case '0' <= c && c <= '9':
+			digit = c - '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			digit = c | 0x20 - 'a' + 10
+		default:
+			return size, i > 0 && (c == ';' || c == ' ' || c == '\t' || c == '\r')
+		}
+		if size > math.MaxInt64>>4 {
+			return 0, false
+		}
+		size = size<<4 | int64(digit)
+	}
+	return 0, false
+}
+
+// isField tells whether a line is a header field.
+func isField(line []byte) bool {
+	name, _, found := bytes.Cut(line, []byte(":"))
+	for _, c := range name {
+		if !isToken(c) {
+			return false
+		}
+	}
+	return found && len(name) > 0
+}
+
+func isToken(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0
+}
+
+// isText tells whether there are no control characters but tabs.
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

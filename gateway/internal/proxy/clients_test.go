@@ -1,0 +1,176 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"gatelab/gateway/internal/entity"
+)
+
+const oneRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+// ask sends a request and reads its answer, which has no body.
+func ask(t *testing.T, c net.Conn, br *bufio.Reader, request string) *http.Response {
+	t.Helper()
+	send(t, c, request)
+	res, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return res
+}
+
+func TestAParkedConnectionGoesOn(t *testing.T) {
+	origin := server(t, func(http.ResponseWriter, *http.Request) {})
+	g := startServer(t, Config{}, limits(func(c *ServerConfig) { c.IdleTimeout = 4 * parkAfter }), 4)
+	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
+	parked := func() bool { return g.clients.parked.Load() == 1 && g.server.http.GetCurrentConcurrency() == 0 }
+	client := g.dial(t)
+	await(t, "a connection that has asked for nothing is parked", parked)
+	br := bufio.NewReader(client)
+	for range 3 {
+		if res := ask(t, client, br, oneRequest); res.StatusCode != 200 || res.Close {
+			t.Fatalf("%d, close %v", res.StatusCode, res.Close)
+		}
+		if g.clients.parked.Load() != 0 {
+			t.Error("counted as parked")
+		}
+		await(t, "parked", parked)
+	}
+	// In two parts, so that the first byte is not the whole of it.
+	send(t, client, oneRequest[:5])
+	await(t, "served", func() bool { return g.clients.parked.Load() == 0 })
+	ask(t, client, br, oneRequest[5:])
+	await(t, "parked", parked)
+	if rest, took := ended(t, br); rest != "" || took < 2*parkAfter {
+		t.Errorf("after %v in idleness it was told %q", took, rest)
+	}
+	await(t, "gone", func() bool { return g.clients.open.Load() == 0 && g.clients.parked.Load() == 0 })
+	count(t, g.clients.metrics.idle, 1)
+}
+
+func TestAParkedConnectionWhoseClientGoesIsClosed(t *testing.T) {
+	g := start(t, Config{}, 4)
+	for _, end := range []func(*net.TCPConn) error{(*net.TCPConn).Close, (*net.TCPConn).CloseWrite, func(c *net.TCPConn) error {
+		_ = c.SetLinger(0)
+		return c.Close()
+	}} {
+		client := g.dial(t)
+		await(t, "parked", func() bool { return g.clients.parked.Load() == 1 })
+		_ = end(client)
+		await(t, "gone", func() bool { return g.clients.open.Load() == 0 && g.clients.parked.Load() == 0 })
+	}
+	count(t, g.clients.metrics.idle, 0)
+}
+
+func TestADrainAnswersParkedConnections(t *testing.T) {
+	origin := server(t, func(http.ResponseWriter, *http.Request) {})
+	g := startServer(t, Config{}, limits(func(c *ServerConfig) { c.DrainIdle = 20 * parkAfter }), 4)
+	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
+	client, silent := g.dial(t), g.dial(t)
+	await(t, "parked", func() bool { return g.clients.parked.Load() == 2 })
+	drained := make(chan error, 1)
+	go func() { drained <- g.server.Shutdown(context.Background()) }()
+	<-g.server.served
+	if res := ask(t, client, bufio.NewReader(client), oneRequest); res.StatusCode != 200 || !res.Close {
+		t.Errorf("%d, close %v", res.StatusCode, res.Close)
+	}
+	if rest, took := ended(t, silent); rest != "" || took < 10*parkAfter {
+		t.Errorf("a silent one was told %q after %v", rest, took)
+	}
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADrainEndsThoughClientsDoNot(t *testing.T) {
+	origin := endless(t)
+	g := start(t, Config{}, 4)
+	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
+	header, reader, refused := g.dial(t), g.dial(t), g.dial(t)
+	send(t, header, "GET / HT")
+	send(t, reader, "GET /known HTTP/1.1\r\nHost: x\r\n\r\n")
+	send(t, refused, "GET /known HTTP/1.1\r\nHost : x\r\nContent-Length: 5000000\r\n\r\n") // lingers
+	await(t, "served", func() bool { return g.clients.open.Load() == 2 && g.busy.Load() == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if err := g.server.Shutdown(ctx); err == nil {
+		t.Error("an unclean end is not told")
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
+	for _, c := range []*net.TCPConn{header, reader, refused} {
+		c.Close()
+	}
+}
+
+// idleMemory is what the process needs for each of n kept connections that
+// have asked for something, the clients' ends not counted.
+func idleMemory(tb testing.TB, g *gateway, n int) float64 {
+	tb.Helper()
+	address := strings.TrimPrefix(g.url, "http://")
+	connections := make([]net.Conn, n)
+	br := bufio.NewReader(nil)
+	begin := inUse()
+	for i := range connections {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer c.Close()
+		connections[i] = c
+	}
+	for _, c := range connections {
+		br.Reset(c)
+		if _, err := c.Write([]byte(oneRequest)); err != nil {
+			tb.Fatal(err)
+		}
+		res, err := http.ReadResponse(br, nil)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	for range 3000 {
+		if g.clients.parked.Load() == int64(n) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got := g.clients.parked.Load(); got != int64(n) {
+		tb.Fatalf("%d of %d are parked", got, n)
+	}
+	return float64(inUse()-begin) / float64(n)
+}
+
+func inUse() int64 {
+	for range 3 {
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
+// The clients' ends are counted too, at about a kilobyte each.
+func TestAnIdleConnectionNeedsLittleMemory(t *testing.T) {
+	origin := server(t, func(http.ResponseWriter, *http.Request) {})
+	g := start(t, Config{}, 4)
+	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
+	if each := idleMemory(t, g, 2000); each > 12<<10 {
+		t.Errorf("%.0f bytes for an idle connection", each)
+	} else {
+		t.Logf("%.0f bytes for an idle connection", each)
+	}
+}

@@ -1,0 +1,258 @@
+package proxy
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// What is done with request fields that have '_' in their names. CGI, WSGI and
+// PHP read X_Consumer_Username and X-Consumer-Username as one variable.
+const (
+	UnderscoresSafe = "safe" // those that read as a field of the gateway or of the framing are dropped
+	UnderscoresDrop = "drop" // all are dropped, as nginx does by default
+	UnderscoresKeep = "keep" // all pass
+)
+
+// fieldSet says which fields that need work a request has.
+type fieldSet uint16
+
+const (
+	fieldConnection fieldSet = 1 << iota
+	fieldUpgrade
+	fieldForwarded
+	fieldVia
+)
+
+// screened is what one pass over a request's header block found.
+type screened struct {
+	has  fieldSet
+	drop [][]byte // names of fields that are not the client's to send, views of the block
+}
+
+// screen looks at every field name of a raw header block once: it notes what
+// has to be dropped and what needs work later, so that an ordinary request
+// pays for no further look-ups. ok is false when a name is no token.
+func (s *screened) screen(block []byte, underscores string) (ok bool) {
+	s.has, s.drop = 0, s.drop[:0]
+	for len(block) > 0 {
+		line := block
+		if end := bytes.IndexByte(block, '\n'); end >= 0 {
+			line, block = block[:end], block[end+1:]
+		} else {
+			block = nil
+		}
+		if len(line) == 0 || line[0] == ' ' || line[0] == '\t' || line[0] == '\r' {
+			continue // the end, or the rest of a folded value
+		}
+		colon, underscore := 0, false
+		for ; colon < len(line) && line[colon] != ':'; colon++ {
+			switch line[colon] {
+			case ' ', '\t':
+				return false
+			case '_':
+				underscore = true
+			}
+		}
+		if name := line[:colon]; underscore {
+			s.underscored(name, underscores)
+		} else {
+			s.note(name)
+		}
+	}
+	return true
+}
+
+// note sorts one name.
+func (s *screened) note(name []byte) {
+	if len(name) == 0 {
+		return
+	}
+	switch name[0] | 0x20 {
+	case 'c':
+		if is(name, "connection") {
+			s.has |= fieldConnection
+		}
+	case 'u':
+		if is(name, "upgrade") {
+			s.has |= fieldUpgrade
+		}
+	case 'v':
+		if is(name, "via") {
+			s.has |= fieldVia
+		}
+	case 'f':
+		if is(name, "forwarded") {
+			s.has |= fieldForwarded
+		}
+	case 'e':
+		if is(name, "expect") { // answered by the gateway itself
+			s.drop = append(s.drop, name)
+		}
+	case 'h':
+		if is(name, "http2-settings") { // of an upgrade to h2c, which is not passed on
+			s.drop = append(s.drop, name)
+		}
+	case 'k', 'p', 't':
+		if isHopByHop(name) {
+			s.drop = append(s.drop, name)
+		}
+	case 'x':
+		if isIdentity(name) {
+			s.drop = append(s.drop, name)
+		}
+	}
+}
+
+// underscored decides about a name with '_' in it.
+func (s *screened) underscored(name []byte, rule string) {
+	switch rule {
+	case UnderscoresKeep:
+		return
+	case UnderscoresSafe:
+		if !readsAsOwn(name) {
+			return
+		}
+	}
+	s.drop = append(s.drop, name)
+}
+
+// is compares a name with one in lower case.
+func is(name []byte, lower string) bool {
+	return len(name) == len(lower) && hasPrefixFold(name, lower)
+}
+
+func hasPrefixFold(name []byte, lower string) bool {
+	if len(name) < len(lower) {
+		return false
+	}
+	for i := range len(lower) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// hopByHop belong to one connection (RFC 9110, 7.6.1). Connection and Upgrade
+// are looked at by themselves; Transfer-Encoding and Content-Length are the
+// codec's. Proxy is a variable that CGI programs take for their own (httpoxy).
+var hopByHop = []string{"keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "proxy"}
+
+func isHopByHop(name []byte) bool {
+	for _, h := range hopByHop {
+		if is(name, h) {
+			return true
+		}
+	}
+	return false
+}
+
+// identity begins the names by which the gateway tells the upstream who asks.
+var identity = []string{"x-consumer-", "x-credential-", "x-authenticated-", "x-anonymous-"}
+
+func isIdentity(name []byte) bool {
+	for _, prefix := range identity {
+		if hasPrefixFold(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// readsAsOwn tells whether a name with '_' for '-' is one that the gateway
+// writes or that frames the message.
+func readsAsOwn(name []byte) bool {
+	buf := make([]byte, 0, 64)
+	for _, c := range name {
+		if c == '_' {
+			c = '-'
+		}
+		buf = append(buf, c)
+	}
+	return isIdentity(buf) || isHopByHop(buf) || hasPrefixFold(buf, "x-forwarded-") || hasPrefixFold(buf, "x-kong-") ||
+		is(buf, "x-real-ip") || is(buf, "content-length") || is(buf, "content-type") || is(buf, "content-encoding") ||
+		is(buf, "transfer-encoding") || is(buf, "connection") || is(buf, "upgrade") || is(buf, "host") || is(buf, "expect")
+}
+
+// endToEnd are fields that a Connection field cannot take off a message: they
+// say who asks, for what, and what the answer is made of, so that a cache, a
+// limit or a plugin would otherwise see another message than its receiver.
+var endToEnd = []string{
+	"accept", "authorization", "cache-control", "content-", "cookie", "date", "etag", "expires", "forwarded", "host", "if-",
+	"idempotency-key", "last-modified", "location", "origin", "pragma", "range", "referer", "set-cookie", "sec-", "traceparent",
+	"user-agent", "vary", "via", "www-authenticate", "x-anonymous-", "x-authenticated-", "x-consumer-", "x-credential-",
+	"x-forwarded-", "x-idempotency-key", "x-real-ip", "age", "transfer-encoding",
+}
+
+// isEndToEnd tells whether a name may not be removed by a Connection field;
+// configured are further names, in lower case, that routes and plugins use.
+func isEndToEnd(name []byte, configured map[string]bool) bool {
+	for _, prefix := range endToEnd {
+		if hasPrefixFold(name, prefix) {
+			return true
+		}
+	}
+	if len(configured) == 0 {
+		return false
+	}
+	return configured[string(bytes.ToLower(name))]
+}
+
+// dropListed deletes the fields that Connection fields name.
+func dropListed(connection [][]byte, configured map[string]bool, del func(name []byte)) {
+	for _, list := range connection {
+		for len(list) > 0 {
+			var name []byte
+			name, list, _ = bytes.Cut(list, comma)
+			name = bytes.TrimSpace(name)
+			if len(name) == 0 || bytes.EqualFold(name, tokenClose) || bytes.EqualFold(name, tokenKeepAlive) || isEndToEnd(name, configured) {
+				continue
+			}
+			del(name)
+		}
+	}
+}
+
+// listsToken tells whether one of several lines of a list field has a token.
+func listsToken(lines [][]byte, token []byte) bool {
+	for _, list := range lines {
+		for len(list) > 0 {
+			var item []byte
+			item, list, _ = bytes.Cut(list, comma)
+			if bytes.EqualFold(bytes.TrimSpace(item), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// clean takes off the request, in place and before anything is decided by it,
+// what belongs to the client's connection and what is not the client's to say.
+// What routes, plugins and the cache see is then what will be sent. websocket
+// tells whether the client asks for one; no other protocol is passed on.
+func (s *screened) clean(h *fasthttp.RequestHeader, configured map[string]bool) (websocket bool) {
+	for _, name := range s.drop {
+		h.DelBytes(name)
+	}
+	if s.has&fieldConnection != 0 {
+		if s.has&fieldUpgrade != 0 && h.IsHTTP11() && h.IsGet() && listsToken(h.PeekAll("Connection"), tokenUpgrade) {
+			websocket = listsToken(h.PeekAll("Upgrade"), tokenWebSocket)
+		}
+		closing := h.ConnectionClose()
+		dropListed(h.PeekAll("Connection"), configured, h.DelBytes)
+		h.Del("Connection")
+		if closing {
+			h.SetConnectionClose() // the server goes by it
+		}
+	}
+	if s.has&fieldUpgrade != 0 {
+		h.Del("Upgrade")
+	}
+	return websocket
+}

@@ -1,0 +1,251 @@
+package upstream
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+func TestWhatMayBeSentAgain(t *testing.T) {
+	const (
+		never = iota
+		withBody
+		idempotentWithBody
+		always
+	)
+	for _, row := range []struct {
+		say  string
+		what outcome
+		when int
+	}{
+		{"an answer", outcomeAnswer, never},
+		{"an answer with a status to retry", outcomeStatus, idempotentWithBody},
+		{"no connection", outcomeUnconnected, always},
+		{"a connection that broke before anything was sent", outcomeUnsent, withBody},
+		{"a connection that broke after something was sent", outcomeBroken, idempotentWithBody},
+		{"a time-out", outcomeTimeout, never},
+		{"an answer that cannot be read", outcomeUnreadable, never},
+		{"a client's body that broke off", outcomeBody, never},
+		{"a request that cannot be written", outcomeUnsendable, never},
+	} {
+		for _, idempotent := range []bool{false, true} {
+			for _, body := range []bool{false, true} {
+				want := row.when == always || row.when == withBody && body || row.when == idempotentWithBody && body && idempotent
+				if got := row.what.repeatable(idempotent, body); got != want {
+					t.Errorf("%s, idempotent %v, body at hand %v: sent again is %v", row.say, idempotent, body, got)
+				}
+			}
+		}
+	}
+}
+
+func TestHowAnAttemptEnded(t *testing.T) {
+	reset := &net.OpError{Op: "read", Err: os.NewSyscallError("read", io.ErrClosedPipe)}
+	for _, row := range []struct {
+		say  string
+		sent bool
+		err  error
+		want outcome
+	}{
+		{"an end after the request", true, io.EOF, outcomeBroken},
+		{"an end within the answer's headers", true, io.ErrUnexpectedEOF, outcomeBroken},
+		{"a reset after the request", true, reset, outcomeBroken},
+		{"bytes that were there before the request", true, errUnsolicited, outcomeBroken},
+		{"an end before the request", false, io.EOF, outcomeUnsent},
+		{"a reset before the request", false, reset, outcomeUnsent},
+		{"a time-out after the request", true, os.ErrDeadlineExceeded, outcomeTimeout},
+		{"a time-out before the request", false, os.ErrDeadlineExceeded, outcomeTimeout},
+		{"a malformed answer", true, &ResponseError{errFieldLine}, outcomeUnreadable},
+		{"the client's body", true, &BodyError{io.ErrUnexpectedEOF}, outcomeBody},
+		{"the client's body, which came too slowly", true, &BodyError{os.ErrDeadlineExceeded}, outcomeBody},
+		{"a request without a host", false, errors.New("missing required host header"), outcomeUnsendable},
+	} {
+		if got := outcomeOf(&conn{sent: row.sent}, row.err); got != row.want {
+			t.Errorf("%s: outcome %d, want %d", row.say, got, row.want)
+		}
+	}
+}
+
+func TestAnUnreadableAnswerIsAskedForOnce(t *testing.T) {
+	const rest = "Content-Length: 5\r\n\r\nhello"
+	for say, words := range map[string]string{
+		"garbage":                               "\x15\x03\x01\x00\x02\x02\x46",
+		"garbage without an end":                "hello",
+		"another protocol":                      "SSH-2.0-OpenSSH_9.6\r\n",
+		"another major version":                 "HTTP/2.0 200 OK\r\n" + rest,
+		"a version that is none":                "HTTP/1.10 200 OK\r\n" + rest,
+		"a status of two digits":                "HTTP/1.1 20 OK\r\n" + rest,
+		"a status of four digits":               "HTTP/1.1 2000 OK\r\n" + rest,
+		"a status below 100":                    "HTTP/1.1 020 OK\r\n" + rest,
+		"a status that is no number":            "HTTP/1.1 2x0 OK\r\n" + rest,
+		"a CR in the reason":                    "HTTP/1.1 200 O\rK\r\n" + rest,
+		"an empty line first":                   "\r\nHTTP/1.1 200 OK\r\n" + rest,
+		"a line without a colon":                "HTTP/1.1 200 OK\r\nX-A\r\n" + rest,
+		"a line without a name":                 "HTTP/1.1 200 OK\r\n: a\r\n" + rest,
+		"a name with a blank":                   "HTTP/1.1 200 OK\r\nX A: b\r\n" + rest,
+		"a NUL in a value":                      "HTTP/1.1 200 OK\r\nX-A: b\x00c\r\n" + rest,
+		"a CR in a value":                       "HTTP/1.1 200 OK\r\nX-A: b\rContent-Length: 0\r\n" + rest,
+		"a fold without a line before it":       "HTTP/1.1 200 OK\r\n X-A: b\r\n" + rest,
+		"two lengths":                           "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n" + rest,
+		"a list of lengths":                     "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello",
+		"a negative length":                     "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
+		"a signed length":                       "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+		"a length beyond all numbers":           "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551621\r\n\r\nhello",
+		"an empty length":                       "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhello",
+		"an unknown transfer coding":            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+		"chunked twice":                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"chunked in HTTP/1.0":                   "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"a header that is too long":             "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 70<<10) + "\r\n" + rest,
+		"headers that are too long together":    "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 70) + rest,
+		"a header that is too long, and no end": "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 70<<10),
+		"interim answers without end":           strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100) + "HTTP/1.1 200 OK\r\n" + rest,
+		"long interim answers":                  strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: "+strings.Repeat("a", 10<<10)+"\r\n\r\n", 8) + "HTTP/1.1 200 OK\r\n" + rest,
+		"an interim answer with a body":         "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello",
+		"101 that was not asked for":            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" + poison,
+	} {
+		t.Run(say, func(t *testing.T) {
+			t.Parallel()
+			url, connections := listen(t, func(c net.Conn) {
+				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+					_, _ = io.WriteString(c, words)
+					_, _ = io.Copy(io.Discard, c) // the gateway closes
+				}
+			})
+			p := newPools(t, Config{EjectAfter: 1, RetryMin: 1000})
+			b := serviceAt(t, p, url)
+			for _, method := range []string{"GET", "PUT", "POST", "HEAD"} {
+				before := connections.Load()
+				call := newCall(b)
+				call.Retries, call.Read, call.Write = 5, time.Hour, time.Hour // else the test would not end
+				call.Request.Header.SetMethod(method)
+				var bad *ResponseError
+				if err := p.Do(call); !errors.As(err, &bad) {
+					t.Fatalf("%s: %d %v, want a ResponseError", method, call.Response.StatusCode(), err)
+				}
+				if n := connections.Load() - before; n > 1 {
+					t.Errorf("%s was sent %d times", method, n)
+				}
+				if !call.Target.available(time.Now().UnixNano()) {
+					t.Errorf("%s: the target was taken out", method)
+				}
+			}
+			if p.Idle() != 0 {
+				t.Error("the connection is kept")
+			}
+		})
+	}
+}
+
+func TestOnlyTheProtocolThatWasAskedForIsSwitchedTo(t *testing.T) {
+	for _, c := range []struct {
+		asked, answered string
+		ok              bool
+	}{
+		{"websocket", "websocket", true},
+		{"websocket", "WebSocket", true},
+		{"websocket", "h2c", false},
+		{"websocket", "websocket, h2c", false},
+		{"websocket", "", false},
+		{"", "websocket", false},
+		{"", "", false},
+	} {
+		url, _ := listen(t, func(conn net.Conn) {
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: "+c.answered+"\r\n\r\n")
+				_, _ = io.Copy(io.Discard, conn)
+			}
+		})
+		p := newPools(t, Config{})
+		call := newCall(serviceAt(t, p, url))
+		if c.asked != "" {
+			call.Request.Header.Set("Connection", "Upgrade")
+			call.Request.Header.Set("Upgrade", c.asked)
+		}
+		err := p.Do(call)
+		var bad *ResponseError
+		if c.ok != (err == nil) || !c.ok && !errors.As(err, &bad) {
+			t.Errorf("%q asked, %q answered: %v", c.asked, c.answered, err)
+		}
+		if call.Upgraded != nil {
+			call.Upgraded.Close()
+		}
+	}
+}
+
+func TestAnswersThatNeedLeniencyAreRead(t *testing.T) {
+	for say, c := range map[string]struct {
+		words, field string
+		kept         int
+	}{
+		"bare LF everywhere":              {"HTTP/1.1 200 OK\nX-A: b\nContent-Length: 5\n\nhello", "b", 0},
+		"an empty line of LF":             {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\nhello", "b", 0},
+		"LF before an empty line of CRLF": {"HTTP/1.1 200 OK\nX-A: b\nContent-Length: 5\n\r\nhello", "b", 0},
+		"LF in one line":                  {"HTTP/1.1 200 OK\r\nX-A: b\nContent-Length: 5\r\n\r\nhello", "b", 0},
+		"LF, in chunks":                   {"HTTP/1.1 200 OK\nX-A: b\nTransfer-Encoding: chunked\n\n5\r\nhello\r\n0\r\n\r\n", "b", 0},
+		"LF, and a long header":           {"HTTP/1.1 200 OK\nX-B: " + strings.Repeat("b", 40<<10) + "\nX-A: b\nContent-Length: 5\n\nhello", "b", 0},
+		"a line that goes on in the next": {"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 5\r\n\r\nhello", "b c", 0},
+		"the same with LF":                {"HTTP/1.1 200 OK\nX-A: b\n c\nContent-Length: 5\n\nhello", "b c", 0},
+		"a blank before the colon":        {"HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 5\r\n\r\nhello", "b", 0},
+		"a length beside chunks":          {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "b", 0},
+		"no reason":                       {"HTTP/1.1 200\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello", "b", 1},
+		"a trailer that is forbidden":     {"HTTP/1.1 200 OK\r\nX-A: b\r\nTrailer: Content-Length,\r\n Set-Cookie\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "b", 0},
+		"48 kB of headers":                {"HTTP/1.1 200 OK\r\n" + strings.Repeat("X-B: "+strings.Repeat("b", 1000)+"\r\n", 48) + "X-A: b\r\nContent-Length: 5\r\n\r\nhello", "b", 1},
+		"a header as long as the buffer":  {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\nX-B: " + strings.Repeat("b", bufferSize-52) + "\r\n\r\nhello", "b", 1},
+		"a few interim answers":           {strings.Repeat("HTTP/1.1 103 Early Hints\nLink: </a>\n\n", 50) + "HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello", "b", 0},
+		"until the connection ends":       {"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nhello", "b", 0},
+		"HTTP/1.0 that keeps, but no end": {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nX-A: b\r\n\r\nhello", "b", 0},
+		"all bytes that values may have":  {"HTTP/1.1 200 OK\r\nX-A: b\t\"\\\xe9\r\nContent-Length: 5\r\n\r\nhello", "b\t\"\\\xe9", 1},
+	} {
+		t.Run(say, func(t *testing.T) {
+			t.Parallel()
+			url, _ := listen(t, func(conn net.Conn) {
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+					return
+				}
+				_, _ = io.WriteString(conn, c.words)
+				if !strings.Contains(c.words, "Content-Length") && !strings.Contains(c.words, "chunked") {
+					return
+				}
+				_, _ = io.Copy(io.Discard, conn)
+			})
+			p := newPools(t, Config{})
+			call := newCall(serviceAt(t, p, url))
+			if err := p.Do(call); err != nil {
+				t.Fatal(err)
+			}
+			if got := finish(t, call); got != "hello" || call.Response.StatusCode() != fasthttp.StatusOK {
+				t.Errorf("got %d %q", call.Response.StatusCode(), got)
+			}
+			if got := string(call.Response.Header.Peek("X-A")); got != c.field {
+				t.Errorf("X-A is %q, want %q", got, c.field)
+			}
+			if len(call.Response.Header.Peek("Trailer")) > 0 {
+				t.Error("Trailer is passed on")
+			}
+			if n := p.Idle(); n != c.kept {
+				t.Errorf("%d connections are kept, want %d", n, c.kept)
+			}
+		})
+	}
+}
+
+func TestTheHeaderLimitIsASetting(t *testing.T) {
+	head := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-A: "
+	url, _ := listen(t, func(c net.Conn) { answerAll(c, head+strings.Repeat("a", 100<<10-len(head)-4)+"\r\n\r\n") })
+	for limit, ok := range map[int]bool{100<<10 - 1: false, 100 << 10: true, 4 << 10: false} {
+		p := newPools(t, Config{HeaderBytes: limit})
+		err := p.Do(newCall(serviceAt(t, p, url)))
+		var bad *ResponseError
+		if ok != (err == nil) || !ok && !errors.As(err, &bad) {
+			t.Errorf("102,400 bytes with a limit of %d: %v", limit, err)
+		}
+	}
+}
