@@ -38,11 +38,13 @@ const (
 func Plans() []Plan {
 	failing := []string{"GatewayErrorRateHigh", "AvailabilityBudgetBurnFast", "AvailabilityBudgetBurnSlow"}
 	slow := []string{"GatewayLatencyP99High", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"}
+	// A replica that starts has no configuration yet, no cache, and its first
+	// connections to Postgres.
+	fresh := []string{"GatewayReplicaDown", "SnapshotStale", "CacheHitRatioCollapsed", "PostgresPoolWaiting"}
 	waiting := []string{"PostgresConnectionsHigh", "PostgresPoolWaiting"}
 	return []Plan{
 		{"GatewayErrorRateHigh", OriginFails, Steady, failing},
-		// A replica that starts has no cache, and its first connections to Postgres.
-		{"GatewayErrorRateHigh", FirstRequestsFail, Steady, append([]string{"GatewayReplicaDown", "CacheHitRatioCollapsed", "PostgresPoolWaiting"}, failing...)},
+		{"GatewayErrorRateHigh", FirstRequestsFail, Steady, append(fresh, failing...)},
 		{"AvailabilityBudgetBurnFast", OriginFails, Steady, failing},
 		{"AvailabilityBudgetBurnSlow", OriginFails, Steady, failing},
 		{"GatewayLatencyP99High", OriginSlow, Steady, slow},

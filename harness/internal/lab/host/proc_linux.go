@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,8 +76,9 @@ func parseStat(b []byte) (s stat, ok bool) {
 	return stat{state: f[0][0], cpu: time.Duration(ticks) * tick}, true
 }
 
-// mostTicks is a century of one thousand cores.
-const mostTicks = 100 * 366 * 24 * 3600 * 100 * 1000
+// mostTicks is what four of them can be added up to in nanoseconds: seven
+// hundred years.
+const mostTicks = math.MaxInt64 / int64(tick) / 4
 
 // stopped says whether a signal holds a process.
 func stopped(pid int) bool {
