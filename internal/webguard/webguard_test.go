@@ -26,7 +26,7 @@ func TestHosts(t *testing.T) {
 		"0.0.0.0:8001": true, "10.0.0.5:8001": true, "admin.example": true, "admin.example.:443": true, "[2001:db8::1]:8001": true, "[2001:db8::2]": true,
 		"10.0.0.6:8001": false, "evil.example": false, "localhost.evil.example": false, "evillocalhost": false, "xn--localhost": false, "127.1": false,
 		"0x7f000001": false, "2130706433": false, "127.0.0.1.nip.io": false, "localhost:evil": false, "localhost:80:80": false, "a@localhost": false,
-		"localhost/": false, "localhost,evil.example": false, "[::1": false, "[": false, " localhost": false, ".": false, ":": false, ":80": false, "": false,
+		"localhost/": false, "localhost,evil.example": false, "[::1": false, "[": false, "\x20localhost": false, ".": false, ":": false, ":80": false, "": false,
 	} {
 		why := g.Check(&webguard.Request{Method: "GET", Host: host, Local: tcp("10.0.0.5")})
 		if (why == nil) != want {

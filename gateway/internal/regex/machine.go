@@ -61,7 +61,7 @@ func (p *program) run(text string, anchored bool, w *Work) *machine {
 	}
 	m := machines.Get().(*machine)
 	m.prog, m.text, m.left = p, text, maxSteps-w.steps
-	matched := false
+	var matched bool
 	for start := 0; ; {
 		if matched = m.evaluate(start); matched || anchored || m.left <= 0 || start >= len(text) {
 			break

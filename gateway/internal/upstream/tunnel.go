@@ -13,5 +13,5 @@ func (u *upgraded) CloseWrite() error {
 	if half, ok := u.k.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
-	return u.k.Conn.Close()
+	return u.k.Close()
 }

@@ -205,9 +205,3 @@ func dropped(prefixes []string, name string) bool {
 		return ok && (rest == "" || rest[0] == '/')
 	})
 }
-
-// tail is the last n lines of a text.
-func tail(text string, n int) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
-}
