@@ -1,12 +1,13 @@
 package proxy
 
 import (
-	"bytes"
 	"strconv"
 	"time"
 	"unsafe"
 
 	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/plugin"
 )
 
 const responseLatency = "X-Kong-Response-Latency"
@@ -55,22 +56,10 @@ func (v *visit) answered() {
 	v.sign()
 }
 
-// datePlaceholder is as long as Date.
-var datePlaceholder = []byte("Dat_")
-
-// setDate sets the Date field. fasthttp's setters drop that name, since it
-// writes a Date of its own, but keep the one of an answer that was parsed; the
-// server is told to write none, so that the origin's Date passes. Hence the
-// field is set under another name, which is changed in place.
+// setDate gives an answer the gateway's own Date.
 func setDate(h *fasthttp.ResponseHeader, at time.Time) {
 	var text [32]byte
-	h.SetCanonical(datePlaceholder, fasthttp.AppendHTTPDate(text[:0], at))
-	for name := range h.All() {
-		if bytes.Equal(name, datePlaceholder) {
-			name[3] = 'e'
-			return
-		}
-	}
+	plugin.SetDate(h, fasthttp.AppendHTTPDate(text[:0], at))
 }
 
 // sign says which replica it was.

@@ -48,7 +48,7 @@ func NewServer(p *Proxy, c ServerConfig) *Server {
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
-		NoDefaultDate:                true, // the origin's passes; see setDate
+		NoDefaultDate:                true, // the origin's passes; see plugin.SetDate
 		ExpectHandler:                p.expect,
 		CloseOnShutdown:              true,
 		ErrorHandler:                 p.badRequest,
