@@ -36,6 +36,14 @@ func newSocket(nc net.Conn) *socket {
 	return s
 }
 
+// CloseWrite ends the direction to the upstream, for tunnels.
+func (s *socket) CloseWrite() error {
+	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return s.Close()
+}
+
 // Read is net.Conn's. Where the socket is polled, errNothing says that nothing
 // is there now.
 func (s *socket) Read(b []byte) (int, error) {
