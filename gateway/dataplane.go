@@ -286,6 +286,14 @@ func check(c *call) error {
 	if _, err := newAdminTLS(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
+	for name, path := range map[string]string{"upstream_ca_file": c.settings.upstreamCAFile, "redis_ca_file": c.settings.redisCAFile} {
+		if _, err := rootCAs(path); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if c.settings.isOpen() {
+		fmt.Fprintf(c.stdout, "\nWarning: admin_listen=%s: %s\n", c.settings.adminListen, openAdmin)
+	}
 	if len(c.settings.ignored) > 0 {
 		fmt.Fprintf(c.stdout, "\nVariables of Kong that are ignored: %s\n", strings.Join(c.settings.ignored, ", "))
 	}

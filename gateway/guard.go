@@ -57,11 +57,18 @@ func (p *program) makeGuards() (err error) {
 		return err
 	}
 	p.adminTLS, err = newAdminTLS(s, log)
-	if err == nil && p.tokens == nil && s.adminTLSClientCA == "" && !loopback(s.adminListen) {
-		log.Warn("every client that reaches admin_listen may use the Admin API: set admin_tokens_file or admin_tls_client_ca",
-			"admin_listen", s.adminListen)
+	if err == nil && s.isOpen() {
+		log.Warn(openAdmin, "admin_listen", s.adminListen)
 	}
 	return err
+}
+
+const openAdmin = "every client that reaches admin_listen may use the Admin API: set admin_tokens_file or admin_tls_client_ca"
+
+// isOpen tells whether others than this machine's users reach an Admin API that
+// asks for no credentials.
+func (s *settings) isOpen() bool {
+	return s.adminTokensFile == "" && s.adminTLSClientCA == "" && !loopback(s.adminListen)
 }
 
 func loopback(listen string) bool {

@@ -35,7 +35,11 @@ func Authorize(tokens *Tokens, refused func(reason string), next http.Handler) h
 			case !ok:
 				w.Header().Set("WWW-Authenticate", `Bearer realm="Admin API"`)
 				reason, status = ReasonToken, http.StatusUnauthorized
-				message = "a token of admin_tokens_file is needed: send it as " + TokenHeader + ": TOKEN or as Authorization: Bearer TOKEN"
+				message = "a token of admin_tokens_file is needed"
+				if tokenOf(r) != "" {
+					message = "this token is not in admin_tokens_file"
+				}
+				message += ": send one as " + TokenHeader + ": TOKEN or as Authorization: Bearer TOKEN"
 			case token.Role == ReadOnly && changes(r):
 				reason, status = ReasonRole, http.StatusForbidden
 				message = "the token " + token.Name + " is read-only: want one with the role read-write"

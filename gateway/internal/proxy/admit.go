@@ -25,6 +25,8 @@ type refusal struct {
 	message string
 }
 
+func (r *refusal) Error() string { return r.message }
+
 func badRequest(why string) *refusal {
 	return &refusal{fasthttp.StatusBadRequest, "Bad request: " + why}
 }

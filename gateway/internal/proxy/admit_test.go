@@ -322,3 +322,19 @@ func TestOnlyWebSocketIsPassedOn(t *testing.T) {
 		t.Error("a POST is no WebSocket's opening")
 	}
 }
+
+func TestARefusalIsLoggedWithItsReason(t *testing.T) {
+	origin := startRecorder(t)
+	g := start(t, Config{AccessLog: LogAll}, 4)
+	g.apply(t, config(origin.url, entity.Route{Paths: []string{"/open"}}))
+	g.say(t, "GET /open/..%2fadmin HTTP/1.1\r\nHost: x\r\n\r\n")
+	g.say(t, "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 gatelab\r\n\r\n")
+	for _, want := range []string{`"error":"Bad request: the path is ambiguous"`, `"error":"Loop detected"`, `"client_ip":"127.0.0.1"`} {
+		if !strings.Contains(g.log.String(), want) {
+			t.Errorf("the log does not have %s: %s", want, g.log)
+		}
+	}
+	if strings.Contains(g.log.String(), `"client_ip":""`) {
+		t.Errorf("a refused client has no address: %s", g.log)
+	}
+}

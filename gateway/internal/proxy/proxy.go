@@ -209,7 +209,12 @@ func (v *visit) refuse(r *refusal) {
 		v.Ctx.Response.Header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
 	v.reply(r.status, r.message)
-	if r.status != fasthttp.StatusNotFound {
-		v.Ctx.Response.SetConnectionClose()
+	if r.status == fasthttp.StatusNotFound {
+		return
 	}
+	v.refused = r
+	if v.ClientIP == "" {
+		v.ClientIP = peerIP(v.Ctx).String()
+	}
+	v.Ctx.Response.SetConnectionClose()
 }

@@ -40,6 +40,7 @@ type visit struct {
 	completed bool     // complete has run
 	expecting bool     // the client waits for 100 Continue
 	accessed  bool     // the plugins have let the request pass, or answered it
+	refused   *refusal // why the request was not admitted, for the access log
 
 	hashCookie string // that the client is given, for consistent hashing
 
@@ -67,7 +68,7 @@ func (v *visit) reset() {
 	v.routed, v.failure, v.prefix = nil, nil, ""
 	v.upgrade, v.ownTime, v.trusted = 0, 0, false
 	v.unrouted, v.found, v.hashCookie = routed{}, route.Match{}, ""
-	v.websocket, v.completed, v.expecting, v.accessed = false, false, false, false
+	v.websocket, v.completed, v.expecting, v.accessed, v.refused = false, false, false, false, nil
 	v.upload, v.tunnel, v.head = upload{}, nil, nil
 	v.watched.reset()
 	v.match = route.Request{Header: v.match.Header}
@@ -180,6 +181,9 @@ func (v *visit) finish() {
 		latency.upstream.Observe(v.UpstreamLatency.Seconds())
 	}
 	if p.access.wants(status, v.failure, now) {
+		if v.refused != nil { // no failure: a client may send as many as it likes
+			v.failure = v.refused
+		}
 		p.access.write(&v.Exchange, total, v.failure, v.tunnel.attrs()...)
 	}
 	p.busy.Add(-1)
