@@ -48,7 +48,7 @@ var (
 // admit checks what RFC 9110 and 9112 ask of a request before anything is
 // decided by it, and brings it into the form that is matched, keyed and
 // forwarded. nil lets it pass.
-func (v *visit) admit() *refusal {
+func (v *visit) admit(s *snapshot) *refusal {
 	h := &v.Ctx.Request.Header
 	if r := checkLine(h); r != nil {
 		return r
@@ -56,7 +56,7 @@ func (v *visit) admit() *refusal {
 	if r := checkTarget(h); r != nil {
 		return r
 	}
-	if !v.fields.screen(h.RawHeaders(), v.proxy.config.Underscores) {
+	if !v.fields.screen(h.RawHeaders(), v.proxy.config.Underscores, s.squeezed) {
 		return errName
 	}
 	if v.fields.has&fieldVia != 0 && v.proxy.passedHere(h.PeekAll("Via")) {
@@ -150,7 +150,8 @@ func (p *Proxy) passedHere(via [][]byte) bool {
 	own := p.via[len("1.1 "):]
 	for _, list := range via {
 		for _, hop := range strings.Split(string(list), ",") {
-			if words := strings.Fields(hop); len(words) > 1 && words[1] == own {
+			hop, _, _ = strings.Cut(hop, "(") // a comment
+			if words := strings.Fields(hop); len(words) > 1 && strings.EqualFold(words[1], own) {
 				return true
 			}
 		}

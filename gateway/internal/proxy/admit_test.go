@@ -65,6 +65,7 @@ func TestRequestsThatAreNoneAreRefused(t *testing.T) {
 		{"an absolute target with userinfo", "GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400},
 		{"a space in a name", "GET / HTTP/1.1\r\nHost: x\r\nX A: b\r\n\r\n", 400},
 		{"our own Via", "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 a, 1.1 gatelab\r\n\r\n", 508},
+		{"our own Via with a comment", "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 Gatelab(x)\r\n\r\n", 508},
 		{"our own Via in a second line", "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 a\r\nVia: 1.0 gatelab (x)\r\n\r\n", 508},
 	} {
 		answer := g.say(t, c.request)
@@ -150,7 +151,8 @@ func TestPathsThatCanBeReadInSeveralWays(t *testing.T) {
 	harmful := []string{
 		"/x/..%2fadmin", "/x/..%2Fadmin", "/..;/admin", "/x/..;a=b/admin", "/x/%252e%252e/admin", "/%2561dmin", "/%2fadmin", `/x\..\admin`,
 		"/%5cadmin", "/%00/admin", "/%20admin", "/%%361dmin", "/x/..%00/admin", "/x/..%3b/admin", "/x/..%255cadmin", "/%c0%afadmin",
-		"/pub%2f..%2fx", "/pub/..%2fx", `/pub/..\x`, "/pub/..;/x", "/pub/%252e%252e/x",
+		"/%e0%80%afadmin", "/x/%f0%80%80%ae%f0%80%80%ae/admin", "/x/..%ef%bc%8fadmin", "/%ef%bd%81dmin", "/%252561dmin", "/x/..%25252fadmin",
+		"/pub/..%e0%80%afx", "/pub%2f..%2fx", "/pub/..%2fx", `/pub/..\x`, "/pub/..;/x", "/pub/%252e%252e/x",
 	}
 	fine := map[string]string{ // and how they arrive
 		"/projects/group%2fname": "/projects/group%2Fname", "/a%20b": "/a%20b", "/a;v=1/b": "/a;v=1/b", "/a%25b": "/a%25b", `/c\d`: "/c%5Cd",
@@ -223,7 +225,9 @@ func TestFieldsThatAreNotTheClientsToSay(t *testing.T) {
 	dropped := []string{
 		"X-Consumer-Username", "x-consumer-id", "X-Consumer-Custom-ID", "X-Credential-Identifier", "X-Credential-Username", "X-Authenticated-Userid",
 		"X-Authenticated-Scope", "X-Anonymous-Consumer", "X_Consumer_Username", "X-Consumer_Username", "x_credential_identifier",
-		"Content_Length", "Transfer_Encoding", "X_Forwarded_For", "X_Real_IP", "X_Real-IP", "Forwarded", "Proxy", "Proxy-Connection", "Keep-Alive",
+		"Content_Length", "Transfer_Encoding", "Content.Length", "Content--Length", "Content~Length", "Content-Length-", "-Content-Length",
+		"_Content_Length", "Content-_Length", "ContentLength", "Transfer.Encoding", "Transfer'Encoding", "TransferEncoding", "X.Consumer.Username",
+		"X-Consumer.Username", "X__Consumer_Username", "X.Forwarded.For", "X_Real.IP", "Proxy_", "HTTP2_Settings", "Sec_WebSocket_Key", "X_Forwarded_For", "X_Real_IP", "X_Real-IP", "Forwarded", "Proxy", "Proxy-Connection", "Keep-Alive",
 		"TE", "Trailer", "Proxy-Authorization", "HTTP2-Settings", "Upgrade",
 	}
 	for _, name := range dropped {

@@ -119,7 +119,10 @@ func (u *upload) Read(b []byte) (int, error) {
 		return 0, u.end
 	}
 	next, err := u.chunks.check()
-	if err != nil {
+	switch {
+	case errors.Is(err, errBodyEnd):
+		return u.whole(0)
+	case err != nil:
 		return u.fail(err)
 	}
 	if u.most > 0 && next > u.most-u.read {
@@ -143,6 +146,11 @@ func (u *upload) Read(b []byte) (int, error) {
 		// The codec takes some ends of the connection for the end of the trailers.
 		return u.fail(u.client.broken)
 	}
+	return u.whole(n)
+}
+
+// whole ends a body that has come to its end, with its last n bytes.
+func (u *upload) whole(n int) (int, error) {
 	u.end = io.EOF
 	if u.client != nil {
 		u.client.whole()

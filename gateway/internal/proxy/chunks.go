@@ -8,15 +8,24 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"strings"
+	"unsafe"
+
+	"gatelab/gateway/internal/upstream"
 )
 
 // chunks looks at the lines of a chunked body before the codec reads them,
 // which takes more than RFC 9112 allows: lines that end without CR, control
 // characters, trailers with white space around their names. Whoever reads the
 // same bytes more strictly must not see another end of the body.
+//
+// It also takes the end of the body, the last chunk and the trailers, off the
+// codec: that would add the trailers to the request's header, after everything
+// was decided by it.
 type chunks struct {
 	br   *bufio.Reader
 	left reflect.Value // of the chunk that the codec is in
+	eof  reflect.Value // the codec takes the body for ended
 }
 
 // newChunks returns nothing for a stream that is not the codec's.
@@ -27,19 +36,21 @@ func newChunks(stream io.Reader) (c chunks) {
 	}
 	// The codec shows neither its reader nor where it is in it.
 	c.br = (*bufio.Reader)(v.Elem().FieldByName("reader").UnsafePointer())
-	c.left = v.Elem().FieldByName("chunkLeft")
+	c.left, c.eof = v.Elem().FieldByName("chunkLeft"), v.Elem().FieldByName("eof")
 	return c
 }
 
 var (
 	errChunkLine = errors.New("malformed chunk size or extension")
 	errTrailer   = errors.New("malformed trailer")
+	errBodyEnd   = errors.New("the last chunk and the trailers have come")
 	crlf         = []byte("\r\n")
 )
 
 // check waits for the next line that the codec will read, if it is in none of
 // the chunks, and for the trailers behind the last. It returns the size of the
-// chunk that begins.
+// chunk that begins. errBodyEnd says that the body has ended; the trailers are
+// dropped then.
 func (c *chunks) check() (size int64, err error) {
 	if c.br == nil || c.left.Int() != 0 {
 		return 0, nil
@@ -60,12 +71,22 @@ func (c *chunks) check() (size int64, err error) {
 			return 0, fmt.Errorf("read the trailers: %w", err)
 		}
 		if len(line) == len(crlf) {
-			return 0, nil
+			_, _ = c.br.Discard(at + len(line))
+			*(*bool)(unsafe.Pointer(c.eof.UnsafeAddr())) = true //nolint:gosec // a field of the pinned codec; see newChunks
+			return 0, errBodyEnd
 		}
-		if !isField(line[:len(line)-len(crlf)]) {
+		name, ok := fieldName(line[:len(line)-len(crlf)])
+		if !ok || framesOrForwards(name) {
 			return 0, errTrailer
 		}
 	}
+}
+
+// framesOrForwards tells whether a field must not be a trailer: it says where the
+// message ends, or who sent it (RFC 9110, 6.5.1). Others are dropped.
+func framesOrForwards(name []byte) bool {
+	squeezed := squeeze(name)
+	return ownNames[squeezed] || strings.HasPrefix(squeezed, "xforwarded")
 }
 
 // line returns the line that begins after so many bytes, with its CRLF, and
@@ -97,7 +118,7 @@ func chunkSize(line []byte) (size int64, ok bool) {
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
 			digit = c | 0x20 - 'a' + 10
 		default:
-			return size, i > 0 && (c == ';' || c == ' ' || c == '\t' || c == '\r')
+			return size, i > 0 && upstream.IsChunkExtensions(bytes.TrimSuffix(line[i:], crlf))
 		}
 		if size > math.MaxInt64>>4 {
 			return 0, false
@@ -107,15 +128,15 @@ func chunkSize(line []byte) (size int64, ok bool) {
 	return 0, false
 }
 
-// isField tells whether a line is a header field.
-func isField(line []byte) bool {
-	name, _, found := bytes.Cut(line, []byte(":"))
+// fieldName is the name of a header field's line; false where it is none.
+func fieldName(line []byte) (name []byte, ok bool) {
+	name, _, ok = bytes.Cut(line, []byte(":"))
 	for _, c := range name {
 		if !isToken(c) {
-			return false
+			return nil, false
 		}
 	}
-	return found && len(name) > 0
+	return name, ok && len(name) > 0
 }
 
 func isToken(c byte) bool {

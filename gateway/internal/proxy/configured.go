@@ -9,6 +9,15 @@ import (
 // fieldOptions are plugin options that hold names of request fields.
 var fieldOptions = []string{"key_names", "vary_headers", "header_name", "header_names"}
 
+// squeezedFields are the names of fields without their marks, see squeeze.
+func squeezedFields(fields map[string]bool) map[string]bool {
+	out := make(map[string]bool, len(fields))
+	for name := range fields {
+		out[squeeze([]byte(name))] = true
+	}
+	return out
+}
+
 // configuredFields are the names, in lower case, of the request fields that
 // routes, plugins and balancers of a configuration decide by: no Connection
 // field may take them off.

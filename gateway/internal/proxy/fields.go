@@ -2,14 +2,17 @@ package proxy
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
 
-// What is done with request fields that have '_' in their names. CGI, WSGI and
-// PHP read X_Consumer_Username and X-Consumer-Username as one variable.
+// What is done with request fields that have '_' in their names, or another mark
+// than single dashes between letters and digits. CGI, WSGI and PHP read
+// X_Consumer_Username, X.Consumer.Username and X-Consumer-Username as one
+// variable.
 const (
-	UnderscoresSafe = "safe" // those that read as a field of the gateway or of the framing are dropped
+	UnderscoresSafe = "safe" // those that read as a field of the gateway, of the framing or of the configuration are dropped
 	UnderscoresDrop = "drop" // all are dropped, as nginx does by default
 	UnderscoresKeep = "keep" // all pass
 )
@@ -33,7 +36,9 @@ type screened struct {
 // screen looks at every field name of a raw header block once: it notes what
 // has to be dropped and what needs work later, so that an ordinary request
 // pays for no further look-ups. ok is false when a name is no token.
-func (s *screened) screen(block []byte, underscores string) (ok bool) {
+//
+// squeezed are the names that the configuration decides by, see squeeze.
+func (s *screened) screen(block []byte, underscores string, squeezed map[string]bool) (ok bool) {
 	s.has, s.drop = 0, s.drop[:0]
 	for len(block) > 0 {
 		line := block
@@ -45,17 +50,22 @@ func (s *screened) screen(block []byte, underscores string) (ok bool) {
 		if len(line) == 0 || line[0] == ' ' || line[0] == '\t' || line[0] == '\r' {
 			continue // the end, or the rest of a folded value
 		}
-		colon, underscore := 0, false
+		colon, odd, last := 0, false, byte('-')
 		for ; colon < len(line) && line[colon] != ':'; colon++ {
-			switch line[colon] {
-			case ' ', '\t':
+			c := line[colon]
+			switch {
+			case c == ' ' || c == '\t':
 				return false
-			case '_':
-				underscore = true
+			case c == '-':
+				odd = odd || last == '-' // at the beginning, or two of them
+			case c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9':
+			default:
+				odd = true
 			}
+			last = c
 		}
-		if name := line[:colon]; underscore {
-			s.underscored(name, underscores)
+		if name := line[:colon]; odd || last == '-' {
+			s.odd(name, underscores, squeezed)
 		} else {
 			s.note(name)
 		}
@@ -70,8 +80,11 @@ func (s *screened) note(name []byte) {
 	}
 	switch name[0] | 0x20 {
 	case 'c':
-		if is(name, "connection") {
+		switch {
+		case is(name, "connection"):
 			s.has |= fieldConnection
+		case len(name) != len("content-length") && squeezesTo(name, "contentlength"):
+			s.drop = append(s.drop, name)
 		}
 	case 'u':
 		if is(name, "upgrade") {
@@ -94,7 +107,7 @@ func (s *screened) note(name []byte) {
 			s.drop = append(s.drop, name)
 		}
 	case 'k', 'p', 't':
-		if isHopByHop(name) {
+		if isHopByHop(name) || len(name) != len("transfer-encoding") && squeezesTo(name, "transferencoding") {
 			s.drop = append(s.drop, name)
 		}
 	case 'x':
@@ -104,15 +117,14 @@ func (s *screened) note(name []byte) {
 	}
 }
 
-// underscored decides about a name with '_' in it.
-func (s *screened) underscored(name []byte, rule string) {
-	switch rule {
-	case UnderscoresKeep:
+// odd decides about a name with other marks than single dashes inside it.
+func (s *screened) odd(name []byte, rule string, configured map[string]bool) {
+	switch {
+	case rule == UnderscoresKeep:
 		return
-	case UnderscoresSafe:
-		if !readsAsOwn(name) {
-			return
-		}
+	case rule == UnderscoresDrop && bytes.IndexByte(name, '_') >= 0:
+	case !readsAsOwn(name, configured):
+		return
 	}
 	s.drop = append(s.drop, name)
 }
@@ -164,19 +176,62 @@ func isIdentity(name []byte) bool {
 	return false
 }
 
-// readsAsOwn tells whether a name with '_' for '-' is one that the gateway
-// writes or that frames the message.
-func readsAsOwn(name []byte) bool {
-	buf := make([]byte, 0, 64)
+// squeeze leaves letters, in lower case, and digits of a name.
+func squeeze(name []byte) string {
+	out := make([]byte, 0, len(name))
 	for _, c := range name {
-		if c == '_' {
-			c = '-'
+		switch {
+		case c|0x20 >= 'a' && c|0x20 <= 'z':
+			out = append(out, c|0x20)
+		case c >= '0' && c <= '9':
+			out = append(out, c)
 		}
-		buf = append(buf, c)
 	}
-	return isIdentity(buf) || isHopByHop(buf) || hasPrefixFold(buf, "x-forwarded-") || hasPrefixFold(buf, "x-kong-") ||
-		is(buf, "x-real-ip") || is(buf, "content-length") || is(buf, "content-type") || is(buf, "content-encoding") ||
-		is(buf, "transfer-encoding") || is(buf, "connection") || is(buf, "upgrade") || is(buf, "host") || is(buf, "expect")
+	return string(out)
+}
+
+// squeezesTo compares a squeezed name without making it.
+func squeezesTo(name []byte, to string) bool {
+	at := 0
+	for _, c := range name {
+		if c|0x20 >= 'a' && c|0x20 <= 'z' {
+			c |= 0x20
+		} else if c < '0' || c > '9' {
+			continue
+		}
+		if at == len(to) || c != to[at] {
+			return false
+		}
+		at++
+	}
+	return at == len(to)
+}
+
+// ownPrefixes and ownNames are squeezed: what the gateway writes, what frames a
+// message, and what CGI programs read as their own.
+var (
+	ownPrefixes = []string{"xconsumer", "xcredential", "xauthenticated", "xanonymous", "xforwarded", "xkong", "secwebsocket"}
+	ownNames    = map[string]bool{
+		"xrealip": true, "contentlength": true, "contenttype": true, "contentencoding": true, "transferencoding": true, "connection": true,
+		"upgrade": true, "host": true, "expect": true, "keepalive": true, "proxyauthenticate": true, "proxyauthorization": true,
+		"proxyconnection": true, "te": true, "trailer": true, "proxy": true, "http2settings": true, "forwarded": true, "via": true,
+		"authorization": true, "cookie": true,
+	}
+)
+
+// readsAsOwn tells whether a name without its marks is one that the gateway
+// writes, that frames the message, or that the configuration decides by.
+func readsAsOwn(name []byte, configured map[string]bool) bool {
+	squeezed := squeeze(name)
+	if ownNames[squeezed] || configured[squeezed] {
+		return true
+	}
+	for _, prefix := range ownPrefixes {
+		if strings.HasPrefix(squeezed, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // endToEnd are fields that a Connection field cannot take off a message: they

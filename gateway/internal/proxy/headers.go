@@ -161,13 +161,10 @@ type port struct {
 }
 
 func hostOnly(host string) string {
-	if strings.IndexByte(host, ':') < 0 {
-		return host
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && i > strings.LastIndexByte(host, ']') {
+		return host[:i]
 	}
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		return h
-	}
-	return host
+	return host // an IPv6 address keeps its brackets
 }
 
 // hostPort is the Host header of a service's own host.

@@ -85,7 +85,11 @@ func (v *visit) said(h *fasthttp.RequestHeader) (s said) {
 // ends it: nothing beyond can be believed.
 func (p *Proxy) lastUntrusted(addresses []string, peer netip.Addr) netip.Addr {
 	for i := len(addresses) - 1; i >= 0; i-- {
-		addr, ok := parseAddress(strings.TrimSpace(addresses[i]))
+		text := strings.TrimSpace(addresses[i])
+		if text == "" {
+			continue // an empty element of a list means nothing
+		}
+		addr, ok := parseAddress(text)
 		if !ok {
 			break
 		}

@@ -27,6 +27,7 @@ func TestWhoAsksBehindATrustedProxy(t *testing.T) {
 		{"IPv4 in IPv6", "X-Forwarded-For: ::ffff:203.0.113.12\r\n", "203.0.113.12", "http", "x"},
 		{"over a second trusted proxy", "X-Forwarded-For: 203.0.113.10:1, 10.1.2.3:2\r\n", "203.0.113.10", "http", "x"},
 		{"in two lines", "X-Forwarded-For: 203.0.113.10\r\nX-Forwarded-For: 10.1.2.3\r\n", "203.0.113.10", "http", "x"},
+		{"an empty element at the end", "X-Forwarded-For: 203.0.113.16,\r\n", "203.0.113.16", "http", "x"},
 		{"what the client itself said before", "X-Forwarded-For: 6.6.6.6, 203.0.113.10\r\n", "203.0.113.10", "http", "x"},
 		{"no address at all", "X-Forwarded-For: unknown\r\n", "127.0.0.1", "http", "x"},
 		{"a zone", "X-Forwarded-For: fe80::1%eth0\r\n", "127.0.0.1", "http", "x"},
@@ -251,7 +252,7 @@ func FuzzScreen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, block []byte) {
 		var s screened
-		if !s.screen(block, UnderscoresSafe) {
+		if !s.screen(block, UnderscoresSafe, nil) {
 			return
 		}
 		dropped := map[string]bool{}

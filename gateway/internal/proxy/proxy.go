@@ -161,7 +161,7 @@ func (v *visit) pass() bool {
 	}
 	v.unrouted.series = s.unrouted
 	v.routed = &v.unrouted
-	if r := v.admit(); r != nil {
+	if r := v.admit(s); r != nil {
 		v.refuse(r)
 		return false
 	}

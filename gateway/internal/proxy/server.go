@@ -63,6 +63,9 @@ func NewServer(p *Proxy, c ServerConfig) *Server {
 func announceBody(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 	if n := h.ContentLength(); n > 0 || n == -1 {
 		c.ReadTimeout = unlimited
+		// The codec reads so much of a body of known length before it asks the
+		// handler, which may refuse it by its header alone.
+		c.MaxRequestBodySize = 1
 	}
 	return c
 }

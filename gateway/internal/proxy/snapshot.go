@@ -24,6 +24,7 @@ type snapshot struct {
 	unrouted  *series // for requests without a route
 
 	configured map[string]bool // see configuredFields
+	squeezed   map[string]bool // the same without marks, see squeeze
 }
 
 // routed is what a route's requests need.
@@ -120,6 +121,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 		directory: plugin.NewDirectory(cfg), routes: make([]routed, len(routes)),
 		unrouted: p.metrics.unknown, configured: configuredFields(cfg),
 	}
+	s.squeezed = squeezedFields(s.configured)
 	balancers, err := p.balancers(cfg, routes)
 	if err != nil {
 		return nil, err

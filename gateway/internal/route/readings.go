@@ -12,7 +12,7 @@ import (
 func Plain(path string) bool {
 	for i := range len(path) {
 		switch c := path[i]; {
-		case c == '%', c == ';', c == '\\', c <= ' ', c == 0x7f, c == 0x85, c == 0xa0, c == 0xc0, c == 0xc1:
+		case c == '%', c == ';', c == '\\', c <= ' ', c == 0x7f, c == 0x85, c == 0xa0, c >= 0xc0 && c <= 0xc1, c == 0xe0, c == 0xef, c >= 0xf0:
 			return false
 		case c == '.' && (i+1 == len(path) || path[i+1] == '/'):
 			return false
@@ -21,15 +21,18 @@ func Plain(path string) bool {
 	return true
 }
 
-// maxReadings is how many readings a path can have at most: three depths of
-// decoding, in each the path itself, one for each reader and one for all of
+// maxReadings is how many readings a path can have at most: for each depth of
+// decoding, the path itself, one for each reader and one for all of
 // them, with and without merging slashes.
-const maxReadings = 3 * (2 + 6) * 2
+const maxReadings = depths * (2 + 6) * 2
+
+// depths is how often a path is decoded at most, and one more.
+const depths = 5
 
 // Readings are the other paths that servers are known to make of a path: they
-// decode it once more or twice, take a backslash for a slash, drop path
+// decode it up to four times more, take a backslash for a slash, drop path
 // parameters, control characters and spaces, end at a NUL, trim segments, or
-// decode overlong UTF-8; then they resolve dot segments, with or without
+// decode overlong UTF-8 or full-width forms; then they resolve dot segments, with or without
 // merging slashes first. The path itself is left out. The result is in no
 // order, without duplicates, at most maxReadings long.
 func Readings(path string) []string {
@@ -43,7 +46,7 @@ func Readings(path string) []string {
 		}
 	}
 	decoded := []byte(path)
-	for range 3 {
+	for range depths {
 		add(readAll(decoded))
 		for _, read := range readers {
 			add(read(bytes.Clone(decoded)))
@@ -119,12 +122,49 @@ func trimmed(s string) int {
 	return n
 }
 
-// overlong replaces two-byte forms of '.', '/' and '\' that no valid UTF-8 has.
+// overlong replaces what some decoders take for an ASCII character: UTF-8 in more
+// bytes than it needs, and the full-width forms.
 func overlong(p []byte) []byte {
-	if bytes.IndexByte(p, 0xc0) < 0 && bytes.IndexByte(p, 0xc1) < 0 {
-		return p
+	out := p[:0]
+	for i := 0; i < len(p); {
+		c, n := lenient(p[i:])
+		switch {
+		case n > 1 && c < 0x80:
+			out = append(out, byte(c))
+		case n > 1 && 0xff01 <= c && c <= 0xff5e:
+			out = append(out, byte(c-0xff01+'!'))
+		default:
+			out = append(out, p[i:i+n]...)
+		}
+		i += n
 	}
-	return []byte(strings.NewReplacer("\xc0\xae", ".", "\xc0\xaf", "/", "\xc1\x9c", "/").Replace(string(p)))
+	return out
+}
+
+// lenient decodes one character of UTF-8 of up to four bytes without asking
+// whether fewer would do. What is none is one byte.
+func lenient(p []byte) (c rune, n int) {
+	switch c := p[0]; {
+	case c&0xe0 == 0xc0:
+		n = 2
+	case c&0xf0 == 0xe0:
+		n = 3
+	case c&0xf8 == 0xf0:
+		n = 4
+	default:
+		return rune(c), 1
+	}
+	if len(p) < n {
+		return rune(p[0]), 1
+	}
+	c = rune(p[0] & (0xff >> (n + 1)))
+	for _, b := range p[1:n] {
+		if b&0xc0 != 0x80 {
+			return rune(p[0]), 1
+		}
+		c = c<<6 | rune(b&0x3f)
+	}
+	return c, n
 }
 
 // decodeAll replaces every escape once, also those of reserved characters.

@@ -181,7 +181,9 @@ func (p *Pools) kept(t *Target, name string) *conn {
 		}
 		switch k.look() {
 		case quiet:
-			return k
+			if !t.isDistrusted() {
+				return k
+			}
 		case talking:
 			p.metrics.unsolicitedBytes(t, whenIdle)
 		}

@@ -88,7 +88,7 @@ func (c *chunkReader) next() error {
 	if !ok {
 		return errChunkSize
 	}
-	if !isChunkExtensions(rest) {
+	if !IsChunkExtensions(rest) {
 		return errChunkLine
 	}
 	if size == 0 {
@@ -180,9 +180,9 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// isChunkExtensions checks what follows a chunk's size: *( BWS ";" BWS name
+// IsChunkExtensions checks what follows a chunk's size: *( BWS ";" BWS name
 // [ BWS "=" BWS value ] ).
-func isChunkExtensions(b []byte) bool {
+func IsChunkExtensions(b []byte) bool {
 	for len(b) > 0 {
 		if b = skipBlank(b); len(b) == 0 || b[0] != ';' {
 			return false

@@ -165,7 +165,11 @@ func (p *Pools) body(c *Call, t *Target, k *conn, keep bool) error {
 // switches tells whether a 101 is an answer to what the request asked for.
 func switches(asked *fasthttp.RequestHeader, answer *fasthttp.ResponseHeader) bool {
 	protocol := asked.Peek("Upgrade")
-	return len(protocol) > 0 && asked.ConnectionUpgrade() && bytes.EqualFold(protocol, answer.Peek("Upgrade"))
+	if len(protocol) == 0 || !asked.ConnectionUpgrade() || !answer.IsHTTP11() {
+		return false
+	}
+	lines := answer.PeekAll("Upgrade")
+	return len(lines) == 1 && bytes.EqualFold(protocol, lines[0])
 }
 
 var eventStream = []byte("text/event-stream")
@@ -186,7 +190,7 @@ func (p *Pools) release(c *Call, t *Target, k *conn, keep, ended bool) {
 	if beyond && ended {
 		p.metrics.unsolicitedBytes(t, whenAnswered)
 	}
-	if keep && ended && !beyond {
+	if keep && ended && !beyond && !t.isDistrusted() {
 		t.pool.put(k, p.config.Keepalive)
 		return
 	}

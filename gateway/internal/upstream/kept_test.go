@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -217,4 +218,25 @@ func TestBytesThatComeWhileARequestIsSentAreNoAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who sends unasked once may do it at a moment when it cannot be told: there is
+// no second request on its connections for a while.
+func TestATargetThatTalksUnaskedGetsNoSecondRequestOnAConnection(t *testing.T) {
+	target := &Target{}
+	if target.isDistrusted() {
+		t.Fatal("distrusted from the start")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newMetrics(&Pools{}, nil)
+		target := &Target{}
+		m.unsolicitedBytes(target, whenIdle)
+		if !target.isDistrusted() {
+			t.Error("trusted at once")
+		}
+		time.Sleep((distrustFor + 1) * time.Second)
+		if target.isDistrusted() {
+			t.Error("distrusted for ever")
+		}
+	})
 }

@@ -97,10 +97,23 @@ func (m *metrics) ejected(t *Target, cause string) {
 // warnEvery is how often unsolicited bytes are logged at most.
 const warnEvery = 60 // seconds
 
+// distrustFor is how long connections to a target that sent unsolicited bytes
+// are used for one request only. Bytes that come while the next request is on
+// its way cannot always be told from its answer: a target that does it once gets
+// no second request to answer wrongly.
+const distrustFor = 60 // seconds
+
+// isDistrusted tells whether the target sent unsolicited bytes not long ago.
+func (t *Target) isDistrusted() bool {
+	at := t.distrusted.Load()
+	return at != 0 && time.Now().Unix()-at < distrustFor
+}
+
 // unsolicitedBytes counts a connection that is closed because of bytes that no
 // request had asked for.
 func (m *metrics) unsolicitedBytes(t *Target, when string) {
 	m.unsolicited[when].Inc()
+	t.distrusted.Store(time.Now().Unix())
 	log, now := m.pools.config.Log, time.Now().Unix()
 	if last := m.warned.Load(); log != nil && now-last >= warnEvery && m.warned.CompareAndSwap(last, now) {
 		log.Warn("target sent bytes that no request had asked for; the connection is closed", "upstream", t.label, "target", t.Address, "when", when)

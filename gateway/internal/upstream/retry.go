@@ -17,9 +17,10 @@ const (
 	outcomeStatus                     // an answer with a status to retry, without a Retry-After
 	outcomeUnconnected                // there was no connection
 	outcomeUnsent                     // the connection broke before any byte of the request had left
-	outcomeBroken                     // the connection broke, or lost its place, before the answer's headers had come
+	outcomeBroken                     // the connection broke, or lost its place, before any of the answer had come
 	outcomeTimeout                    // nothing came in time: the upstream may still be at work
 	outcomeUnreadable                 // what came is not a response
+	outcomeCut                        // the answer had begun and broke off
 	outcomeBody                       // the client's body broke off
 	outcomeUnsendable                 // the request cannot be written: no target would get it
 )
@@ -55,6 +56,8 @@ func outcomeOf(k *conn, err error) outcome {
 		return outcomeUnreadable
 	case isTimeout(err):
 		return outcomeTimeout
+	case k.answered:
+		return outcomeCut
 	case k.sent:
 		return outcomeBroken
 	case errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -246,6 +247,33 @@ func TestTheHeaderLimitIsASetting(t *testing.T) {
 		var bad *ResponseError
 		if ok != (err == nil) || !ok && !errors.As(err, &bad) {
 			t.Errorf("102,400 bytes with a limit of %d: %v", limit, err)
+		}
+	}
+}
+
+// An answer that has begun is one: the request was taken, whatever its method.
+func TestAnAnswerThatBreaksOffIsAskedForOnce(t *testing.T) {
+	for name, cut := range map[string]string{
+		"in its header": "HTTP/1.1 200 OK\r\nContent-Le", "in its body": "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello",
+	} {
+		for _, method := range []string{"GET", "PUT", "DELETE"} {
+			var asked atomic.Int64
+			url, _ := listen(t, func(conn net.Conn) {
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+					asked.Add(1)
+					_, _ = conn.Write([]byte(cut))
+				}
+			})
+			p := newPools(t, Config{})
+			call := newCall(serviceAt(t, p, url))
+			call.Request.Header.SetMethod(method)
+			call.Retries = 5
+			if err := p.Do(call); err == nil {
+				t.Errorf("%s cut %s: no error", method, name)
+			}
+			if n := asked.Load(); n != 1 {
+				t.Errorf("%s cut %s: asked %d times", method, name, n)
+			}
 		}
 	}
 }

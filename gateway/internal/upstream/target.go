@@ -27,9 +27,10 @@ type Target struct {
 	pool      pool
 	inflight  atomic.Int64
 	health
-	latency latency
-	told    *metrics
-	prober  *prober // guarded by Pools.mu
+	latency    latency
+	told       *metrics
+	distrusted atomic.Int64 // Unix seconds when it last sent unsolicited bytes; 0: never
+	prober     *prober      // guarded by Pools.mu
 }
 
 // Config is how targets are reached, and when they are left alone.

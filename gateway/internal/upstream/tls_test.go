@@ -149,19 +149,19 @@ func TestAKeptTLSConnectionIsReadThroughItsRecords(t *testing.T) {
 		{"a ticket and an answer", func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(append(p.record(t, handshakeRecord, sessionTicket()), p.record(t, dataRecord, []byte(poison))...))
 			return err
-		}, 2, 1},
+		}, 10, 1},
 		{"an answer", func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(p.record(t, dataRecord, []byte(poison)))
 			return err
-		}, 2, 1},
+		}, 10, 1},
 		{"a part of a record", func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(p.record(t, dataRecord, []byte(poison))[:20])
 			return err
-		}, 2, 1},
+		}, 10, 1},
 		{"a part of a record's header", func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(p.record(t, dataRecord, []byte(poison))[:3])
 			return err
-		}, 2, 1},
+		}, 10, 1},
 		{"close_notify", func(p *tlsPeer) error { return p.CloseWrite() }, 2, 0},
 		{"an end without close_notify", func(p *tlsPeer) error { return p.wire.Conn.(*net.TCPConn).CloseWrite() }, 2, 0},
 		{"a record that is none", func(p *tlsPeer) error { _, err := p.wire.Conn.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); return err }, 2, 0},
@@ -169,7 +169,7 @@ func TestAKeptTLSConnectionIsReadThroughItsRecords(t *testing.T) {
 			_, err := p.wire.Conn.Write(p.record(t, handshakeRecord, keyUpdate))
 			return err
 		}, 1, 0},
-	} {
+	} { // a target that talks unasked gets a connection for each request
 		t.Run(c.say, func(t *testing.T) {
 			idle := make(chan error, 1)
 			var mu sync.Mutex
