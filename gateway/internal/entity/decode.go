@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"unicode/utf8"
 )
 
 // errJSON is worded as Kong does.
@@ -15,6 +17,9 @@ var errJSON = errors.New("Cannot parse JSON body") //nolint:staticcheck // Kong'
 func (s *Schema) DecodeJSON(body []byte) (Record, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return Record{}, nil
+	}
+	if !isText(body) {
+		return nil, SchemaError(map[string]any{"@entity": []any{"text must be valid UTF-8 without NUL"}})
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -32,6 +37,24 @@ func (s *Schema) DecodeJSON(body []byte) (Record, error) {
 	return r, s.expand(r)
 }
 
+// loneSurrogate is half of a character above U+FFFF, as JSON escapes it.
+var loneSurrogate = regexp.MustCompile(`(?i)\\u(d[89ab][0-9a-f]{2})(\\u(d[c-f][0-9a-f]{2}))?|\\u(d[c-f][0-9a-f]{2})|\\\\`)
+
+// isText tells whether a JSON text has none but whole characters: the decoder
+// would put U+FFFD in the place of others, and a key would not be the one that
+// was sent.
+func isText(body []byte) bool {
+	if !utf8.Valid(body) {
+		return false
+	}
+	for _, m := range loneSurrogate.FindAllSubmatch(body, -1) {
+		if len(m[4]) > 0 || len(m[1]) > 0 && len(m[3]) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // numbers turns json.Number into int64 or float64.
 func numbers(v any) any {
 	switch x := v.(type) {
@@ -41,7 +64,7 @@ func numbers(v any) any {
 		}
 		f, err := x.Float64()
 		if err != nil {
-			return x.String()
+			return x // beyond every number and no text either: no field takes it
 		}
 		return f
 	case map[string]any:

@@ -45,6 +45,8 @@ func kongErrorOf(s *entity.Schema, r entity.Record, err error) error {
 		return uniqueError(s, r, pg)
 	case "23503":
 		return foreignError(s, r, pg)
+	case "54000": // longer than an entry of an index
+		return entity.SchemaError(map[string]any{"@entity": []any{"a name, key or tag is too long: at most 2,600 bytes fit"}})
 	case "22021", "22P05": // a NUL, or bytes that are no UTF-8
 		return entity.SchemaError(map[string]any{"@entity": []any{"text must be valid UTF-8 without NUL"}})
 	}
