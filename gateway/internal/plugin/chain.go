@@ -76,6 +76,16 @@ func (c *Chain) ReadsBody() bool {
 	return false
 }
 
+// Authenticates tells whether a step for everybody asks who the client is.
+func (c *Chain) Authenticates() bool {
+	for i := range c.steps {
+		if _, ok := c.steps[i].base.plugin.(Authenticator); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // Response runs the response face of every step that let the request pass.
 func (c *Chain) Response(x *Exchange) {
 	for i := range x.picked {

@@ -134,3 +134,6 @@ func setOrDelete(h *fasthttp.RequestHeader, name, value string) {
 
 // ReadsBody tells that the key may be in the body.
 func (k *keyAuth) ReadsBody() bool { return k.KeyInBody }
+
+// Authenticates marks the plugin as one that asks who the client is.
+func (k *keyAuth) Authenticates() {}

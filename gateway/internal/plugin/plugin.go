@@ -41,6 +41,11 @@ type BodyReader interface {
 	ReadsBody() bool
 }
 
+// Authenticator is a plugin that asks who the client is.
+type Authenticator interface {
+	Authenticates()
+}
+
 // Exchange is one request on its way. Exchanges are reused: nothing of one may
 // be kept after Log, and strings from Ctx are views of reused buffers.
 type Exchange struct {

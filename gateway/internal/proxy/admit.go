@@ -164,7 +164,13 @@ func (p *Proxy) passedHere(via [][]byte) bool {
 // more than one pass over them.
 func (v *visit) checkPath(s *snapshot) *refusal {
 	m, rule := &v.match, v.proxy.config.PathAmbiguity
-	if rule == PathKeep || route.Plain(m.Path) {
+	if rule == PathKeep {
+		return nil
+	}
+	if v.evades(s, m.Path) {
+		return errPath
+	}
+	if route.Plain(m.Path) {
 		return nil
 	}
 	if rule == PathReject {
@@ -178,11 +184,37 @@ func (v *visit) checkPath(s *snapshot) *refusal {
 		if found, ok := s.table.Match(m); !ok || found.Index != own {
 			return errPath
 		}
+		if v.evades(s, other) {
+			return errPath
+		}
 	}
 	if v.Service != nil && leaves(v.Service.Path, route.UpstreamPath(v.Route, v.Service.Path, at, v.prefix)) {
 		return errPath
 	}
 	return nil
+}
+
+// evades tells whether path, in lower case, belongs to a route that asks who the
+// client is, while the request's own does not: an upstream that ignores letter
+// case would answer as for the other. Letter case alone is nothing to refuse.
+func (v *visit) evades(s *snapshot, path string) bool {
+	if !s.guarded || v.routed.guarded || !hasUpper(path) {
+		return false
+	}
+	m, at := &v.match, v.match.Path
+	defer func() { m.Path = at }()
+	m.Path = strings.ToLower(path)
+	found, ok := s.table.Match(m)
+	return ok && s.routes[found.Index].guarded
+}
+
+func hasUpper(path string) bool {
+	for i := range len(path) {
+		if 'A' <= path[i] && path[i] <= 'Z' {
+			return true
+		}
+	}
+	return false
 }
 
 // leaves tells whether path, as an upstream may read it, is outside of base, the

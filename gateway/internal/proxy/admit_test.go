@@ -152,11 +152,12 @@ func TestPathsThatCanBeReadInSeveralWays(t *testing.T) {
 		"/x/..%2fadmin", "/x/..%2Fadmin", "/..;/admin", "/x/..;a=b/admin", "/x/%252e%252e/admin", "/%2561dmin", "/%2fadmin", `/x\..\admin`,
 		"/%5cadmin", "/%00/admin", "/%20admin", "/%%361dmin", "/x/..%00/admin", "/x/..%3b/admin", "/x/..%255cadmin", "/%c0%afadmin",
 		"/%e0%80%afadmin", "/x/%f0%80%80%ae%f0%80%80%ae/admin", "/x/..%ef%bc%8fadmin", "/%ef%bd%81dmin", "/%252561dmin", "/x/..%25252fadmin",
+		"/ADMIN", "/%41dmin", "/x/..%2fAdmin", "/aDmin/x",
 		"/pub/..%e0%80%afx", "/pub%2f..%2fx", "/pub/..%2fx", `/pub/..\x`, "/pub/..;/x", "/pub/%252e%252e/x",
 	}
 	fine := map[string]string{ // and how they arrive
 		"/projects/group%2fname": "/projects/group%2Fname", "/a%20b": "/a%20b", "/a;v=1/b": "/a;v=1/b", "/a%25b": "/a%25b", `/c\d`: "/c%5Cd",
-		"/x/..": "/", "/report.": "/report.", "/%C3%A9": "/%C3%A9", "/pub/a%2fb": "/base/a%2Fb", "/pub/a;b": "/base/a;b",
+		"/x/..": "/", "/report.": "/report.", "/%C3%A9": "/%C3%A9", "/pub/a%2fb": "/base/a%2Fb", "/pub/a;b": "/base/a;b", "/Models/AB": "/Models/AB", "/PUB": "/PUB",
 		"/spaced/a%2fb": "/my%20base/a%2Fb",
 	}
 	ask := func(g *gateway, path string) (status, arrived string) {

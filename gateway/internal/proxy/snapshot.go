@@ -25,6 +25,7 @@ type snapshot struct {
 
 	configured map[string]bool // see configuredFields
 	squeezed   map[string]bool // the same without marks, see squeeze
+	guarded    bool            // a route is
 }
 
 // routed is what a route's requests need.
@@ -34,6 +35,7 @@ type routed struct {
 	chain    *plugin.Chain
 	balancer *upstream.Balancer
 	series   *series
+	guarded  bool   // its plugins ask who the client is
 	host     string // Host header for the upstream, unless the route preserves the client's
 }
 
@@ -132,6 +134,8 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	for i := range routes {
 		r := &routes[i]
 		e := routed{route: r, chain: chains.For(r)}
+		e.guarded = e.chain.Authenticates()
+		s.guarded = s.guarded || e.guarded
 		service := ""
 		if r.Service != nil {
 			if e.service = services[r.Service.ID]; e.service == nil {
