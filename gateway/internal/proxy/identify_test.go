@@ -178,6 +178,9 @@ func TestWhatWillBeRefusedIsRefusedWithoutContinue(t *testing.T) {
 			t.Errorf("%s: arrived", c.name)
 		}
 	}
+	if first, _, _ := ask("/open", "5", "Expect: 100-continue, 100-Continue\r\n"); first != "HTTP/1.1 100 Continue" {
+		t.Errorf("a list of expectations: %q", first)
+	}
 	first, conn, br := ask("/admin", "5", "apikey: secret-key\r\n")
 	if first != "HTTP/1.1 100 Continue" {
 		t.Fatalf("with a key: %q", first)

@@ -66,6 +66,10 @@ func announceBody(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 		// The codec reads so much of a body of known length before it asks the
 		// handler, which may refuse it by its header alone.
 		c.MaxRequestBodySize = 1
+		// The codec knows the expectation only where it stands alone.
+		if lines := h.PeekAll("Expect"); len(lines) > 0 && listsToken(lines, tokenContinue) {
+			h.SetCanonical(headerExpect, tokenContinue)
+		}
 	}
 	return c
 }
