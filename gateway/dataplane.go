@@ -69,7 +69,7 @@ func (p *program) makeDataPlane() error {
 		HeaderTimeout: s.clientHeaderTimeout, ReadTimeout: s.clientReadTimeout, BodyRate: int64(s.clientBodyRate),
 		WriteTimeout: s.clientWriteTimeout, ResponseRate: int64(s.clientResponseRate), DrainIdle: s.drainIdle,
 	})
-	p.health.configured = func() bool { return p.proxy.Revision() >= 0 && p.api.started() }
+	p.health.configured = func() bool { return p.proxy.Revision() >= 0 }
 	p.health.revision = p.proxy.Revision
 	return nil
 }

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,7 +41,6 @@ type program struct {
 	server    *proxy.Server
 	store     *store.Postgres
 	health    health
-	api       startable // the Admin API
 	refusals  refusals
 	guards    struct{ admin, status *webguard.Guard }
 	tokens    *admin.Tokens // nil: the Admin API asks for none
@@ -125,16 +122,12 @@ func (p *program) Run(ctx context.Context) error {
 
 	p.health.profiles = p.settings.pprof
 	status := p.serveHTTP(group, p.listeners.status, p.guards.status.Wrap(statusHandler(&p.health, gatherer(p.metrics, p.log))), nil)
-	// The listeners are open already: who connects while Postgres is waited for is
-	// answered 503, and not left waiting.
-	api := p.serveHTTP(group, p.listeners.admin, p.secureAdmin(&p.api), p.adminTLS)
-	group.Go(func() error { return p.server.Serve(p.listeners.proxy) })
 	if err := p.startStore(ctx); err != nil {
 		stop(err)
-		p.abort(api)
 		return p.end(group, status, err)
 	}
-	p.api.start(p.adminHandler())
+	api := p.serveHTTP(group, p.listeners.admin, p.secureAdmin(p.adminHandler()), p.adminTLS)
+	group.Go(func() error { return p.server.Serve(p.listeners.proxy) })
 
 	watching, stopWatching := context.WithCancel(serving)
 	defer stopWatching()
@@ -160,33 +153,6 @@ func (p *program) end(group *errgroup.Group, status *http.Server, cause error) e
 		return cause
 	}
 	return err
-}
-
-// abort ends a start that failed, without waiting for anybody.
-func (p *program) abort(api *http.Server) {
-	_ = api.Close()
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = p.server.Shutdown(ended)
-	_ = p.listeners.proxy.Close() // also where Serve has not begun yet
-}
-
-// startable is a handler that answers 503 until it is started.
-type startable struct{ handler atomic.Pointer[http.Handler] }
-
-func (s *startable) started() bool { return s.handler.Load() != nil }
-
-func (s *startable) start(h http.Handler) { s.handler.Store(&h) }
-
-func (s *startable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h := s.handler.Load(); h != nil {
-		(*h).ServeHTTP(w, r)
-		return
-	}
-	w.Header().Set("Retry-After", "1")
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = io.WriteString(w, `{"message":"the gateway is starting: Postgres has not answered yet"}`)
 }
 
 // drain says no to new clients, then waits for requests in flight.
