@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -30,7 +29,7 @@ func TestTrailersAreNoFieldsForWhoReadsTheBody(t *testing.T) {
 			t.Errorf("%s: arrived with %v and trailers %v", trailer, r.Header, r.Trailer)
 		}
 		if r.Header.Get("X-Anonymous-Consumer") != "true" || r.Header.Get("X-Consumer-Username") != "alice" {
-			t.Errorf("%s: the gateway's own fields are %v", trailer, http.Header(r.Header))
+			t.Errorf("%s: the gateway's own fields are %v", trailer, r.Header)
 		}
 	}
 }
