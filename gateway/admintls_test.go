@@ -149,7 +149,7 @@ func TestClientCertificates(t *testing.T) {
 			t.Errorf("%s: %d %s", about, code, text)
 		}
 	}
-	// The guard stands here as well, and what is not TLS is told so.
+	// The guard applies over TLS too, and plain HTTP on this port gets an error that says so.
 	if code, _ := ask(t, ann, "POST", base+"/services", "name=b&host=h", "Origin", strings.Replace(base, "https", "http", 1)); code != 403 {
 		t.Errorf("a page without TLS: %d", code)
 	}

@@ -110,7 +110,7 @@ func newSettings(s *settings) []*setting {
 		choice("lookup", &s.lookup, "snapshot", []string{"snapshot", "database"}, "snapshot: requests use the configuration pushed last; database: every request asks Postgres for the revision first (strict, at the price of a round trip)"),
 
 		listen("proxy_listen", &s.proxyListen, "0.0.0.0:8000", "where clients are served"),
-		listen("admin_listen", &s.adminListen, "127.0.0.1:8001", "where the Admin API is served; on another address than loopback set admin_tokens_file or admin_tls_client_ca, or everybody who reaches it may change everything"),
+		listen("admin_listen", &s.adminListen, "127.0.0.1:8001", "where the Admin API is served; on another address than loopback set admin_tokens_file or admin_tls_client_ca, or any client that reaches it can change the configuration"),
 		listen("status_listen", &s.statusListen, "127.0.0.1:8100", "where /health/live, /health/ready and /metrics are served"),
 
 		names("admin_hosts", &s.adminHosts, "names and addresses without ports, separated by commas", "further names by which clients reach the Admin API; a Host that is neither one of these nor loopback nor the listener's address is refused (403)", webguard.CheckHost),

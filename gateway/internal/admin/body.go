@@ -111,8 +111,8 @@ func multipartValues(raw []byte, boundary string) (url.Values, error) {
 	return form.Value, nil
 }
 
-// fail answers an error as Kong does. What is the client's to mend is told in
-// full; of the others it gets an id, under which the log has the rest.
+// fail answers an error as Kong does. Errors that the client can correct keep their
+// text; internal ones get an id, under which the log has the details.
 func (a *api) fail(w http.ResponseWriter, err error) {
 	var known *entity.Error
 	isKnown := errors.As(err, &known)

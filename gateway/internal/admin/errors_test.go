@@ -79,7 +79,7 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 	}
 }
 
-// What the client can mend is told in full.
+// Errors that the client can correct keep their full text.
 func TestSchemaErrorsAreShown(t *testing.T) {
 	srv := httptest.NewServer(New(Config{}, failing{}, slog.New(slog.DiscardHandler)))
 	defer srv.Close()

@@ -23,7 +23,7 @@ type identityKey struct{}
 // Authorize lets requests pass that bear a token, and those of read-only tokens
 // where they change nothing. tokens may be nil: then every client of
 // the listener may do everything. Who was authenticated, by token or else by client
-// certificate, becomes the actor of changes. refused is told the reason of each
+// certificate, becomes the actor of changes. refused is called with the reason of each
 // refusal and may be nil.
 func Authorize(tokens *Tokens, refused func(reason string), next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
