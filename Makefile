@@ -1,5 +1,5 @@
 # gatelab: every target is a thin call of bin/harness or bin/gateway.
-# `make help` lists them; whoever has the binaries needs no make.
+# `make help` lists them; without make, call the binaries.
 
 STAGE   ?= cache
 PROFILE ?= full
@@ -12,6 +12,8 @@ BASE    ?= HEAD
 PATCH   ?=
 SLO     ?= p99<50ms,errors<0.1%
 PRICES  ?= prices/own.yaml
+WITH    ?= nginx
+POLICY  ?=
 
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -21,45 +23,48 @@ GOLANGCI_VERSION := v2.5.0
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build scenario chaos serve gate capacity cost up down doctor dashboards alerts conformance test test-short lint bench deps clean
+.PHONY: help build scenario chaos serve gate compare capacity cost up down doctor dashboards alerts conformance release test test-short lint bench deps clean
 
-help: ## this list
+help: ## prints this list
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\n  make scenario STAGE=baseline|pool|cache|limits|multi|edge|all PROFILE=full|smoke\n'
 
-build: ## bin/gateway and bin/harness, static
+build: ## builds bin/gateway and bin/harness, static
 	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gateway ./gateway
 	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/harness ./harness
 
-scenario: build ## one stage of the ladder, or STAGE=all: lab up, attack, report, lab down
+scenario: build ## measures one stage of the ladder, or STAGE=all: lab up, attack, report, lab down
 	@bin/harness run scenarios/ladder.yaml --stage '$(STAGE)' --profile '$(PROFILE)' $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
-chaos: build ## FAULT=kill-gateway|…|game-day|alert-drill|all: break it on purpose under load; DURATION=60m, SEED=7
+chaos: build ## injects faults into a loaded lab: FAULT=kill-gateway|…|game-day|alert-drill|all, DURATION=60m, SEED=7
 	@bin/harness chaos '$(FAULT)' --profile '$(PROFILE)' $(if $(DURATION),--duration '$(DURATION)') $(if $(SEED),--seed '$(SEED)') $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
 serve: build ## shows all runs in a browser, at http://127.0.0.1:8090; ARGS='--listen host:port'
 	@bin/harness serve $(ARGS)
 
-gate: build ## compares BASE=<git ref>'s gateway with the working tree's: pass, regression or inconclusive (for exit codes: bin/harness gate)
+gate: build ## compares BASE=<git ref>'s gateway with the working tree's: pass, regression or inconclusive (make ends with 2 for all but a pass; bin/harness gate has a code for each)
 	@bin/harness gate --base '$(BASE)' --reports reports $(if $(PATCH),--patch '$(PATCH)') $(if $(filter smoke,$(PROFILE)),--profile smoke) $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
-capacity: build ## the highest rate within SLO='p99<50ms,errors<0.1%' of one stage, with 1, 2 and 3 replicas (PROFILE=scaling: small ones, for the scalability law); STAGE=all: of every stage
+compare: build ## compares gateways under the same policies: WITH=nginx,haproxy,caddy (default nginx) POLICY=plain,cached PROFILE=full|smoke
+	@bin/harness compare --with '$(WITH)' --profile '$(PROFILE)' $(if $(POLICY),--policy '$(POLICY)') $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
+
+capacity: build ## finds the highest rate within SLO='p99<50ms,errors<0.1%' of one stage, with 1, 2 and 3 replicas (PROFILE=scaling: small ones, for the scalability law); STAGE=all: of every stage
 	@bin/harness capacity scenarios/ladder.yaml --stage '$(STAGE)' --slo '$(SLO)' --profile '$(PROFILE)' $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
-cost: build ## a month's bill from the newest run, beside published ones: PRICES=mine.yaml
+cost: build ## computes a monthly bill from the newest run of a scenario, and compares it with published ones: PRICES=mine.yaml
 	@bin/harness cost --prices '$(PRICES)' $(ARGS)
 
-up: build ## the stack to use by hand: three gateways, balancer, Postgres, Redis, origin, Prometheus, Alertmanager
+up: build ## starts the stack to use by hand: three gateways, balancer, Postgres, Redis, origin, Prometheus, Alertmanager
 	@bin/harness up scenarios/ladder.yaml $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
-down: build ## removes what `make up` made
+down: build ## removes what `make up` started
 	@bin/harness down $(ARGS)
 
-doctor: build ## what this machine has and lacks, and how to get it
+doctor: build ## checks and measures this machine, and says what can be concluded here
 	@bin/harness doctor $(ARGS)
 
 # GRAFANA_URL, GRAFANA_TOKEN and PROMETHEUS_URL reach the program as variables of
-# its environment: a token on a command line can be read by everybody.
+# its environment: command lines are visible to every user of the machine.
 dashboards: build ## imports the dashboards into a Grafana: GRAFANA_URL=... GRAFANA_TOKEN=... [PROMETHEUS_URL=...] [ARGS=--overwrite]
 	@bin/harness dashboards $(ARGS)
 
@@ -70,24 +75,27 @@ alerts: deps ## checks the alert rules and runs their cases: firing, silent, res
 	@amtool check-config deploy/prometheus/alertmanager.yml
 	@$(GO) test ./alerts ./dashboards
 
-conformance: deps ## go-kong's own tests against our Admin API; what is known not to pass stands in gateway/testdata/conformance.txt
+conformance: deps ## runs go-kong's own tests against our Admin API; known failures are listed in gateway/testdata/conformance.txt
 	$(GO) test -count=1 -v -run '^TestConformance$$' ./gateway
 
-deps: ## what labs without containers and tests need (apt-get or brew, where it may)
+release: ## makes dist/: archives, deb and rpm packages, SBOM, Homebrew formula and checksums; VERSION=1.2.3
+	@deploy/release/release.sh $(if $(filter command line,$(origin VERSION)),'$(VERSION)')
+
+deps: ## installs what tests and labs without containers need (apt-get or brew, if this user may)
 	@sh deploy/deps.sh
 
-test: deps ## all tests, with the race detector, against real PostgreSQL and Redis
+test: deps ## runs all tests, with the race detector, against real PostgreSQL and Redis
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
 
-test-short: ## the tests that need no server
+test-short: ## runs the tests that need no server
 	$(GO) test -short -timeout 5m ./...
 
-lint: ## golangci-lint with the import rules; installs it into bin/ on first use
+lint: ## runs golangci-lint with the import rules; installs it into bin/ on first use
 	@test -x bin/golangci-lint || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@bin/golangci-lint run --allow-parallel-runners ./...
 
-bench: ## Go benchmarks, in benchstat's format
+bench: ## runs the Go benchmarks; output in benchstat's format
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 clean: ## removes what was built and generated reports
-	rm -rf bin reports/runs reports/latest reports/latest-*
+	rm -rf bin dist reports/runs reports/latest reports/latest-*

@@ -1,5 +1,5 @@
-// Package alerts holds the alert rules, their runbooks and their test cases, so
-// that programs can carry them along.
+// Package alerts embeds the alert rules, so that programs can ship them. Their
+// runbooks and test cases are files beside it.
 package alerts
 
 import "embed"

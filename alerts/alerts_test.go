@@ -69,7 +69,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 			t.Errorf("%s: %v", r.Alert, err)
 			continue
 		}
-		for _, heading := range []string{"# " + r.Alert, "## Look first", "## Causes and what to do", "## Over when"} {
+		for _, heading := range []string{"# " + r.Alert, "## Check first", "## Causes and what to do", "## Resolves when"} {
 			if !strings.Contains(string(page), heading+"\n") {
 				t.Errorf("runbook of %s: no heading %q", r.Alert, heading)
 			}
@@ -107,7 +107,8 @@ func TestEveryAlertHasAllKindsOfCases(t *testing.T) {
 		}
 		var fires, silent, resolves bool
 		for _, test := range c.Tests {
-			seen, fired, goneAfter := 0, false, false
+			seen := 0
+			fired, goneAfter := false, false
 			for _, at := range test.Tests {
 				if at.Alert != r.Alert {
 					continue

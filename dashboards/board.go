@@ -1,7 +1,7 @@
 // Package dashboards defines the Grafana dashboards of the gateway and the lab
-// and makes their JSON. What a person reviews is a definition of a few lines;
-// the JSON beside it is generated (go test ./dashboards -update) and committed,
-// so that it can be imported by hand too.
+// and generates their JSON. The definitions are short enough to be reviewed; the
+// JSON is generated (go test ./dashboards -update) and committed, so that it can
+// be imported by hand, too.
 package dashboards
 
 import (
@@ -16,11 +16,11 @@ import (
 //go:embed *.json
 var Files embed.FS
 
-// DataSourceUID is the uid under which our own import makes the Prometheus data
-// source; boards take it as the default of their variable.
+// DataSourceUID is the uid of the Prometheus data source that our import creates,
+// and the default of the boards' variable.
 const DataSourceUID = "gatelab-prometheus"
 
-// Tag marks our boards, and the annotations that they show.
+// Tag marks our boards and the annotations that they show.
 const Tag = "gatelab"
 
 // Kind is how a panel shows its series.
@@ -40,7 +40,7 @@ type Board struct {
 	Rows                    []Row
 }
 
-// Variable is a choice at the head of a board: the values of a label.
+// Variable is a selection at the top of a board: the values of a label.
 type Variable struct {
 	Name, Label string
 	Query       string // label_values(metric, label)
@@ -52,23 +52,23 @@ type Row struct {
 	Panels []Panel
 }
 
-// Panel is one picture.
+// Panel is one graph, number or timeline.
 type Panel struct {
 	Title   string
 	Kind    Kind // empty is Lines
 	Unit    string
-	Help    string // what it shows, and what to do when it looks wrong
+	Help    string // what it shows, and what to do about an unusual value
 	Width   int    // of 24; 0 is 8
 	Stacked bool
-	Max     *float64 // of the axis; nil: as the data has it
-	Warn    *float64 // where a line is drawn; nil: none
+	Max     *float64 // of the axis; nil: automatic
+	Warn    *float64 // threshold that is drawn as a line; nil: none
 	Queries []Query
 }
 
 // Query is a PromQL expression with the legend of its series.
 type Query struct{ Expr, Legend string }
 
-// All are the boards, in the order in which a person looks at them.
+// All returns the boards, in the order in which they are usually read.
 func All() []Board {
 	return []Board{overview(), cache(), limits(), upstreams(), stores(), goRuntime(), laboratory()}
 }
@@ -87,8 +87,8 @@ const (
 
 var source = object{"type": "prometheus", "uid": "${datasource}"}
 
-// JSON is the board as Grafana's dashboard API takes it, without id and
-// version. Equal boards make equal bytes.
+// JSON returns the board as Grafana's dashboard API accepts it, without id and
+// version. Equal boards yield equal bytes.
 func (b *Board) JSON() ([]byte, error) {
 	out, err := json.MarshalIndent(b.model(), "", "  ")
 	if err != nil {
@@ -126,9 +126,10 @@ func (b *Board) variables() []object {
 		list = append(list, object{
 			"name": v.Name, "label": v.Label, "type": "query", "datasource": source, "definition": v.Query,
 			"query": object{"query": v.Query, "refId": "variable-" + v.Name, "qryType": 1},
-			// 2: asked again when the time range changes, for replicas come and go.
+			// 2: queried again when the time range changes, as replicas come and go.
 			"refresh": 2, "sort": 1, "regex": "", "hide": 0, "options": []any{},
-			"multi": true, "includeAll": true, "allValue": ".*", "current": object{"text": []string{"All"}, "value": []string{"$__all"}, "selected": true},
+			"multi": true, "includeAll": true, "allValue": ".*",
+			"current": object{"text": []string{"All"}, "value": []string{"$__all"}, "selected": true},
 		})
 	}
 	return list
@@ -219,12 +220,16 @@ func options(kind Kind) object {
 		return object{"showValue": "auto", "rowHeight": 0.9, "mergeValues": true,
 			"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": object{"mode": "single", "sort": "none"}}
 	default:
-		return object{"legend": object{"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": []string{"mean", "max", "lastNotNull"}},
-			"tooltip": object{"mode": "multi", "sort": "desc"}}
+		return object{
+			"legend": object{
+				"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": []string{"mean", "max", "lastNotNull"},
+			},
+			"tooltip": object{"mode": "multi", "sort": "desc"},
+		}
 	}
 }
 
-// Expressions are all PromQL that the board asks, its variables' included
+// Expressions returns all PromQL of the board, including that of its variables
 // (label_values(metric, label) as written).
 func (b *Board) Expressions() []string {
 	var out []string
@@ -241,8 +246,8 @@ func (b *Board) Expressions() []string {
 	return out
 }
 
-// Concrete replaces a board's variables in an expression by what matches
-// everything, so that programs other than Grafana can read it.
+// Concrete replaces a board's variables in an expression by patterns that match
+// everything, so that programs other than Grafana can parse it.
 func Concrete(expr string) string {
 	return strings.NewReplacer("$__rate_interval", "1m", "$__interval", "15s", `"$job"`, `".*"`, `"$instance"`, `".*"`,
 		`"$service"`, `".*"`, `"$route"`, `".*"`, `"$scenario"`, `".*"`).Replace(expr)

@@ -14,8 +14,8 @@ var (
 	byRoute    = Variable{"route", "route", `label_values(gateway_requests_total{job=~"$job",service=~"$service"}, route)`}
 )
 
-// quantiles asks p50, p90 and p99 of a histogram. by is what series stand for
-// beside the quantile, such as "service"; empty: all together.
+// quantiles returns the queries of a histogram's p50, p90 and p99. by is a label,
+// such as "service", by which they are grouped; empty: none.
 func quantiles(bucket, matchers, by string) []Query {
 	group, legend := "le", ""
 	if by != "" {
@@ -23,12 +23,13 @@ func quantiles(bucket, matchers, by string) []Query {
 	}
 	var out []Query
 	for _, q := range []struct{ share, name string }{{"0.5", "p50"}, {"0.9", "p90"}, {"0.99", "p99"}} {
-		out = append(out, Query{"histogram_quantile(" + q.share + ", sum by (" + group + ") (rate(" + bucket + "{" + matchers + "}[$__rate_interval])))", q.name + legend})
+		rate := "sum by (" + group + ") (rate(" + bucket + "{" + matchers + "}[$__rate_interval]))"
+		out = append(out, Query{"histogram_quantile(" + q.share + ", " + rate + ")", q.name + legend})
 	}
 	return out
 }
 
-// perSecond is the summed rate of a counter.
+// perSecond returns the rate of a counter, summed by labels.
 func perSecond(metric, matchers, by string) string {
 	return "sum by (" + by + ") (rate(" + metric + "{" + matchers + "}[$__rate_interval]))"
 }

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what labs without containers and tests need, where it is missing and
 # this user may install packages; otherwise says what to install. Arguments
-# choose: postgres pgbouncer redis nginx node (servers of a lab and of tests), prometheus (with promtool,
-# Alertmanager and amtool), browser (the report's page is tested in one), compiler
-# (the race detector needs C), wrk (the doctor compares the generator with it).
+# choose: postgres pgbouncer redis nginx node (servers of a lab and of tests), haproxy varnish apache (gateways
+# of a comparison; varnish with its modules), prometheus (with promtool, Alertmanager and amtool), browser (the
+# report's page is tested in one), compiler (the race detector needs C), wrk (the doctor compares the generator
+# with it).
 # Without arguments: all.
 set -eu
-wanted=" ${*:-postgres pgbouncer redis nginx node prometheus browser compiler wrk} "
+wanted=" ${*:-postgres pgbouncer redis nginx node haproxy varnish apache prometheus browser compiler wrk} "
 want() { case $wanted in *" $1 "*) return 0 ;; esac; return 1; }
 have() { for p in "$@"; do command -v "$p" >/dev/null 2>&1 && return 0; done; return 1; }
 
@@ -14,7 +15,16 @@ have() { for p in "$@"; do command -v "$p" >/dev/null 2>&1 && return 0; done; re
 have_postgres() { have postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
 have_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 have_nginx() { have nginx || [ -x /usr/sbin/nginx ]; }
-have_browser() { have chromium chromium-browser google-chrome google-chrome-stable || [ -n "${GATELAB_TEST_CHROMIUM:-}" ] || [ -e "/Applications/Google Chrome.app" ]; }
+have_haproxy() { have haproxy || [ -x /usr/sbin/haproxy ]; }
+have_varnish() {
+	{ have varnishd || [ -x /usr/sbin/varnishd ]; } && [ -n "$(find -L /usr/lib /usr/local/lib /opt/homebrew/lib \
+		-maxdepth 4 -name libvmod_vsthrottle.so 2>/dev/null | head -n 1)" ]
+}
+have_apache() { have apache2 httpd || [ -x /usr/sbin/apache2 ]; }
+have_browser() {
+	have chromium chromium-browser google-chrome google-chrome-stable || [ -n "${GATELAB_TEST_CHROMIUM:-}" ] ||
+		[ -e "/Applications/Google Chrome.app" ]
+}
 
 debian= brewed= casks=
 if want postgres && ! have_postgres; then debian="$debian postgresql" brewed="$brewed postgresql@15"; fi
@@ -22,6 +32,9 @@ if want pgbouncer && ! have_pgbouncer; then debian="$debian pgbouncer" brewed="$
 if want redis && ! have redis-server; then debian="$debian redis-server" brewed="$brewed redis"; fi
 if want nginx && ! have_nginx; then debian="$debian nginx-light" brewed="$brewed nginx"; fi
 if want node && ! have node; then debian="$debian nodejs" brewed="$brewed node"; fi
+if want haproxy && ! have_haproxy; then debian="$debian haproxy" brewed="$brewed haproxy"; fi
+if want varnish && ! have_varnish; then debian="$debian varnish varnish-modules" brewed="$brewed varnish"; fi
+if want apache && ! have_apache; then debian="$debian apache2" brewed="$brewed httpd"; fi
 # Debian calls the server prometheus-alertmanager; amtool comes with it.
 if want prometheus && ! have promtool; then debian="$debian prometheus" brewed="$brewed prometheus"; fi
 if want prometheus && ! have amtool; then debian="$debian prometheus-alertmanager" brewed="$brewed alertmanager"; fi

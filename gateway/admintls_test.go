@@ -52,7 +52,8 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 func (a *authority) sign(c *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Certificate, []byte) {
 	a.t.Helper()
 	serials++
-	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(serials), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	c.SerialNumber = big.NewInt(serials)
+	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	parent := a.cert
 	if parent == nil {
 		parent = c
@@ -130,7 +131,8 @@ func ask(t *testing.T, c *http.Client, method, url, body string, header ...strin
 }
 
 func TestClientCertificates(t *testing.T) {
-	dir, ours, others := t.TempDir(), newAuthority(t), newAuthority(t)
+	dir := t.TempDir()
+	ours, others := newAuthority(t), newAuthority(t)
 	cert, key := ours.issue("gateway")
 	files := []string{put(t, dir+"/cert", cert), put(t, dir+"/key", key), put(t, dir+"/ca", ours.pem)}
 	b := boot(t, "--admin-tls-cert="+files[0], "--admin-tls-key="+files[1], "--admin-tls-client-ca="+files[2])
@@ -143,7 +145,8 @@ func TestClientCertificates(t *testing.T) {
 		t.Errorf("the actor is not the certificate's name: %s", text)
 	}
 	for about, c := range map[string]*http.Client{
-		"without a certificate": ours.client(nil, "", 0), "with another authority's": ours.client(others, "ann", 0), "TLS 1.1": ours.client(ours, "ann", tls.VersionTLS11),
+		"without a certificate": ours.client(nil, "", 0), "with another authority's": ours.client(others, "ann", 0),
+		"TLS 1.1": ours.client(ours, "ann", tls.VersionTLS11),
 	} {
 		if code, text := ask(t, c, "GET", base+"/services", ""); code != 0 {
 			t.Errorf("%s: %d %s", about, code, text)
@@ -169,7 +172,7 @@ func TestClientCertificates(t *testing.T) {
 	put(t, files[0], []byte("broken"))
 	b.eventually("what is wrong is logged", func() bool {
 		code, _ := ask(t, bob, "GET", base+"/services", "")
-		return code == 200 && strings.Contains(b.log.String(), "those before them stay")
+		return code == 200 && strings.Contains(b.log.String(), "keeping the previous ones")
 	})
 }
 
@@ -201,12 +204,12 @@ func TestAdminTLSSettings(t *testing.T) {
 		files[name] = put(t, filepath.Join(dir, name), b)
 	}
 	for _, tt := range []struct{ cert, key, ca, want string }{
-		{"cert", "", "", "want both or neither"},
-		{"", "key", "", "want both or neither"},
-		{"", "", "ca", "want admin_tls_cert and admin_tls_key as well"},
-		{"cert", "foreign", "", "admin_tls_key="},
-		{"text", "key", "", "admin_tls_cert="},
-		{"cert", "key", "text", "want at least one certificate in PEM"},
+		{cert: "cert", want: "want both or neither"},
+		{key: "key", want: "want both or neither"},
+		{ca: "ca", want: "want admin_tls_cert and admin_tls_key as well"},
+		{cert: "cert", key: "foreign", want: "admin_tls_key="},
+		{cert: "text", key: "key", want: "admin_tls_cert="},
+		{cert: "cert", key: "key", ca: "text", want: "want at least one certificate in PEM"},
 	} {
 		args := []string{"--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"}
 		for flag, name := range map[string]string{"--admin-tls-cert=": tt.cert, "--admin-tls-key=": tt.key, "--admin-tls-client-ca=": tt.ca} {
@@ -214,9 +217,9 @@ func TestAdminTLSSettings(t *testing.T) {
 				args = append(args, flag+files[name])
 			}
 		}
-		s, _, err := load(args, nil)
+		s, err := load(args, nil)
 		if err == nil {
-			_, err = newProgram(&s, slog.New(slog.DiscardHandler))
+			_, err = newProgram(s, slog.New(slog.DiscardHandler))
 		}
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%+v: %v", tt, err)

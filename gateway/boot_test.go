@@ -12,19 +12,25 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
+	"gatelab/gateway/internal/settings"
 	"gatelab/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
-	quietRedis()
-	goleak.VerifyTestMain(m,
+	if slices.Contains(os.Environ(), asProgram) {
+		os.Exit(run(os.Args[1:], nil, os.Stdout, os.Stderr))
+	}
+	silenceRedis()
+	testenv.RunWithoutLeaks(m,
 		goleak.IgnoreAnyFunction("gatelab/internal/testenv.spawn.func1"),
 		// fasthttp's own housekeepers sleep out their interval after Shutdown.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
@@ -46,6 +52,13 @@ type booted struct {
 	slow, arrived        chan struct{} // a request for /ai/slow says that it is there, and waits
 	cancel               context.CancelFunc
 	ended                chan error
+}
+
+// load reads settings as the program does.
+func load(args, environ []string) (*settings.Settings, error) {
+	var s settings.Settings
+	_, err := settings.Load(&s, pflag.NewFlagSet("gateway", pflag.ContinueOnError), args, environ)
+	return &s, err
 }
 
 var pgPort = regexp.MustCompile(`\bport=(\d+)`)
@@ -72,17 +85,26 @@ func boot(t *testing.T, args ...string) *booted {
 		"--pg-dsn=" + dsn, "--pg-poll-interval=200ms", "--node-name=replica", "--node-header", "--drain-timeout=10s",
 		// A busy machine's servers must not be taken for some that are gone.
 		"--pg-acquire-timeout=10s", "--redis-timeout=5s", "--redis-dial-timeout=5s"}, args...)
-	s, _, err := load(args, nil)
+	b.launch(args)
+	b.eventually("ready", func() bool { return b.get(b.status+"/health/ready").StatusCode == 200 })
+	return b
+}
+
+// launch runs the program until the end of the test.
+func (b *booted) launch(args []string) {
+	t := b.t
+	t.Helper()
+	s, err := load(args, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProgram(&s, slog.New(slog.NewTextHandler(b.log, nil)))
+	p, err := newProgram(s, slog.New(slog.NewTextHandler(b.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.proxy = "http://" + p.listeners.proxy.Addr().String()
-	b.admin = "http://" + p.listeners.admin.Addr().String()
-	b.status = "http://" + p.listeners.status.Addr().String()
+	b.proxy = "http://" + p.sockets.proxy.Addr().String()
+	b.admin = "http://" + p.sockets.admin.Addr().String()
+	b.status = "http://" + p.sockets.status.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
 	go func() {
@@ -98,8 +120,6 @@ func boot(t *testing.T, args ...string) *booted {
 		}
 		http.DefaultClient.CloseIdleConnections()
 	})
-	b.eventually("ready", func() bool { return b.get(b.status+"/health/ready").StatusCode == 200 })
-	return b
 }
 
 func (b *booted) answer(w http.ResponseWriter, r *http.Request) {
@@ -238,7 +258,10 @@ func TestTheFiveCalls(t *testing.T) {
 		t.Errorf("after more than 100 requests: %d %v", limited.StatusCode, limited.Header)
 	}
 	metrics := b.get(b.status + "/metrics").text
-	for _, want := range []string{`gateway_cache_requests_total{outcome="hit",tier="memory"}`, "gateway_redis_up{", "gateway_postgres_connections{", "gateway_build_info{", "go_goroutines "} {
+	for _, want := range []string{
+		`gateway_cache_requests_total{outcome="hit",tier="memory"}`, "gateway_redis_up{", "gateway_postgres_connections{",
+		"gateway_build_info{", "gateway_config_apply_seconds_count ", "gateway_config_apply_errors_total 0", "go_goroutines ",
+	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics lack %s", want)
 		}
@@ -310,35 +333,41 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ln.Close() }()
-	s, _, err := load([]string{"--proxy-listen=127.0.0.1:0", "--admin-listen=" + ln.Addr().String(), "--status-listen=127.0.0.1:0"}, nil)
+	s, err := load([]string{"--proxy-listen=127.0.0.1:0", "--admin-listen=" + ln.Addr().String(), "--status-listen=127.0.0.1:0"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = newProgram(&s, slog.New(slog.DiscardHandler))
+	_, err = newProgram(s, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "admin_listen=") || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v, want the setting and that its port is in use", err)
 	}
 }
 
 func TestCommands(t *testing.T) {
+	free := []string{"--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"}
 	for _, tt := range []struct {
-		about   string
+		name    string
 		args    []string
 		environ []string
 		code    int
 		out     string // part of stdout and stderr
 	}{
-		{"help", []string{"--help"}, nil, 0, "GATEWAY_PG_DSN"},
-		{"help of a command", []string{"check", "--help"}, nil, 0, "Usage:"},
-		{"version", []string{"version"}, nil, 0, "dev"},
-		{"check", []string{"check"}, []string{"GATEWAY_LOOKUP=database"}, 0, "environment"},
-		{"check finds what is wrong", []string{"check"}, []string{"GATEWAY_LOOKUP=x"}, 2, "want one of snapshot, database"},
-		{"check without a Postgres", []string{"check", "--postgres", "--pg-dsn=host=127.0.0.1 port=1 password=hunter2"}, nil, 1, "ask Postgres"},
-		{"a Postgres that never starts", []string{"--pg-start-timeout=0s", "--pg-dsn=host=127.0.0.1 port=1 password=hunter2",
-			"--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"}, nil, 1, "start with Postgres"},
-		{"no such command", []string{"start"}, nil, 2, "want run, check, health, migrate, token or version"},
+		{name: "help", args: []string{"--help"}, out: "GATEWAY_PG_DSN"},
+		{name: "help of a command", args: []string{"check", "--help"}, out: "Usage:"},
+		{name: "version", args: []string{"version"}, out: "dev"},
+		{name: "check", args: []string{"check"}, environ: []string{"GATEWAY_LOOKUP=database"}, out: "environment"},
+		{name: "check finds what is wrong", args: []string{"check"}, environ: []string{"GATEWAY_LOOKUP=x"}, code: 2,
+			out: "want one of snapshot, database"},
+		{name: "the error says what it is about", environ: []string{"KONG_DATABASE=cassandra"}, code: 2,
+			out: "gateway: invalid configuration:\n  KONG_DATABASE=\"cassandra\": want postgres or off"},
+		{name: "check without a Postgres", args: []string{"check", "--postgres", "--pg-dsn=host=127.0.0.1 port=1 password=hunter2"}, code: 1,
+			out: "connect to Postgres"},
+		{name: "a Postgres that never starts", code: 1, out: "start with Postgres",
+			args: append([]string{"--pg-start-timeout=0s", "--pg-dsn=host=127.0.0.1 port=1 password=hunter2"}, free...)},
+		{name: "no such command", args: []string{"start"}, code: 2,
+			out: "want run, backup, check, config, health, migrate, migrate-from-kong, restore, token or version"},
 	} {
-		t.Run(tt.about, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
 			if code := run(tt.args, tt.environ, &out, &out); code != tt.code || !strings.Contains(out.String(), tt.out) {
 				t.Errorf("code %d, want %d; no %q in\n%s", code, tt.code, tt.out, out.String())
@@ -353,7 +382,8 @@ func TestCommands(t *testing.T) {
 	if code := run([]string{"migrate", "--pg-dsn=" + dsn}, nil, &out, &out); code != 0 {
 		t.Errorf("migrate: %d %s", code, out.String())
 	}
-	if code := run([]string{"check", "--postgres", "--pg-dsn=" + dsn}, nil, &out, &out); code != 0 || !strings.Contains(out.String(), "Postgres answers") {
+	code := run([]string{"check", "--postgres", "--pg-dsn=" + dsn}, nil, &out, &out)
+	if code != 0 || !strings.Contains(out.String(), "Postgres answers") {
 		t.Errorf("check: %d %s", code, out.String())
 	}
 }

@@ -6,91 +6,214 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/v9"
-
+	"gatelab/gateway/internal/admin"
+	"gatelab/gateway/internal/cache"
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/limit"
 	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/all"
+	"gatelab/gateway/internal/plugin/logqueue"
 	"gatelab/gateway/internal/proxy"
+	"gatelab/gateway/internal/redisconn"
+	"gatelab/gateway/internal/reload"
+	"gatelab/gateway/internal/settings"
 	"gatelab/gateway/internal/store"
 	"gatelab/gateway/internal/upstream"
+	"gatelab/gateway/internal/vault"
 )
 
-// makeDataPlane wires the proxy and its server. The store is asked later, when
-// there is one.
-func (p *program) makeDataPlane() error {
-	s := p.settings
-	trusted, err := prefixes(s.trustedProxies)
-	if err != nil {
-		return fmt.Errorf("trusted_proxies: %w", err)
-	}
-	p.limits = limit.New(limit.Config{Timeout: s.redisTimeout}, p.metrics)
-	p.atClose(func() { p.limits.Close() })
-	roots, err := rootCAs(s.upstreamCAFile)
-	if err != nil {
-		return fmt.Errorf("upstream_ca_file: %w", err)
-	}
-	p.pools = upstream.NewPools(upstream.Config{
-		Keepalive: s.upstreamKeepalive, KeepaliveIdle: s.upstreamIdleTimeout, StreamAbove: int(s.upstreamMaxBuffered),
-		HeaderBytes: int(s.upstreamHeaderBytes), RootCAs: roots, VerifyTLS: s.upstreamTLSVerify, EjectAfter: s.upstreamEjectAfter, EjectFor: s.upstreamEjectFor,
-		RetryStatuses: s.retryStatuses, RetryBudget: s.retryBudget, RetryMin: s.retryMin, Log: p.log.With("part", "upstream"),
-	}, p.metrics)
-	p.atClose(p.pools.Close)
+// openStore makes the store; it does not wait for Postgres. metrics and log may
+// be nil.
+func openStore(ctx context.Context, s *settings.Settings, metrics prometheus.Registerer, log *slog.Logger) (*store.Postgres, error) {
+	return store.Open(ctx, store.Config{
+		DSN: s.PostgresDSN, MaxConns: s.PostgresMaxConns, AcquireTimeout: s.PostgresAcquireTimeout,
+		PollInterval: s.PostgresPollInterval, QueryTimeout: s.PostgresQueryTimeout, Log: log,
+		Schemas: all.Plugins().Catalog(),
+	}, metrics)
+}
 
-	config := proxy.Config{
-		NodeName: s.nodeName, NodeHeader: s.nodeHeader, MaxBodyBytes: s.clientBodyBytes, StreamAbove: s.upstreamMaxBuffered,
-		TrustedProxies: trusted, Via: s.viaName, PathAmbiguity: s.pathAmbiguity, Underscores: s.underscores,
-		AccessLog: s.accessLog, AccessLogRate: s.accessLogRate,
-		Resolve: func(cfg *entity.Config) (*entity.Config, error) { return resolveReferences(cfg, os.LookupEnv) },
+// makeStores makes what keeps state: Postgres, Redis, the cache, the limits.
+func (p *program) makeStores() (err error) {
+	s := p.settings
+	if s.Database != settings.DatabaseOff {
+		// Its pool ends with Close: a drain still needs it.
+		if p.store, err = openStore(context.Background(), s, p.metrics, p.log.With("part", "store")); err != nil {
+			return err
+		}
+		p.onClose(p.store.Close)
 	}
-	if s.lookup == "database" {
-		config.Revisions = revisions{p}
-	}
-	deps := &plugin.Deps{
-		Cache: p.cache, Limits: p.limits, Redis: p.redis, Registerer: p.metrics,
-		Log: p.log.With("part", "plugin"), NodeName: s.nodeName, Node: p.node(),
-	}
-	if err := plugin.RegisterMetrics(p.metrics); err != nil {
+	roots, err := readCAs("redis_ca_file", s.RedisCAFile)
+	if err != nil {
 		return err
 	}
-	p.proxy = proxy.New(config, deps, p.pools, p.metrics, p.log.With("part", "proxy"))
-	p.atClose(p.proxy.Close)
-	p.server = proxy.NewServer(p.proxy, proxy.ServerConfig{
-		MaxConnections: s.maxConnections, MaxHeaderBytes: int(s.clientHeaderBytes), IdleTimeout: s.idleTimeout,
-		HeaderTimeout: s.clientHeaderTimeout, ReadTimeout: s.clientReadTimeout, BodyRate: int64(s.clientBodyRate),
-		WriteTimeout: s.clientWriteTimeout, ResponseRate: int64(s.clientResponseRate), DrainIdle: s.drainIdle,
-	})
-	p.health.configured = func() bool { return p.proxy.Revision() >= 0 }
-	p.health.revision = p.proxy.Revision
+	p.redis = redisconn.NewRegistry(redisconn.Config{
+		RootCAs: roots, Log: p.log.With("part", "redis"),
+		DialTimeout: s.RedisDialTimeout, Timeout: s.RedisTimeout, PoolSize: s.RedisPoolSize,
+		BreakAfter: s.RedisBreakAfter, BreakFor: s.RedisBreakFor,
+	}, p.metrics)
+	p.onClose(func() { _ = p.redis.Close() })
+	memory := s.CacheMemory
+	if memory == 0 {
+		memory = -1 // in the cache's own configuration 0 is the default
+	}
+	p.cache, err = cache.New(cache.Config{
+		MemoryBytes: memory, MaxEntryBytes: int(s.CacheMaxEntry), WriteQueue: s.CacheWriteQueue, WaitFor: s.CacheWait,
+	}, p.metrics, p.log)
+	if err != nil {
+		return err
+	}
+	p.onClose(func() { _ = p.cache.Close() })
+	p.limits = limit.New(limit.Config{Timeout: s.RedisTimeout}, p.metrics)
+	p.onClose(func() { p.limits.Close() })
+	p.queues, err = logqueue.NewRegistry(p.metrics, p.log.With("part", "plugin"))
+	if err != nil {
+		return err
+	}
+	p.onClose(p.queues.Close)
 	return nil
 }
 
-// rootCAs are the certificates of a PEM file, nil for no file.
-func rootCAs(path string) (*x509.CertPool, error) {
+// makeDataPlane makes the upstreams' connection pools, the proxy and its server.
+func (p *program) makeDataPlane() error {
+	s := p.settings
+	roots, err := readCAs("upstream_ca_file", s.UpstreamCAFile)
+	if err != nil {
+		return err
+	}
+	p.pools = upstream.NewPools(upstream.Config{
+		Keepalive: s.UpstreamKeepalive, KeepaliveIdle: s.UpstreamIdleTimeout, StreamAbove: int(s.UpstreamMaxBuffered),
+		HeaderBytes: int(s.UpstreamHeaderBytes), RootCAs: roots, VerifyTLS: s.UpstreamTLSVerify,
+		EjectAfter: s.UpstreamEjectAfter, EjectFor: s.UpstreamEjectFor,
+		RetryStatuses: s.RetryStatuses, RetryBudget: s.RetryBudget, RetryMin: s.RetryMin, Log: p.log.With("part", "upstream"),
+	}, p.metrics)
+	p.onClose(p.pools.Close)
+
+	trusted, err := prefixes(s.TrustedProxies)
+	if err != nil {
+		return fmt.Errorf("trusted_proxies: %w", err)
+	}
+	config := proxy.Config{
+		NodeName: s.NodeName, NodeHeader: s.NodeHeader, RevisionHeader: s.RevisionHeader,
+		MaxBodyBytes: s.ClientBodyBytes, StreamAbove: s.UpstreamMaxBuffered,
+		TrustedProxies: trusted, Via: s.ViaName, PathAmbiguity: s.PathAmbiguity, Underscores: s.Underscores,
+		AccessLog: s.AccessLog, AccessLogRate: s.AccessLogRate,
+		Resolve: func(cfg *entity.Config) (*entity.Config, error) {
+			return vault.Resolve(cfg, p.plugins.Catalog(), os.LookupEnv)
+		},
+	}
+	if s.Lookup == "database" {
+		config.Revisions = revisions{p}
+	}
+	deps := &plugin.Deps{
+		Plugins: p.plugins, Cache: p.cache, Limits: p.limits, Redis: p.redis, Queues: p.queues,
+		Registerer: p.metrics,
+		Log:        p.log.With("part", "plugin"), NodeName: s.NodeName, Node: p.node(),
+		MaxBodyBytes: int(s.PluginBodyBytes),
+	}
+	if err := p.plugins.RegisterMetrics(p.metrics); err != nil {
+		return err
+	}
+	p.proxy = proxy.New(config, deps, p.pools, p.metrics, p.log.With("part", "proxy"))
+	p.onClose(p.proxy.Close)
+	certificates, err := clientTLS(s)
+	if err != nil {
+		return err
+	}
+	p.server = proxy.NewServer(p.proxy, proxy.ServerConfig{
+		MaxConnections: s.MaxConnections, MaxHeaderBytes: int(s.ClientHeaderBytes), IdleTimeout: s.IdleTimeout,
+		HeaderTimeout: s.ClientHeaderTimeout, ReadTimeout: s.ClientReadTimeout, BodyRate: int64(s.ClientBodyRate),
+		WriteTimeout: s.ClientWriteTimeout, ResponseRate: int64(s.ClientResponseRate), DrainIdle: s.DrainIdle,
+		TLS: certificates, HTTP2: proxy.HTTP2Config{MaxStreams: s.HTTP2Streams},
+	}, p.metrics)
+	return nil
+}
+
+// makeReloader makes what keeps the proxy at the newest revision.
+func (p *program) makeReloader() error {
+	if p.store == nil {
+		p.makeFile()
+		return nil
+	}
+	p.targets = admin.NewTargets(balancers{p.pools}, p.store, p.log.With("part", "admin"))
+	p.reloader = reload.New(p.store, p.proxy, reload.Config{
+		Permanent:   func(err error) bool { return errors.Is(err, store.ErrExecMode) },
+		Undecodable: func(err error) bool { return errors.Is(err, store.ErrUnreadable) },
+		Receive:     p.targets.Receive, Waiting: p.readiness.Waiting, Log: p.log,
+	}, p.metrics)
+	return nil
+}
+
+// revisions is the store as the proxy asks it on every request.
+type revisions struct{ program *program }
+
+func (r revisions) Revision(ctx context.Context) (int64, error) {
+	n, err := r.program.store.Revision(ctx)
+	return n, busy(err)
+}
+
+func (r revisions) Refresh(ctx context.Context) error { return busy(r.program.reloader.Load(ctx)) }
+
+// busy marks the error of an exhausted pool as the proxy's.
+func busy(err error) error {
+	if errors.Is(err, store.ErrPoolExhausted) {
+		return fmt.Errorf("%w: %w", proxy.ErrBusy, err)
+	}
+	return err
+}
+
+// pingTimeout bounds what a scrape waits for Postgres.
+const pingTimeout = 2 * time.Second
+
+// node is what the prometheus plugin reports of this process.
+func (p *program) node() plugin.Node {
+	return plugin.Node{
+		ID: p.settings.NodeName, Version: version,
+		Connections: func() plugin.Connections { return p.server.Connections() },
+		Reachable: func() bool {
+			if p.store == nil {
+				return true // as Kong says without a database
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
+			defer cancel()
+			return p.store.Ping(ctx) == nil
+		},
+		Targets: func() (all []plugin.TargetHealth) {
+			for id, name := range p.pools.Upstreams() {
+				for target, s := range p.pools.Standings(id) {
+					all = append(all, plugin.TargetHealth{
+						Upstream: name, Target: target, Addresses: s.Addresses, State: strings.ToLower(s.Health),
+					})
+				}
+			}
+			return all
+		},
+	}
+}
+
+// readCAs returns the certificates of a setting's PEM file, nil for no file.
+func readCAs(setting, path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: want at least one certificate in PEM", path)
+		return nil, fmt.Errorf("%s: %s: want at least one certificate in PEM", setting, path)
 	}
 	return roots, nil
 }
 
-// prefixes takes single addresses for blocks of one.
+// prefixes turns single addresses into blocks of one.
 func prefixes(list []string) ([]netip.Prefix, error) {
 	out := make([]netip.Prefix, 0, len(list))
 	for _, item := range list {
@@ -105,215 +228,4 @@ func prefixes(list []string) ([]netip.Prefix, error) {
 		out = append(out, block)
 	}
 	return out, nil
-}
-
-// startStore connects, brings the schema up to date, and applies the first
-// configuration. Postgres may still be starting: for pg_start_timeout that is
-// no error.
-func (p *program) startStore(ctx context.Context) error {
-	opened, err := openStore(ctx, p.settings, p.metrics, p.log.With("part", "store"))
-	if err != nil {
-		return err
-	}
-	p.store = opened
-	p.atClose(opened.Close)
-	deadline := time.Now().Add(p.settings.pgStartTimeout)
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		err := p.tryStore(ctx)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil || errors.Is(err, store.ErrExecMode) || !time.Now().Add(wait).Before(deadline) {
-			return fmt.Errorf("start with Postgres %s: %w", hidePassword(p.settings.pgDSN), err)
-		}
-		p.log.Warn("waiting for Postgres", "error", err, "again_in", wait.String())
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-	}
-}
-
-func (p *program) tryStore(ctx context.Context) error {
-	if err := p.store.Migrate(ctx); err != nil {
-		return err
-	}
-	err := p.applyNewest(ctx)
-	var failed *proxy.ApplyError
-	if err != nil && !errors.As(err, &failed) {
-		return err
-	}
-	// A configuration that cannot be applied must not keep the Admin API from
-	// starting: it is how the configuration is mended.
-	if err != nil {
-		p.log.Error("the configuration cannot be applied; not ready", "error", err)
-	}
-	return nil
-}
-
-// applyNewest reads the newest configuration and puts it into use. The error is a
-// *proxy.ApplyError where it was read, but is of no use.
-func (p *program) applyNewest(ctx context.Context) error {
-	// Asked first: what is read is this revision, or a newer one.
-	revision, err := p.store.Revision(ctx)
-	if err != nil {
-		return err
-	}
-	cfg, err := p.store.Snapshot(ctx)
-	if errors.Is(err, store.ErrUnreadable) {
-		return p.proxy.Refuse(revision, err)
-	}
-	if err != nil {
-		return err
-	}
-	return p.proxy.Apply(cfg)
-}
-
-// watch applies every new revision. While Postgres is away the last snapshot
-// goes on serving.
-func (p *program) watch(ctx context.Context, group *errgroup.Group) {
-	group.Go(func() error {
-		err := p.store.Watch(ctx, func(int64) {
-			select {
-			case p.reload <- struct{}{}:
-			default: // one is on its way, and will see this revision too
-			}
-		}, p.heard)
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("watch the configuration: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		return p.store.Prune(ctx, store.Pruning{Keep: p.settings.revisionsKeep, KeepFor: p.settings.revisionsKeepFor})
-	})
-	group.Go(func() error {
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-p.reload:
-			}
-			began := time.Now()
-			p.reloadUntilDone(ctx)
-			select {
-			case <-ctx.Done():
-			case <-time.After(restAfter(time.Since(began))):
-			}
-		}
-	})
-}
-
-// restAfter is how long a replica leaves the configuration alone after a reload
-// that took so long: changes that come faster are applied together, and take a
-// fifth of a core's time at most from the requests. The first change after a rest
-// is applied at once.
-func restAfter(took time.Duration) time.Duration { return min(4*took, 2*time.Second) }
-
-// reloadUntilDone tries again while Postgres cannot be asked, because nobody
-// will announce this revision a second time.
-func (p *program) reloadUntilDone(ctx context.Context) {
-	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
-		err := p.applyNewest(ctx)
-		if err == nil {
-			return
-		}
-		var failed *proxy.ApplyError
-		if errors.As(err, &failed) { // until a later revision mends it
-			p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
-			return
-		}
-		p.log.Warn("the new configuration cannot be read; the old one goes on", "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-	}
-}
-
-// revisions is the store as the proxy asks it on every request.
-type revisions struct{ program *program }
-
-func (r revisions) Revision(ctx context.Context) (int64, error) {
-	n, err := r.program.store.Revision(ctx)
-	if isPoolExhausted(err) {
-		return 0, fmt.Errorf("%w: %w", proxy.ErrBusy, err)
-	}
-	return n, err
-}
-
-func (r revisions) Refresh(ctx context.Context) error {
-	err := r.program.applyNewest(ctx)
-	if isPoolExhausted(err) {
-		return fmt.Errorf("%w: %w", proxy.ErrBusy, err)
-	}
-	return err
-}
-
-func (p *program) adminHandler() http.Handler {
-	return withProxyCache(newAdmin(p), p.cache, p.log)
-}
-
-// quietRedis drops go-redis's own lines: its failures are returned, counted
-// and, where they matter, logged.
-func quietRedis() { redis.SetLogger(noRedisLog{}) }
-
-type noRedisLog struct{}
-
-func (noRedisLog) Printf(context.Context, string, ...any) {}
-
-// migrate is the command that only brings the schema up to date.
-func migrate(c *call) error {
-	s, err := openStore(c.ctx, &c.settings, nil, nil)
-	if err != nil {
-		return fmt.Errorf("open Postgres %s: %w", hidePassword(c.settings.pgDSN), err)
-	}
-	defer s.Close()
-	if err := s.Migrate(c.ctx); err != nil {
-		return err
-	}
-	fmt.Fprintln(c.stdout, "the schema is up to date")
-	return nil
-}
-
-// check is the command that shows the settings, which are right if it is
-// called at all, and may ask Postgres.
-func check(c *call) error {
-	printSettings(c.stdout, c.table)
-	if _, err := openTokens(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
-		return err
-	}
-	if _, err := newAdminTLS(&c.settings, slog.New(slog.DiscardHandler)); err != nil {
-		return err
-	}
-	for name, path := range map[string]string{"upstream_ca_file": c.settings.upstreamCAFile, "redis_ca_file": c.settings.redisCAFile} {
-		if _, err := rootCAs(path); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	if c.settings.isOpen() {
-		fmt.Fprintf(c.stdout, "\nWarning: admin_listen=%s: %s\n", c.settings.adminListen, openAdmin)
-	}
-	if len(c.settings.ignored) > 0 {
-		fmt.Fprintf(c.stdout, "\nVariables of Kong that are ignored: %s\n", strings.Join(c.settings.ignored, ", "))
-	}
-	if !c.askPostgres {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
-	defer cancel()
-	if err := askPostgres(ctx, c.settings.pgDSN); err != nil {
-		return fmt.Errorf("ask Postgres %s: %w", hidePassword(c.settings.pgDSN), err)
-	}
-	fmt.Fprintln(c.stdout, "\nPostgres answers")
-	return nil
-}
-
-func askPostgres(ctx context.Context, dsn string) error {
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	return conn.Ping(ctx)
 }

@@ -11,26 +11,30 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"gatelab/gateway/internal/settings"
 )
 
 // The settings in deploy/ are ones that the gateway takes; its Admin API asks for
 // tokens there, and probes and Prometheus reach the status listener.
 func TestDeployedSettings(t *testing.T) {
-	for name, environments := range map[string]map[string][]string{"compose": composeEnvironments(t), "kubernetes": kubernetesEnvironments(t)} {
+	for name, environments := range map[string]map[string][]string{
+		"compose": composeEnvironments(t), "kubernetes": kubernetesEnvironments(t),
+	} {
 		if len(environments) == 0 {
 			t.Errorf("%s: no gateway", name)
 		}
 		for node, environ := range environments {
-			s, _, err := load(nil, environ)
+			s, err := load(nil, environ)
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, node, err)
 				continue
 			}
-			if s.adminTokensFile == "" || loopback(s.adminListen) {
-				t.Errorf("%s, %s: admin_listen=%q without tokens, or out of reach", name, node, s.adminListen)
+			if s.AdminTokensFile == "" || settings.IsLoopback(s.AdminListen) {
+				t.Errorf("%s, %s: admin_listen=%q without tokens, or out of reach", name, node, s.AdminListen)
 			}
-			if loopback(s.statusListen) || name == "compose" && !slices.Contains(s.statusHosts, node) {
-				t.Errorf("%s, %s: status_listen=%q, status_hosts=%q: out of Prometheus' reach", name, node, s.statusListen, s.statusHosts)
+			if settings.IsLoopback(s.StatusListen) || name == "compose" && !slices.Contains(s.StatusHosts, node) {
+				t.Errorf("%s, %s: status_listen=%q, status_hosts=%q: out of Prometheus' reach", name, node, s.StatusListen, s.StatusHosts)
 			}
 		}
 	}

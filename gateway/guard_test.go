@@ -66,48 +66,102 @@ func TestAdminGuard(t *testing.T) {
 	form, own := "Content-Type: application/x-www-form-urlencoded", "127.0.0.1:"+port
 	create := func(i int) string { return fmt.Sprintf("name=s%d&host=h", i) }
 	for i, tt := range []struct {
-		about, line, host string
-		header            []string
-		status            int
+		name, line, host string
+		header           []string
+		status           int
 	}{
-		{"curl", "GET /services", own, nil, 200},
-		{"a name of loopback", "GET /services", "localhost:" + port, nil, 200},
-		{"the same with the dot of the root, in upper case", "GET /services", "LOCALHOST.:" + port, nil, 200},
-		{"loopback of IPv6", "GET /services", "[::1]:" + port, nil, 200},
-		{"a name that is set", "GET /services", "Kong.example.com:" + port, nil, 200},
-		{"an address that is set", "GET /services", "192.0.2.7", nil, 200},
-		{"DNS rebinding", "GET /key-auths", "evil.example:" + port, nil, 403},
-		{"DNS rebinding without a port", "GET /key-auths", "evil.example", nil, 403},
-		{"a name that begins as loopback", "GET /", "localhost.evil.example:" + port, nil, 403},
-		{"an address in a name", "GET /", "127.0.0.1.evil.example:" + port, nil, 403},
-		{"another address", "GET /", "192.0.2.8:" + port, nil, 403},
-		{"a name set with a tail", "GET /", "kong.example.com.evil.example", nil, 403},
-		{"no host", "GET /", "", nil, 403},
-		{"a rebinding preflight", "OPTIONS /services", "evil.example", []string{"Origin: https://ui.example.com", "Access-Control-Request-Method: POST"}, 403},
-		{"the target's own host counts", "GET http://evil.example/services", own, nil, 403},
-		{"a rebinding purge", "DELETE /proxy-cache", "evil.example", nil, 403},
+		{name: "curl", line: "GET /services", host: own, status: 200},
+		{name: "a name of loopback", line: "GET /services", host: "localhost:" + port, status: 200},
+		{name: "the same with the dot of the root, in upper case", line: "GET /services", host: "LOCALHOST.:" + port, status: 200},
+		{name: "loopback of IPv6", line: "GET /services", host: "[::1]:" + port, status: 200},
+		{name: "a name that is set", line: "GET /services", host: "Kong.example.com:" + port, status: 200},
+		{name: "an address that is set", line: "GET /services", host: "192.0.2.7", status: 200},
+		{name: "DNS rebinding", line: "GET /key-auths", host: "evil.example:" + port, status: 403},
+		{name: "DNS rebinding without a port", line: "GET /key-auths", host: "evil.example", status: 403},
+		{name: "a name that begins as loopback", line: "GET /", host: "localhost.evil.example:" + port, status: 403},
+		{name: "an address in a name", line: "GET /", host: "127.0.0.1.evil.example:" + port, status: 403},
+		{name: "another address", line: "GET /", host: "192.0.2.8:" + port, status: 403},
+		{name: "a name set with a tail", line: "GET /", host: "kong.example.com.evil.example", status: 403},
+		{name: "no host", line: "GET /", status: 403},
+		{
+			name: "a rebinding preflight", line: "OPTIONS /services", host: "evil.example",
+			header: []string{"Origin: https://ui.example.com", "Access-Control-Request-Method: POST"}, status: 403,
+		},
+		{name: "the target's own host counts", line: "GET http://evil.example/services", host: own, status: 403},
+		{name: "a rebinding purge", line: "DELETE /proxy-cache", host: "evil.example", status: 403},
 
-		{"a form of another page", "POST /services", own, []string{form, "Origin: https://evil.example"}, 403},
-		{"a form of another port", "POST /services", own, []string{form, "Origin: http://127.0.0.1:1"}, 403},
-		{"a form of a sandboxed page", "POST /services", own, []string{form, "Origin: null"}, 403},
-		{"two origins", "POST /services", own, []string{form, "Origin: http://" + own, "Origin: https://evil.example"}, 403},
-		{"plain text", "POST /services", own, []string{"Content-Type: text/plain", "Origin: https://evil.example"}, 403},
-		{"JSON", "POST /services", own, []string{"Content-Type: application/json", "Origin: https://evil.example"}, 403},
-		{"multipart", "POST /services", own, []string{"Content-Type: multipart/form-data; boundary=x", "Origin: https://evil.example"}, 403},
-		{"a page without an Origin", "POST /services", own, []string{form, "Sec-Fetch-Site: cross-site"}, 403},
-		{"a page of the same site", "POST /services", own, []string{form, "Sec-Fetch-Site: same-site"}, 403},
-		{"a foreign Origin that says it is our own", "POST /services", own, []string{form, "Sec-Fetch-Site: same-origin", "Origin: https://evil.example"}, 403},
-		{"a purge by a page", "DELETE /proxy-cache", own, []string{"Origin: https://evil.example"}, 403},
-		{"a method of no meaning", "FOO /services", own, []string{"Origin: https://evil.example"}, 403},
-		{"an origin set, by a foreign name", "POST /services", "evil.example", []string{form, "Origin: https://ui.example.com"}, 403},
+		{
+			name: "a form of another page", line: "POST /services", host: own,
+			header: []string{form, "Origin: https://evil.example"}, status: 403,
+		},
+		{
+			name: "a form of another port", line: "POST /services", host: own,
+			header: []string{form, "Origin: http://127.0.0.1:1"}, status: 403,
+		},
+		{
+			name: "a form of a sandboxed page", line: "POST /services", host: own, header: []string{form, "Origin: null"},
+			status: 403,
+		},
+		{
+			name: "two origins", line: "POST /services", host: own,
+			header: []string{form, "Origin: http://" + own, "Origin: https://evil.example"}, status: 403,
+		},
+		{
+			name: "plain text", line: "POST /services", host: own,
+			header: []string{"Content-Type: text/plain", "Origin: https://evil.example"}, status: 403,
+		},
+		{
+			name: "JSON", line: "POST /services", host: own,
+			header: []string{"Content-Type: application/json", "Origin: https://evil.example"}, status: 403,
+		},
+		{
+			name: "multipart", line: "POST /services", host: own,
+			header: []string{"Content-Type: multipart/form-data; boundary=x", "Origin: https://evil.example"}, status: 403,
+		},
+		{
+			name: "a page without an Origin", line: "POST /services", host: own,
+			header: []string{form, "Sec-Fetch-Site: cross-site"}, status: 403,
+		},
+		{
+			name: "a page of the same site", line: "POST /services", host: own,
+			header: []string{form, "Sec-Fetch-Site: same-site"}, status: 403,
+		},
+		{
+			name: "a foreign Origin that says it is our own", line: "POST /services", host: own,
+			header: []string{form, "Sec-Fetch-Site: same-origin", "Origin: https://evil.example"}, status: 403,
+		},
+		{
+			name: "a purge by a page", line: "DELETE /proxy-cache", host: own,
+			header: []string{"Origin: https://evil.example"}, status: 403,
+		},
+		{
+			name: "a method of no meaning", line: "FOO /services", host: own,
+			header: []string{"Origin: https://evil.example"}, status: 403,
+		},
+		{
+			name: "an origin set, by a foreign name", line: "POST /services", host: "evil.example",
+			header: []string{form, "Origin: https://ui.example.com"}, status: 403,
+		},
 
-		{"a form of curl", "POST /services", own, []string{form}, 201},
-		{"typed into the address bar", "POST /services", own, []string{form, "Sec-Fetch-Site: none"}, 201},
-		{"a page of the listener itself", "POST /services", own, []string{form, "Sec-Fetch-Site: same-origin", "Origin: http://" + own}, 201},
-		{"a page that is set", "POST /services", own, []string{form, "Sec-Fetch-Site: cross-site", "Origin: https://ui.example.com"}, 201},
-		{"a page reads", "GET /services", own, []string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"}, 200},
+		{name: "a form of curl", line: "POST /services", host: own, header: []string{form}, status: 201},
+		{
+			name: "typed into the address bar", line: "POST /services", host: own,
+			header: []string{form, "Sec-Fetch-Site: none"}, status: 201,
+		},
+		{
+			name: "a page of the listener itself", line: "POST /services", host: own,
+			header: []string{form, "Sec-Fetch-Site: same-origin", "Origin: http://" + own}, status: 201,
+		},
+		{
+			name: "a page that is set", line: "POST /services", host: own,
+			header: []string{form, "Sec-Fetch-Site: cross-site", "Origin: https://ui.example.com"}, status: 201,
+		},
+		{
+			name: "a page reads", line: "GET /services", host: own,
+			header: []string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"}, status: 200,
+		},
 	} {
-		t.Run(tt.about, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			body := ""
 			if strings.HasPrefix(tt.line, "POST") {
 				body = create(i)
@@ -120,7 +174,8 @@ func TestAdminGuard(t *testing.T) {
 				t.Errorf("the answer does not tell the setting: %s", r.text)
 			}
 			allowed := r.Header.Get("Access-Control-Allow-Origin")
-			if allowed != "" && (allowed != "https://ui.example.com" || tt.status == 403) || r.Header.Get("Cross-Origin-Resource-Policy") != "same-origin" {
+			if allowed != "" && (allowed != "https://ui.example.com" || tt.status == 403) ||
+				r.Header.Get("Cross-Origin-Resource-Policy") != "same-origin" {
 				t.Errorf("header %v", r.Header)
 			}
 		})
@@ -164,21 +219,27 @@ func TestStatusGuard(t *testing.T) {
 	b := boot(t, "--status-hosts=gateway-1", "--pprof")
 	own := strings.TrimPrefix(b.status, "http://")
 	for _, tt := range []struct {
-		about, path, host string
-		header            string
-		status            int
+		name, path, host string
+		header           string
+		status           int
 	}{
-		{"Prometheus", "/metrics", "gateway-1:8100", "", 200},
-		{"a probe", "/health/ready", own, "", 200},
-		{"rebinding reads metrics", "/metrics", "evil.example:8100", "", 403},
-		{"rebinding reads health", "/health/live", "evil.example", "", 403},
-		{"rebinding reads a heap", "/debug/pprof/heap", "evil.example", "", 403},
-		{"a page causes a profile", "/debug/pprof/profile?seconds=1", own, "Sec-Fetch-Site: cross-site", 403},
-		{"a page causes a heap dump", "/debug/pprof/heap", own, "Origin: https://evil.example", 403},
-		{"an operator's heap", "/debug/pprof/heap", own, "Sec-Fetch-Site: none", 200},
-		{"a profile without end", "/debug/pprof/profile?seconds=1e9", own, "X-A: b", 400},
+		{name: "Prometheus", path: "/metrics", host: "gateway-1:8100", status: 200},
+		{name: "a probe", path: "/health/ready", host: own, status: 200},
+		{name: "rebinding reads metrics", path: "/metrics", host: "evil.example:8100", status: 403},
+		{name: "rebinding reads health", path: "/health/live", host: "evil.example", status: 403},
+		{name: "rebinding reads a heap", path: "/debug/pprof/heap", host: "evil.example", status: 403},
+		{
+			name: "a page causes a profile", path: "/debug/pprof/profile?seconds=1", host: own,
+			header: "Sec-Fetch-Site: cross-site", status: 403,
+		},
+		{
+			name: "a page causes a heap dump", path: "/debug/pprof/heap", host: own,
+			header: "Origin: https://evil.example", status: 403,
+		},
+		{name: "an operator's heap", path: "/debug/pprof/heap", host: own, header: "Sec-Fetch-Site: none", status: 200},
+		{name: "a profile without end", path: "/debug/pprof/profile?seconds=1e9", host: own, header: "X-A: b", status: 400},
 	} {
-		t.Run(tt.about, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			header := []string{"Accept: */*"}
 			if tt.header != "" {
 				header = append(header, tt.header)
@@ -202,21 +263,34 @@ func TestProbesWithoutHost(t *testing.T) {
 func TestSlowClientsOfTheAdminAPIEnd(t *testing.T) {
 	b := boot(t, "--admin-read-timeout=700ms", "--pprof")
 	own := strings.TrimPrefix(b.admin, "http://")
-	head := "POST /services HTTP/1.1\r\nHost: " + own + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nname="
+	post := "POST /services HTTP/1.1\r\nHost: " + own + "\r\nContent-Type: "
+	head := post + "application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nname="
 	for _, tt := range []struct {
-		about, base, send, trickle string
-		status                     int // 0: the connection ends without an answer
+		name, base, send, trickle string
+		status                    int // 0: the connection ends without an answer
 	}{
-		{"a body that stops", b.admin, head, "", 408},
-		{"a body of one byte now and then", b.admin, head, "x", 408},
-		{"a chunked body", b.admin, "POST /services HTTP/1.1\r\nHost: " + own + "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", "", 408},
-		{"a refused body", b.admin, strings.Replace(head, "Content-Type", "Origin: https://evil.example\r\nContent-Type", 1), "", 403},
-		{"a body that is not read", b.status, "GET /health/ready HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", "", 403},
-		{"a header that stops", b.admin, "GET / HTTP/1.1\r\nHost: " + own + "\r\n", "", 0},
-		{"a header of one byte now and then", b.status, "GET / HTTP/1.1\r\nX-A: ", "x", 0},
-		{"a long header", b.admin, "GET / HTTP/1.1\r\nHost: " + own + "\r\nX-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n", "", 431},
+		{name: "a body that stops", base: b.admin, send: head, status: 408},
+		{name: "a body of one byte now and then", base: b.admin, send: head, trickle: "x", status: 408},
+		{
+			name: "a chunked body", base: b.admin,
+			send: post + "application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", status: 408,
+		},
+		{
+			name: "a refused body", base: b.admin,
+			send: strings.Replace(head, "Content-Type", "Origin: https://evil.example\r\nContent-Type", 1), status: 403,
+		},
+		{
+			name: "a body that is not read", base: b.status,
+			send: "GET /health/ready HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", status: 403,
+		},
+		{name: "a header that stops", base: b.admin, send: "GET / HTTP/1.1\r\nHost: " + own + "\r\n"},
+		{name: "a header of one byte now and then", base: b.status, send: "GET / HTTP/1.1\r\nX-A: ", trickle: "x"},
+		{
+			name: "a long header", base: b.admin,
+			send: "GET / HTTP/1.1\r\nHost: " + own + "\r\nX-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n", status: 431,
+		},
 	} {
-		t.Run(tt.about, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c, err := net.Dial("tcp", strings.TrimPrefix(tt.base, "http://"))
 			if err != nil {

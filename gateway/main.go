@@ -7,104 +7,166 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
+
+	"gatelab/gateway/internal/settings"
 )
 
 // version is set by the linker.
 var version = "dev"
 
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the command failed
+	exitUsage  = 2 // the command line or the settings are invalid
+)
+
 func main() {
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run is the program but for the process around it. It returns the exit code:
-// 0, 1 when something went wrong, 2 when it was called wrongly.
-func run(args, environ []string, stdout, stderr io.Writer) int {
-	command := "run"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		command, args = args[0], args[1:]
-	}
-	if command == "token" {
-		return tokenCommand(args, stdout, stderr)
-	}
-	do, known := map[string]func(*call) error{
-		"run": serve, "check": check, "health": askHealth, "migrate": migrate, "version": printVersion,
-		"help": func(*call) error { return pflag.ErrHelp },
-	}[command]
-	if !known {
-		fmt.Fprintf(stderr, "gateway: %q: no such command: want run, check, health, migrate, token or version\n", command)
-		return 2
-	}
+// invocation is a command with its settings.
+type invocation struct {
+	ctx            context.Context // ends on SIGTERM and SIGINT
+	settings       settings.Settings
+	table          settings.Table
+	askPostgres    bool // --postgres of check
+	config         configFlags
+	stdout, stderr io.Writer
+}
 
-	c := &call{stdout: stdout, stderr: stderr}
-	fs := pflag.NewFlagSet("gateway", pflag.ContinueOnError)
-	if command == "check" {
-		fs.BoolVar(&c.askPostgres, "postgres", false, "also ask whether Postgres answers")
+// commands are those that take settings; token takes none.
+var commands = map[string]func(*invocation) error{
+	"run":     serve,
+	"check":   check,
+	"health":  askHealth,
+	"migrate": migrate,
+	"version": printVersion,
+	"backup":  backup,
+	"restore": restore,
+	"help":    func(*invocation) error { return pflag.ErrHelp },
+
+	"config check":    configCheck,
+	"config diff":     configDiff,
+	"config import":   configImport,
+	"config export":   configExport,
+	"config history":  configHistory,
+	"config rollback": configRollback,
+	"config help":     configHelp,
+}
+
+// run runs the command that args name and returns the exit code.
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	name := "run"
+	if slices.Contains(args, "--version") { // of whatever settings
+		fmt.Fprintln(stdout, version)
+		return exitOK
 	}
-	var err error
-	c.table, err = loadSettings(&c.settings, fs, args, environ)
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, args = args[0], args[1:]
+	}
+	inv := &invocation{stdout: stdout, stderr: stderr}
+	switch name {
+	case "token":
+		return tokenCommand(args, stdout, stderr)
+	case "migrate-from-kong":
+		return migrateFromKong(args, stdout, stderr)
+	case "backup", "restore":
+		if len(args) == 0 || len(args[0]) > 1 && args[0][0] == '-' && args[0] != "--help" && args[0] != "-h" {
+			fmt.Fprintf(stderr, "gateway %s: want a FILE before the flags, - for a pipe\n", name)
+			return exitUsage
+		}
+		if args[0] == "-" || args[0][0] != '-' {
+			inv.config.argument, args = args[0], args[1:]
+		}
+	case "config":
+		var err error
+		if name, args, err = inv.config.command(args); err != nil {
+			fmt.Fprintf(stderr, "gateway config: %v\n", err)
+			return exitUsage
+		}
+	}
+	command, known := commands[name]
+	if !known {
+		fmt.Fprintf(stderr, "gateway: %q: no such command: want "+
+			"run, backup, check, config, health, migrate, migrate-from-kong, restore, token or version\n", name)
+		return exitUsage
+	}
+	err := inv.parse(name, args, environ)
+	if err != nil && !errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprintln(stderr, "gateway: invalid configuration:")
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(stderr, "  %s\n", strings.TrimSuffix(line, "\n"))
+		}
+		return exitUsage
+	}
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 		defer stop()
 		context.AfterFunc(ctx, stop) // a second signal ends the program at once
-		c.ctx = ctx
-		if err = do(c); err == nil {
-			return 0
-		}
-		if !errors.Is(err, pflag.ErrHelp) {
-			fmt.Fprintf(stderr, "gateway: %v\n", err)
-			return 1
-		}
+		inv.ctx = ctx
+		err = command(inv)
 	}
-	if errors.Is(err, pflag.ErrHelp) {
-		writeUsage(stdout, newSettings(&settings{}))
-		return 0
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		settings.NewTable(&settings.Settings{}).WriteHelp(stdout)
+	case err != nil:
+		fmt.Fprintf(stderr, "gateway: %v\n", err)
+		return exitFailed
 	}
-	fmt.Fprintln(stderr, "gateway: these settings are wrong:")
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(stderr, "  %s\n", strings.TrimSuffix(line, "\n"))
-	}
-	return 2
+	return exitOK
 }
 
-// call is one command with its settings.
-type call struct {
-	ctx            context.Context // ends on SIGTERM and SIGINT
-	settings       settings
-	table          []*setting
-	askPostgres    bool
-	stdout, stderr io.Writer
-}
-
-// isDefault tells whether nobody set a setting.
-func (c *call) isDefault(name string) bool {
-	for _, s := range c.table {
-		if s.name == name {
-			return s.origin == "default"
-		}
+// parse reads the settings from flags and variables.
+func (inv *invocation) parse(command string, args, environ []string) (err error) {
+	fs := pflag.NewFlagSet("gateway", pflag.ContinueOnError)
+	inv.config.add(fs, command)
+	if command == "check" {
+		fs.BoolVar(&inv.askPostgres, "postgres", false, "also connect to Postgres")
 	}
-	return false
-}
-
-func printVersion(c *call) error {
-	_, err := fmt.Fprintln(c.stdout, version)
+	inv.table, err = settings.Load(&inv.settings, fs, args, environ)
 	return err
 }
 
-// newLogger writes to stderr: stdout is for what a command is asked for.
-func newLogger(s *settings, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.logLevel)) // one of the choices, all of which are levels
-	options := &slog.HandlerOptions{Level: level}
-	var h slog.Handler = slog.NewJSONHandler(w, options)
-	if s.logFormat == "text" {
-		h = slog.NewTextHandler(w, options)
-	}
-	return slog.New(h).With("node", s.nodeName)
+func printVersion(inv *invocation) error {
+	_, err := fmt.Fprintln(inv.stdout, version)
+	return err
 }
+
+const usage = `gateway: an API gateway with Kong's Admin API.
+
+Usage:
+  gateway [run] [flags]     serve until SIGTERM or SIGINT
+  gateway check [flags]     validate the settings and print each with its origin;
+                            --postgres also connects to Postgres
+  gateway health [flags]    ask the gateway that runs with these settings whether it
+                            is ready; exit code 0 or 1
+  gateway config COMMAND    check, diff, import and export declarative files, and the
+                            history of the configuration: gateway config --help
+  gateway migrate [flags]   bring the database schema up to date, then exit
+  gateway backup FILE       write the configuration in Postgres and its history to a
+                            file, with a check sum; - is stdout
+  gateway restore FILE      bring a backup into an empty database; --replace: also
+                            into one with a configuration, which is deleted
+  gateway migrate-from-kong FILE
+                            what will differ, of a kong.conf or a declarative file
+  gateway token new NAME    make a token of the Admin API, and its line for
+                            admin_tokens_file; --role read-only or read-write
+  gateway version           print the version
+  gateway --help            print this text
+
+Every setting is a flag or a variable; a flag wins. An unknown flag or
+GATEWAY_* variable is an error. Variables of Kong with the same meaning are read,
+see the end; the gateway's own win, and Kong's others are named in the log.
+Durations have a unit (250ms, 5s, 2m, 7d), and so have sizes (64k, 64KiB, 1GiB).
+
+Settings:
+`

@@ -22,7 +22,8 @@ import (
 const nginxConfig = `daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
 events { worker_connections 512; }
 http {
-  access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+  access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p;
+  fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
   upstream gateways { server %[2]s max_fails=1 fail_timeout=1s; server %[3]s max_fails=1 fail_timeout=1s; keepalive 64; }
   server { listen %[4]s; location / { proxy_pass http://gateways; proxy_http_version 1.1; proxy_set_header Connection ""; } }
 }`

@@ -43,7 +43,8 @@ func TestThePrometheusPluginTellsOfTheNode(t *testing.T) {
 		`kong_memory_workers_lua_vms_bytes\{kong_subsystem="http",node_id="replica",` + pid + `\} [1-9]`,
 		`kong_memory_lua_shared_dict_bytes\{kong_subsystem="http",node_id="replica",shared_dict="gatelab_cache"\} \d`,
 		`kong_memory_lua_shared_dict_total_bytes\{kong_subsystem="http",node_id="replica",shared_dict="gatelab_cache"\} [1-9]`,
-		`kong_upstream_target_health\{address="127.0.0.1:\d+",state="healthchecks_off",subsystem="http",target="` + origin + `",upstream="pool"\} 1`,
+		`kong_upstream_target_health\{address="127.0.0.1:\d+",state="healthchecks_off",subsystem="http",` +
+			`target="` + origin + `",upstream="pool"\} 1`,
 		`kong_upstream_target_health\{address="127.0.0.1:\d+",state="healthy",subsystem="http",target="` + origin + `",upstream="pool"\} 0`,
 		`kong_upstream_target_health\{address="127.0.0.1:\d+",state="unhealthy",subsystem="http",target="` + origin + `",upstream="pool"\} 0`,
 		`kong_upstream_target_health\{address="127.0.0.1:\d+",state="dns_error",subsystem="http",target="` + origin + `",upstream="pool"\} 0`,

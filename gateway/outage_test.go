@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin/all"
 	"gatelab/gateway/internal/store"
 )
 
@@ -36,7 +37,8 @@ func (b *booted) bounded(url string) response {
 // elsewhere is the database as another replica sees it.
 func (b *booted) elsewhere() *store.Postgres {
 	b.t.Helper()
-	other, err := store.Open(context.Background(), store.Config{DSN: b.direct, AcquireTimeout: 30 * time.Second, QueryTimeout: 30 * time.Second}, nil)
+	config := store.Config{DSN: b.direct, AcquireTimeout: 30 * time.Second, QueryTimeout: 30 * time.Second}
+	other, err := store.Open(context.Background(), config, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -125,7 +127,7 @@ func TestPostgresOutagesCostNoRequest(t *testing.T) {
 
 func schema(t *testing.T, name string) *entity.Schema {
 	t.Helper()
-	s, ok := entity.ByName(name)
+	s, ok := all.Plugins().Catalog().ByName(name)
 	if !ok {
 		t.Fatalf("no schema %s", name)
 	}
@@ -147,7 +149,8 @@ func TestRedisOutagesCostNoRequest(t *testing.T) {
 			b := boot(t, "--redis-timeout=50ms", "--redis-dial-timeout=250ms", "--redis-break-for=200ms", "--redis-break-after=5")
 			b.service()
 			b.post("/plugins", "name=proxy-cache", "config.strategy=redis", "config.redis.host="+b.redisHost, "config.redis.port="+b.redisPort)
-			b.post("/plugins", "name=rate-limiting", "config.minute=100000", "config.policy=redis", "config.redis_host="+b.redisHost, "config.redis_port="+b.redisPort)
+			b.post("/plugins", "name=rate-limiting", "config.minute=100000", "config.policy=redis",
+				"config.redis_host="+b.redisHost, "config.redis_port="+b.redisPort)
 			b.eventually("the configuration arrives", func() bool {
 				r := b.get(b.proxy + "/ai/a")
 				return r.StatusCode == 200 && r.Header.Get("X-Ratelimit-Limit-Minute") != "" && r.Header.Get("X-Cache-Status") != ""

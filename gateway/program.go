@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime"
 	"sync"
@@ -17,135 +16,166 @@ import (
 
 	"gatelab/gateway/internal/admin"
 	"gatelab/gateway/internal/cache"
+	"gatelab/gateway/internal/dbless"
 	"gatelab/gateway/internal/limit"
+	"gatelab/gateway/internal/listen"
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/all"
+	"gatelab/gateway/internal/plugin/logqueue"
 	"gatelab/gateway/internal/proxy"
 	"gatelab/gateway/internal/redisconn"
+	"gatelab/gateway/internal/reload"
+	"gatelab/gateway/internal/settings"
 	"gatelab/gateway/internal/store"
 	"gatelab/gateway/internal/upstream"
 	"gatelab/internal/webguard"
 )
 
-// program is the gateway, wired: newProgram, Run until its context ends,
-// Close.
+// program is the gateway: newProgram, Run until its context ends, Close.
 type program struct {
-	settings *settings
+	settings *settings.Settings
 	log      *slog.Logger
 	metrics  *prometheus.Registry
 
-	listeners struct{ proxy, admin, status net.Listener }
-	redis     *redisconn.Registry
-	cache     *cache.Store
-	limits    *limit.Limiter
-	pools     *upstream.Pools
-	proxy     *proxy.Proxy
-	server    *proxy.Server
-	store     *store.Postgres
-	health    health
-	refusals  refusals
-	guards    struct{ admin, status *webguard.Guard }
-	tokens    *admin.Tokens // nil: the Admin API asks for none
-	adminTLS  *adminTLS     // nil: it is served without TLS
-	reload    chan struct{} // asks for the newest configuration; one is enough
-	closers   []func()
-	closing   sync.Once
+	sockets  struct{ proxy, admin, status *listen.Socket }
+	tlsProxy []*listen.Socket // of proxy_ssl_listen
+	store    *store.Postgres  // nil: there is no database
+	reloader *reload.Reloader // nil likewise
+	file     *dbless.Store    // the configuration without a database; nil: there is one
+
+	plugins *plugin.Set
+	redis   *redisconn.Registry
+	cache   *cache.Store
+	limits  *limit.Limiter
+	queues  *logqueue.Registry
+	pools   *upstream.Pools
+	proxy   *proxy.Proxy
+	server  *proxy.Server
+
+	readiness  admin.Readiness
+	rejections *admin.Rejections
+	refusals   *admin.Refusals
+	guards     struct{ admin, status *webguard.Guard }
+	tokens     *admin.Tokens // nil: the Admin API needs none
+	tls        *admin.TLS    // nil: the Admin API is served without TLS
+	targets    *admin.Targets
+
+	closers []func()
+	closing sync.Once
 }
 
-// newProgram listens and makes the parts that need no Postgres. When it fails,
-// nothing is left open.
-func newProgram(s *settings, log *slog.Logger) (_ *program, err error) {
-	p := &program{settings: s, log: log, metrics: prometheus.NewRegistry(), reload: make(chan struct{}, 1)}
+// newProgram reserves the addresses of the listeners and makes all parts. It
+// connects to nothing. When it fails, nothing is left open.
+func newProgram(s *settings.Settings, log *slog.Logger) (_ *program, err error) {
+	p := &program{settings: s, log: log, metrics: prometheus.NewRegistry(), plugins: all.Plugins()}
 	defer func() {
 		if err != nil {
 			p.Close()
 		}
 	}()
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
-	if err := p.makeGuards(); err != nil {
-		return nil, err
-	}
-	if err := p.listen(); err != nil {
-		return nil, err
-	}
-	redisCAs, err := rootCAs(s.redisCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("redis_ca_file: %w", err)
-	}
-	p.redis = redisconn.NewRegistry(redisconn.Config{
-		RootCAs: redisCAs, Log: log.With("part", "redis"),
-		DialTimeout: s.redisDialTimeout, Timeout: s.redisTimeout, PoolSize: s.redisPoolSize,
-		BreakAfter: s.redisBreakAfter, BreakFor: s.redisBreakFor,
-	}, p.metrics)
-	p.atClose(func() { _ = p.redis.Close() })
-	memory := s.cacheMemory
-	if memory == 0 {
-		memory = -1 // the cache's own zero is its default
-	}
-	p.cache, err = cache.New(cache.Config{
-		MemoryBytes: memory, MaxEntryBytes: int(s.cacheMaxEntry), WriteQueue: s.cacheWriteQueue, WaitFor: s.cacheWait,
-	}, p.metrics, log)
-	if err != nil {
-		return nil, err
-	}
-	p.atClose(func() { _ = p.cache.Close() })
-	return p, p.makeDataPlane()
-}
-
-// atClose has f run by Close, before those that were given earlier.
-func (p *program) atClose(f func()) { p.closers = append(p.closers, f) }
-
-func (p *program) listen() error {
-	for _, l := range []struct {
-		name, addr string
-		to         *net.Listener
-	}{
-		{"proxy_listen", p.settings.proxyListen, &p.listeners.proxy},
-		{"admin_listen", p.settings.adminListen, &p.listeners.admin},
-		{"status_listen", p.settings.statusListen, &p.listeners.status},
-	} {
-		ln, err := net.Listen("tcp", l.addr)
-		if err != nil {
-			return fmt.Errorf("%s=%q: %w", l.name, l.addr, err)
+	for _, step := range []func() error{p.makeGuards, p.bind, p.makeStores, p.makeDataPlane, p.makeReloader} {
+		if err := step(); err != nil {
+			return nil, err
 		}
-		*l.to = ln
-		p.atClose(func() { _ = ln.Close() })
 	}
-	return nil
+	return p, nil
 }
 
-// Run serves until ctx ends and then drains. It returns the first error that
+// onClose has Close call f, before those that were passed earlier.
+func (p *program) onClose(f func()) { p.closers = append(p.closers, f) }
+
+// bind reserves the listeners' addresses. Connections are refused until a
+// listener is opened, when there is something to serve.
+func (p *program) bind() error {
+	for _, l := range []struct {
+		setting, addr string
+		to            **listen.Socket
+	}{
+		{"proxy_listen", p.settings.ProxyListen, &p.sockets.proxy},
+		{"admin_listen", p.settings.AdminListen, &p.sockets.admin},
+		{"status_listen", p.settings.StatusListen, &p.sockets.status},
+	} {
+		socket, err := listen.Bind(l.addr)
+		if err != nil {
+			return fmt.Errorf("%s=%q: %w", l.setting, l.addr, err)
+		}
+		*l.to = socket
+		p.onClose(func() { _ = socket.Close() })
+	}
+	return p.bindTLS()
+}
+
+// Run serves until ctx ends, and then drains. It returns the first error that
 // made it stop, nil after a drain.
+//
+// The status listener is open throughout, the Admin API once Postgres was
+// reached, the proxy once there is a configuration to serve: a load balancer
+// uses another replica when its connection is refused, not when it waits.
 func (p *program) Run(ctx context.Context) error {
-	// Serving goes on while ctx has ended, for as long as draining takes.
-	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer stop(nil)
+	// Serving continues after ctx has ended, until the drain is over.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	group, serving := errgroup.WithContext(serving)
 
-	p.health.profiles = p.settings.pprof
-	status := p.serveHTTP(group, p.listeners.status, p.guards.status.Wrap(statusHandler(&p.health, gatherer(p.metrics, p.log))), nil)
-	if err := p.startStore(ctx); err != nil {
-		stop(err)
+	status, err := p.serveHTTP(group, p.sockets.status, p.statusHandler(), nil)
+	if err != nil {
+		return err
+	}
+	if err := p.start(ctx); err != nil {
 		return p.end(group, status, err)
 	}
-	api := p.serveHTTP(group, p.listeners.admin, p.secureAdmin(p.adminHandler()), p.adminTLS)
-	group.Go(func() error { return p.server.Serve(p.listeners.proxy) })
-
-	watching, stopWatching := context.WithCancel(serving)
-	defer stopWatching()
-	p.watch(watching, group)
-	p.log.Info("serving", "version", version, "proxy", p.listeners.proxy.Addr().String(),
-		"admin", p.listeners.admin.Addr().String(), "status", p.listeners.status.Addr().String(), "lookup", p.settings.lookup)
+	api, err := p.serveHTTP(group, p.sockets.admin, p.adminHandler(), p.tls)
+	if err != nil {
+		return p.end(group, status, err)
+	}
+	background, stopBackground := context.WithCancel(serving)
+	defer stopBackground()
+	p.follow(background, group)
+	accepting, stopAccepting := context.WithCancel(serving)
+	defer context.AfterFunc(ctx, stopAccepting)()
+	group.Go(func() error { return p.serveProxy(accepting, group) })
 
 	select {
 	case <-ctx.Done():
 	case <-serving.Done(): // a part failed: group.Wait says which
 	}
 	p.drain(api)
-	stopWatching()
+	stopBackground()
 	return p.end(group, status, nil)
 }
 
-// end waits for every goroutine of the group; the status listener goes last,
-// so that it can be seen how a drain is getting on.
+// serveProxy waits for the first configuration, then serves until the drain. ctx
+// ends when the drain begins.
+func (p *program) serveProxy(ctx context.Context, group *errgroup.Group) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-p.applied():
+	}
+	ln, err := p.sockets.proxy.Listen()
+	if err != nil {
+		return ignoreAfter(ctx, fmt.Errorf("proxy_listen: %w", err))
+	}
+	if err := p.serveTLS(group); err != nil {
+		return ignoreAfter(ctx, err)
+	}
+	p.readiness.Ready()
+	p.log.Info("serving", "version", version, "proxy", p.sockets.proxy.Addr().String(), "proxy_ssl", addresses(p.tlsProxy),
+		"admin", p.sockets.admin.Addr().String(), "status", p.sockets.status.Addr().String(), "lookup", p.settings.Lookup)
+	return ignoreAfter(ctx, p.server.ServeProtocols(ln, proxy.Protocols{HTTP2: p.settings.HTTP2 == "all"}))
+}
+
+// ignoreAfter drops the error of a listener that the drain may have closed.
+func ignoreAfter(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// end waits for every goroutine of the group. The status listener closes last,
+// so that the progress of a drain can be observed.
 func (p *program) end(group *errgroup.Group, status *http.Server, cause error) error {
 	_ = status.Close()
 	err := group.Wait()
@@ -155,30 +185,38 @@ func (p *program) end(group *errgroup.Group, status *http.Server, cause error) e
 	return err
 }
 
-// drain says no to new clients, then waits for requests in flight.
+// drain stops accepting clients, then waits for requests in flight.
 func (p *program) drain(api *http.Server) {
-	p.log.Info("draining", "timeout", p.settings.drainTimeout.String())
-	p.health.draining.Store(true)
+	p.log.Info("draining", "timeout", p.settings.DrainTimeout.String())
+	p.readiness.Draining()
 	p.server.Drain()
-	time.Sleep(p.settings.drainDelay) // bounded by its setting; the balancer learns of it, and clients move on
-	ctx, cancel := context.WithTimeout(context.Background(), p.settings.drainTimeout)
+	time.Sleep(p.settings.DrainDelay) // the load balancer notices, and clients move on
+	ctx, cancel := context.WithTimeout(context.Background(), p.settings.DrainTimeout)
 	defer cancel()
 	if err := p.server.Shutdown(ctx); err != nil {
 		p.log.Warn("requests were still in flight", "error", err)
+	}
+	_ = p.sockets.proxy.Close() // Shutdown leaves a listener alone that is not served yet
+	for _, socket := range p.tlsProxy {
+		_ = socket.Close()
 	}
 	if err := api.Shutdown(ctx); err != nil {
 		_ = api.Close()
 	}
 }
 
-// serveHTTP serves a net/http handler as part of the group, over TLS where secure
-// is not nil.
-func (p *program) serveHTTP(group *errgroup.Group, ln net.Listener, h http.Handler, secure *adminTLS) *http.Server {
-	server := webguard.NewServer(h, p.settings.limits())
+// serveHTTP opens a listener and serves h on it as part of the group, over TLS
+// where certificates is not nil.
+func (p *program) serveHTTP(group *errgroup.Group, socket *listen.Socket, h http.Handler, certificates *admin.TLS) (*http.Server, error) {
+	ln, err := socket.Listen()
+	if err != nil {
+		return nil, err
+	}
+	server := webguard.NewServer(h, httpLimits(p.settings))
 	server.ErrorLog = slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)
 	serve := func() error { return server.Serve(ln) }
-	if secure != nil {
-		server.TLSConfig = secure.server()
+	if certificates != nil {
+		server.TLSConfig = certificates.Config()
 		serve = func() error { return server.ServeTLS(ln, "", "") }
 	}
 	group.Go(func() error {
@@ -187,7 +225,7 @@ func (p *program) serveHTTP(group *errgroup.Group, ln net.Listener, h http.Handl
 		}
 		return nil
 	})
-	return server
+	return server, nil
 }
 
 // Close frees what newProgram and Run made. It may be called twice.
@@ -201,30 +239,7 @@ func (p *program) Close() {
 
 func buildInfo() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gateway_build_info", Help: "1, labelled with the version of the gateway and of Go.",
+		Name: "gateway_build_info", Help: "Always 1, with the versions of the gateway and of Go as labels.",
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
 	}, func() float64 { return 1 })
-}
-
-// serve is the command that runs the gateway.
-func serve(c *call) error {
-	log := newLogger(&c.settings, c.stderr)
-	quietRedis()
-	if len(c.settings.ignored) > 0 {
-		log.Warn("variables of Kong that mean nothing here are ignored", "variables", c.settings.ignored)
-	}
-	if c.settings.scheduling == "batch" {
-		if err := scheduleInBatches(); err != nil {
-			return fmt.Errorf("scheduling=batch: %w", err)
-		}
-	}
-	t := tune(&c.settings, c.isDefault, "/")
-	defer runtime.KeepAlive(t.floor)
-	log.Info("runtime", "procs", t.procs, "gc_percent", t.gcPercent, "memory_limit", formatBytes(t.memoryLimit))
-	p, err := newProgram(&c.settings, log)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	return p.Run(c.ctx)
 }

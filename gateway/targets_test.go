@@ -26,9 +26,10 @@ func TestATargetTakenOutByHandIsOutInEveryReplica(t *testing.T) {
 		return b.asked.Load() > 0 && second > 0
 	})
 
-	// Another replica is whoever listens to the same database.
+	// Another replica: it listens to the same database.
 	ctx, cancel := context.WithCancel(context.Background())
-	ready, heard, watched := make(chan struct{}), make(chan string, 1), make(chan error, 1)
+	ready, watched := make(chan struct{}), make(chan error, 1)
+	heard := make(chan string, 1)
 	go func() {
 		first := true
 		watched <- b.elsewhere().Watch(ctx, func(int64) {
@@ -47,9 +48,12 @@ func TestATargetTakenOutByHandIsOutInEveryReplica(t *testing.T) {
 	if code := b.send("PUT", put+"unhealthy"); code != 204 {
 		t.Fatalf("unhealthy: %d", code)
 	}
-	var w word
-	if err := json.Unmarshal([]byte(<-heard), &w); err != nil || w.Target != address(b.origin) || w.Healthy {
-		t.Errorf("the other replica heard %+v, %v", w, err)
+	var message struct {
+		Target  string `json:"target"`
+		Healthy bool   `json:"healthy"`
+	}
+	if err := json.Unmarshal([]byte(<-heard), &message); err != nil || message.Target != address(b.origin) || message.Healthy {
+		t.Errorf("the other replica received %+v, %v", message, err)
 	}
 	asked := b.asked.Load()
 	for range 10 {

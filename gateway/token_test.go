@@ -65,39 +65,57 @@ func TestTokens(t *testing.T) {
 	b := boot(t, "--admin-tokens-file="+file)
 	ann, bob := tokens["ann"], tokens["bob"]
 	for _, tt := range []struct {
-		about, token, method, path, body string
-		header                           []string
-		status                           int
+		name, token, method, path, body string
+		header                          []string
+		status                          int
 	}{
-		{"none", "", "GET", "/services", "", nil, 401},
-		{"none, a change", "", "POST", "/services", "name=a&host=h", nil, 401},
-		{"none, a path that is not there", "", "GET", "/nothing", "", nil, 401},
-		{"none, the metrics", "", "GET", "/metrics", "", nil, 401},
-		{"none, the cache", "", "DELETE", "/proxy-cache", "", nil, 401},
-		{"another one", ann + "x", "GET", "/services", "", nil, 401},
-		{"a name for a token", "ann", "GET", "/services", "", nil, 401},
-		{"an empty one", " ", "GET", "/services", "", nil, 401},
-		{"a hash for a token", strings.Fields(mustRead(t, file))[6], "GET", "/services", "", nil, 401},
-		{"as a basic password", "", "GET", "/services", "", []string{"Authorization: Basic " + ann}, 401},
-		{"in the query", "", "GET", "/services?kong-admin-token=" + ann, "", nil, 401},
-		{"two of them", ann, "GET", "/services", "", []string{"Kong-Admin-Token: " + bob}, 401},
-		{"as a bearer", "", "POST", "/services", "name=bearer&host=h", []string{"Authorization: bearer " + ann}, 201},
-		{"read-write", ann, "POST", "/services", "name=a&host=h", nil, 201},
-		{"read-write purges", ann, "DELETE", "/proxy-cache", "", nil, 204},
-		{"read-only looks", bob, "GET", "/services", "", nil, 200},
-		{"read-only asks for the head", bob, "HEAD", "/services", "", nil, 200},
-		{"read-only asks what there is", bob, "OPTIONS", "/services", "", nil, 204},
-		{"read-only validates", bob, "POST", "/schemas/services/validate", "name=b&host=h", nil, 200},
-		{"read-only creates", bob, "POST", "/services", "name=b&host=h", nil, 403},
-		{"read-only puts", bob, "PUT", "/services/b", "host=h", nil, 403},
-		{"read-only changes", bob, "PATCH", "/services/a", "host=i", nil, 403},
-		{"read-only deletes", bob, "DELETE", "/services/a", "", nil, 403},
-		{"read-only purges", bob, "DELETE", "/proxy-cache", "", nil, 403},
-		{"read-only under a path that looks like validation", bob, "POST", "/services/schemas/validate", "", nil, 403},
-		{"a method of no meaning", bob, "FOO", "/services", "", nil, 403},
-		{"a method that is overridden", bob, "GET", "/services/a", "", []string{"X-HTTP-Method-Override: DELETE"}, 200},
+		{name: "none", method: "GET", path: "/services", status: 401},
+		{name: "none, a change", method: "POST", path: "/services", body: "name=a&host=h", status: 401},
+		{name: "none, a path that is not there", method: "GET", path: "/nothing", status: 401},
+		{name: "none, the metrics", method: "GET", path: "/metrics", status: 401},
+		{name: "none, the cache", method: "DELETE", path: "/proxy-cache", status: 401},
+		{name: "another one", token: ann + "x", method: "GET", path: "/services", status: 401},
+		{name: "a name for a token", token: "ann", method: "GET", path: "/services", status: 401},
+		{name: "an empty one", token: " ", method: "GET", path: "/services", status: 401},
+		{name: "a hash for a token", token: strings.Fields(mustRead(t, file))[6], method: "GET", path: "/services", status: 401},
+		{
+			name: "as a basic password", method: "GET", path: "/services",
+			header: []string{"Authorization: Basic " + ann}, status: 401,
+		},
+		{name: "in the query", method: "GET", path: "/services?kong-admin-token=" + ann, status: 401},
+		{
+			name: "two of them", token: ann, method: "GET", path: "/services",
+			header: []string{"Kong-Admin-Token: " + bob}, status: 401,
+		},
+		{
+			name: "as a bearer", method: "POST", path: "/services", body: "name=bearer&host=h",
+			header: []string{"Authorization: bearer " + ann}, status: 201,
+		},
+		{name: "read-write", token: ann, method: "POST", path: "/services", body: "name=a&host=h", status: 201},
+		{name: "read-write purges", token: ann, method: "DELETE", path: "/proxy-cache", status: 204},
+		{name: "read-only looks", token: bob, method: "GET", path: "/services", status: 200},
+		{name: "read-only asks for the head", token: bob, method: "HEAD", path: "/services", status: 200},
+		{name: "read-only asks what there is", token: bob, method: "OPTIONS", path: "/services", status: 204},
+		{
+			name: "read-only validates", token: bob, method: "POST", path: "/schemas/services/validate",
+			body: "name=b&host=h", status: 200,
+		},
+		{name: "read-only creates", token: bob, method: "POST", path: "/services", body: "name=b&host=h", status: 403},
+		{name: "read-only puts", token: bob, method: "PUT", path: "/services/b", body: "host=h", status: 403},
+		{name: "read-only changes", token: bob, method: "PATCH", path: "/services/a", body: "host=i", status: 403},
+		{name: "read-only deletes", token: bob, method: "DELETE", path: "/services/a", status: 403},
+		{name: "read-only purges", token: bob, method: "DELETE", path: "/proxy-cache", status: 403},
+		{
+			name: "read-only under a path that looks like validation", token: bob, method: "POST",
+			path: "/services/schemas/validate", status: 403,
+		},
+		{name: "a method of no meaning", token: bob, method: "FOO", path: "/services", status: 403},
+		{
+			name: "a method that is overridden", token: bob, method: "GET", path: "/services/a",
+			header: []string{"X-HTTP-Method-Override: DELETE"}, status: 200,
+		},
 	} {
-		t.Run(tt.about, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			b.t = t
 			r := b.with(tt.token, tt.method, tt.path, tt.body, tt.header...)
 			if r.StatusCode != tt.status {
@@ -165,10 +183,10 @@ func TestTokensAreReadAgain(t *testing.T) {
 	b.eventually("a new token is taken", is(more["bob"], 200))
 	b.eventually("the old one is refused", is(tokens["ann"], 401))
 	for _, broken := range []string{"bob read-only sha256:zz", "", "bob read-only\n"} {
-		logged := strings.Count(b.log.String(), "the tokens before it stay")
+		logged := strings.Count(b.log.String(), "keeping the previous tokens")
 		write(broken)
 		b.eventually("what is wrong with the file is logged", func() bool {
-			return is(more["bob"], 200)() && strings.Count(b.log.String(), "the tokens before it stay") == logged+1
+			return is(more["bob"], 200)() && strings.Count(b.log.String(), "keeping the previous tokens") == logged+1
 		})
 	}
 	if err := os.Remove(file); err != nil {
@@ -202,8 +220,10 @@ func TestBrokenTokensFileAtStart(t *testing.T) {
 		}
 		for _, command := range []string{"run", "check"} {
 			var out strings.Builder
-			code := run([]string{command, "--admin-tokens-file=" + file, "--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"}, nil, &out, &out)
-			if code != 1 || !strings.Contains(out.String(), "admin_tokens_file=") || !strings.Contains(out.String(), want) || strings.Contains(out.String(), "hunter2") {
+			code := run([]string{command, "--admin-tokens-file=" + file, "--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
+				"--status-listen=127.0.0.1:0"}, nil, &out, &out)
+			text := out.String()
+			if code != 1 || !strings.Contains(text, "admin_tokens_file=") || !strings.Contains(text, want) || strings.Contains(text, "hunter2") {
 				t.Errorf("%s with %q: code %d, want one with %q:\n%s", command, text, code, want, out.String())
 			}
 		}

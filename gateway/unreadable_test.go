@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -27,19 +28,21 @@ func TestAnUnreadableRowKeepsNoGatewayFromStarting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, `INSERT INTO routes (id, body) VALUES (gen_random_uuid(), '{"paths":["/"],"regex_priority":1e20}')`); err != nil {
+	const unreadable = `INSERT INTO routes (id, body) VALUES (gen_random_uuid(), '{"paths":["/"],"regex_priority":1e20}')`
+	if _, err := conn.Exec(ctx, unreadable); err != nil {
 		t.Fatal(err)
 	}
-	s, _, err := load([]string{"--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0", "--pg-dsn=" + dsn, "--pg-start-timeout=1ms"}, nil)
+	s, err := load([]string{"--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0",
+		"--pg-dsn=" + dsn, "--pg-start-timeout=1ms"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProgram(&s, slog.New(slog.DiscardHandler))
+	p, err := newProgram(s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if err := p.startStore(ctx); err != nil {
+	if err := p.start(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if r := p.proxy.Revision(); r >= 0 {
@@ -61,7 +64,12 @@ func TestAnUnreadableRowKeepsNoGatewayFromStarting(t *testing.T) {
 	if _, err := conn.Exec(ctx, "DELETE FROM routes"); err != nil {
 		t.Fatal(err)
 	}
-	p.reloadUntilDone(ctx)
+	if reason := p.readiness.Reason(); !strings.Contains(reason, "rejected") {
+		t.Errorf("the replica is not ready because: %q", reason)
+	}
+	if err := p.reloader.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if r := p.proxy.Revision(); r < 0 {
 		t.Error("mended, and still nothing is served")
 	}

@@ -1,64 +1,55 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gatelab/harness/internal/capacity"
-	"gatelab/harness/internal/report"
-	"gatelab/harness/internal/runner"
+	"gatelab/harness/internal/slo"
 )
 
-func capacityCommand() *cobra.Command {
-	o := runner.CapacityOptions{Options: runner.Options{Version: version}}
-	var slo, stage string
+func (p *Program) capacityCommand() *cobra.Command {
+	var o capacity.Options
+	var asked string
 	c := &cobra.Command{
 		Use:   "capacity SCENARIO.yaml",
-		Short: "find the highest rate within an SLO, and what more replicas would make of it",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if o.Plan.SLO, err = capacity.ParseSLO(slo); err != nil {
-				return err
-			}
-			o.File, o.Stages, o.Command = args[0], []string{stage}, append([]string{"harness"}, os.Args[1:]...)
-			o.Console = runner.NewConsole(os.Stdout)
-			if err := binaries(&o.Options); err != nil {
-				return err
-			}
-			out, err := runner.Capacity(cmd.Context(), o)
-			if out == nil {
-				return err
-			}
-			w := cmd.OutOrStdout()
-			fmt.Fprintln(w)
-			if terr := report.CapacityText(w, out.Result); terr != nil {
-				return terr
-			}
-			fmt.Fprintf(w, "report: %s\n", filepath.Join(out.Dir, report.FileHTML))
-			if errors.Is(err, runner.ErrInvalid) {
-				return failed{err}
-			}
-			return err
-		},
+		Short: "Find the highest rate within an SLO, and how it scales with replicas",
+		Long: `Find the highest rate within an SLO.
+
+One stage is searched with each number of replicas, and the scalability law is
+fitted to the results; or, with --stage all, every stage is searched with the
+replicas that it has.`,
+		Example: `  harness capacity scenarios/ladder.yaml --stage multi --slo 'p99<50ms,errors<0.1%'
+  harness capacity scenarios/ladder.yaml --stage all
+  harness capacity scenarios/ladder.yaml --replicas 1,2,3,4 --profile scaling`,
+		Args: cobra.ExactArgs(1),
 	}
 	f := c.Flags()
-	f.StringVar(&stage, "stage", "multi", "the stage whose lab to attack, or all: each with as many replicas as it has")
-	f.StringVar(&slo, "slo", "p99<50ms,errors<0.1%", "what a rate has to meet")
-	f.IntSliceVar(&o.Replicas, "replicas", []int{1, 2, 3}, "numbers of replicas of one stage; three or more are fitted by the scalability law")
-	f.Float64Var(&o.Plan.From, "from", 200, "first rate, requests a second")
-	f.Float64Var(&o.Plan.To, "to", 50_000, "highest rate")
-	f.Float64Var(&o.Plan.Precision, "precision", 0.08, "how close the search goes, as a share")
-	f.IntVar(&o.Plan.Confirms, "confirms", 3, "windows of the confirming run")
+	f.StringVar(&o.Stage, "stage", "multi", "`name` of the stage to search, or all")
+	f.StringVar(&asked, "slo", "p99<50ms,errors<0.1%", "`objectives` that a rate has to meet, as in docs/slo.md")
+	f.IntSliceVar(&o.Replicas, "replicas", []int{1, 2, 3}, "`numbers` of replicas of one stage; the scalability law needs three or more")
+	f.Float64Var(&o.Plan.From, "from", 200, "lowest `rate` of the search, in requests per second")
+	f.Float64Var(&o.Plan.To, "to", 50_000, "highest `rate` of the search, in requests per second")
+	f.Float64Var(&o.Plan.Precision, "precision", 0.08, "width of the interval at which the search ends, as a `share` of the rate")
+	f.IntVar(&o.Plan.Confirms, "confirms", 3, "`number` of measurements that confirm the rate")
 	f.DurationVar(&o.Window, "window", 4*time.Second, "length of one measurement")
-	f.IntVar(&o.Closed, "closed", 4, "closed-loop windows for the scalability law; 0: no law")
-	f.StringVar(&o.Profile, "profile", "", "a profile of the scenario")
-	f.StringVar(&o.Runtime, "runtime", "", "what carries the nodes: docker or host (processes); by default docker where an engine answers")
-	f.StringVar(&o.Reports, "reports", "reports", "folder for reports")
-	f.StringVar(&o.Gateway, "gateway", "", "the gateway's binary; by default the one beside this program")
+	f.IntVar(&o.Closed, "closed", 4, "`number` of closed-loop measurements for the scalability law; 0: no law")
+	gatewayFlag(f, &o.Gateway)
+	observers := p.sessionFlags(c, &o.Config, "")
+	observers.output.addFailOn(c)
+	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if o.Plan.SLO, err = slo.Parse(asked); err != nil {
+			return err
+		}
+		o.File = args[0]
+		closed, err := observers.open(cmd, &o.Config)
+		if err != nil {
+			return err
+		}
+		defer closed()
+		out, err := capacity.Run(cmd.Context(), o)
+		return observers.finish(cmd, out, err, nil)
+	}
 	return c
 }

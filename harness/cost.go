@@ -1,68 +1,79 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"gatelab/harness/internal/cost"
-	"gatelab/harness/internal/report"
+	"gatelab/internal/shipped"
 )
 
-// notOurs are the roles whose CPU is no part of a gateway's bill: the load, and
-// the API behind it.
-var notOurs = []string{"worker", "origin", "link"}
-
-func costCommand() *cobra.Command {
-	var run, stage, own string
+func (p *Program) costCommand() *cobra.Command {
+	var reports, run, stage, own string
 	var others []string
-	var m cost.Measured
-	t := cost.Traffic{Requests: 1e7, PeakFactor: 10, ResponseKiB: 1}
+	given := cost.Measured{MemoryMiB: 128}
+	traffic := cost.Traffic{Requests: 1e7, PeakFactor: 10, ResponseKiB: 1}
 	c := &cobra.Command{
 		Use:   "cost",
-		Short: "turn measured CPU a request, memory and a price list into a monthly bill",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			all := cost.Case{Measured: m, Traffic: t, Basis: "given by hand"}
-			if m.CPUUS == 0 {
-				var err error
-				if all.Measured, all.Basis, err = measuredIn(run, stage); err != nil {
-					return fmt.Errorf("%w; or give --cpu-us and --memory-mib", err)
-				}
-			}
-			var err error
-			if all.Own, err = prices(own); err != nil {
-				return err
-			}
-			for _, path := range others {
-				p, err := prices(path)
-				if err != nil {
-					return err
-				}
-				all.Others = append(all.Others, p)
-			}
-			return cost.Markdown(cmd.OutOrStdout(), all)
-		},
+		Short: "Turn measured CPU per request, memory and prices into a monthly bill",
+		Long: `Turn measured CPU per request, memory and prices into a monthly bill.
+
+The figures are those of the newest run of a scenario (harness run); runs of
+experiments, gates and other commands are passed over.`,
+		Example: `  harness cost --run reports/latest-cache --prices prices/own.yaml
+  harness cost --requests 1e9 --peak 5
+  harness cost --cpu-us 250 --memory-mib 200`,
+		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
-	f.StringVar(&run, "run", "reports/latest", "folder of the run whose CPU a request and memory count")
-	f.StringVar(&stage, "stage", "", "its stage; empty: the last one")
-	f.Float64Var(&m.CPUUS, "cpu-us", 0, "CPU a request in microseconds, instead of a run's")
-	f.Float64Var(&m.MemoryMiB, "memory-mib", 128, "memory of a replica, with --cpu-us")
-	f.Float64Var(&t.Requests, "requests", t.Requests, "requests a month")
-	f.Float64Var(&t.PeakFactor, "peak", t.PeakFactor, "the peak's rate over the mean's")
-	f.Float64Var(&t.ResponseKiB, "response-kib", t.ResponseKiB, "mean size of a response")
-	f.StringVar(&own, "prices", "prices/own.yaml", "prices of our deployment: yours")
-	f.StringSliceVar(&others, "against", []string{"prices/published.yaml"}, "price lists to hold it against")
+	reportsFlag(f, &reports)
+	f.StringVar(&run, "run", "", "`folder` of the run whose CPU per request and memory count (default the newest run of a scenario)")
+	f.StringVar(&stage, "stage", "", "`name` of the run's stage (default the last one)")
+	f.Float64Var(&given.CPUUS, "cpu-us", 0, "CPU per request in `microseconds`, instead of a run's")
+	f.Float64Var(&given.MemoryMiB, "memory-mib", given.MemoryMiB, "memory of a replica in `MiB`, with --cpu-us")
+	f.Float64Var(&traffic.Requests, "requests", traffic.Requests, "`number` of requests per month")
+	f.Float64Var(&traffic.PeakFactor, "peak", traffic.PeakFactor, "`ratio` of the peak rate to the mean rate")
+	f.Float64Var(&traffic.ResponseKiB, "response-kib", traffic.ResponseKiB, "mean size of a response in `KiB`")
+	f.StringVar(&own, "prices", "prices/own.yaml", "`file` with the prices of your deployment")
+	f.StringSliceVar(&others, "against", []string{"prices/published.yaml"}, "`files` with price lists to compare with")
+	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		bill := cost.Case{Measured: given, Traffic: traffic, Basis: "given by hand"}
+		if given.CPUUS == 0 {
+			if bill.Measured, bill.Basis, err = measuredCost(reports, run, stage); err != nil {
+				return fmt.Errorf("%w; or give --cpu-us and --memory-mib", err)
+			}
+		}
+		if bill.Own, err = readPrices(own); err != nil {
+			return err
+		}
+		for _, path := range others {
+			p, err := readPrices(path)
+			if err != nil {
+				return err
+			}
+			bill.Others = append(bill.Others, p)
+		}
+		return cost.Markdown(cmd.OutOrStdout(), bill)
+	}
 	return c
 }
 
-func prices(path string) (*cost.Prices, error) {
-	b, err := os.ReadFile(path)
+func measuredCost(reports, run, stage string) (m cost.Measured, basis string, err error) {
+	if run == "" {
+		if run, err = cost.NewestRun(reports); err != nil {
+			return m, "", err
+		}
+	}
+	r, err := readRun(run)
+	if err != nil {
+		return cost.Measured{}, "", err
+	}
+	return cost.FromRun(r, stage)
+}
+
+func readPrices(path string) (*cost.Prices, error) {
+	b, err := shipped.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("prices: %w", err)
 	}
@@ -71,39 +82,4 @@ func prices(path string) (*cost.Prices, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return p, nil
-}
-
-// measuredIn reads a run: the CPU of everything that serves a request, and the
-// largest replica's memory.
-func measuredIn(run, stage string) (m cost.Measured, basis string, err error) {
-	r, err := report.Read(filepath.Join(run, report.FileJSON))
-	if err != nil {
-		return m, "", err
-	}
-	i := len(r.Stages) - 1
-	if stage != "" {
-		i = slices.IndexFunc(r.Stages, func(s report.Stage) bool { return s.Name == stage })
-	}
-	if i < 0 {
-		return m, "", fmt.Errorf("run %s has no stage %q", r.RunID, stage)
-	}
-	s := r.Stages[i]
-	for role, us := range s.CPUPerRequestUS {
-		if !slices.Contains(notOurs, role) {
-			m.CPUUS += us
-		}
-	}
-	for node, mib := range s.MemoryPeakMiB {
-		if len(node) >= 7 && node[:7] == "gateway" {
-			m.MemoryMiB = max(m.MemoryMiB, mib)
-		}
-	}
-	if m.CPUUS == 0 {
-		return m, "", errors.New("the run did not measure CPU a request")
-	}
-	basis = fmt.Sprintf("gateway, load balancer, Redis and Postgres together in run %s, stage %s", r.RunID, s.Name)
-	if !s.Valid {
-		basis += " (INVALID)"
-	}
-	return m, basis, nil
 }

@@ -1,175 +1,133 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"gatelab/harness/internal/compare"
 	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/runner"
+	"gatelab/harness/internal/report"
+	"gatelab/harness/internal/session"
 	"gatelab/harness/internal/stats"
 )
 
-// inconclusive marks an error that says "it ran, and the data carry no verdict".
-type inconclusive struct{ error }
-
-func gateCommand() *cobra.Command {
-	o := runner.GateOptions{Options: runner.Options{Version: version}, Margins: gate.DefaultMargins()}
+func (p *Program) gateCommand() *cobra.Command {
+	o, services := compare.GateOptions{Margins: gate.DefaultMargins()}, serviceFlags{}
 	c := &cobra.Command{
 		Use:   "gate [SCENARIO.yaml]",
-		Short: "compare two builds of the gateway: exit 0 pass, 1 regression, 3 inconclusive, 2 could not run",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.File = "scenarios/gate.yaml"
-			if len(args) == 1 {
-				o.File = args[0]
-			}
-			self, err := os.Executable()
-			if err != nil {
-				return fmt.Errorf("find this program: %w", err)
-			}
-			o.Harness, o.Command = self, append([]string{"harness"}, os.Args[1:]...)
-			o.Console = runner.NewConsole(os.Stdout)
-			out, err := runner.Gate(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			return sayGate(cmd.OutOrStdout(), out)
-		},
+		Short: "Compare two builds of a gateway or service: pass, regression or inconclusive",
+		Long: `Compare two builds of a gateway or service: pass, regression or inconclusive.
+
+The base is built from a git reference, the head from the working tree. With
+--workload they are two commands or two images of any service instead, under the
+traffic of a file of policies; a head whose answers to its probes differ is a
+regression. Both run side by side in one lab and are attacked in turns. The exit
+code is 0 for a pass, 1 for a regression, 3 for an inconclusive comparison, 2 if
+it could not run.`,
+		Example: `  harness gate --base main
+  harness gate --patch slower.patch --profile smoke
+  harness gate --baseline reports/baseline/gate.json
+  harness gate --workload shop.yaml --base-image shop:1.4@8080 --head-image shop:1.5@8080
+  harness gate --workload shop.yaml --base-command './v1 {listen}' --head-command './v2 {listen}'`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	f := c.Flags()
-	f.StringVar(&o.Base, "base", "HEAD", "git reference of the build to compare with")
-	f.StringVar(&o.Patch, "patch", "", "compare the reference with itself plus this patch, instead of with the working tree")
-	f.StringVar(&o.Baseline, "baseline", "", "compare with the rounds of this gate.json instead of a second build: weaker, see the summary")
-	f.StringVar(&o.Profile, "profile", "full", "how long to measure: a profile of the scenario")
-	f.IntVar(&o.MaxRounds, "max-rounds", 0, "rounds after the one extension; 0: twice the scenario's")
-	f.StringVar(&o.Reports, "reports", "reports", "folder for reports")
-	f.StringVar(&o.Runtime, "runtime", "", "what carries the nodes: docker or host (processes); by default docker where an engine answers")
-	f.BoolVar(&o.Profiles, "profiles", true, "take CPU and heap profiles of both arms when the gate fails")
+	f.StringVar(&o.Base, "base", "HEAD", "git `reference` of the base")
+	f.StringVar(&o.Patch, "patch", "", "`file` with a patch: the head is the base with this patch, instead of the working tree")
+	f.StringVar(&o.Baseline, "baseline", "",
+		"`file` with recorded rounds (gate.json) to compare with, instead of building a base; less sensitive")
+	f.IntVar(&o.MaxRounds, "max-rounds", 0, "`number` of rounds after the one extension (default twice the scenario's)")
+	f.BoolVar(&o.Profiles, "profiles", true, "take CPU and heap profiles of both builds if the gate fails")
 	marginFlags(f, &o.Margins)
-	c.AddCommand(gateReplayCommand())
+	services.add(f)
+	observers := p.sessionFlags(c, &o.Config, "full")
+	observers.output.addObjectives(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		o.File = "scenarios/gate.yaml"
+		if len(args) == 1 {
+			o.File = args[0]
+		}
+		closed, err := observers.open(cmd, &o.Config)
+		if err != nil {
+			return err
+		}
+		defer closed()
+		gateOf := compare.Gate
+		if services.given() {
+			gateOf = services.run
+		}
+		out, err := gateOf(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		return observers.finish(cmd, &session.Outcome{Result: out.Result, Dir: out.Dir}, gateError(out.Decision.Verdict),
+			func(w io.Writer) error { return printGate(w, out) })
+	}
+	c.AddCommand(p.replayCommand(), p.gateCommentCommand())
 	return c
 }
 
-// marginFlags are the margins', whose present values are the defaults.
-func marginFlags(f *pflag.FlagSet, m *gate.Margins) {
-	f.Float64Var(&m.CPU, "margin-cpu", m.CPU, "tolerated rise of CPU a request, as a share")
-	f.Float64Var(&m.P50, "margin-p50", m.P50, "tolerated rise of the corrected p50, as a share")
-	f.Float64Var(&m.P90, "margin-p90", m.P90, "tolerated rise of the corrected p90, as a share")
-	f.Float64Var(&m.P99, "margin-p99", m.P99, "tolerated rise of the corrected p99, as a share")
-	f.Float64Var(&m.Throughput, "margin-throughput", m.Throughput, "tolerated loss of throughput, as a share; advisory")
-	f.Float64Var(&m.ErrorRate, "margin-errors", m.ErrorRate, "tolerated rise of the error rate, absolute")
+// margin is one margin's flag.
+type margin struct {
+	flag, usage string
+	of          func(*gate.Margins) *float64
 }
 
-// otherMargins puts the margins that were asked for in the place of recorded ones.
-func otherMargins(f *pflag.FlagSet, recorded *gate.Margins, asked gate.Margins) error {
-	for _, one := range []struct {
-		flag string
-		to   *float64
-		from float64
-	}{
-		{"margin-cpu", &recorded.CPU, asked.CPU}, {"margin-p50", &recorded.P50, asked.P50}, {"margin-p90", &recorded.P90, asked.P90},
-		{"margin-p99", &recorded.P99, asked.P99}, {"margin-throughput", &recorded.Throughput, asked.Throughput}, {"margin-errors", &recorded.ErrorRate, asked.ErrorRate},
-	} {
+var margins = []margin{
+	{flag: "margin-cpu", usage: "tolerated rise of CPU per request, as a `share`", of: func(m *gate.Margins) *float64 { return &m.CPU }},
+	{flag: "margin-p50", usage: "tolerated rise of the corrected p50, as a `share`", of: func(m *gate.Margins) *float64 { return &m.P50 }},
+	{flag: "margin-p90", usage: "tolerated rise of the corrected p90, as a `share`", of: func(m *gate.Margins) *float64 { return &m.P90 }},
+	{flag: "margin-p99", usage: "tolerated rise of the corrected p99, as a `share`", of: func(m *gate.Margins) *float64 { return &m.P99 }},
+	{
+		flag: "margin-throughput", usage: "tolerated loss of throughput, as a `share`; advisory",
+		of: func(m *gate.Margins) *float64 { return &m.Throughput },
+	},
+	{
+		flag: "margin-errors", usage: "tolerated rise of the error rate, absolute, as a `share` of requests",
+		of: func(m *gate.Margins) *float64 { return &m.ErrorRate },
+	},
+}
+
+// marginFlags adds the margins' flags; their present values are the defaults.
+func marginFlags(f *pflag.FlagSet, m *gate.Margins) {
+	for _, one := range margins {
+		f.Float64Var(one.of(m), one.flag, *one.of(m), one.usage)
+	}
+}
+
+// replaceMargins overwrites recorded margins with those that flags give.
+func replaceMargins(f *pflag.FlagSet, recorded *gate.Margins, given gate.Margins) error {
+	for _, one := range margins {
 		if f.Changed(one.flag) {
-			*one.to = one.from
+			*one.of(recorded) = *one.of(&given)
 		}
 	}
-	return asked.Validate()
+	return given.Validate()
 }
 
-// sayGate prints the summary, and the verdict as the last line.
-func sayGate(w io.Writer, out *runner.GateOutcome) error {
-	fmt.Fprintln(w)
+// printGate prints the summary and the verdict.
+func printGate(w io.Writer, out *compare.GateOutcome) error {
 	if err := gate.Markdown(w, out.Record, out.Decision); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nreport: %s\n%s\n", filepath.Join(out.Dir, runner.FileGateSummary), out.Decision.Line())
-	switch out.Decision.Verdict {
+	if err := report.Objectives(w, out.Result, tableOptions(w)); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nreport: %s\n%s\n", filepath.Join(out.Dir, compare.FileGateSummary), out.Decision.Line())
+	return err
+}
+
+// gateError is what a gate fails for.
+func gateError(v stats.Verdict) error {
+	switch v {
 	case stats.Pass:
 		return nil
 	case stats.Fail:
-		return failed{errors.New("regression")}
+		return errRegression
 	}
-	return inconclusive{errors.New("inconclusive")}
-}
-
-func gateReplayCommand() *cobra.Command {
-	times, seed, equal := 1000, uint64(1), false
-	ratios := []float64{1, 1.05, 1.1, 1.2, 1.3, 1.5}
-	asked := gate.DefaultMargins()
-	c := &cobra.Command{
-		Use:   "replay RUN...",
-		Short: "estimate the gate's error rates from the recorded rounds of runs, by resampling; with each run's own margins, or with others",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var records []*gate.Record
-			w := cmd.OutOrStdout()
-			rounds, builds := 0, true
-			arm, nothing := gate.Again, "nothing: base's second replica"
-			if equal {
-				arm, nothing = gate.Head, "nothing: head is base's build"
-			}
-			for _, dir := range args {
-				r, err := gate.Read(filepath.Join(dir, gate.FileRecord))
-				if err != nil {
-					return err
-				}
-				if base, head := r.Arms[gate.Base], r.Arms[gate.Head]; equal && !strings.HasSuffix(head, base) {
-					return fmt.Errorf("--equal: %s compared %q with %q: want runs whose head is the base's commit, or leave the flag out", dir, base, head)
-				}
-				if err := otherMargins(cmd.Flags(), &r.Margins, asked); err != nil {
-					return err
-				}
-				records, rounds = append(records, r), rounds+r.Measured()
-				if builds = builds && r.Arms[gate.Head] != ""; builds {
-					fmt.Fprintf(w, "%s, as it is: %s\n", filepath.Base(dir), gate.Decide(r, r.Measured()).Line())
-				}
-			}
-			fmt.Fprintf(w, "\n%d recorded rounds of %d gates, each verdict %d times\n\n%-32s %8s %8s %8s %14s %9s\n", rounds, len(records), times, "slower in", "ratio", "pass", "fail", "inconclusive", "extended")
-			say := func(what, arm string, ratio float64, cpuOnly bool) error {
-				r, err := gate.Replay(records, arm, times, ratio, cpuOnly, seed)
-				if err != nil {
-					return err
-				}
-				if what == "" {
-					what = r.What
-				}
-				fmt.Fprintf(w, "%-32s %8.2f %7.1f%% %7.1f%% %13.1f%% %8.1f%%\n", what, ratio, r.Pass*100, r.Fail*100, r.Inconclusive*100, r.Extended*100)
-				return nil
-			}
-			if builds && !equal {
-				if err := say("head as it was measured", gate.Head, 1, false); err != nil {
-					return err
-				}
-			}
-			for _, ratio := range ratios {
-				if ratio == 1 {
-					if err := say(nothing, arm, 1, true); err != nil {
-						return err
-					}
-					continue
-				}
-				for _, cpuOnly := range []bool{true, false} {
-					if err := say("", arm, ratio, cpuOnly); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		},
-	}
-	f := c.Flags()
-	f.IntVar(&times, "times", times, "how often rounds are drawn for each figure")
-	f.Uint64Var(&seed, "seed", seed, "of the draws")
-	f.BoolVar(&equal, "equal", equal, "all runs compared equal builds: take head, as a gate does, and not base's second replica, for the build that is made slower")
-	marginFlags(f, &asked) // by default each run's own
-	f.Float64SliceVar(&ratios, "ratio", ratios, "regressions to inject; 1 gives the rate of false alarms")
-	return c
+	return errInconclusive
 }

@@ -9,14 +9,18 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// readyWithin is the time limit for an answer.
+const readyWithin = 3 * time.Second
+
 // readyCommand is for health checks of images that have no other program.
-func readyCommand() *cobra.Command {
+func (p *Program) readyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "ready URL",
-		Short: "ask a URL for status 200: exit 0 when it answers so within 3 s",
-		Args:  cobra.ExactArgs(1),
+		Use:     "ready URL",
+		Short:   "Check that a URL answers with status 200 within 3 s",
+		Example: `  harness ready http://127.0.0.1:8100/status/ready`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
+			ctx, cancel := context.WithTimeout(cmd.Context(), readyWithin)
 			defer cancel()
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, args[0], http.NoBody)
 			if err != nil {
@@ -24,11 +28,11 @@ func readyCommand() *cobra.Command {
 			}
 			res, err := http.DefaultClient.Do(req)
 			if err != nil {
-				return failed{err}
+				return fmt.Errorf("%w: %w", errNotReady, err)
 			}
 			defer res.Body.Close()
 			if res.StatusCode != http.StatusOK {
-				return failed{fmt.Errorf("%s: status %d", args[0], res.StatusCode)}
+				return fmt.Errorf("%s: %w: status %d", args[0], errNotReady, res.StatusCode)
 			}
 			return nil
 		},

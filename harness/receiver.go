@@ -6,18 +6,19 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/drill"
+	"gatelab/harness/internal/alerting"
 )
 
-func receiverCommand() *cobra.Command {
+func (p *Program) receiverCommand() *cobra.Command {
 	listen := "127.0.0.1:9465"
 	var hosts []string
 	c := &cobra.Command{
-		Use:   "receiver",
-		Short: "print the alerts that an Alertmanager posts to /alerts",
-		Args:  cobra.NoArgs,
+		Use:     "receiver",
+		Short:   "Print the alerts that an Alertmanager posts to /alerts (a node of a stack)",
+		Example: `  harness receiver --listen 127.0.0.1:9465`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := drill.Listen(listen, func(n drill.Notice) {
+			r, err := alerting.Listen(listen, func(n alerting.Notification) {
 				state := "resolved"
 				if n.Firing {
 					state = "FIRING"
@@ -33,7 +34,7 @@ func receiverCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&listen, "listen", listen, "host:port to listen on")
-	c.Flags().StringSliceVar(&hosts, "hosts", nil, hostsFlag)
+	listenFlag(c.Flags(), &listen)
+	hostsFlag(c.Flags(), &hosts)
 	return c
 }

@@ -1,27 +1,27 @@
 // The edge of the API: a Cloudflare Worker. Requests from CN are answered from
 // the edge's cache for up to 300 s; all others go straight through.
 //
-// It is a shared cache in front of an API with keys, so the question is never
-// "may this be cached?" alone, but also "for whom?". The rules are RFC 9111's,
-// and where Cloudflare's Cache API leaves them to the Worker (Vary,
-// Authorization, what is part of the key) they are here. README.md says why.
+// It is a shared cache in front of an API with keys: besides whether a response
+// may be cached, it matters for which clients. The rules are those of RFC 9111;
+// what Cloudflare's Cache API leaves to the Worker (Vary, Authorization, the
+// cache key) is implemented here. README.md has the reasons.
 //
-// Every answer says what happened in X-Edge-Cache: HIT, MISS (now stored, or
-// would be), STALE (the origin failed) or BYPASS (the cache was not asked, or
-// the answer may not be kept).
+// X-Edge-Cache of every response is the outcome: HIT, MISS (now stored, or could
+// be), STALE (the origin failed) or BYPASS (the cache was not used, or the
+// response must not be stored).
 
 const DEFAULTS = {
   CACHE_COUNTRIES: "CN", // comma-separated ISO 3166-1 codes
-  CACHE_TTL: "300", // seconds; the longest an answer is kept, and how long where the origin says nothing
-  CREDENTIAL_HEADERS: "apikey", // identify a caller; each caller has a cache of its own
-  HARMLESS_HEADERS: "", // further request headers that never change an answer
-  MAX_BYTES: "8388608", // of one answer; larger ones pass and are not kept
+  CACHE_TTL: "300", // seconds; maximum lifetime, and the default where the origin sets none
+  CREDENTIAL_HEADERS: "apikey", // identify a client; each client has a separate cache
+  HARMLESS_HEADERS: "", // further request headers that never change a response
+  MAX_BYTES: "8388608", // of one response; larger ones pass and are not stored
 };
 
-// Request headers that come with every client and that either do not change an
-// answer or are named in Vary by an origin that lets them. A request with any
-// other header may get another answer than its URL tells, so it goes past the
-// cache: nothing that is not in the key can poison it.
+// Request headers that all clients send and that either do not change a response
+// or are listed in Vary by an origin where they do. Any other header may change
+// the response, so such a request bypasses the cache: what is not in the key
+// cannot poison it.
 const KNOWN = new Set([
   "accept", "accept-encoding", "accept-language", "user-agent", "host", "connection", "keep-alive", "te",
   "authorization", "cookie", "origin", "referer", "dnt", "priority", "upgrade-insecure-requests", "content-length", "via",
@@ -32,20 +32,20 @@ const KNOWN = new Set([
   "cf-connecting-ip", "cf-connecting-ipv6", "cf-ipcountry", "cf-ray", "cf-visitor", "cf-ew-via", "cf-worker",
 ]);
 
-// Kept without being told to. Others (404 and the like) only where the origin
-// itself gives a lifetime: a mistake should not last five minutes by default.
+// Stored by default. Others (such as 404) only where the origin sets a lifetime:
+// an error should not last five minutes by default.
 const KEPT = new Set([200, 203, 301, 308, 410]);
 const KEPT_IF_TOLD = new Set([204, 300, 302, 307, 404, 405, 414, 501]);
 
-// Response headers that speak of one exchange or one caller's quota and would
-// be untrue when told again.
+// Response headers that describe one exchange or one client's quota and would be
+// wrong on a hit.
 const ONE_EXCHANGE = /^(x-)?ratelimit-|^x-kong-|^x-cache-|^x-gateway-|^x-request-id$|^retry-after$|^connection$|^keep-alive$|^date$/;
 
 const STORED = "x-edge-stored"; // ms since the epoch
 const TTL = "x-edge-ttl"; // seconds for which it is fresh
 const CONTROL = "x-edge-cache-control"; // the origin's own Cache-Control
 const AGE = "x-edge-age"; // the origin's own Age, in seconds
-const VARIES = "x-edge-varies"; // on a marker: which request headers tell the variants apart
+const VARIES = "x-edge-varies"; // on a marker: the request headers that distinguish the variants
 
 export default {
   async fetch(request, env, ctx) {
@@ -71,7 +71,7 @@ export default {
     }
     const ttl = lifetime(request, response, config);
     if (ttl <= 0) return labelled(response, "BYPASS");
-    if (request.method !== "GET") return labelled(response, "MISS"); // the answer to a HEAD has no body to keep
+    if (request.method !== "GET") return labelled(response, "MISS"); // the response to a HEAD has no body to store
     const [mine, kept] = split(response, config.maxBytes);
     ctx.waitUntil(keep(key, request, kept, ttl));
     return labelled(mine, "MISS");
@@ -97,9 +97,9 @@ function settings(env = {}) {
   };
 }
 
-const OURS = ["__edge", "__variant"]; // parameters of keys; a client's would land on another key
+const OURS = ["__edge", "__variant"]; // parameters of keys; a client must not set them
 
-// askable says whether the cache may know the answer to a request.
+// askable says whether a request may be answered from the cache.
 function askable(request, config) {
   if (request.method !== "GET" && request.method !== "HEAD") return false;
   if (request.body) return false;
@@ -109,28 +109,28 @@ function askable(request, config) {
   for (const [name] of request.headers) {
     const known = KNOWN.has(name) || config.credentials.includes(name) || config.harmless.has(name) ||
       name.startsWith("sec-");
-    if (!known) return false; // Range among them: parts are not kept
+    if (!known) return false; // including Range: parts are not stored
   }
   return true;
 }
 
-// cacheKey is a URL in the caller's own space. Queries that differ in order
-// only are one; names that occur twice keep their order. The hash keeps keys of
-// callers out of the cache's index.
+// cacheKey is a URL specific to the client. Queries that differ only in order are
+// the same; names that occur twice keep their order. Hashing keeps clients' API
+// keys out of the cache's index.
 async function cacheKey(request, config) {
   const url = new URL(request.url);
   url.hash = "";
-  // Sorted as it was written: what is only equal when decoded stays apart.
+  // Sorted without decoding: queries that are equal only when decoded differ.
   const parts = url.search.slice(1).split("&").filter(Boolean).map((p) => [p.split("=")[0], p]);
   parts.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   const who = config.credentials.map((h) => `${h}=${request.headers.get(h) ?? ""}`);
-  // An origin that reflects Origin should say Vary: Origin; many forget it.
+  // An origin that reflects Origin should say Vary: Origin; many do not.
   who.push(`origin=${request.headers.get("origin") ?? ""}`);
   url.search = [...parts.map(([, p]) => p), `__edge=${await digest(who.join("\n"))}`].join("&");
   return url;
 }
 
-// Callers come again, and a hash costs more than a look into a map.
+// Clients recur, and a hash costs more than a lookup in a map.
 const digests = new Map();
 
 async function digest(text) {
@@ -143,8 +143,8 @@ async function digest(text) {
   return hex;
 }
 
-// lookup finds what is kept for a request, stale or fresh. Where the origin
-// varies its answers, the plain key holds a marker that names the headers.
+// lookup finds the stored response for a request, stale or fresh. Where the origin
+// uses Vary, the plain key has a marker that lists the headers.
 async function lookup(key, request) {
   let found = await match(key);
   if (found?.headers.has(VARIES)) {
@@ -157,7 +157,7 @@ async function lookup(key, request) {
   return found;
 }
 
-// match never fails a request: without its cache the edge is a proxy.
+// match never fails a request: without the cache the edge is a proxy.
 const match = (url) => caches.default.match(new Request(url.toString())).catch(() => undefined);
 
 async function variant(key, request, names) {
@@ -167,7 +167,7 @@ async function variant(key, request, names) {
   return url;
 }
 
-// normal makes lists that mean the same the same.
+// normal normalizes lists, so that equivalent ones are equal.
 function normal(name, value) {
   if (!name.startsWith("accept")) return value;
   return words(value.toLowerCase().replace(/\s+/g, "")).sort().join(",");
@@ -175,8 +175,8 @@ function normal(name, value) {
 
 const personal = (request) => request.headers.has("authorization") || request.headers.has("cookie");
 
-// shared: RFC 9111, 3.5: only these let a shared cache give one caller's answer
-// to another.
+// shared: RFC 9111, 3.5: only these allow a shared cache to serve one client's
+// response to another.
 const shared = (control) => control.has("public") || control.has("s-maxage") || control.has("must-revalidate");
 
 function directives(value) {
@@ -188,7 +188,7 @@ function directives(value) {
   return out;
 }
 
-// lifetime is for how many more seconds an answer may be kept; 0 is not at all.
+// lifetime returns for how many seconds a response may be stored; 0: not at all.
 function lifetime(request, response, config) {
   const { headers, status } = response;
   const control = directives(headers.get("cache-control"));
@@ -206,8 +206,8 @@ function lifetime(request, response, config) {
   return Math.min(told - seconds(headers.get("age")), config.ttl);
 }
 
-// freshness is what the origin says; undefined where it says nothing. What
-// cannot be read counts as stale.
+// freshness returns the lifetime that the origin sets, undefined for none. An
+// invalid one counts as stale.
 function freshness(control, headers) {
   for (const name of ["s-maxage", "max-age"]) {
     if (control.has(name)) return /^\d+$/.test(control.get(name)) ? Number(control.get(name)) : 0;
@@ -220,14 +220,14 @@ function freshness(control, headers) {
 
 const seconds = (value) => (/^\d+$/.test(value ?? "") ? Number(value) : 0);
 
-// varyNames is null for *.
+// varyNames returns null for *.
 function varyNames(response) {
   const names = words(response.headers.get("vary")?.toLowerCase());
   return names.includes("*") ? null : [...new Set(names)].sort();
 }
 
-// split gives an answer twice: the client's passes as it comes, the cache's
-// ends in an error beyond limit, so that no endless answer is held in memory.
+// split duplicates a response: the client's is streamed, the cache's fails beyond
+// limit, so that an endless response is not held in memory.
 function split(response, limit) {
   const copy = response.clone();
   if (!copy.body) return [response, copy];
@@ -242,11 +242,11 @@ function split(response, limit) {
   return [response, new Response(bounded, copy)];
 }
 
-// keep stores an answer. A failure costs a later hit and nothing else.
+// keep stores a response. A failure only costs a later hit.
 async function keep(key, request, response, ttl) {
   const control = directives(response.headers.get("cache-control"));
-  // Cloudflare forgets what is stale, so an answer that may stand in for an
-  // origin that fails is stored for longer than it is fresh.
+  // Cloudflare evicts stale entries, so a response that may be served stale when
+  // the origin fails is stored for longer than it is fresh.
   const grace = control.has("must-revalidate") || control.has("proxy-revalidate") ? 0 : seconds(control.get("stale-if-error"));
   const until = `public, s-maxage=${Math.ceil(ttl + Math.min(grace, 86400))}`;
   const headers = new Headers();
@@ -277,7 +277,7 @@ async function keep(key, request, response, ttl) {
 const elapsed = (kept) => Math.max(0, (Date.now() - Number(kept.headers.get(STORED))) / 1000);
 const fresh = (kept) => elapsed(kept) < Number(kept.headers.get(TTL));
 
-// hit turns what was kept back into the origin's answer.
+// hit restores the origin's response from a stored one.
 function hit(request, kept, how) {
   const headers = new Headers();
   for (const [name, value] of kept.headers) {
@@ -298,9 +298,9 @@ function hit(request, kept, how) {
   return new Response(empty ? null : kept.body, { status: same ? 304 : kept.status, headers });
 }
 
-// labelled passes an answer on as it comes, with what the edge did.
+// labelled streams a response, with the outcome in X-Edge-Cache.
 function labelled(response, how) {
-  if (response.status === 101) return response; // a WebSocket is no answer to write on
+  if (response.status === 101) return response; // headers of a WebSocket's response cannot be changed
   const out = new Response(response.body, response);
   out.headers.set("x-edge-cache", how);
   return out;

@@ -15,23 +15,23 @@ import (
 //go:embed nginx.conf.tmpl
 var source string
 
-// Config is what differs between balancers; all else, with its reason, is in
-// the template.
+// Config is what differs between load balancers. Everything else, with the reasons,
+// is in the template.
 type Config struct {
 	Listen, Status string        // host:port or :port
 	Upstreams      []string      // host:port of each replica
 	Method         string        // round_robin (also ""), least_conn
-	Keepalive      int           // idle connections a worker process keeps; 0: a new connection a request
-	MaxFails       int           // 0: a replica is never taken out
-	FailTimeout    time.Duration // whole seconds, nginx knows no less; 0 is its default of 10 s
-	Retries        bool          // another replica for idempotent requests
-	Connect        time.Duration // what connecting to a replica may take, whole milliseconds; 0 is 500 ms
-	Idempotent     time.Duration // how long a replica may keep silent on a GET or HEAD, whole milliseconds; 0: as on any other request
-	Workers        int           // processes; 0: one a core
+	Keepalive      int           // idle connections per worker process; 0: a new connection per request
+	MaxFails       int           // 0: a replica is never ejected
+	FailTimeout    time.Duration // whole seconds; 0 is nginx's default of 10 s
+	Retries        bool          // retry idempotent requests on another replica
+	Connect        time.Duration // time limit for connecting to a replica, whole milliseconds; 0 is 500 ms
+	Idempotent     time.Duration // longest silence of a replica after a GET or HEAD, whole milliseconds; 0: as after others
+	Workers        int           // processes; 0: one per core
 }
 
-// Patient is how long a replica may keep silent on a GET that two others did not
-// answer in time.
+// Patient is the longest silence of a replica after a GET that two others did not
+// respond to in time.
 func (c Config) Patient() time.Duration { return 2 * c.Idempotent }
 
 // Render checks the configuration and writes it as an nginx.conf.
@@ -76,7 +76,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("workers: %d is not allowed: want 0 or more", c.Workers)
 	}
 	for _, a := range append([]string{c.Listen, c.Status}, c.Upstreams...) {
-		// A blank or a semicolon would be a directive of its own.
+		// After a blank or a semicolon, the rest would be another directive.
 		if _, _, err := net.SplitHostPort(a); err != nil || strings.ContainsAny(a, " \t\r\n;{}\"'$\\#") {
 			return fmt.Errorf("address: %q is not allowed: want host:port", a)
 		}
@@ -84,7 +84,7 @@ func (c Config) validate() error {
 	return nil
 }
 
-// listen is an address as nginx's listen directive wants it.
+// listen formats an address for nginx's listen directive.
 func listen(addr string) string {
 	return strings.TrimPrefix(addr, ":")
 }

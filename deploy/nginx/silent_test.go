@@ -46,7 +46,8 @@ func start(t *testing.T, c nginx.Config) (url string) {
 			t.Fatal("nginx is not installed: run make deps")
 		}
 	}
-	c.Listen, c.Status, c.Workers = testenv.FreeAddr(t), testenv.FreeAddr(t), 1
+	c.Listen, c.Status = testenv.FreeAddr(t), testenv.FreeAddr(t)
+	c.Workers = 1
 	conf, err := nginx.Render(c)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +112,10 @@ func TestReplicasThatAreAllSlowAreWaitedFor(t *testing.T) {
 	a, askedA := replica(t, "a", &after)
 	b, askedB := replica(t, "b", &after)
 	d, askedD := replica(t, "d", &after)
-	url := start(t, nginx.Config{Upstreams: []string{a, b, d}, Method: "least_conn", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
+	url := start(t, nginx.Config{
+		Upstreams: []string{a, b, d}, Method: "least_conn", Keepalive: 16,
+		MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond,
+	})
 	after.Store(int64(450 * time.Millisecond))
 	res, err := http.Get(url + "/slow")
 	if err != nil {
@@ -131,7 +135,10 @@ func TestAReplicaThatHangsCostsAGetItsTimeOut(t *testing.T) {
 	never.Store(int64(time.Minute))
 	hung, asked := replica(t, "hung", &never)
 	sound, _ := replica(t, "sound", &at)
-	url := start(t, nginx.Config{Upstreams: []string{hung, sound}, Method: "round_robin", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
+	url := start(t, nginx.Config{
+		Upstreams: []string{hung, sound}, Method: "round_robin", Keepalive: 16,
+		MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond,
+	})
 	for range 8 {
 		res, err := http.Get(url + "/")
 		if err != nil {
@@ -167,7 +174,10 @@ func TestAHungReplicaAmongSlowOnesIsLeft(t *testing.T) {
 	hung, _ := replica(t, "hung", &never)
 	a, _ := replica(t, "a", &after)
 	b, _ := replica(t, "b", &after)
-	url := start(t, nginx.Config{Upstreams: []string{hung, a, b}, Method: "round_robin", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
+	url := start(t, nginx.Config{
+		Upstreams: []string{hung, a, b}, Method: "round_robin", Keepalive: 16,
+		MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond,
+	})
 	after.Store(int64(450 * time.Millisecond))
 	for i := range 6 {
 		began := time.Now()
@@ -188,7 +198,10 @@ func TestAGetFindsTheReplicaThatIsLeft(t *testing.T) {
 	never.Store(int64(time.Minute))
 	hung, _ := replica(t, "hung", &never)
 	sound, _ := replica(t, "sound", &at)
-	url := start(t, nginx.Config{Upstreams: []string{hung, breaking(t), sound}, Method: "round_robin", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
+	url := start(t, nginx.Config{
+		Upstreams: []string{hung, breaking(t), sound}, Method: "round_robin", Keepalive: 16,
+		MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond,
+	})
 	for i := range 12 {
 		res, err := http.Get(url + "/")
 		if err != nil {
@@ -210,7 +223,10 @@ func TestAReplicasOwnBadGatewayIsNotSentAgain(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	addr := strings.TrimPrefix(s.URL, "http://")
-	url := start(t, nginx.Config{Upstreams: []string{addr, addr}, Method: "round_robin", Keepalive: 16, MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond})
+	url := start(t, nginx.Config{
+		Upstreams: []string{addr, addr}, Method: "round_robin", Keepalive: 16,
+		MaxFails: 3, FailTimeout: 5 * time.Second, Retries: true, Idempotent: 300 * time.Millisecond,
+	})
 	res, err := http.Get(url + "/")
 	if err != nil {
 		t.Fatal(err)

@@ -60,7 +60,8 @@ func startPostgres() {
 }
 
 func launchPostgres() (string, error) {
-	server, err := find("postgres", "/usr/lib/postgresql/*/bin/postgres", "/opt/homebrew/opt/postgresql*/bin/postgres", "/usr/local/opt/postgresql*/bin/postgres")
+	server, err := find("postgres", "/usr/lib/postgresql/*/bin/postgres",
+		"/opt/homebrew/opt/postgresql*/bin/postgres", "/usr/local/opt/postgresql*/bin/postgres")
 	if err != nil {
 		return "", err
 	}
@@ -76,7 +77,8 @@ func launchPostgres() (string, error) {
 		return "", err
 	}
 	data := filepath.Join(pgDir, "data")
-	initdb := exec.Command(filepath.Join(filepath.Dir(server), "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-N", "--locale=C", "-E", "UTF8")
+	initdb := exec.Command(filepath.Join(filepath.Dir(server), "initdb"),
+		"-D", data, "-U", "postgres", "-A", "trust", "-N", "--locale=C", "-E", "UTF8")
 	initdb.Dir = pgDir
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
 	if out, err := initdb.CombinedOutput(); err != nil {
@@ -88,6 +90,7 @@ func launchPostgres() (string, error) {
 	}
 	// Durability is off: a test's data is worth nothing after the test.
 	err = spawn(pgDir, cred, server, "-D", data, "-p", fmt.Sprint(port), "-k", pgDir,
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+		"-c", "max_connections=200")
 	return fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable", port), err
 }

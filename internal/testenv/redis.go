@@ -57,5 +57,6 @@ func launchRedis() (string, error) {
 		return "", err
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	return addr, spawn(redisDir, cred, server, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", redisDir)
+	return addr, spawn(redisDir, cred, server, "--port", fmt.Sprint(port), "--bind", "127.0.0.1",
+		"--save", "", "--appendonly", "no", "--dir", redisDir)
 }

@@ -52,7 +52,8 @@ func launchRedisTLS(certificate, key []byte) (dir, encrypted, plain string, err 
 		}
 	}
 	encrypted, plain = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-	return dir, encrypted, plain, spawn(dir, cred, server, "--tls-port", fmt.Sprint(ports[0]), "--port", fmt.Sprint(ports[1]), "--bind", "127.0.0.1",
+	return dir, encrypted, plain, spawn(dir, cred, server,
+		"--tls-port", fmt.Sprint(ports[0]), "--port", fmt.Sprint(ports[1]), "--bind", "127.0.0.1",
 		"--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", certFile, "--tls-auth-clients", "no",
 		"--save", "", "--appendonly", "no", "--dir", dir)
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// hint is what a person can do when a server's program is missing.
+// hint says what to do when a server's program is missing.
 const hint = "run `make deps`, or name a running server in %s"
 
 // find returns the path of a program: from PATH, else from the first of the
@@ -32,9 +32,9 @@ func find(name string, globs ...string) (string, error) {
 	return "", fmt.Errorf("%s is not installed", name)
 }
 
-// freePort finds a loopback port that nobody uses now. It is below those that
-// kernels hand out by themselves: of those, another test's connection may take
-// one before the server that it is meant for listens.
+// freePort finds a loopback port that is not in use. It is below the ephemeral
+// ports, because another test's connection might take one of those before the
+// server listens.
 func freePort() (int, error) {
 	const first, count = 10_000, 20_000
 	var err error
@@ -49,7 +49,7 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("find a free port: %w", err)
 }
 
-// FreeAddr is a loopback address, host:port, on which nobody listens.
+// FreeAddr returns a loopback address, host:port, on which no program listens.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
 	port, err := freePort()
@@ -59,8 +59,8 @@ func FreeAddr(tb testing.TB) string {
 	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
-// unprivileged is how a child must be started so that it is not root: nil
-// where we are not root ourselves.
+// unprivileged returns the credential of a child process that must not run as root;
+// nil where this process does not.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
@@ -80,8 +80,8 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("no unprivileged user (postgres or nobody) to run servers as")
 }
 
-// workDir makes a folder that the unprivileged user owns, removed with t's
-// process by the watcher that also ends the server.
+// workDir makes a folder that the unprivileged user owns. It is removed by the
+// process that ends the server, see spawn.
 func workDir(prefix string, cred *syscall.Credential) (string, error) {
 	dir, err := os.MkdirTemp("", prefix)
 	if err != nil {
@@ -95,9 +95,9 @@ func workDir(prefix string, cred *syscall.Credential) (string, error) {
 	return dir, nil
 }
 
-// spawn starts a server that ends with this test process: a small shell waits
-// on the read end of a pipe that only this process holds open, so the server
-// and its folder go even when the test binary is killed.
+// spawn starts a server that ends with this test process: a shell waits on the read
+// end of a pipe that only this process holds open, so that the server ends and its
+// folder is removed even when the test binary is killed.
 func spawn(dir string, cred *syscall.Credential, argv ...string) error {
 	const script = `dir=$1; shift
 "$@" >"$dir/log" 2>&1 </dev/null &
@@ -135,7 +135,7 @@ func waitFor(tb testing.TB, what, dir string, ready func() error) {
 		}
 		if time.Now().After(deadline) {
 			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			tb.Fatalf("%s did not get ready: %v\n%s", what, err, log)
+			tb.Fatalf("%s did not become ready: %v\n%s", what, err, log)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

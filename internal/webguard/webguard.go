@@ -1,10 +1,9 @@
-// Package webguard keeps web pages away from listeners that were made for
-// administrators. A page in an operator's browser can send requests to any
-// address that the browser reaches, loopback among them; it can do so under a
-// name of its own that it points there (DNS rebinding). Both are told by headers
-// that a page cannot set: Host, Origin and Sec-Fetch-Site. What a body is said to
-// be does not matter here: a form or text/plain needs no preflight, and neither
-// does a request without a body.
+// Package webguard protects administrative listeners from web pages. A page in an
+// operator's browser can send requests to any address that the browser reaches,
+// including loopback, and can do so under a name of its own that resolves to that
+// address (DNS rebinding). Both are detected by headers that a page cannot set:
+// Host, Origin and Sec-Fetch-Site. The content type does not matter: a form or
+// text/plain needs no preflight, and neither does a request without a body.
 package webguard
 
 import (
@@ -16,41 +15,41 @@ import (
 	"strings"
 )
 
-// Config says who may ask.
+// Config says which requests are admitted.
 type Config struct {
-	// Listen is the host:port that the listener was told. Its host passes.
+	// Listen is the host:port of the listener. Its host is admitted.
 	Listen string
 	// Hosts are further names and addresses of the listener, without ports.
 	Hosts []string
 	// Origins are those of web pages that may use the listener, such as
-	// https://admin.example.com; no others can read answers or change anything.
+	// https://admin.example.com; no others can read responses or change anything.
 	Origins []string
 	// Headers are request header fields that pages of Origins may set.
 	Headers []string
-	// Costly tells of a request with a safe method that a foreign page must not
-	// cause, whether or not it can read the answer; nil: none.
+	// Costly reports whether a request with a safe method must not be caused by a
+	// foreign page, even one that cannot read the response; nil: none.
 	Costly func(*http.Request) bool
-	// Refuse answers a refused request; nil: in plain text.
+	// Refuse responds to a rejected request; nil: in plain text.
 	Refuse func(http.ResponseWriter, *http.Request, *Refusal)
 }
 
-// The reasons of refusals.
+// The reasons for which requests are rejected.
 const (
 	ReasonHost   = "host"
 	ReasonOrigin = "origin"
 	ReasonSite   = "site"
 )
 
-// Reasons are all reasons of refusals, for counters that begin at 0.
+// Reasons returns all reasons, for counters that start at 0.
 func Reasons() []string { return []string{ReasonHost, ReasonOrigin, ReasonSite} }
 
-// Refusal says why a request is refused.
+// Refusal says why a request is rejected.
 type Refusal struct {
 	Reason  string // one of Reasons
 	Message string // for the client
 }
 
-// Guard decides about requests. Its methods are safe for concurrent use.
+// Guard admits or rejects requests. It is safe for concurrent use.
 type Guard struct {
 	config  Config
 	names   map[string]bool
@@ -85,7 +84,7 @@ func New(c Config) (*Guard, error) {
 	return g, nil
 }
 
-// CheckHost tells what is wrong with an entry of Hosts.
+// CheckHost returns what is wrong with an entry of Hosts.
 func CheckHost(host string) error {
 	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return nil
@@ -96,7 +95,7 @@ func CheckHost(host string) error {
 	return nil
 }
 
-// CheckOrigin tells what is wrong with an entry of Origins.
+// CheckOrigin returns what is wrong with an entry of Origins.
 func CheckOrigin(origin string) error {
 	lower := strings.ToLower(origin)
 	u, err := url.Parse(lower)
@@ -106,7 +105,7 @@ func CheckOrigin(origin string) error {
 	return nil
 }
 
-// Request is what a guard looks at.
+// Request is what a guard inspects.
 type Request struct {
 	Method  string
 	Host    string   // as it was sent, with or without a port
@@ -115,10 +114,10 @@ type Request struct {
 	Sites   []string // the values of Sec-Fetch-Site
 	Local   net.Addr // of the connection; may be nil
 	TLS     bool
-	Costly  bool // is refused to foreign pages whatever its method
+	Costly  bool // rejected for foreign pages regardless of its method
 }
 
-// Check returns nil for a request that may pass.
+// Check returns nil for a request that is admitted.
 func (g *Guard) Check(r *Request) *Refusal {
 	if !g.host(r) {
 		const text = "Host %q is none of this listener's: want loopback, its address, or a name that its settings list"
@@ -149,12 +148,11 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// clip keeps what a client sent short in answers.
+// clip shortens what a client sent, for responses.
 func clip(s string) string { return s[:min(len(s), 200)] }
 
-// host tells whether a Host is the listener's. An address that the connection
-// arrived at is: a page cannot have been served from there by anyone else, as it
-// can from a name.
+// host reports whether a Host is the listener's. The address at which the connection
+// arrived is: unlike a name, it cannot belong to a page of another server.
 func (g *Guard) host(r *Request) bool {
 	if r.Host == "" {
 		return r.NoHost
@@ -183,7 +181,7 @@ func addrOf(a net.Addr) (netip.Addr, bool) {
 	return ip.Unmap(), ok
 }
 
-// withoutPort leaves a Host as it is that has no port of digits.
+// withoutPort removes a numeric port from a Host.
 func withoutPort(host string) string {
 	i := strings.LastIndexByte(host, ':')
 	if i < 0 || strings.Trim(host[i+1:], "0123456789") != "" || (strings.Count(host, ":") > 1 && host[0] != '[') {
@@ -192,8 +190,8 @@ func withoutPort(host string) string {
 	return host[:i]
 }
 
-// normalize writes a name or an address the way that it is compared: lower
-// case, without brackets, zone or the dot of the root.
+// normalize returns the form in which names and addresses are compared: lower case,
+// without brackets, zone or trailing dot.
 func normalize(host string) string {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	bare := host
@@ -206,9 +204,9 @@ func normalize(host string) string {
 	return host
 }
 
-// sameOrigin tells whether an Origin is that of the request's own host and port.
-// Whether a proxy before the listener speaks TLS cannot be seen, so a plain
-// connection passes both schemes.
+// sameOrigin reports whether an Origin is the request's own host and port. A proxy in
+// front of the listener may terminate TLS, so a connection without TLS admits both
+// schemes.
 func sameOrigin(origin, host string, overTLS bool) bool {
 	scheme, rest, ok := strings.Cut(strings.ToLower(origin), "://")
 	if !ok || (scheme != "http" && scheme != "https") || (overTLS && scheme != "https") {
@@ -218,7 +216,7 @@ func sameOrigin(origin, host string, overTLS bool) bool {
 	return strings.TrimSuffix(rest, port) == strings.TrimSuffix(strings.ToLower(host), port)
 }
 
-// of takes a net/http request apart.
+// of converts a net/http request.
 func (g *Guard) of(r *http.Request) *Request {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	return &Request{
@@ -228,12 +226,11 @@ func (g *Guard) of(r *http.Request) *Request {
 	}
 }
 
-// methods are those that a preflight allows: of everything that a listener
-// serves, whether or not the path has them all.
+// methods are those that a preflight allows, whether or not the path has them all.
 var methods = strings.Join([]string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}, ", ")
 
-// Wrap puts the guard before a handler. It answers preflights of listed origins
-// itself: a browser sends no credentials with them.
+// Wrap protects a handler. It answers preflights of listed origins itself: browsers
+// send no credentials with them.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -264,8 +261,8 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// CloseAfter has the connection closed after an answer to a request whose body is
-// not read, so that the answer does not wait for it.
+// CloseAfter closes the connection after the response to a request whose body is not
+// read, so that the response does not wait for it.
 func CloseAfter(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
 		w.Header().Set("Connection", "close")

@@ -23,10 +23,14 @@ func TestHosts(t *testing.T) {
 	for host, want := range map[string]bool{
 		"localhost": true, "LocalHost:1": true, "localhost.": true, "127.0.0.1": true, "127.9.9.9:80": true, "[::1]": true, "[::1]:8001": true,
 		"[::ffff:127.0.0.1]:80": true, "::1": true,
-		"0.0.0.0:8001": true, "10.0.0.5:8001": true, "admin.example": true, "admin.example.:443": true, "[2001:db8::1]:8001": true, "[2001:db8::2]": true,
-		"10.0.0.6:8001": false, "evil.example": false, "localhost.evil.example": false, "evillocalhost": false, "xn--localhost": false, "127.1": false,
-		"0x7f000001": false, "2130706433": false, "127.0.0.1.nip.io": false, "localhost:evil": false, "localhost:80:80": false, "a@localhost": false,
-		"localhost/": false, "localhost,evil.example": false, "[::1": false, "[": false, "\x20localhost": false, ".": false, ":": false, ":80": false, "": false,
+		"0.0.0.0:8001": true, "10.0.0.5:8001": true, "admin.example": true, "admin.example.:443": true,
+		"[2001:db8::1]:8001": true, "[2001:db8::2]": true,
+		"10.0.0.6:8001": false, "evil.example": false, "localhost.evil.example": false, "evillocalhost": false,
+		"xn--localhost": false, "127.1": false,
+		"0x7f000001": false, "2130706433": false, "127.0.0.1.nip.io": false, "localhost:evil": false, "localhost:80:80": false,
+		"a@localhost": false,
+		"localhost/":  false, "localhost,evil.example": false, "[::1": false, "[": false, "\x20localhost": false, ".": false,
+		":": false, ":80": false, "": false,
 	} {
 		why := g.Check(&webguard.Request{Method: "GET", Host: host, Local: tcp("10.0.0.5")})
 		if (why == nil) != want {
@@ -47,29 +51,29 @@ func TestOrigins(t *testing.T) {
 		host, origin, site string
 		tls, want          bool
 	}{
-		{"localhost:8001", "", "", false, true},
-		{"localhost:8001", "http://localhost:8001", "same-origin", false, true},
-		{"localhost:8001", "https://localhost:8001", "", false, true}, // a proxy before it speaks TLS
-		{"localhost:8001", "http://localhost:8001", "", true, false},
-		{"localhost", "http://localhost", "", false, true},
-		{"localhost:80", "http://localhost", "", false, true},
-		{"localhost", "https://localhost:443", "", true, true},
-		{"localhost:8001", "http://localhost", "", false, false},
-		{"localhost:8001", "http://localhost:3000", "same-site", false, false},
-		{"localhost:8001", "http://127.0.0.1:8001", "", false, false},
-		{"localhost:8001", "http://localhost:8001.evil.example", "", false, false},
-		{"localhost:8001", "http://localhost:8001@evil.example", "", false, false},
-		{"localhost:8001", "file://localhost:8001", "", false, false},
-		{"localhost:8001", "localhost:8001", "", false, false},
-		{"localhost:8001", "null", "", false, false},
-		{"localhost:8001", "https://ui.example", "cross-site", false, true},
-		{"localhost:8001", "HTTPS://UI.example", "cross-site", false, true},
-		{"localhost:8001", "http://ui.example", "cross-site", false, false},
-		{"localhost:8001", "https://ui.example:8443", "cross-site", false, false},
-		{"localhost:8001", "", "cross-site", false, false},
-		{"localhost:8001", "", "same-site", false, false},
-		{"localhost:8001", "", "nonsense", false, false},
-		{"localhost:8001", "", "none", false, true},
+		{host: "localhost:8001", want: true},
+		{host: "localhost:8001", origin: "http://localhost:8001", site: "same-origin", want: true},
+		{host: "localhost:8001", origin: "https://localhost:8001", want: true}, // a proxy before it speaks TLS
+		{host: "localhost:8001", origin: "http://localhost:8001", tls: true},
+		{host: "localhost", origin: "http://localhost", want: true},
+		{host: "localhost:80", origin: "http://localhost", want: true},
+		{host: "localhost", origin: "https://localhost:443", tls: true, want: true},
+		{host: "localhost:8001", origin: "http://localhost"},
+		{host: "localhost:8001", origin: "http://localhost:3000", site: "same-site"},
+		{host: "localhost:8001", origin: "http://127.0.0.1:8001"},
+		{host: "localhost:8001", origin: "http://localhost:8001.evil.example"},
+		{host: "localhost:8001", origin: "http://localhost:8001@evil.example"},
+		{host: "localhost:8001", origin: "file://localhost:8001"},
+		{host: "localhost:8001", origin: "localhost:8001"},
+		{host: "localhost:8001", origin: "null"},
+		{host: "localhost:8001", origin: "https://ui.example", site: "cross-site", want: true},
+		{host: "localhost:8001", origin: "HTTPS://UI.example", site: "cross-site", want: true},
+		{host: "localhost:8001", origin: "http://ui.example", site: "cross-site"},
+		{host: "localhost:8001", origin: "https://ui.example:8443", site: "cross-site"},
+		{host: "localhost:8001", site: "cross-site"},
+		{host: "localhost:8001", site: "same-site"},
+		{host: "localhost:8001", site: "nonsense"},
+		{host: "localhost:8001", site: "none", want: true},
 	} {
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "get", "FOO", "GET", "HEAD", "OPTIONS"} {
 			r := &webguard.Request{Method: method, Host: tt.host, TLS: tt.tls}
@@ -93,7 +97,8 @@ func TestOrigins(t *testing.T) {
 
 func TestEntriesAreChecked(t *testing.T) {
 	for host, want := range map[string]bool{
-		"a": true, "a.b-c.d": true, "10.0.0.1": true, "::1": true, "[::1]": true, "": false, "a:80": false, "http://a": false, "*": false, "a b": false, "[::1]:80": false,
+		"a": true, "a.b-c.d": true, "10.0.0.1": true, "::1": true, "[::1]": true, "": false, "a:80": false, "http://a": false,
+		"*": false, "a b": false, "[::1]:80": false,
 	} {
 		if err := webguard.CheckHost(host); (err == nil) != want {
 			t.Errorf("host %q: %v", host, err)
@@ -134,7 +139,8 @@ func serve(t *testing.T, l webguard.Limits, h http.HandlerFunc) string {
 }
 
 func TestServer(t *testing.T) {
-	url := serve(t, webguard.Limits{Read: 300 * time.Millisecond, Write: 300 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+	limits := webguard.Limits{Read: 300 * time.Millisecond, Write: 300 * time.Millisecond}
+	url := serve(t, limits, func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			http.Error(w, "late", http.StatusRequestTimeout)
 		}
@@ -153,7 +159,8 @@ func TestServer(t *testing.T) {
 // A handler may take longer than a request may, if there is nothing to read; and
 // an answer longer than the limit, if it asks for it.
 func TestLongAnswers(t *testing.T) {
-	url := serve(t, webguard.Limits{Read: 100 * time.Millisecond, Write: 100 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+	limits := webguard.Limits{Read: 100 * time.Millisecond, Write: 100 * time.Millisecond}
+	url := serve(t, limits, func(w http.ResponseWriter, r *http.Request) {
 		webguard.Extend(w, 0)
 		select {
 		case <-r.Context().Done(): // a read that ran into its deadline

@@ -1,15 +1,15 @@
 // The part of Cloudflare's Cache API that a Worker uses, in memory: match, put
-// and delete on one cache, with Cloudflare's documented rules. Vary is not
-// looked at there either; Range and If-Modified-Since of a key are not
+// and delete on one cache, with Cloudflare's documented rules. Vary is
+// ignored there, too; Range and If-Modified-Since of a key are not
 // implemented here.
 
 const REFUSED = ["no-store", "private", "no-cache"];
 
-// MemoryCache forgets what was used longest ago once it holds more than
-// maxBytes. Concurrent misses of one key are not joined: each goes to the
-// origin, as with Cloudflare's own Cache API, and the last put stays.
+// MemoryCache evicts the least recently used entries above maxBytes. Concurrent
+// misses of one key are not coalesced: each goes to the origin, as with
+// Cloudflare's own Cache API, and the last put wins.
 export class MemoryCache {
-  #entries = new Map(); // URL -> entry, the one used longest ago first
+  #entries = new Map(); // URL -> entry, least recently used first
   #bytes = 0;
   #max;
   #maxEntry;
@@ -17,7 +17,7 @@ export class MemoryCache {
   counts = { hits: 0, misses: 0, stored: 0, refused: 0, evicted: 0, expired: 0 };
 
   // maxBytes bounds bodies and headers of all entries, maxEntry those of one.
-  // now gives milliseconds.
+  // now returns milliseconds.
   constructor({ maxBytes = 64 << 20, maxEntry = 16 << 20, now = Date.now } = {}) {
     this.#max = maxBytes;
     this.#maxEntry = Math.min(maxEntry, maxBytes);
@@ -49,8 +49,8 @@ export class MemoryCache {
     return new Response(e.body.byteLength ? e.body : null, { status: e.status, headers });
   }
 
-  // put throws where Cloudflare's throws, and silently keeps nothing where
-  // Cloudflare's answers 413 behind the scenes.
+  // put throws where Cloudflare's throws, and silently stores nothing where
+  // Cloudflare's fails internally with 413.
   async put(request, response) {
     const key = keyOf(request);
     if (key.method !== "GET") throw new TypeError(`cache.put: method ${key.method}: want GET`);
@@ -96,9 +96,9 @@ function keyOf(request) {
   return { method: request.method, url: request.url };
 }
 
-// storable is for how long a response is kept, 0 for not at all, and with which
-// headers. A response without any lifetime gets none here; Cloudflare gives it
-// one by status.
+// storable returns for how long a response is stored, 0 for not at all, and with
+// which headers. A response without a lifetime gets none here; Cloudflare derives
+// one from the status.
 function storable(response, now) {
   const control = (response.headers.get("cache-control") ?? "").toLowerCase().split(",").map((s) => s.trim());
   const headers = [...response.headers].filter(([k]) => k !== "set-cookie");
@@ -113,7 +113,7 @@ function storable(response, now) {
   return { seconds: Number.isNaN(expires) ? 0 : (expires - now) / 1000, headers };
 }
 
-// read takes a whole body; undefined when it is larger than limit or breaks off.
+// read returns a whole body, undefined where it is larger than limit or truncated.
 async function read(response, limit) {
   if (!response.body) return new Uint8Array(0);
   const parts = [];

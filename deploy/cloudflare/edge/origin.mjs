@@ -1,16 +1,16 @@
-// What fetch() is to a Worker on a route: the way to the origin, whatever host
-// the URL names, over connections that are kept and bounded.
+// fetch() as a Worker on a route has it: requests go to the origin regardless of
+// the URL's host, over a bounded pool of keep-alive connections.
 
 import http from "node:http";
 import { Readable } from "node:stream";
 
-// Of one connection only (RFC 9110, 7.6.1); Node writes its own.
+// Hop-by-hop headers (RFC 9110, 7.6.1); Node writes its own.
 const HOP = new Set(["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"]);
 
 const BODILESS = new Set([101, 204, 205, 304]);
 
-// Origin sends requests to one host:port. No answer's head within timeout
-// milliseconds, or a pause that long in its body, is a TypeError, as every
+// Origin sends requests to one host:port. A response whose header takes longer than
+// timeout milliseconds, or a pause that long in its body, is a TypeError, as every
 // failure of fetch() is.
 export class Origin {
   counts = { requests: 0, failed: 0, connections: 0 };
@@ -30,7 +30,7 @@ export class Origin {
     this.#agent.destroy();
   }
 
-  // fetch is bound, so that it can stand for the global one.
+  // fetch is bound, so that it can replace the global one.
   fetch = async (input, init) => {
     const request = input instanceof Request && init === undefined ? input : new Request(input, init);
     this.counts.requests++;
@@ -75,7 +75,7 @@ export class Origin {
   }
 }
 
-// web passes a Node stream on chunk by chunk, no faster than it is read.
+// web converts a Node stream, with backpressure.
 function web(answer) {
   let open = true;
   return new ReadableStream({
@@ -111,6 +111,6 @@ function respond(answer, method) {
     if (!HOP.has(answer.rawHeaders[i].toLowerCase())) headers.append(answer.rawHeaders[i], answer.rawHeaders[i + 1]);
   }
   const empty = method === "HEAD" || BODILESS.has(answer.statusCode);
-  if (empty) answer.resume(); // gives the connection back
+  if (empty) answer.resume(); // returns the connection to the pool
   return new Response(empty ? null : web(answer), { status: answer.statusCode, statusText: answer.statusMessage, headers });
 }

@@ -1,9 +1,9 @@
 // An edge node of the lab: runs worker.js, unchanged, on Node.
 //
-// It has of Cloudflare's runtime what that Worker uses: the fetch handler,
+// It provides what that Worker uses of Cloudflare's runtime: the fetch handler,
 // request.cf.country, caches.default, fetch() to the origin, ctx.waitUntil.
-// Cloudflare knows a client's country by its address; here the client says it
-// in CF-IPCountry, which a client of Cloudflare cannot.
+// Cloudflare derives a client's country from its address; here the client sends it
+// in CF-IPCountry, which Cloudflare would overwrite.
 //
 //   node server.mjs --listen=:8000 --status=:8100 --origin=lb:8000 --worker=./worker.js
 //     [--var=NAME=VALUE]... [--cache-bytes=67108864] [--max-sockets=256]
@@ -40,14 +40,15 @@ export class Edge {
     this.origin = origin;
     this.cache = cache;
     this.maxInFlight = maxInFlight;
-    // The Worker finds these as globals, and there is one Worker a process.
+    // The Worker finds these as globals, and there is one Worker per process.
     globalThis.caches = { default: cache };
     globalThis.fetch = origin.fetch;
   }
 
-  // start listens and returns the ports, by chance where 0 was asked for.
+  // start listens and returns the ports, which are free ones where they were 0.
   async start({ listen, status }) {
-    const front = http.createServer({ requestTimeout: 60_000, headersTimeout: 15_000, keepAliveTimeout: 75_000 }, (q, s) => this.#serve(q, s));
+    const limits = { requestTimeout: 60_000, headersTimeout: 15_000, keepAliveTimeout: 75_000 };
+    const front = http.createServer(limits, (q, s) => this.#serve(q, s));
     front.maxConnections = 8192;
     const back = http.createServer({ requestTimeout: 30_000, headersTimeout: 15_000 }, (q, s) => this.#tell(q, s));
     this.#servers = [front, back];
@@ -107,23 +108,26 @@ export class Edge {
 
   #tell(question, answer) {
     if (!ours(question)) {
-      answer.writeHead(403, { "content-type": "application/json" }).end(JSON.stringify({ message: "Host is none of this listener's: want loopback or its address" }));
+      const message = "Host is none of this listener's: want loopback or its address";
+      answer.writeHead(403, { "content-type": "application/json" }).end(JSON.stringify({ message }));
       return;
     }
     const body = { "/health": { status: "ok" }, "/stats": this.stats() }[question.url];
-    answer.writeHead(body ? 200 : 404, { "content-type": "application/json" }).end(JSON.stringify(body ?? { message: "want /health or /stats" }));
+    answer.writeHead(body ? 200 : 404, { "content-type": "application/json" });
+    answer.end(JSON.stringify(body ?? { message: "want /health or /stats" }));
   }
 }
 
-// ours tells whether a Host is loopback or the address that the connection arrived
-// at. A web page that points a name of its own here sends that name.
+// ours reports whether a Host is loopback or the address at which the connection
+// arrived. A web page with a name that resolves to it (DNS rebinding) sends that
+// name.
 function ours(question) {
   const host = (question.headers.host ?? "").toLowerCase().replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
   const local = question.socket.localAddress?.replace(/^::ffff:/, "");
   return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127.")) || (isIP(host) > 0 && host === local);
 }
 
-// ask makes a Worker's Request of what came in.
+// ask converts an incoming request to a Worker's Request.
 function ask(question, signal) {
   const headers = new Headers();
   for (let i = 0; i < question.rawHeaders.length; i += 2) headers.append(question.rawHeaders[i], question.rawHeaders[i + 1]);
@@ -147,7 +151,8 @@ async function reply(answer, response) {
   for (const cookie of cookies(response.headers)) headers.push("set-cookie", cookie);
   answer.writeHead(response.status, response.statusText || undefined, headers);
   if (!response.body) return void answer.end();
-  // By hand: a Node stream around a web stream costs more than all else here.
+  // Without a Node stream around the web stream, which would cost more than
+  // everything else here.
   const reader = response.body.getReader();
   try {
     for (;;) {
@@ -161,7 +166,7 @@ async function reply(answer, response) {
   }
 }
 
-// drained waits until a client takes more, and fails when it has gone.
+// drained waits until a client reads more, and fails when it is gone.
 function drained(answer) {
   return new Promise((done, failed) => {
     const gone = () => failed(new Error("the client has gone"));
@@ -174,8 +179,8 @@ function drained(answer) {
   });
 }
 
-// cookies are the Set-Cookie headers one by one, also where Headers of an older
-// Node only has them joined: a comma that begins no name is part of a date.
+// cookies returns the separate Set-Cookie headers, also where an older Node only has
+// them joined: a comma that is not followed by a name is part of a date.
 function cookies(headers) {
   if (headers.getSetCookie) return headers.getSetCookie();
   return headers.get("set-cookie")?.split(/,(?=\s*[^;,=\s]+=)/).map((s) => s.trim()) ?? [];
@@ -206,7 +211,9 @@ async function main() {
   const edge = new Edge({
     worker: await load(v.worker),
     env: Object.fromEntries(v.var.map((s) => [s.slice(0, s.indexOf("=")), s.slice(s.indexOf("=") + 1)])),
-    origin: new Origin({ host: "127.0.0.1", ...defined(hostPort(v.origin)), maxSockets: whole("max-sockets", 256), timeout: whole("timeout-ms", 30_000) }),
+    origin: new Origin({
+      host: "127.0.0.1", ...defined(hostPort(v.origin)), maxSockets: whole("max-sockets", 256), timeout: whole("timeout-ms", 30_000),
+    }),
     cache: new MemoryCache({ maxBytes: whole("cache-bytes", 64 << 20) }),
     maxInFlight: whole("max-in-flight", 1024),
   });

@@ -19,8 +19,11 @@ test("put throws where Cloudflare's does", async () => {
 });
 
 test("put keeps nothing where a response forbids it", async () => {
-  for (const headers of [{}, { "cache-control": "no-store, s-maxage=9" }, { "cache-control": "private, max-age=9" }, { "cache-control": "no-cache" },
-    { "cache-control": "max-age=0" }, { "cache-control": "max-age=9", "set-cookie": "a=b" }, { expires: "Thu, 01 Jan 1970 00:00:00 GMT" }]) {
+  for (const headers of [
+    {}, { "cache-control": "no-store, s-maxage=9" }, { "cache-control": "private, max-age=9" }, { "cache-control": "no-cache" },
+    { "cache-control": "max-age=0" }, { "cache-control": "max-age=9", "set-cookie": "a=b" },
+    { expires: "Thu, 01 Jan 1970 00:00:00 GMT" },
+  ]) {
     const c = new MemoryCache();
     await c.put(url, new Response("x", { headers }));
     assert.equal(await c.match(url), undefined, JSON.stringify(headers));

@@ -28,7 +28,8 @@ export function rig(origin, env = {}) {
       const response = await worker.fetch(request, env, { waitUntil: (p) => later.push(p) });
       const text = await response.text();
       await Promise.all(later);
-      return { response, text, status: response.status, edge: response.headers.get("x-edge-cache"), header: (n) => response.headers.get(n) };
+      const header = (n) => response.headers.get(n);
+      return { response, text, status: response.status, edge: header("x-edge-cache"), header };
     } finally {
       Date.now = real;
     }

@@ -8,36 +8,43 @@ import (
 	"strings"
 	"time"
 
+	"gatelab/gateway/internal/dbless"
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/store"
 )
 
-// Store is where entities rest.
+// Store keeps the entities.
 type Store interface {
 	List(ctx context.Context, s *entity.Schema, q store.Query) ([]entity.Record, int64, error)
 	Select(ctx context.Context, s *entity.Schema, key string, foreign map[string]string) (entity.Record, error)
 	Insert(ctx context.Context, s *entity.Schema, r entity.Record, actor string) error
-	Modify(ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string, change store.Change) (entity.Record, bool, error)
+	Modify(
+		ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string, change store.Change,
+	) (entity.Record, bool, error)
 	Delete(ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string) error
 	Revisions(ctx context.Context, before int64, size int) ([]store.Revision, error)
 	Revision(ctx context.Context) (int64, error)
 }
 
-// Config is what the API says of its process.
+// Config describes the process that the API belongs to.
 type Config struct {
-	Version      string // as GET / answers it; 3.4-compatible
+	Schemas      *entity.Catalog // all entities that there are; nil is entity.Core()
+	Version      string          // of Kong's Admin API, in GET /
 	NodeID       string
 	Hostname     string
 	ProxyListen  string
 	AdminListen  string
 	MaxBodyBytes int64 // 0 is 1 MiB
 	Metrics      http.Handler
-	// Standings are how the targets of an upstream (an id) stand in this
-	// process, by host:port; nil: nobody watches them.
-	Standings func(upstream string) map[string]Standing
-	// SetHealth sets a target's health by hand, in every replica.
-	SetHealth func(ctx context.Context, upstream, target string, healthy bool) error
-	Now       func() time.Time // nil is time.Now
+	// Targets are the health of upstreams' targets; nil: there are no endpoints for
+	// it.
+	Targets *Targets
+	// DBLess is the configuration without a database, which the API does not change
+	// but as a whole; nil: there is a database.
+	DBLess *dbless.Store
+	// Refusals are the plugins that were refused; nil: they are not kept.
+	Refusals *Refusals
+	Now      func() time.Time // nil is time.Now
 }
 
 // api is the handler.
@@ -48,10 +55,13 @@ type api struct {
 	began  time.Time
 }
 
-// New makes the handler.
+// New returns the handler of the Admin API.
 func New(c Config, s Store, log *slog.Logger) http.Handler {
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = 1 << 20
+	}
+	if c.Schemas == nil {
+		c.Schemas = entity.Core()
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -62,8 +72,8 @@ func New(c Config, s Store, log *slog.Logger) http.Handler {
 // verbs are the methods of one path.
 type verbs map[string]func(w http.ResponseWriter, r *http.Request)
 
-// ServeHTTP finds the path's verbs. Kong's paths are too regular for a table
-// of routes: they follow from the schemas.
+// ServeHTTP finds the path's methods. The paths follow from the schemas, so there is
+// no table of routes.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.Trim(r.URL.EscapedPath(), "/")
 	var parts []string
@@ -92,7 +102,11 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.answer(w, http.StatusMethodNotAllowed, map[string]any{"message": "Method not allowed"})
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, a.config.MaxBodyBytes)
+	limit := a.config.MaxBodyBytes
+	if len(parts) == 1 && parts[0] == "config" {
+		limit = max(limit, maxConfigBytes)
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	do(w, r)
 }
 
@@ -110,7 +124,7 @@ func (v verbs) allow() string {
 	return strings.Join(append(names, "OPTIONS"), ", ")
 }
 
-// verbs answers what a path is.
+// verbs returns the methods of a path, nil where there is none.
 func (a *api) verbs(parts []string) verbs {
 	if v := a.fixed(parts); v != nil {
 		return v
@@ -118,7 +132,7 @@ func (a *api) verbs(parts []string) verbs {
 	if len(parts) == 0 {
 		return nil
 	}
-	s, ok := collection(parts[0])
+	s, ok := a.config.Schemas.ByPath(parts[0])
 	if !ok {
 		return nil
 	}
@@ -126,15 +140,15 @@ func (a *api) verbs(parts []string) verbs {
 	for {
 		switch {
 		case len(parts) == 1:
-			return a.collection(s, scope)
+			return a.unchanging(s, a.collection(s, scope))
 		case len(parts) == 2:
-			return a.item(s, parts[1], scope)
+			return a.unchanging(s, a.item(s, parts[1], scope))
 		}
 		// /parents/x/children or /children/x/parent
-		if parent, fk, isParent := parentOf(s, parts[2]); isParent && len(parts) == 3 {
-			return a.parent(s, parts[1], fk, parent)
+		if parent, fk, isParent := a.parentOf(s, parts[2]); isParent && len(parts) == 3 {
+			return a.unchanging(parent, a.parent(s, parts[1], fk, parent))
 		}
-		child, fk, isChild := childOf(s, parts[2])
+		child, fk, isChild := a.childOf(s, parts[2])
 		if !isChild {
 			return nil
 		}
@@ -143,21 +157,9 @@ func (a *api) verbs(parts []string) verbs {
 	}
 }
 
-// names under which collections appear in paths, where they differ.
-var aliases = map[string]string{"key-auths": "keyauth_credentials", "key-auth": "keyauth_credentials"}
-
-func collection(name string) (*entity.Schema, bool) {
-	if real, ok := aliases[name]; ok {
-		name = real
-	} else if name == "keyauth_credentials" {
-		return nil, false
-	}
-	return entity.ByName(name)
-}
-
 // childOf finds the collection of that name that refers to s.
-func childOf(s *entity.Schema, name string) (child *entity.Schema, field string, ok bool) {
-	child, ok = collection(name)
+func (a *api) childOf(s *entity.Schema, name string) (child *entity.Schema, field string, ok bool) {
+	child, ok = a.config.Schemas.ByPath(name)
 	if !ok {
 		return nil, "", false
 	}
@@ -170,10 +172,10 @@ func childOf(s *entity.Schema, name string) (child *entity.Schema, field string,
 }
 
 // parentOf finds the entity that the field of s of that name refers to.
-func parentOf(s *entity.Schema, name string) (parent *entity.Schema, field string, ok bool) {
+func (a *api) parentOf(s *entity.Schema, name string) (parent *entity.Schema, field string, ok bool) {
 	for _, fk := range s.ForeignKeys() {
 		if fk.Field == name {
-			parent, ok = entity.ByName(fk.Schema)
+			parent, ok = a.config.Schemas.ByName(fk.Schema)
 			return parent, fk.Field, ok
 		}
 	}

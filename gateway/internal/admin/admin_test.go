@@ -14,6 +14,7 @@ import (
 
 	"github.com/kong/go-kong/kong"
 
+	"gatelab/gateway/internal/plugin/all"
 	"gatelab/gateway/internal/store"
 	"gatelab/internal/testenv"
 )
@@ -29,7 +30,8 @@ func start(t *testing.T) (string, *store.Postgres) {
 	if err := p.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(New(Config{Version: "3.4.2", NodeID: "n", ProxyListen: "0.0.0.0:8000"}, p, slog.New(slog.DiscardHandler)))
+	c := Config{Schemas: all.Plugins().Catalog(), Version: "3.4.2", NodeID: "n", ProxyListen: "0.0.0.0:8000"}
+	srv := httptest.NewServer(New(c, p, slog.New(slog.DiscardHandler)))
 	t.Cleanup(srv.Close)
 	return srv.URL, p
 }
@@ -68,7 +70,8 @@ func TestTheFiveCalls(t *testing.T) {
 	for _, c := range [][2]string{
 		{"/services", "name=ai-api&url=http://origin:9000"},
 		{"/services/ai-api/routes", "paths[]=/ai&strip_path=false"},
-		{"/plugins", "name=proxy-cache&config.strategy=redis&config.redis.host=redis&config.redis.port=6379&config.content_type[]=application/json&config.cache_ttl=300&config.cache_control=true"},
+		{"/plugins", "name=proxy-cache&config.strategy=redis&config.redis.host=redis&config.redis.port=6379" +
+			"&config.content_type[]=application/json&config.cache_ttl=300&config.cache_control=true"},
 		{"/plugins", "name=rate-limiting&config.minute=100&config.hour=5000&config.policy=redis&config.redis_host=redis"},
 		{"/plugins", "name=rate-limiting-advanced&config.limit[]=100&config.window_size[]=60&config.identifier=consumer&config.sync_rate=-1"},
 	} {
@@ -114,7 +117,8 @@ func TestGoKongWorksAgainstIt(t *testing.T) {
 	if keys, _, err := c.KeyAuths.ListForConsumer(ctx, consumer.Username, nil); err != nil || len(keys) != 1 {
 		t.Fatalf("keys: %v %v", keys, err)
 	}
-	plugin, err := c.Plugins.CreateForRoute(ctx, route.ID, &kong.Plugin{Name: kong.String("rate-limiting"), Config: kong.Configuration{"minute": 5}})
+	limit := &kong.Plugin{Name: kong.String("rate-limiting"), Config: kong.Configuration{"minute": 5}}
+	plugin, err := c.Plugins.CreateForRoute(ctx, route.ID, limit)
 	if err != nil || *plugin.Route.ID != *route.ID {
 		t.Fatalf("plugin: %v %v", plugin, err)
 	}
@@ -161,29 +165,60 @@ func TestAnswersAreKongs(t *testing.T) {
 	send(t, "POST", base+"/services", js, `{"name":"s","host":"h"}`)
 	send(t, "POST", base+"/upstreams", js, `{"name":"u.x"}`)
 	for _, c := range []struct {
-		say, method, path, kind, body string
-		code                          int
-		message                       string
+		name, method, path, kind, body string
+		code                           int
+		message                        string
 	}{
-		{"a path that is none", "GET", "/nothing", "", "", 404, "Not found"},
-		{"a method that is none", "DELETE", "/services", "", "", 405, "Method not allowed"},
-		{"malformed JSON", "POST", "/services", js, `{"name":`, 400, "Cannot parse JSON body"},
-		{"a content type that is none", "POST", "/services", "text/plain", "x", 415, "Unsupported Media Type: want application/json, application/x-www-form-urlencoded or multipart/form-data"},
-		{"a violation", "POST", "/services", js, `{}`, 400, "schema violation (host: required field missing)"},
-		{"a name twice", "POST", "/services", js, `{"name":"s","host":"h"}`, 409, `UNIQUE violation detected on '{name="s"}'`},
-		{"PATCH of what is absent", "PATCH", "/services/x", js, `{}`, 404, "Not found"},
-		{"PUT of an absent target", "PUT", "/upstreams/u.x/targets/h:1", js, `{}`, 404, "Not found"},
-		{"PUT by name", "PUT", "/services/new", js, `{"host":"h"}`, 200, ""},
-		{"a page too large", "GET", "/services?size=1001", "", "", 400, "size must be an integer between 1 and 1000"},
-		{"a false offset", "GET", "/services?offset=zzz", "", "", 500, ""},
-		{"a route by the service's name", "POST", "/routes", js, `{"paths":["/x"],"service":{"name":"s"}}`, 201, ""},
-		{"a body too large", "POST", "/services", js, `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "request body is too large"},
-		{"validation only", "POST", "/schemas/services/validate", js, `{"host":"h"}`, 200, "schema validation successful"},
-		{"an unknown schema", "GET", "/schemas/nope", "", "", 404, "No entity named 'nope'"},
+		{name: "a path that is none", method: "GET", path: "/nothing", code: 404, message: "Not found"},
+		{name: "a method that is none", method: "DELETE", path: "/services", code: 405, message: "Method not allowed"},
+		{
+			name: "malformed JSON", method: "POST", path: "/services", kind: js, body: `{"name":`, code: 400,
+			message: "Cannot parse JSON body",
+		},
+		{
+			name: "a content type that is none", method: "POST", path: "/services", kind: "text/plain", body: "x",
+			code:    415,
+			message: "Unsupported Media Type: want application/json, application/x-www-form-urlencoded or multipart/form-data",
+		},
+		{
+			name: "a violation", method: "POST", path: "/services", kind: js, body: `{}`, code: 400,
+			message: "schema violation (host: required field missing)",
+		},
+		{
+			name: "a name twice", method: "POST", path: "/services", kind: js, body: `{"name":"s","host":"h"}`, code: 409,
+			message: `UNIQUE violation detected on '{name="s"}'`,
+		},
+		{
+			name: "PATCH of what is absent", method: "PATCH", path: "/services/x", kind: js, body: `{}`, code: 404,
+			message: "Not found",
+		},
+		{
+			name: "PUT of an absent target", method: "PUT", path: "/upstreams/u.x/targets/h:1", kind: js, body: `{}`,
+			code: 404, message: "Not found",
+		},
+		{name: "PUT by name", method: "PUT", path: "/services/new", kind: js, body: `{"host":"h"}`, code: 200},
+		{
+			name: "a page too large", method: "GET", path: "/services?size=1001", code: 400,
+			message: "size must be an integer between 1 and 1000",
+		},
+		{name: "a false offset", method: "GET", path: "/services?offset=zzz", code: 500},
+		{
+			name: "a route by the service's name", method: "POST", path: "/routes", kind: js,
+			body: `{"paths":["/x"],"service":{"name":"s"}}`, code: 201,
+		},
+		{
+			name: "a body too large", method: "POST", path: "/services", kind: js,
+			body: `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, code: 413, message: "request body is too large",
+		},
+		{
+			name: "validation only", method: "POST", path: "/schemas/services/validate", kind: js, body: `{"host":"h"}`,
+			code: 200, message: "schema validation successful",
+		},
+		{name: "an unknown schema", method: "GET", path: "/schemas/nope", code: 404, message: "No entity named 'nope'"},
 	} {
-		t.Run(c.say, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			code, out, _ := send(t, c.method, base+c.path, c.kind, c.body)
-			if c.say == "a false offset" {
+			if c.name == "a false offset" {
 				if code < 400 || out["message"] == nil {
 					t.Errorf("%d %v", code, out)
 				}

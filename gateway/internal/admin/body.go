@@ -16,15 +16,14 @@ import (
 	"gatelab/gateway/internal/store"
 )
 
-// body decodes what the client sent, by its content type. ok is false when the
-// answer has been given already.
+// body decodes a request's body by its content type. It returns false when it has
+// responded with an error.
 func (a *api) body(w http.ResponseWriter, r *http.Request, s *entity.Schema) (entity.Record, bool) {
 	return a.patch(w, r, s, func() (string, error) { return "", nil })
 }
 
-// patch decodes what shall be changed. plugin is asked for the name of the
-// plugin that it is about, where the body's meaning depends on that: a form has
-// only texts.
+// patch decodes a body that changes an entity. Where the meaning of a form, which
+// has only strings, depends on a plugin's schema, plugin returns the plugin's name.
 func (a *api) patch(w http.ResponseWriter, r *http.Request, s *entity.Schema, plugin func() (string, error)) (entity.Record, bool) {
 	raw, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -70,7 +69,7 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request, s *entity.Schema, pl
 }
 
 func decodeForm(s *entity.Schema, form url.Values, plugin func() (string, error)) (entity.Record, error) {
-	if !s.Plugins || form.Has("name") {
+	if !s.HasPluginConfig() || form.Has("name") {
 		return s.DecodeForm(form)
 	}
 	name, err := plugin()
@@ -80,12 +79,12 @@ func decodeForm(s *entity.Schema, form url.Values, plugin func() (string, error)
 	return s.DecodePatch(form, name)
 }
 
-// lookupError is the store's, met while a body is decoded.
+// lookupError is an error of the store while a body is decoded.
 type lookupError struct{ error }
 
 func (e *lookupError) Unwrap() error { return e.error }
 
-// unread answers a body that did not arrive.
+// unread responds to a body that did not arrive.
 func (a *api) unread(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
 	switch {
@@ -100,7 +99,9 @@ func (a *api) unread(w http.ResponseWriter, err error) {
 }
 
 func (a *api) unsupported(w http.ResponseWriter) {
-	a.answer(w, http.StatusUnsupportedMediaType, map[string]any{"message": "Unsupported Media Type: want application/json, application/x-www-form-urlencoded or multipart/form-data"})
+	a.answer(w, http.StatusUnsupportedMediaType, map[string]any{
+		"message": "Unsupported Media Type: want application/json, application/x-www-form-urlencoded or multipart/form-data",
+	})
 }
 
 func multipartValues(raw []byte, boundary string) (url.Values, error) {
@@ -108,11 +109,31 @@ func multipartValues(raw []byte, boundary string) (url.Values, error) {
 	if err != nil {
 		return nil, errors.New("cannot parse multipart body")
 	}
+	defer func() { _ = form.RemoveAll() }()
+	for name, files := range form.File { // curl -F cert=@cert.pem
+		for _, f := range files {
+			content, err := readPart(f)
+			if err != nil {
+				return nil, errors.New("cannot parse multipart body")
+			}
+			form.Value[name] = append(form.Value[name], content)
+		}
+	}
 	return form.Value, nil
 }
 
-// fail answers an error as Kong does. Errors that the client can correct keep their
-// text; internal ones get an id, under which the log has the details.
+func readPart(f *multipart.FileHeader) (string, error) {
+	part, err := f.Open()
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = part.Close() }()
+	b, err := io.ReadAll(part)
+	return string(b), err
+}
+
+// fail responds with an error as Kong does. Errors that the client can correct keep
+// their text; internal ones get an id, under which the log has the details.
 func (a *api) fail(w http.ResponseWriter, err error) {
 	var known *entity.Error
 	isKnown := errors.As(err, &known)
@@ -125,13 +146,15 @@ func (a *api) fail(w http.ResponseWriter, err error) {
 		return
 	}
 	id := uuid.NewString()
-	a.log.Error("admin API", "error_id", id, "error", err)
+	a.log.Error("Admin API request failed", "error_id", id, "error", err)
 	body := map[string]any{"error_id": id}
 	status := http.StatusServiceUnavailable
 	switch {
 	case isKnown:
 		status = known.Status()
-		body["code"], body["name"], body["message"] = known.Code, known.Name, "An unexpected error occurred"
+		body["code"] = known.Code
+		body["name"] = known.Name
+		body["message"] = "An unexpected error occurred"
 	case errors.Is(err, store.ErrPoolExhausted):
 		body["message"] = store.ErrPoolExhausted.Error()
 	case errors.Is(err, store.ErrReadOnly):
@@ -157,7 +180,7 @@ func (a *api) answer(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body)
 	if err != nil {
 		id := uuid.NewString()
-		a.log.Error("admin API", "error_id", id, "error", err)
+		a.log.Error("Admin API request failed", "error_id", id, "error", err)
 		http.Error(w, `{"message":"An unexpected error occurred","error_id":"`+id+`"}`, http.StatusInternalServerError)
 		return
 	}

@@ -9,13 +9,16 @@ import (
 func TestTextThatPostgresCannotHoldIsTheClientsFault(t *testing.T) {
 	base, _ := start(t)
 	for _, c := range []struct {
-		say, method, path, body, actor string
-		code                           int
+		name, method, path, body, actor string
+		code                            int
 	}{
-		{"a NUL in a key", "GET", "/services/a%00b", "", "", 404},
-		{"bytes in a key that are no UTF-8", "GET", "/services/a%ff", "", "", 404},
-		{"a NUL in a body", "POST", "/services", `{"name":"n","host":"h","tags":["a\u0000b"]}`, "", 400},
-		{"an actor in Latin-1", "POST", "/services", `{"name":"act","host":"h"}`, "ann\xe9", 201},
+		{name: "a NUL in a key", method: "GET", path: "/services/a%00b", code: 404},
+		{name: "bytes in a key that are no UTF-8", method: "GET", path: "/services/a%ff", code: 404},
+		{name: "a NUL in a body", method: "POST", path: "/services", body: `{"name":"n","host":"h","tags":["a\u0000b"]}`, code: 400},
+		{
+			name: "an actor in Latin-1", method: "POST", path: "/services", body: `{"name":"act","host":"h"}`,
+			actor: "ann\xe9", code: 201,
+		},
 	} {
 		req, err := http.NewRequest(c.method, base+c.path, strings.NewReader(c.body))
 		if err != nil {
@@ -31,7 +34,7 @@ func TestTextThatPostgresCannotHoldIsTheClientsFault(t *testing.T) {
 		}
 		res.Body.Close()
 		if res.StatusCode != c.code {
-			t.Errorf("%s: got %d, want %d", c.say, res.StatusCode, c.code)
+			t.Errorf("%s: got %d, want %d", c.name, res.StatusCode, c.code)
 		}
 	}
 }

@@ -12,17 +12,17 @@ import (
 	"gatelab/gateway/internal/entity"
 )
 
-// within says that a path lies below an entity: /services/x/routes.
+// within is an entity that a path lies below: /services/x/routes.
 type within struct {
 	parent *entity.Schema
 	key    string
-	field  string // of the child, that refers to the parent
+	field  string // of the child, which refers to the parent
 }
 
 type scope []within
 
-// resolve turns the scope into foreign keys. ok is false when an entity above
-// is missing; the answer has been given then.
+// resolve turns the scope into foreign keys. It returns false when it has responded
+// with an error: an entity of the scope is missing.
 func (a *api) resolve(w http.ResponseWriter, r *http.Request, sc scope) (map[string]string, bool) {
 	foreign := map[string]string{}
 	for _, in := range sc {
@@ -41,7 +41,7 @@ func (a *api) resolve(w http.ResponseWriter, r *http.Request, sc scope) (map[str
 	return foreign, true
 }
 
-// collection is /services and /services/x/routes.
+// collection returns the methods of /services and /services/x/routes.
 func (a *api) collection(s *entity.Schema, sc scope) verbs {
 	return verbs{
 		"GET": func(w http.ResponseWriter, r *http.Request) {
@@ -60,6 +60,7 @@ func (a *api) collection(s *entity.Schema, sc scope) verbs {
 			}
 			setForeign(in, foreign)
 			rec, err := a.insert(r, s, in)
+			a.noteWrite(r.Context(), s, in, rec, err)
 			if err != nil {
 				a.fail(w, err)
 				return
@@ -93,7 +94,7 @@ func (a *api) names(ctx context.Context, s *entity.Schema, in entity.Record) err
 		if !ok || ref["id"] != nil {
 			continue
 		}
-		parent, ok := entity.ByName(fk.Schema)
+		parent, ok := a.config.Schemas.ByName(fk.Schema)
 		if !ok {
 			continue
 		}
@@ -106,16 +107,16 @@ func (a *api) names(ctx context.Context, s *entity.Schema, in entity.Record) err
 			return err
 		}
 		if rec == nil {
+			const text = "the foreign key '{%s=%q}' does not reference an existing '%s' entity."
 			return &entity.Error{Code: entity.CodeForeignKey, Name: "foreign key violation",
-				Message: fmt.Sprintf("the foreign key '{%s=%q}' does not reference an existing '%s' entity.", parent.EndpointKey, key, parent.Name),
-				Fields:  map[string]any{fk.Field: ref}}
+				Message: fmt.Sprintf(text, parent.EndpointKey, key, parent.Name), Fields: map[string]any{fk.Field: ref}}
 		}
 		in[fk.Field] = map[string]any{"id": rec["id"]}
 	}
 	return nil
 }
 
-// item is /services/x and /consumers/x/key-auth/y.
+// item returns the methods of /services/x and /consumers/x/key-auth/y.
 func (a *api) item(s *entity.Schema, key string, sc scope) verbs {
 	if isID(key) {
 		key = strings.ToLower(key) // as it is stored
@@ -154,11 +155,11 @@ func (a *api) item(s *entity.Schema, key string, sc scope) verbs {
 	return v
 }
 
-// maker says what shall be stored, of what is there (nil: nothing) and what
-// the client sent.
+// maker makes the entity to be stored from the stored one (nil: none) and what the
+// client sent.
 type maker func(old, in entity.Record) (entity.Record, error)
 
-// errAbsent is answered as a plain 404.
+// errAbsent becomes a plain 404.
 var errAbsent = &entity.Error{Code: entity.CodeNotFound, Name: "not found", Message: "Not found"}
 
 func (a *api) patched(_ *http.Request, s *entity.Schema) maker {
@@ -177,7 +178,7 @@ func (a *api) replaced(s *entity.Schema, key string) maker {
 		case isID(key):
 			id = key
 		case s.EndpointKey == "":
-			// There is no field to keep the key in: each PUT would make another.
+			// No field stores the key: each PUT would create another entity.
 			return nil, &entity.Error{Code: entity.CodePrimaryKey, Name: "invalid primary key",
 				Message: fmt.Sprintf("invalid primary key: '{id=%q}'", key), Fields: map[string]any{"id": "expected a valid UUID"}}
 		default:
@@ -192,16 +193,16 @@ func (a *api) replaced(s *entity.Schema, key string) maker {
 				in["created_at"] = old["created_at"]
 			}
 			if s.Name == "plugins" && old["name"] == in["name"] {
-				keepMade(old, in)
+				keepGenerated(old, in)
 			}
 		}
 		return s.ProcessUpsert(id, in, a.config.Now())
 	}
 }
 
-// keepMade carries over what the gateway itself once made up for a plugin's
-// configuration: a PUT without it must not start new counters.
-func keepMade(old, in entity.Record) {
+// keepGenerated keeps the namespace that the gateway generated for a plugin's
+// counters: a PUT without it must not start new ones.
+func keepGenerated(old, in entity.Record) {
 	had, _ := old["config"].(map[string]any)
 	ns, ok := had["namespace"]
 	if !ok {
@@ -232,10 +233,13 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, s *entity.Schema, k
 	}
 	setForeign(in, foreign)
 	if err := a.names(r.Context(), s, in); err != nil {
+		a.noteWrite(r.Context(), s, in, nil, err)
 		a.fail(w, err)
 		return
 	}
-	rec, _, err := a.store.Modify(r.Context(), s, key, foreign, actor(r), func(old entity.Record) (entity.Record, error) { return do(old, in) })
+	change := func(old entity.Record) (entity.Record, error) { return do(old, in) }
+	rec, _, err := a.store.Modify(r.Context(), s, key, foreign, actor(r), change)
+	a.noteWrite(r.Context(), s, in, rec, err)
 	if err != nil {
 		a.fail(w, err)
 		return
@@ -243,7 +247,8 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, s *entity.Schema, k
 	a.answer(w, http.StatusOK, rec)
 }
 
-// parent is /routes/x/service: the entity that a field refers to.
+// parent returns the methods of /routes/x/service: the entity that a field refers
+// to.
 func (a *api) parent(s *entity.Schema, key, field string, parent *entity.Schema) verbs {
 	find := func(w http.ResponseWriter, r *http.Request) (string, bool) {
 		rec, err := a.store.Select(r.Context(), s, key, nil)

@@ -22,10 +22,12 @@ func TestASecondSyncChangesNoPlugin(t *testing.T) {
 		{"local", "rate-limiting", `{"minute":5}`},
 		{"local, with sync_rate", "rate-limiting", `{"minute":5,"policy":"local","sync_rate":-1}`},
 		{"flat", "rate-limiting", `{"minute":5,"policy":"redis","redis_host":"r"}`},
-		{"flat, all of it", "rate-limiting", `{"minute":5,"policy":"redis","redis_host":"r","redis_port":6380,"redis_database":2,"redis_password":"p","redis_username":"u","redis_ssl":true,"redis_ssl_verify":true,"redis_server_name":"s","redis_timeout":100}`},
+		{"flat, all of it", "rate-limiting", `{"minute":5,"policy":"redis","redis_host":"r","redis_port":6380,"redis_database":2,` +
+			`"redis_password":"p","redis_username":"u","redis_ssl":true,"redis_ssl_verify":true,"redis_server_name":"s","redis_timeout":100}`},
 		{"nested", "rate-limiting", `{"minute":5,"policy":"redis","redis":{"host":"r","database":3}}`},
 		{"both", "rate-limiting", `{"minute":5,"policy":"redis","redis":{"host":"r"},"redis_host":"r"}`},
-		{"with a namespace", "rate-limiting-advanced", `{"limit":[5,6],"window_size":[1,60],"strategy":"redis","redis":{"host":"r"},"namespace":"n","sync_rate":0.5}`},
+		{"with a namespace", "rate-limiting-advanced", `{"limit":[5,6],"window_size":[1,60],"strategy":"redis","redis":{"host":"r"},` +
+			`"namespace":"n","sync_rate":0.5}`},
 		{"without a word", "key-auth", `{}`},
 		{"without a word", "prometheus", `{}`},
 		{"without a word", "proxy-cache", `{}`},

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin/all"
 	"gatelab/gateway/internal/store"
 )
 
@@ -47,16 +48,26 @@ func (f failing) Revisions(context.Context, int64, int) ([]store.Revision, error
 func TestInternalErrorsAreNotShown(t *testing.T) {
 	secret := "host=10.1.2.3 user=gateway"
 	for _, tt := range []struct {
-		about string
-		err   error
-		code  int
-		says  string
+		name string
+		err  error
+		code int
+		says string
 	}{
-		{"Postgres is a standby", fmt.Errorf("%w: %w", store.ErrReadOnly, errors.New(secret)), 503, store.ErrReadOnly.Error()},
-		{"Postgres is away", fmt.Errorf("%w: %w", store.ErrUnavailable, errors.New(secret)), 503, "the database cannot be asked"},
-		{"no connection", store.ErrPoolExhausted, 503, "no free connection to Postgres"},
-		{"a database error", &entity.Error{Code: entity.CodeDatabase, Name: "database error", Message: "database error: " + secret}, 500, "An unexpected error occurred"},
-		{"an error of ours", errors.New(secret), 503, "An unexpected error occurred"},
+		{
+			name: "Postgres is a standby", err: fmt.Errorf("%w: %w", store.ErrReadOnly, errors.New(secret)), code: 503,
+			says: store.ErrReadOnly.Error(),
+		},
+		{
+			name: "Postgres is away", err: fmt.Errorf("%w: %w", store.ErrUnavailable, errors.New(secret)), code: 503,
+			says: "the database is unavailable",
+		},
+		{name: "no connection", err: store.ErrPoolExhausted, code: 503, says: "no free connection to Postgres"},
+		{
+			name: "a database error",
+			err:  &entity.Error{Code: entity.CodeDatabase, Name: "database error", Message: "database error: " + secret},
+			code: 500, says: "An unexpected error occurred",
+		},
+		{name: "an error of ours", err: errors.New(secret), code: 503, says: "An unexpected error occurred"},
 	} {
 		for _, call := range [][3]string{
 			{"GET", "/services", ""}, {"GET", "/services/a", ""}, {"POST", "/services", "name=a&host=h"}, {"PUT", "/services/a", "host=h"},
@@ -65,15 +76,15 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 			{"GET", "/services/a/routes", ""}, {"GET", "/routes/a/service", ""},
 		} {
 			var log bytes.Buffer
-			srv := httptest.NewServer(New(Config{}, failing{err: tt.err}, slog.New(slog.NewTextHandler(&log, nil))))
+			srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failing{err: tt.err}, slog.New(slog.NewTextHandler(&log, nil))))
 			code, out, _ := send(t, call[0], srv.URL+call[1], form, call[2])
 			srv.Close()
 			id, _ := out["error_id"].(string)
 			if code != tt.code || out["message"] != tt.says || len(id) < 16 || strings.Contains(fmt.Sprint(out), secret) {
-				t.Errorf("%s, %v: %d %v", tt.about, call, code, out)
+				t.Errorf("%s, %v: %d %v", tt.name, call, code, out)
 			}
 			if !strings.Contains(log.String(), "error_id="+id) || !strings.Contains(log.String(), tt.err.Error()) {
-				t.Errorf("%s, %v: the log lacks the id or the text: %s", tt.about, call, log.String())
+				t.Errorf("%s, %v: the log lacks the id or the text: %s", tt.name, call, log.String())
 			}
 		}
 	}
@@ -81,7 +92,7 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 
 // Errors that the client can correct keep their full text.
 func TestSchemaErrorsAreShown(t *testing.T) {
-	srv := httptest.NewServer(New(Config{}, failing{}, slog.New(slog.DiscardHandler)))
+	srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failing{}, slog.New(slog.DiscardHandler)))
 	defer srv.Close()
 	code, out, _ := send(t, "POST", srv.URL+"/services", form, "name=a&host=h&port=x")
 	if code != 400 || out["error_id"] != nil || !strings.Contains(fmt.Sprint(out), "port") {
@@ -91,7 +102,7 @@ func TestSchemaErrorsAreShown(t *testing.T) {
 
 // The handler alone, without a guard before it, gives no page leave to read.
 func TestNoAnswerIsForEveryOrigin(t *testing.T) {
-	srv := httptest.NewServer(New(Config{}, failing{err: store.ErrUnavailable}, slog.New(slog.DiscardHandler)))
+	srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failing{err: store.ErrUnavailable}, slog.New(slog.DiscardHandler)))
 	defer srv.Close()
 	for _, path := range []string{"/", "/services", "/nothing", "/schemas/services"} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+path, http.NoBody)

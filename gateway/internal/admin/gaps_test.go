@@ -20,6 +20,7 @@ import (
 
 	"github.com/kong/go-kong/kong"
 
+	"gatelab/gateway/internal/plugin/all"
 	"gatelab/gateway/internal/store"
 )
 
@@ -70,7 +71,8 @@ func TestCertificatesAreKeptAsGoKongWantsThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Certificates.Create(ctx, &kong.Certificate{Cert: &cert, Key: &otherKey}); err == nil || !strings.Contains(err.Error(), "does not match") {
+	_, err = c.Certificates.Create(ctx, &kong.Certificate{Cert: &cert, Key: &otherKey})
+	if err == nil || !strings.Contains(err.Error(), "does not match") {
 		t.Errorf("another's key: %v", err)
 	}
 	sni, err := c.SNIs.Create(ctx, &kong.SNI{Name: kong.String("a.example"), Certificate: made})
@@ -97,7 +99,8 @@ func TestCertificatesAreKeptAsGoKongWantsThem(t *testing.T) {
 		t.Errorf("deleting a certificate in use: %v", err)
 	}
 	cfg, err := db.Snapshot(ctx)
-	if err != nil || len(cfg.Certificates) != 1 || cfg.Certificates[0].Key != key || cfg.CACertificates[0].Cert != ca || !*cfg.Services[0].TLSVerify {
+	if err != nil || len(cfg.Certificates) != 1 || cfg.Certificates[0].Key != key || cfg.CACertificates[0].Cert != ca ||
+		!*cfg.Services[0].TLSVerify {
 		t.Errorf("the data plane gets %+v, %v", cfg, err)
 	}
 	if err := c.Services.Delete(ctx, svc.ID); err != nil {
@@ -117,8 +120,10 @@ func TestRevisionsHideSecretsAndPage(t *testing.T) {
 	send(t, "POST", base+"/certificates", js, toJSON(t, map[string]any{"cert": cert, "key": key}))
 	send(t, "POST", base+"/consumers", js, `{"username":"u"}`)
 	send(t, "POST", base+"/consumers/u/key-auth", js, `{"key":"hunter2-key"}`)
-	send(t, "POST", base+"/plugins", js, `{"name":"rate-limiting","config":{"minute":5,"policy":"redis","redis_host":"r","redis_password":"hunter2-flat"}}`)
-	send(t, "POST", base+"/plugins", js, `{"name":"proxy-cache","config":{"strategy":"redis","redis":{"host":"r","password":"hunter2-nested"}}}`)
+	send(t, "POST", base+"/plugins", js,
+		`{"name":"rate-limiting","config":{"minute":5,"policy":"redis","redis_host":"r","redis_password":"hunter2-flat"}}`)
+	send(t, "POST", base+"/plugins", js,
+		`{"name":"proxy-cache","config":{"strategy":"redis","redis":{"host":"r","password":"hunter2-nested"}}}`)
 	var ids []float64
 	url := base + "/revisions?size=2"
 	for pages := 0; url != ""; pages++ {
@@ -164,7 +169,9 @@ func TestAnExpressionThatDoesNotCompileIsRefused(t *testing.T) {
 			t.Errorf("%s: %d %v", c.say, code, out)
 		}
 	}
-	for _, good := range []string{`{"paths":["~/v(?<n>\\d+)/x$"]}`, `{"paths":["~/(?!admin).*"]}`, `{"paths":["/"],"headers":{"x-a":["[z"]}}`} {
+	for _, good := range []string{
+		`{"paths":["~/v(?<n>\\d+)/x$"]}`, `{"paths":["~/(?!admin).*"]}`, `{"paths":["/"],"headers":{"x-a":["[z"]}}`,
+	} {
 		if code, out, _ := send(t, "POST", base+"/routes", js, good); code != 201 {
 			t.Errorf("%s: %d %v", good, code, out)
 		}
@@ -225,7 +232,9 @@ func TestTagsAndEndpoints(t *testing.T) {
 		t.Errorf("one tag: %v", got)
 	}
 	_, out, _ := send(t, "GET", base+"/endpoints", "", "")
-	for _, want := range []string{"/services", "/services/{services}/routes", "/upstreams/{upstreams}/health", "/consumers/{consumers}/key-auth"} {
+	for _, want := range []string{
+		"/services", "/services/{services}/routes", "/upstreams/{upstreams}/health", "/consumers/{consumers}/key-auth",
+	} {
 		if !slices.Contains(out["data"].([]any), any(want)) {
 			t.Errorf("endpoints lack %s", want)
 		}
@@ -234,14 +243,11 @@ func TestTagsAndEndpoints(t *testing.T) {
 
 func TestTheHealthOfAnUpstreamIsKongs(t *testing.T) {
 	_, db := start(t)
-	var told []string
-	stands := map[string]Standing{"10.0.0.2:8000": {Health: "UNHEALTHY", Addresses: []string{"10.0.0.2"}}}
+	balancers, messages := &fakeBalancers{}, &fakeMessenger{}
+	balancers.standings = map[string]Standing{"10.0.0.2:8000": {Health: "UNHEALTHY", Addresses: []string{"10.0.0.2"}}}
 	srv := httptest.NewServer(New(Config{
-		NodeID: "n", Standings: func(string) map[string]Standing { return stands },
-		SetHealth: func(_ context.Context, _, target string, healthy bool) error {
-			told = append(told, fmt.Sprint(target, " ", healthy))
-			return nil
-		},
+		Schemas: all.Plugins().Catalog(),
+		NodeID:  "n", Targets: NewTargets(balancers, messages, slog.New(slog.DiscardHandler)),
 	}, db, slog.New(slog.DiscardHandler)))
 	defer srv.Close()
 	ctx := context.Background()
@@ -249,7 +255,8 @@ func TestTheHealthOfAnUpstreamIsKongs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	up, err := c.Upstreams.Create(ctx, &kong.Upstream{Name: kong.String("u.x"), Healthchecks: &kong.Healthcheck{Passive: &kong.PassiveHealthcheck{Unhealthy: &kong.Unhealthy{TCPFailures: kong.Int(1)}}}})
+	checks := &kong.Healthcheck{Passive: &kong.PassiveHealthcheck{Unhealthy: &kong.Unhealthy{TCPFailures: kong.Int(1)}}}
+	up, err := c.Upstreams.Create(ctx, &kong.Upstream{Name: kong.String("u.x"), Healthchecks: checks})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +266,8 @@ func TestTheHealthOfAnUpstreamIsKongs(t *testing.T) {
 		}
 	}
 	list, err := c.UpstreamNodeHealth.ListAll(ctx, up.Name)
-	if err != nil || len(list) != 2 || *list[0].Health != "HEALTHY" || *list[1].Health != "UNHEALTHY" || *list[1].Data.Weight.Unavailable != 100 {
+	if err != nil || len(list) != 2 || *list[0].Health != "HEALTHY" || *list[1].Health != "UNHEALTHY" ||
+		*list[1].Data.Weight.Unavailable != 100 {
 		t.Errorf("health: %s %v", toJSON(t, list), err)
 	}
 	_, out, _ := send(t, "GET", srv.URL+"/upstreams/u.x/health?balancer_health=1", "", "")
@@ -272,8 +280,8 @@ func TestTheHealthOfAnUpstreamIsKongs(t *testing.T) {
 	if code, _, _ := send(t, "PUT", srv.URL+"/upstreams/u.x/targets/10.0.0.1:8000/healthy", "", ""); code != 204 {
 		t.Errorf("PUT healthy: %d", code)
 	}
-	if want := []string{"10.0.0.1:8000 false", "10.0.0.1:8000 true"}; !slices.Equal(told, want) {
-		t.Errorf("told %v, want %v", told, want)
+	if want := []string{"10.0.0.1:8000 false", "10.0.0.1:8000 true"}; !slices.Equal(balancers.set, want) || len(messages.sent) != 2 {
+		t.Errorf("set %v, want %v; told the others %v", balancers.set, want, messages.sent)
 	}
 	if code, _, _ := send(t, "PUT", srv.URL+"/upstreams/u.x/targets/10.9.9.9:1/healthy", "", ""); code != 404 {
 		t.Errorf("a target that is none: %d", code)
@@ -286,11 +294,13 @@ func TestADatabaseThatIsAwayIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	srv := httptest.NewServer(New(Config{}, p, slog.New(slog.DiscardHandler)))
+	srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, p, slog.New(slog.DiscardHandler)))
 	defer srv.Close()
-	for _, c := range [][2]string{{"GET", "/services"}, {"GET", "/services/x"}, {"POST", "/services"}, {"DELETE", "/services/x"}, {"GET", "/revisions"}, {"GET", "/tags"}} {
+	for _, c := range [][2]string{
+		{"GET", "/services"}, {"GET", "/services/x"}, {"POST", "/services"}, {"DELETE", "/services/x"}, {"GET", "/revisions"}, {"GET", "/tags"},
+	} {
 		code, out, h := send(t, c[0], srv.URL+c[1], js, `{"host":"h"}`)
-		if code != 503 || h.Get("Retry-After") == "" || !strings.Contains(fmt.Sprint(out["message"]), "the database cannot be asked") {
+		if code != 503 || h.Get("Retry-After") == "" || !strings.Contains(fmt.Sprint(out["message"]), "the database is unavailable") {
 			t.Errorf("%s %s: %d %v", c[0], c[1], code, out)
 		}
 	}

@@ -10,17 +10,16 @@ import (
 	"gatelab/gateway/internal/store"
 )
 
-// Standing is how a target stands in this process: HEALTHY, UNHEALTHY,
-// DNS_ERROR or HEALTHCHECKS_OFF.
+// Standing is the health of a target in this process.
 type Standing struct {
-	Health    string
-	Addresses []string
+	Health    string   // HEALTHY, UNHEALTHY, DNS_ERROR or HEALTHCHECKS_OFF
+	Addresses []string // IP addresses that the target's name resolves to
 }
 
-// healthVerbs are /upstreams/x/health and .../targets/y[/address]/healthy or
-// unhealthy.
+// healthVerbs returns the methods of /upstreams/x/health and of
+// .../targets/y[/address]/healthy or unhealthy.
 func (a *api) healthVerbs(parts []string) verbs {
-	if a.config.Standings == nil || len(parts) < 3 {
+	if a.config.Targets == nil || len(parts) < 3 {
 		return nil
 	}
 	last := parts[len(parts)-1]
@@ -34,10 +33,10 @@ func (a *api) healthVerbs(parts []string) verbs {
 	return nil
 }
 
-// upstreamOf finds the upstream of a path. ok is false when the answer has been
-// given.
+// upstreamOf finds the upstream of a path. ok is false when it has responded with an
+// error.
 func (a *api) upstreamOf(w http.ResponseWriter, r *http.Request, key string) (u entity.Record, ok bool) {
-	s, _ := entity.ByName("upstreams")
+	s, _ := a.config.Schemas.ByName("upstreams")
 	u, err := a.store.Select(r.Context(), s, key, nil)
 	switch {
 	case err != nil:
@@ -54,7 +53,7 @@ func (a *api) setHealth(w http.ResponseWriter, r *http.Request, upstream, target
 		return
 	}
 	id, _ := u["id"].(string)
-	s, _ := entity.ByName("targets")
+	s, _ := a.config.Schemas.ByName("targets")
 	key := target
 	if normal, err := entity.NormalizeTarget(target); err == nil && !isID(target) {
 		key = normal
@@ -69,15 +68,15 @@ func (a *api) setHealth(w http.ResponseWriter, r *http.Request, upstream, target
 		return
 	}
 	address, _ := t["target"].(string)
-	if err := a.config.SetHealth(r.Context(), id, address, healthy); err != nil {
+	if err := a.config.Targets.SetHealth(r.Context(), id, address, healthy); err != nil {
 		a.fail(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// upstreamHealth answers each target with its health, or with
-// balancer_health=1 that of the whole.
+// upstreamHealth responds with the health of each target, or with balancer_health=1
+// that of the whole upstream.
 func (a *api) upstreamHealth(w http.ResponseWriter, r *http.Request, key string) {
 	u, ok := a.upstreamOf(w, r, key)
 	if !ok {
@@ -93,7 +92,7 @@ func (a *api) upstreamHealth(w http.ResponseWriter, r *http.Request, key string)
 	if whole {
 		size = 1000
 	}
-	s, _ := entity.ByName("targets")
+	s, _ := a.config.Schemas.ByName("targets")
 	list, next, err := a.store.List(r.Context(), s, store.Query{Foreign: map[string]string{"upstream": id}, Size: size, After: after})
 	if err != nil {
 		a.fail(w, err)
@@ -104,13 +103,31 @@ func (a *api) upstreamHealth(w http.ResponseWriter, r *http.Request, key string)
 		a.fail(w, err)
 		return
 	}
-	unwatched := "HEALTHCHECKS_OFF"
-	if config.Healthchecks.On() {
-		unwatched = "HEALTHY" // nobody has found otherwise
+	data, total, available := a.targetsHealth(id, list, &config)
+	if whole {
+		a.answer(w, http.StatusOK, map[string]any{"node_id": a.config.NodeID, "data": map[string]any{
+			"id": id, "health": balancerHealth(&config, total, available),
+			"details": map[string]any{"weight": weights(total, available), "hosts": data},
+		}})
+		return
 	}
-	standings := a.config.Standings(id)
-	data, total, available := []any{}, 0.0, 0.0
-	for _, t := range list {
+	page := []int64{}
+	if next != 0 {
+		page = append(page, next)
+	}
+	a.nodePage(w, r, data, page...)
+}
+
+// targetsHealth adds the health to each target, and returns their total and
+// available weight.
+func (a *api) targetsHealth(id string, targets []entity.Record, u *entity.Upstream) (data []any, total, available float64) {
+	unwatched := "HEALTHCHECKS_OFF"
+	if u.Healthchecks.On() {
+		unwatched = "HEALTHY" // no check has failed
+	}
+	standings := a.config.Targets.balancers.Standings(id)
+	data = []any{}
+	for _, t := range targets {
 		address, _ := t["target"].(string)
 		weight := float64(0)
 		if n, ok := t["weight"].(int64); ok {
@@ -127,21 +144,10 @@ func (a *api) upstreamHealth(w http.ResponseWriter, r *http.Request, key string)
 		t["health"], t["data"] = st.Health, healthData(address, st, weight)
 		data = append(data, t)
 	}
-	if whole {
-		a.answer(w, http.StatusOK, map[string]any{"node_id": a.config.NodeID, "data": map[string]any{
-			"id": id, "health": balancerHealth(&config, total, available),
-			"details": map[string]any{"weight": weights(total, available), "hosts": data},
-		}})
-		return
-	}
-	page := []int64{}
-	if next != 0 {
-		page = append(page, next)
-	}
-	a.nodePage(w, r, data, page...)
+	return data, total, available
 }
 
-// balancerHealth is that of the whole: enough of the weight is there.
+// balancerHealth is the health of an upstream: whether enough weight is available.
 func balancerHealth(u *entity.Upstream, total, available float64) string {
 	switch {
 	case !u.Healthchecks.On():
@@ -156,7 +162,7 @@ func weights(total, available float64) map[string]any {
 	return map[string]any{"total": total, "available": available, "unavailable": total - available}
 }
 
-// healthData is what Kong says of a target's addresses.
+// healthData describes a target's addresses in Kong's form.
 func healthData(target string, st Standing, weight float64) map[string]any {
 	host, text, _ := net.SplitHostPort(target)
 	port, _ := strconv.Atoi(text)
@@ -173,5 +179,7 @@ func healthData(target string, st Standing, weight float64) map[string]any {
 	if net.ParseIP(host) != nil {
 		dns = "ttl=0, virtual SRV"
 	}
-	return map[string]any{"host": host, "port": port, "dns": dns, "nodeWeight": weight, "weight": weights(weight, available), "addresses": addresses}
+	return map[string]any{
+		"host": host, "port": port, "dns": dns, "nodeWeight": weight, "weight": weights(weight, available), "addresses": addresses,
+	}
 }

@@ -12,25 +12,26 @@ import (
 // TokenHeader carries a token; Authorization: Bearer does as well.
 const TokenHeader = "Kong-Admin-Token"
 
-// The reasons of requests that Authorize refuses.
+// The reasons for which Authorize rejects requests.
 const (
-	ReasonToken = "token" // none, or none that is known
-	ReasonRole  = "role"  // a read-only token, and a change
+	ReasonToken = "token" // no token, or an unknown one
+	ReasonRole  = "role"  // a change with a read-only token
 )
 
 type identityKey struct{}
 
-// Authorize lets requests pass that bear a token, and those of read-only tokens
-// where they change nothing. tokens may be nil: then every client of
-// the listener may do everything. Who was authenticated, by token or else by client
-// certificate, becomes the actor of changes. refused is called with the reason of each
-// refusal and may be nil.
-func Authorize(tokens *Tokens, refused func(reason string), next http.Handler) http.Handler {
+// Authorize admits requests with a token, and those with a read-only token if they
+// change nothing. tokens may be nil: then every client of the listener may do
+// everything. The name of the token, or else of the client certificate, becomes the
+// actor of changes. rejected is called with the reason of each rejection; it may be
+// nil.
+func Authorize(tokens *Tokens, rejected func(reason string), next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := certificateName(r)
 		if tokens != nil {
 			token, ok := tokens.Find(tokenOf(r))
-			reason, status, message := "", 0, ""
+			var reason, message string
+			var status int
 			switch {
 			case !ok:
 				w.Header().Set("WWW-Authenticate", `Bearer realm="Admin API"`)
@@ -45,8 +46,8 @@ func Authorize(tokens *Tokens, refused func(reason string), next http.Handler) h
 				message = "the token " + token.Name + " is read-only: want one with the role read-write"
 			}
 			if reason != "" {
-				if refused != nil {
-					refused(reason)
+				if rejected != nil {
+					rejected(reason)
 				}
 				Refuse(w, r, status, message)
 				return
@@ -60,8 +61,8 @@ func Authorize(tokens *Tokens, refused func(reason string), next http.Handler) h
 	})
 }
 
-// tokenOf is the token of a request. Two of a header are none: which one counts
-// could be read in two ways.
+// tokenOf returns the token of a request, "" for none. Two values of a header count
+// as none: it is ambiguous which one is meant.
 func tokenOf(r *http.Request) string {
 	if values := r.Header.Values(TokenHeader); len(values) > 0 {
 		if len(values) > 1 {
@@ -80,7 +81,7 @@ func tokenOf(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// changes tells whether a request may change something. Validation does not,
+// changes reports whether a request may change something. Validation does not,
 // though it is a POST.
 func changes(r *http.Request) bool {
 	switch r.Method {
@@ -93,7 +94,7 @@ func changes(r *http.Request) bool {
 	return true
 }
 
-// certificateName is the name of a client certificate that was verified.
+// certificateName returns the name of the verified client certificate.
 func certificateName(r *http.Request) string {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return ""
@@ -110,11 +111,11 @@ func certificateName(r *http.Request) string {
 	return "certificate " + cert.SerialNumber.Text(16)
 }
 
-// claimPrefix marks an actor that nothing vouches for.
+// claimPrefix marks an actor that was not authenticated.
 const claimPrefix = "claimed:"
 
-// actor is who the revision says it was: the token's or the certificate's name;
-// without them what the client says of itself, marked as that, or its address.
+// actor returns the author of a revision: the name of the token or the certificate;
+// without them the name that the client claims, marked as such, or its address.
 func actor(r *http.Request) string {
 	if name, ok := r.Context().Value(identityKey{}).(string); ok {
 		return name
@@ -128,12 +129,12 @@ func actor(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// plainName keeps a foreign name short, and such that Postgres stores it.
+// plainName makes a name from outside short and storable in Postgres.
 func plainName(name string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(name[:min(len(name), 200)], "\x00", ""), "?")
 }
 
-// Refuse answers a request before anything reads its body.
+// Refuse responds with an error before the body is read.
 func Refuse(w http.ResponseWriter, r *http.Request, status int, message string) {
 	webguard.CloseAfter(w, r)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -13,7 +13,7 @@ import (
 
 func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
 
-// fixed are the paths that belong to no collection.
+// fixed returns the methods of the paths that belong to no collection.
 func (a *api) fixed(parts []string) verbs {
 	get := func(do func(w http.ResponseWriter, r *http.Request)) verbs { return verbs{"GET": do} }
 	if len(parts) == 0 {
@@ -30,9 +30,7 @@ func (a *api) fixed(parts []string) verbs {
 		}
 	case "config":
 		if len(parts) == 1 {
-			return verbs{"POST": func(w http.ResponseWriter, _ *http.Request) {
-				a.answer(w, http.StatusMethodNotAllowed, map[string]any{"message": "this endpoint is only available when Kong is configured to not use a database"})
-			}}
+			return verbs{"POST": a.loadConfig}
 		}
 	case "revisions":
 		if len(parts) == 1 {
@@ -41,7 +39,7 @@ func (a *api) fixed(parts []string) verbs {
 	case "plugins":
 		if len(parts) == 2 && parts[1] == "enabled" {
 			return get(func(w http.ResponseWriter, _ *http.Request) {
-				a.answer(w, http.StatusOK, map[string]any{"enabled_plugins": entity.PluginNames()})
+				a.answer(w, http.StatusOK, map[string]any{"enabled_plugins": a.config.Schemas.PluginNames()})
 			})
 		}
 		if len(parts) == 3 && parts[1] == "schema" {
@@ -62,8 +60,8 @@ func (a *api) fixed(parts []string) verbs {
 		}
 	case "upstreams":
 		if len(parts) == 4 && parts[2] == "targets" && parts[3] == "all" {
-			s, _ := entity.ByName("targets")
-			up, _ := entity.ByName("upstreams")
+			s, _ := a.config.Schemas.ByName("targets")
+			up, _ := a.config.Schemas.ByName("upstreams")
 			return verbs{"GET": a.collection(s, scope{{up, parts[1], "upstream"}})["GET"]}
 		}
 		return a.healthVerbs(parts)
@@ -71,10 +69,10 @@ func (a *api) fixed(parts []string) verbs {
 	return nil
 }
 
-// root is what Kong's clients ask first: the version, and what there is.
+// root responds with what Kong's clients ask first: version and plugins.
 func (a *api) root(w http.ResponseWriter, _ *http.Request) {
 	available := map[string]any{}
-	for _, name := range entity.PluginNames() {
+	for _, name := range a.config.Schemas.PluginNames() {
 		available[name] = true
 	}
 	a.answer(w, http.StatusOK, map[string]any{
@@ -84,7 +82,7 @@ func (a *api) root(w http.ResponseWriter, _ *http.Request) {
 		"hostname": a.config.Hostname,
 		"node_id":  a.config.NodeID,
 		"configuration": map[string]any{
-			"database": "postgres", "router_flavor": "traditional", "role": "traditional",
+			"database": a.database(), "router_flavor": "traditional", "role": "traditional",
 			"admin_listen": []string{a.config.AdminListen}, "proxy_listen": []string{a.config.ProxyListen},
 			"proxy_listeners": []any{map[string]any{"listener": a.config.ProxyListen, "ssl": false}},
 		},
@@ -97,11 +95,14 @@ func (a *api) status(w http.ResponseWriter, r *http.Request) {
 	_, err := a.store.Revision(r.Context())
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	a.answer(w, http.StatusOK, map[string]any{
+	body := map[string]any{
 		"database": map[string]any{"reachable": err == nil},
 		"memory":   map[string]any{"heap_bytes": m.HeapAlloc, "sys_bytes": m.Sys},
 		"uptime":   time.Since(a.began).Seconds(),
-	})
+	}
+	a.addDeclarative(body)
+	a.config.Refusals.addTo(body, a.config.Now())
+	a.answer(w, http.StatusOK, body)
 }
 
 // schemas is /schemas/{entity}, /schemas/{entity}/validate, and the same below
@@ -109,7 +110,7 @@ func (a *api) status(w http.ResponseWriter, r *http.Request) {
 func (a *api) schemas(parts []string) verbs {
 	switch {
 	case len(parts) == 2 && parts[1] == "validate":
-		s, ok := entity.ByName(parts[0])
+		s, ok := a.config.Schemas.ByName(parts[0])
 		if !ok {
 			return nil
 		}
@@ -117,7 +118,7 @@ func (a *api) schemas(parts []string) verbs {
 	case len(parts) == 2 && parts[0] == "plugins":
 		return verbs{"GET": a.pluginSchema(parts[1])}
 	case len(parts) == 1:
-		s, ok := entity.ByName(parts[0])
+		s, ok := a.config.Schemas.ByName(parts[0])
 		if !ok {
 			return verbs{"GET": func(w http.ResponseWriter, _ *http.Request) {
 				a.answer(w, http.StatusNotFound, map[string]any{"message": "No entity named '" + parts[0] + "'"})
@@ -130,12 +131,13 @@ func (a *api) schemas(parts []string) verbs {
 
 func (a *api) pluginSchema(name string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		p, ok := entity.PluginSchema(name)
+		p, ok := a.config.Schemas.Plugin(name)
 		if !ok {
+			a.noteMissing(name)
 			a.answer(w, http.StatusNotFound, map[string]any{"message": "No plugin named '" + name + "'"})
 			return
 		}
-		a.answer(w, http.StatusOK, entity.DescribePlugin(p))
+		a.answer(w, http.StatusOK, p.Describe())
 	}
 }
 

@@ -36,21 +36,25 @@ func TestAnIDInUpperCaseIsTheSame(t *testing.T) {
 	want(t, "POST", base+"/services/"+upperID+"/plugins", form, "name=key-auth", 201, "")
 	want(t, "PATCH", base+"/services/"+upperID, js, `{"id":"`+upperID+`","retries":1}`, 200, "")
 	cfg, err := db.Snapshot(context.Background())
-	if err != nil || len(cfg.Services) != 1 || cfg.Services[0].ID != lowerID || cfg.Routes[0].Service.ID != lowerID || cfg.Plugins[0].Service.ID != lowerID {
+	if err != nil || len(cfg.Services) != 1 || cfg.Services[0].ID != lowerID || cfg.Routes[0].Service.ID != lowerID ||
+		cfg.Plugins[0].Service.ID != lowerID {
 		t.Errorf("the data plane gets %+v, %v", cfg, err)
 	}
 }
 
 func TestAnAuthorityInUseStays(t *testing.T) {
 	base, _ := start(t)
-	out := want(t, "POST", base+"/services", js, `{"name":"s","host":"h","protocol":"https","ca_certificates":["`+lowerID+`"]}`, 400, "does not reference an existing 'ca_certificates' entity")
+	out := want(t, "POST", base+"/services", js, `{"name":"s","host":"h","protocol":"https","ca_certificates":["`+lowerID+`"]}`, 400,
+		"does not reference an existing 'ca_certificates' entity")
 	if out["code"] != 4.0 {
 		t.Errorf("an authority that there is not: %v", out)
 	}
 	pem, _ := selfSigned(t, "ca", true)
 	want(t, "PUT", base+"/ca_certificates/"+upperID, js, toJSON(t, map[string]any{"cert": pem}), 200, "")
-	want(t, "POST", base+"/services", js, `{"name":"s","host":"h","protocol":"https","ca_certificates":["`+upperID+`","`+lowerID+`"]}`, 201, "")
-	out = want(t, "DELETE", base+"/ca_certificates/"+upperID, "", "", 400, "an existing 'services' entity references this 'ca_certificates' entity")
+	want(t, "POST", base+"/services", js,
+		`{"name":"s","host":"h","protocol":"https","ca_certificates":["`+upperID+`","`+lowerID+`"]}`, 201, "")
+	out = want(t, "DELETE", base+"/ca_certificates/"+upperID, "", "", 400,
+		"an existing 'services' entity references this 'ca_certificates' entity")
 	if fields, _ := out["fields"].(map[string]any); out["code"] != 4.0 || fields["@referenced_by"] != "services" {
 		t.Errorf("deleting one in use: %v", out)
 	}

@@ -11,8 +11,8 @@ import (
 	"gatelab/gateway/internal/store"
 )
 
-// sizeOf is how many entries the client wants on a page. ok is false when the
-// answer has been given.
+// sizeOf returns how many entries the client wants on a page. ok is false when it
+// has responded with an error.
 func (a *api) sizeOf(w http.ResponseWriter, r *http.Request) (size int, ok bool) {
 	text := r.URL.Query().Get("size")
 	if text == "" {
@@ -26,8 +26,8 @@ func (a *api) sizeOf(w http.ResponseWriter, r *http.Request) (size int, ok bool)
 	return n, true
 }
 
-// offsetOf is where the page begins, of as many numbers as there are in into.
-// They stay as they are on the first page.
+// offsetOf reads where the page begins: as many numbers as there are in into, which
+// are left alone on the first page.
 func (a *api) offsetOf(w http.ResponseWriter, r *http.Request, into ...*int64) (ok bool) {
 	text := r.URL.Query().Get("offset")
 	if text == "" {
@@ -43,18 +43,19 @@ func (a *api) offsetOf(w http.ResponseWriter, r *http.Request, into ...*int64) (
 		}
 	}
 	if !good {
-		a.fail(w, &entity.Error{Code: entity.CodeOffset, Name: "invalid offset", Message: "invalid offset: '" + text + "' is not one that a list answered"})
+		a.fail(w, &entity.Error{Code: entity.CodeOffset, Name: "invalid offset",
+			Message: "invalid offset: '" + text + "' is not one that a list answered"})
 	}
 	return good
 }
 
-// page answers a list. next is where the next page begins; none: this is the
-// last.
+// page responds with a page of a list. next is where the next page begins; none:
+// this is the last.
 func (a *api) page(w http.ResponseWriter, r *http.Request, data any, next ...int64) {
 	a.answer(w, http.StatusOK, pageOf(r, data, next))
 }
 
-// nodePage is page for what holds for this process only.
+// nodePage is page for what is true of this process only.
 func (a *api) nodePage(w http.ResponseWriter, r *http.Request, data any, next ...int64) {
 	page := pageOf(r, data, next)
 	page["node_id"] = a.config.NodeID
@@ -77,7 +78,7 @@ func pageOf(r *http.Request, data any, next []int64) map[string]any {
 	return page
 }
 
-// list answers a page: {data, next, offset}.
+// list responds with a page of entities: {data, next, offset}.
 func (a *api) list(w http.ResponseWriter, r *http.Request, s *entity.Schema, foreign map[string]string) {
 	size, ok := a.sizeOf(w, r)
 	q := store.Query{Foreign: foreign, Size: size}
@@ -114,8 +115,8 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, s *entity.Schema, for
 	a.page(w, r, data)
 }
 
-// revisions lists changes, the newest first. Secrets in them are not shown:
-// they outlive the entity that had them.
+// revisions lists changes, the newest first. Their secrets are not shown: they
+// outlive the entity.
 func (a *api) revisions(w http.ResponseWriter, r *http.Request) {
 	size, ok := a.sizeOf(w, r)
 	if !ok {
@@ -142,7 +143,7 @@ func (a *api) revisions(w http.ResponseWriter, r *http.Request) {
 		list = []store.Revision{}
 	}
 	for i := range list {
-		if s, ok := entity.ByName(list[i].Entity); ok {
+		if s, ok := a.config.Schemas.ByName(list[i].Entity); ok {
 			list[i].Before, list[i].After = s.Redact(list[i].Before), s.Redact(list[i].After)
 		}
 	}
@@ -153,7 +154,7 @@ func (a *api) revisions(w http.ResponseWriter, r *http.Request) {
 	a.page(w, r, list)
 }
 
-// tagged lists what bears a tag, of all collections; "" is any tag.
+// tagged lists the entities of all collections that have a tag; "" is any tag.
 func (a *api) tagged(tag string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		size, ok := a.sizeOf(w, r)
@@ -162,7 +163,7 @@ func (a *api) tagged(tag string) func(http.ResponseWriter, *http.Request) {
 			return
 		}
 		data := []any{}
-		schemas := entity.Schemas()
+		schemas := a.config.Schemas.Schemas()
 		for left := size; at < int64(len(schemas)); at, after = at+1, 0 {
 			s := schemas[at]
 			q := store.Query{Size: left, After: after, Tagged: tag == ""}
@@ -190,8 +191,7 @@ func (a *api) tagged(tag string) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// tagRows are one row for each tag of an entity, or one for the tag that was
-// asked for.
+// tagRows returns a row per tag of an entity, or one for the requested tag.
 func tagRows(s *entity.Schema, rec entity.Record, only string) []any {
 	var rows []any
 	tags, _ := rec["tags"].([]any)
@@ -203,25 +203,19 @@ func tagRows(s *entity.Schema, rec entity.Record, only string) []any {
 	return rows
 }
 
-// endpoints lists the paths that there are.
+// endpoints lists the paths of the API.
 func (a *api) endpoints(w http.ResponseWriter, _ *http.Request) {
 	list := []string{"/", "/config", "/endpoints", "/metrics", "/plugins/enabled", "/plugins/schema/{name}", "/revisions",
 		"/schemas/{name}", "/schemas/{name}/validate", "/schemas/plugins/{name}", "/status", "/tags", "/tags/{tags}",
 		"/upstreams/{upstreams}/health", "/upstreams/{upstreams}/targets/all",
 		"/upstreams/{upstreams}/targets/{targets}/healthy", "/upstreams/{upstreams}/targets/{targets}/unhealthy"}
-	for _, s := range entity.Schemas() {
-		name := s.Name
-		if name == "keyauth_credentials" {
-			name = "key-auths"
-		}
+	for _, s := range a.config.Schemas.Schemas() {
+		name := s.CollectionPath()
 		list = append(list, "/"+name, fmt.Sprintf("/%s/{%s}", name, name))
 		for _, fk := range s.ForeignKeys() {
-			child := name
-			if name == "key-auths" {
-				child = "key-auth"
-			}
-			list = append(list, fmt.Sprintf("/%s/{%s}/%s", fk.Schema, fk.Schema, child), fmt.Sprintf("/%s/{%s}/%s/{%s}", fk.Schema, fk.Schema, child, child),
-				fmt.Sprintf("/%s/{%s}/%s", name, name, fk.Field))
+			child := s.ChildPath()
+			below := fmt.Sprintf("/%s/{%s}/%s", fk.Schema, fk.Schema, child)
+			list = append(list, below, fmt.Sprintf("%s/{%s}", below, child), fmt.Sprintf("/%s/{%s}/%s", name, name, fk.Field))
 		}
 	}
 	a.answer(w, http.StatusOK, map[string]any{"data": list, "next": nil})

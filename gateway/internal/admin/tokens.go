@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -23,13 +24,13 @@ type Role string
 
 // The roles of tokens.
 const (
-	ReadOnly  Role = "read-only"  // look, and have entities validated
+	ReadOnly  Role = "read-only"  // read, and validate entities
 	ReadWrite Role = "read-write" // everything
 )
 
 // Token is one line of a tokens file: a name, a role and the hash of the token,
-// separated by blanks. A token is random (NewToken), so that one round of a fast
-// hash is enough: there are no likely ones to try.
+// separated by blanks. Tokens are random (NewToken), so one round of a fast hash is
+// enough: there is no dictionary to try.
 type Token struct {
 	Name string
 	Role Role
@@ -68,9 +69,8 @@ func NewToken(name string, role Role) (t Token, text string, err error) {
 	return Token{Name: name, Role: role, hash: sha256.Sum256([]byte(text))}, text, nil
 }
 
-// ParseTokens reads a tokens file: one token a line, # for comments. Errors name
-// the line and the field; they do not show what stands there, which may be a token
-// that was put into the wrong file.
+// ParseTokens reads a tokens file: one token per line, # for comments. Errors name
+// the line and the field but not its content, which may be a token by mistake.
 func ParseTokens(raw []byte) ([]Token, error) {
 	var out []Token
 	names := map[string]int{}
@@ -122,8 +122,8 @@ const (
 	rereadEvery   = time.Second
 )
 
-// Tokens are those of a file. It is read again when a token is looked up, once a
-// second at most: a token that was taken out is refused a second later.
+// Tokens are the tokens of a file. It is read again when a token is looked up, at
+// most once per second: a token that was removed is rejected a second later.
 type Tokens struct {
 	path string
 	log  *slog.Logger
@@ -133,7 +133,7 @@ type Tokens struct {
 	list   []Token
 	raw    []byte // that list was read from
 	read   time.Time
-	failed string // what was wrong at the last reading; empty: nothing
+	failed string // the error of the last reading; empty: none
 }
 
 // OpenTokens reads a tokens file. now may be nil.
@@ -180,9 +180,9 @@ func (t *Tokens) Find(text string) (Token, bool) {
 	return found, ok
 }
 
-// current reads the file again where it is time to. What cannot be used is logged
-// once, and the tokens before it stay: a file that is being written must not
-// refuse every client.
+// current reads the file again when it is time to. An invalid file is logged
+// once, and the previous tokens stay: a file that is being written must not lock
+// out every client.
 func (t *Tokens) current() []Token {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -202,11 +202,41 @@ func (t *Tokens) current() []Token {
 	}
 	switch {
 	case err == nil:
-		t.list, t.raw, t.failed = list, raw, ""
-		t.log.Info("the tokens file has changed", "file", t.path, "tokens", len(list))
+		t.list, t.raw = list, raw
+		t.failed = ""
+		t.log.Info("tokens file reloaded", "file", t.path, "tokens", len(list))
 	case err.Error() != t.failed:
 		t.failed = err.Error()
-		t.log.Error("the tokens file cannot be used; the tokens before it stay", "file", t.path, "error", err)
+		t.log.Error("tokens file is invalid; keeping the previous tokens", "file", t.path, "error", err)
 	}
 	return t.list
+}
+
+// AppendToken adds a token to a tokens file, which it makes where it is missing.
+// A file that is invalid, before or after, is left as it is.
+func AppendToken(path string, t Token) error {
+	raw, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	line := t.String() + "\n"
+	if len(raw) > 0 && raw[len(raw)-1] != '\n' {
+		line = "\n" + line
+	}
+	if _, err := ParseTokens(append(raw, line...)); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	// The hash of a random token is not secret, and a container's user must read it.
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as above
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // as above
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteString(line); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return f.Close()
 }

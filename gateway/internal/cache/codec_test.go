@@ -17,7 +17,9 @@ func coarse(e Entry) Entry {
 
 func samples() []Entry {
 	full := *response(`{"a":1}`, "accept", "origin")
-	full.Nonce, full.ETag, full.MustRevalidate = 1<<63+5, `W/"x"`, true
+	full.Nonce = 1<<63 + 5
+	full.ETag = `W/"x"`
+	full.MustRevalidate = true
 	full.LastModified = time.Unix(1700000000, 0)
 	full.Header = append(full.Header, Field{Name: []byte("X-Empty"), Value: []byte{}})
 	bare := *response("")
@@ -35,7 +37,9 @@ func TestCodecKeepsEverything(t *testing.T) {
 		}
 		want := coarse(e)
 		if e.Kind == VaryNote { // its other times mean nothing
-			want.FreshUntil, want.StaleWhileRevalidate, want.StaleIfError = got.FreshUntil, got.StaleWhileRevalidate, got.StaleIfError
+			want.FreshUntil = got.FreshUntil
+			want.StaleWhileRevalidate = got.StaleWhileRevalidate
+			want.StaleIfError = got.StaleIfError
 		}
 		if !reflect.DeepEqual(*got, want) {
 			t.Errorf("got  %+v\nwant %+v", *got, want)

@@ -19,7 +19,7 @@ type flight struct {
 type ending uint8
 
 const (
-	shared      ending = iota // entry is for whoever it fits
+	shared      ending = iota // entry is for every request that it fits
 	uncacheable               // each must go by itself
 	abandoned                 // the leader was lost: another may lead
 )
@@ -72,7 +72,9 @@ func (sp *Space) join(ctx context.Context, q Query, at Key, e, note *Entry) Foun
 		f, leader := s.flights.join(at)
 		if leader {
 			fill := sp.alone(q.Key, note)
-			fill.at, fill.flight, fill.stale = at, f, e != nil
+			fill.at = at
+			fill.flight = f
+			fill.stale = e != nil
 			return sp.lead(ctx, q, fill, e)
 		}
 		if e != nil && q.Judge(e) == UsableBusy {
@@ -124,7 +126,7 @@ type Fill struct {
 	ended      atomic.Bool
 }
 
-// alone is a Fill that nobody waits for.
+// alone is a Fill that no other request waits for.
 func (sp *Space) alone(key Key, note *Entry) *Fill {
 	return &Fill{space: sp, key: key, at: key, target: key, note: note, generation: sp.store.generation.Load(), purged: sp.seen.mark()}
 }
@@ -169,7 +171,7 @@ func (f *Fill) Store(e *Entry) {
 }
 
 // Refuse says that the response is not to be stored: those who wait go on by
-// themselves. If lasting, nobody waits for this resource for a while: it is of
+// themselves. If lasting, no request waits for this resource for a while: it is of
 // a kind that is not cacheable, not just an error of the moment.
 func (f *Fill) Refuse(lasting bool) {
 	if !f.ended.CompareAndSwap(false, true) {
@@ -201,6 +203,8 @@ func (f *Fill) tell(how ending, e *Entry) {
 	if f.flight == nil {
 		return
 	}
-	f.flight.ended, f.flight.entry, f.flight.under = how, e, f.target
+	f.flight.ended = how
+	f.flight.entry = e
+	f.flight.under = f.target
 	f.space.store.flights.end(f.at, f.flight)
 }

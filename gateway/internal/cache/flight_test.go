@@ -56,7 +56,7 @@ func TestUncacheableReleasesAllAtOnce(t *testing.T) {
 				t.Errorf("a follower must go by itself: %+v", f)
 			}
 		}
-		// For a while nobody is a leader that others would wait for.
+		// For a while there is no leader that others would wait for.
 		if f := sp.Find(context.Background(), q); f.Fill.flight != nil {
 			t.Error("the next request leads again")
 		}
@@ -129,10 +129,10 @@ func TestStaleWhileRevalidate(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		leader := sp.Find(context.Background(), q)
 		if leader.Fill == nil || leader.Entry != e {
-			t.Fatalf("one must refresh it, with the old one in hand: %+v", leader)
+			t.Fatalf("one must refresh it, with the stale entry in hand: %+v", leader)
 		}
 		if f := sp.Find(context.Background(), q); f.Outcome != Stale || f.Entry != e {
-			t.Errorf("the others take the old one without waiting: %+v", f)
+			t.Errorf("the others take the stale entry without waiting: %+v", f)
 		}
 		leader.Fill.Refuse(true)
 		if sp.Peek(q.Key, nil) != e {

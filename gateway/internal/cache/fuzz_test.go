@@ -9,7 +9,8 @@ import (
 )
 
 func FuzzCacheControl(f *testing.F) {
-	for _, s := range []string{"max-age=1", `no-cache="a,b", private`, `x="\",",max-stale`, "max-age=99999999999999999999", "=,,=", `"`, `\`, `ext="no-store, private", s-maxage=3`, "Max-Age = \"5\"", "private=\"", "max-age=-1, max-age=5"} {
+	for _, s := range []string{"max-age=1", `no-cache="a,b", private`, `x="\",",max-stale`, "max-age=99999999999999999999", "=,,=", `"`,
+		`\`, `ext="no-store, private", s-maxage=3`, "Max-Age = \"5\"", "private=\"", "max-age=-1, max-age=5"} {
 		f.Add([]byte(s), []byte("no-store"))
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
@@ -59,7 +60,8 @@ func FuzzVary(f *testing.F) {
 }
 
 func FuzzAcceptEncoding(f *testing.F) {
-	for _, s := range []string{"gzip, br", "identity, gzip;q=0", "*;q=0.000", "gzip;q=", "gzip;Q=1.0", "x-gzip", "*", "gzip;q=0, *", "gzip, gzip;q=0.", ";q=1"} {
+	for _, s := range []string{"gzip, br", "identity, gzip;q=0", "*;q=0.000", "gzip;q=", "gzip;Q=1.0", "x-gzip", "*", "gzip;q=0, *",
+		"gzip, gzip;q=0.", ";q=1"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -79,7 +81,8 @@ func FuzzAcceptEncoding(f *testing.F) {
 func TestAcceptEncoding(t *testing.T) {
 	for accept, want := range map[string]bool{
 		"": false, "gzip": true, "GZIP": true, "x-gzip": true, "br": false, "br, gzip;q=0.1": true, "gzip;q=0": false, "gzip; q=0.000": false,
-		"*": true, "*;q=0": false, "gzip, *;q=0": true, "*, gzip;q=0": false, "identity": false, "gzip;q=x": false, "gzip;q=1.000": true, "gzipped": false,
+		"*": true, "*;q=0": false, "gzip, *;q=0": true, "*, gzip;q=0": false, "identity": false, "gzip;q=x": false, "gzip;q=1.000": true,
+		"gzipped": false,
 	} {
 		e := &Entry{Encoding: codings([][]byte{[]byte("X-Gzip")})}
 		request := header()
@@ -102,7 +105,8 @@ func TestAcceptEncoding(t *testing.T) {
 func TestEncodedAnswersAreVariantsAndKeepTheirCoding(t *testing.T) {
 	now := time.Now()
 	e := &Entry{Header: []Field{{[]byte("Content-Encoding"), []byte("gzip")}}}
-	if !(Policy{TTL: time.Minute}).Judge(e, header(), header("Content-Encoding", "gzip"), now) || e.Encoding != "gzip" || !slices.Equal(e.Vary, []string{"accept-encoding"}) {
+	if !(Policy{TTL: time.Minute}).Judge(e, header(), header("Content-Encoding", "gzip"), now) || e.Encoding != "gzip" ||
+		!slices.Equal(e.Vary, []string{"accept-encoding"}) {
 		t.Errorf("%q varies on %q", e.Encoding, e.Vary)
 	}
 	got, err := decode(encode(nil, e))

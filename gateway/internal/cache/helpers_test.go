@@ -9,10 +9,11 @@ import (
 	"go.uber.org/goleak"
 
 	"gatelab/gateway/internal/redisconn"
+	"gatelab/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gatelab/internal/testenv.spawn.func1"))
+	testenv.RunWithoutLeaks(m, goleak.IgnoreAnyFunction("gatelab/internal/testenv.spawn.func1"))
 }
 
 // fields are headers for tests: name, value, name, value.

@@ -34,10 +34,13 @@ func newMetrics() *metrics {
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_cache_redis_write_drops_total",
 			Help: "Responses that were not written to Redis: queue (full), redis (unavailable or failed), purged (meanwhile)."}, []string{"reason"}),
 	}
-	for o, l := range [outcomes][2]string{HitMemory: {"hit", "memory"}, HitRedis: {"hit", "redis"}, Miss: {"miss", ""}, Bypass: {"bypass", ""}, Stale: {"stale", ""}, Coalesced: {"coalesced", ""}} {
+	for o, l := range [outcomes][2]string{HitMemory: {"hit", "memory"}, HitRedis: {"hit", "redis"}, Miss: {"miss", ""},
+		Bypass: {"bypass", ""}, Stale: {"stale", ""}, Coalesced: {"coalesced", ""}} {
 		m.byOutcome[o] = m.requests.WithLabelValues(l[0], l[1])
 	}
-	m.dropQueue, m.dropRedis, m.dropPurged = m.drops.WithLabelValues("queue"), m.drops.WithLabelValues("redis"), m.drops.WithLabelValues("purged")
+	m.dropQueue = m.drops.WithLabelValues("queue")
+	m.dropRedis = m.drops.WithLabelValues("redis")
+	m.dropPurged = m.drops.WithLabelValues("purged")
 	return m
 }
 
@@ -48,8 +51,14 @@ func (m *metrics) register(reg prometheus.Registerer, mem *memory, ahead func() 
 	reg.MustRegister(m.requests, m.evictions, m.drops,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_ahead_bytes",
 			Help: "Bytes that cache fills have read from origins ahead of their clients."}, ahead),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_bytes", Help: "Bytes that the memory tier holds."}, mem.bytes),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_entries", Help: "Entries that the memory tier holds."}, mem.entries))
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "gateway_cache_bytes",
+			Help: "Bytes that the memory tier holds.",
+		}, mem.bytes),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "gateway_cache_entries",
+			Help: "Entries that the memory tier holds.",
+		}, mem.entries))
 }
 
 // Count adds one request to gateway_cache_requests_total.

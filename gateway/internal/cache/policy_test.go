@@ -12,7 +12,7 @@ func TestStorable(t *testing.T) {
 	in := func(d time.Duration) string { return now.Add(d).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") }
 	followed := Policy{CacheControl: true, TTL: 300 * time.Second}
 	tests := []struct {
-		about     string
+		name      string
 		policy    Policy
 		request   fields
 		response  fields
@@ -20,40 +20,60 @@ func TestStorable(t *testing.T) {
 		keptFor   time.Duration // 0: as freshFor
 		mustCheck bool
 	}{
-		{"no freshness of its own takes the operator's", followed, nil, header(), 300 * time.Second, 0, false},
-		{"max-age wins over the operator's", followed, nil, header("Cache-Control", "max-age=10"), 10 * time.Second, 0, false},
-		{"s-maxage wins over max-age", followed, nil, header("Cache-Control", "max-age=10, s-maxage=20"), 20 * time.Second, 0, false},
-		{"two fields count as one list", followed, nil, header("Cache-Control", "public", "Cache-Control", "max-age=10"), 10 * time.Second, 0, false},
-		{"Expires counts from Date", followed, nil, header("Date", date, "Expires", in(time.Minute)), time.Minute, 0, false},
-		{"max-age wins over Expires", followed, nil, header("Date", date, "Expires", in(time.Minute), "Cache-Control", "max-age=5"), 5 * time.Second, 0, false},
-		{"Expires 0 is the past", followed, nil, header("Date", date, "Expires", "0"), 0, 0, false},
-		{"Age has used up some of it", followed, nil, header("Age", "4", "Cache-Control", "max-age=10"), 6 * time.Second, 0, false},
-		{"Age has used up all of it", followed, nil, header("Age", "10", "Cache-Control", "max-age=10"), 0, 0, false},
-		{"max-age=0", followed, nil, header("Cache-Control", "max-age=0"), 0, 0, false},
-		{"a max-age that is no number is none", followed, nil, header("Cache-Control", "max-age=soon"), 0, 0, false},
-		{"of two the shorter counts", followed, nil, header("Cache-Control", "max-age=20, max-age=10"), 10 * time.Second, 0, false},
-		{"quoted seconds", followed, nil, header("Cache-Control", `max-age="10"`), 10 * time.Second, 0, false},
-		{"names in any case", followed, nil, header("Cache-Control", "Max-Age=10"), 10 * time.Second, 0, false},
-		{"no-store", followed, nil, header("Cache-Control", "no-store, max-age=10"), 0, 0, false},
-		{"no-cache", followed, nil, header("Cache-Control", "no-cache"), 0, 0, false},
-		{"no-cache with field names", followed, nil, header("Cache-Control", `no-cache="a, b", max-age=10`), 0, 0, false},
-		{"private", followed, nil, header("Cache-Control", "private, max-age=10"), 0, 0, false},
-		{"a comma within quotes ends nothing", followed, nil, header("Cache-Control", `ext="no-store, private", max-age=10`), 10 * time.Second, 0, false},
-		{"Authorization forbids", followed, header("Authorization", "x"), header("Cache-Control", "max-age=10"), 0, 0, false},
-		{"Authorization with public", followed, header("Authorization", "x"), header("Cache-Control", "public, max-age=10"), 10 * time.Second, 0, false},
-		{"Authorization with s-maxage", followed, header("Authorization", "x"), header("Cache-Control", "s-maxage=10"), 10 * time.Second, 0, false},
-		{"Authorization with must-revalidate", followed, header("Authorization", "x"), header("Cache-Control", "must-revalidate, max-age=10"), 10 * time.Second, 0, true},
-		{"Vary: * fits nobody", followed, nil, header("Vary", "Accept, *"), 0, 0, false},
-		{"a cookie is for one client", followed, nil, header("Set-Cookie", "a=b", "Cache-Control", "max-age=10"), 0, 0, false},
-		{"a cookie that is declared public", followed, nil, header("Set-Cookie", "a=b", "Cache-Control", "public, max-age=10"), 10 * time.Second, 0, false},
-		{"stale-if-error keeps it longer", followed, nil, header("Cache-Control", "max-age=10, stale-while-revalidate=5, stale-if-error=30"), 10 * time.Second, 40 * time.Second, false},
-		{"must-revalidate forbids what is stale", followed, nil, header("Cache-Control", "max-age=10, must-revalidate, stale-if-error=30"), 10 * time.Second, 0, true},
-		{"storage_ttl outlives freshness", Policy{CacheControl: true, TTL: time.Second, StorageTTL: time.Hour}, nil, header(), time.Second, time.Hour, false},
-		{"unfollowed, only the operator's lifetime counts", Policy{TTL: time.Minute}, header("Authorization", "x"), header("Cache-Control", "no-store, private, max-age=1", "Age", "70"), time.Minute, 0, false},
-		{"unfollowed, Vary is honoured all the same", Policy{TTL: time.Minute}, nil, header("Vary", "*"), 0, 0, false},
+		{name: "no freshness of its own takes the operator's", policy: followed, response: header(), freshFor: 300 * time.Second},
+		{name: "max-age wins over the operator's", policy: followed, response: header("Cache-Control", "max-age=10"),
+			freshFor: 10 * time.Second},
+		{name: "s-maxage wins over max-age", policy: followed, response: header("Cache-Control", "max-age=10, s-maxage=20"),
+			freshFor: 20 * time.Second},
+		{name: "two fields count as one list", policy: followed,
+			response: header("Cache-Control", "public", "Cache-Control", "max-age=10"), freshFor: 10 * time.Second},
+		{name: "Expires counts from Date", policy: followed, response: header("Date", date, "Expires", in(time.Minute)),
+			freshFor: time.Minute},
+		{name: "max-age wins over Expires", policy: followed,
+			response: header("Date", date, "Expires", in(time.Minute), "Cache-Control", "max-age=5"), freshFor: 5 * time.Second},
+		{name: "Expires 0 is the past", policy: followed, response: header("Date", date, "Expires", "0")},
+		{name: "Age has used up some of it", policy: followed, response: header("Age", "4", "Cache-Control", "max-age=10"),
+			freshFor: 6 * time.Second},
+		{name: "Age has used up all of it", policy: followed, response: header("Age", "10", "Cache-Control", "max-age=10")},
+		{name: "max-age=0", policy: followed, response: header("Cache-Control", "max-age=0")},
+		{name: "a max-age that is no number is none", policy: followed, response: header("Cache-Control", "max-age=soon")},
+		{name: "of two the shorter counts", policy: followed, response: header("Cache-Control", "max-age=20, max-age=10"),
+			freshFor: 10 * time.Second},
+		{name: "quoted seconds", policy: followed, response: header("Cache-Control", `max-age="10"`), freshFor: 10 * time.Second},
+		{name: "names in any case", policy: followed, response: header("Cache-Control", "Max-Age=10"), freshFor: 10 * time.Second},
+		{name: "no-store", policy: followed, response: header("Cache-Control", "no-store, max-age=10")},
+		{name: "no-cache", policy: followed, response: header("Cache-Control", "no-cache")},
+		{name: "no-cache with field names", policy: followed, response: header("Cache-Control", `no-cache="a, b", max-age=10`)},
+		{name: "private", policy: followed, response: header("Cache-Control", "private, max-age=10")},
+		{name: "a comma within quotes ends nothing", policy: followed,
+			response: header("Cache-Control", `ext="no-store, private", max-age=10`), freshFor: 10 * time.Second},
+		{name: "Authorization forbids", policy: followed, request: header("Authorization", "x"),
+			response: header("Cache-Control", "max-age=10")},
+		{name: "Authorization with public", policy: followed, request: header("Authorization", "x"),
+			response: header("Cache-Control", "public, max-age=10"), freshFor: 10 * time.Second},
+		{name: "Authorization with s-maxage", policy: followed, request: header("Authorization", "x"),
+			response: header("Cache-Control", "s-maxage=10"), freshFor: 10 * time.Second},
+		{name: "Authorization with must-revalidate", policy: followed, request: header("Authorization", "x"),
+			response: header("Cache-Control", "must-revalidate, max-age=10"), freshFor: 10 * time.Second, mustCheck: true},
+		{name: "Vary: * fits no request", policy: followed, response: header("Vary", "Accept, *")},
+		{name: "a cookie is for one client", policy: followed, response: header("Set-Cookie", "a=b", "Cache-Control", "max-age=10")},
+		{name: "a cookie that is declared public", policy: followed,
+			response: header("Set-Cookie", "a=b", "Cache-Control", "public, max-age=10"), freshFor: 10 * time.Second},
+		{name: "stale-if-error keeps it longer", policy: followed,
+			response: header("Cache-Control", "max-age=10, stale-while-revalidate=5, stale-if-error=30"), freshFor: 10 * time.Second,
+			keptFor: 40 * time.Second},
+		{name: "must-revalidate forbids what is stale", policy: followed,
+			response: header("Cache-Control", "max-age=10, must-revalidate, stale-if-error=30"), freshFor: 10 * time.Second,
+			mustCheck: true},
+		{name: "storage_ttl outlives freshness", policy: Policy{CacheControl: true, TTL: time.Second, StorageTTL: time.Hour},
+			response: header(), freshFor: time.Second, keptFor: time.Hour},
+		{name: "unfollowed, only the operator's lifetime counts", policy: Policy{TTL: time.Minute},
+			request: header("Authorization", "x"), response: header("Cache-Control", "no-store, private, max-age=1", "Age", "70"),
+			freshFor: time.Minute},
+		{name: "unfollowed, Vary is honoured all the same", policy: Policy{TTL: time.Minute}, response: header("Vary", "*")},
 	}
 	for _, tt := range tests {
-		t.Run(tt.about, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			e := &Entry{}
 			if ok := tt.policy.Judge(e, tt.request, tt.response, now); ok != (tt.freshFor > 0) {
 				t.Fatalf("storable: %t, want %t", ok, !ok)
@@ -82,26 +102,26 @@ func TestRequestDirectives(t *testing.T) {
 	strict := *e
 	strict.MustRevalidate = true
 	tests := []struct {
-		about, cc string
-		entry     *Entry
-		after     time.Duration
-		want      Verdict
+		name, cc string
+		entry    *Entry
+		after    time.Duration
+		want     Verdict
 	}{
-		{"fresh", "", e, 0, Usable},
-		{"the client takes nothing stored", "no-cache", e, 0, Unusable},
-		{"younger than asked", "max-age=11", e, 0, Usable},
-		{"older than asked", "max-age=9", e, 0, Unusable},
-		{"fresh for long enough", "min-fresh=5", e, 0, Usable},
-		{"not fresh for long enough", "min-fresh=6", e, 0, Unusable},
-		{"stale, another may be refreshing it", "", e, 6 * time.Second, UsableBusy},
-		{"stale beyond use", "", e, 16 * time.Second, Unusable},
-		{"stale as the client allows", "max-stale=30", e, 20 * time.Second, Usable},
-		{"staler than the client allows", "max-stale=3", e, 20 * time.Second, Unusable},
-		{"however stale", "max-stale", e, 20 * time.Hour, Usable},
-		{"max-stale does not overrule must-revalidate", "max-stale", &strict, 20 * time.Second, Unusable},
+		{name: "fresh", entry: e, want: Usable},
+		{name: "the client takes nothing stored", cc: "no-cache", entry: e, want: Unusable},
+		{name: "younger than asked", cc: "max-age=11", entry: e, want: Usable},
+		{name: "older than asked", cc: "max-age=9", entry: e, want: Unusable},
+		{name: "fresh for long enough", cc: "min-fresh=5", entry: e, want: Usable},
+		{name: "not fresh for long enough", cc: "min-fresh=6", entry: e, want: Unusable},
+		{name: "stale, another may be refreshing it", entry: e, after: 6 * time.Second, want: UsableBusy},
+		{name: "stale beyond use", entry: e, after: 16 * time.Second, want: Unusable},
+		{name: "stale as the client allows", cc: "max-stale=30", entry: e, after: 20 * time.Second, want: Usable},
+		{name: "staler than the client allows", cc: "max-stale=3", entry: e, after: 20 * time.Second, want: Unusable},
+		{name: "however stale", cc: "max-stale", entry: e, after: 20 * time.Hour, want: Usable},
+		{name: "max-stale does not overrule must-revalidate", cc: "max-stale", entry: &strict, after: 20 * time.Second, want: Unusable},
 	}
 	for _, tt := range tests {
-		t.Run(tt.about, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			d := ParseCacheControl(header("Cache-Control", tt.cc).PeekAll("Cache-Control"))
 			if got := d.Judge(tt.entry, now.Add(tt.after)); got != tt.want {
 				t.Errorf("verdict %d, want %d", got, tt.want)

@@ -220,17 +220,17 @@ func TestWriteQueueIsBounded(t *testing.T) {
 	big := &Entry{Body: make([]byte, 9_000)}
 	small := &Entry{}
 	for i, step := range []struct {
-		about string
+		name  string
 		entry *Entry
 		want  bool
 	}{
-		{"the first fits", big, true},
-		{"its bytes leave no room for another like it", big, false},
-		{"but for a small one", small, true},
-		{"and no third job at all", small, false},
+		{name: "the first fits", entry: big, want: true},
+		{name: "its bytes leave no room for another like it", entry: big},
+		{name: "but for a small one", entry: small, want: true},
+		{name: "and no third job at all", entry: small},
 	} {
 		if got := q.offer(writeJob{entry: step.entry}); got != step.want {
-			t.Errorf("%d: %s: taken %t", i, step.about, got)
+			t.Errorf("%d: %s: taken %t", i, step.name, got)
 		}
 	}
 	q.close()

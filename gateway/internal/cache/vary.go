@@ -9,7 +9,7 @@ import (
 )
 
 // newVaryNote makes a note over names and those of the note before it. Its
-// nonce is new: what was stored under the old one is out of reach.
+// nonce is new: what was stored under the previous one is out of reach.
 func newVaryNote(old *Entry, names []string) *Entry {
 	note := &Entry{Kind: VaryNote, Nonce: rand.Uint64(), Generated: time.Now()}
 	note.Vary = slices.Clone(names)

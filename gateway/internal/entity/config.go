@@ -54,7 +54,7 @@ type Route struct {
 	UpdatedAt               int64               `json:"updated_at"`
 }
 
-// Consumer is whoever calls the gateway, known by a credential.
+// Consumer is a caller of the gateway, known by a credential.
 type Consumer struct {
 	ID       string   `json:"id"`
 	Username string   `json:"username,omitempty"`
@@ -69,6 +69,40 @@ type KeyAuth struct {
 	Key       string `json:"key"`
 	Consumer  Ref    `json:"consumer"`
 	ExpiresAt int64  `json:"expires_at,omitempty"`
+}
+
+// JWTSecret is a jwt credential of a consumer: what the tokens are signed with
+// that name its key.
+type JWTSecret struct {
+	ID           string `json:"id"`
+	Key          string `json:"key"`
+	Algorithm    string `json:"algorithm"`
+	Secret       string `json:"secret"`         // of algorithms with a shared secret
+	RSAPublicKey string `json:"rsa_public_key"` // PEM, of the others
+	Consumer     Ref    `json:"consumer"`
+}
+
+// BasicAuth is a basic-auth credential of a consumer. Password is a hash.
+type BasicAuth struct {
+	ID       string `json:"id"`
+	Username string `json:"username"`
+	Password string `json:"password"`
+	Consumer Ref    `json:"consumer"`
+}
+
+// HMACAuth is a hmac-auth credential of a consumer.
+type HMACAuth struct {
+	ID       string `json:"id"`
+	Username string `json:"username"`
+	Secret   string `json:"secret"`
+	Consumer Ref    `json:"consumer"`
+}
+
+// ACL is a group that a consumer is in.
+type ACL struct {
+	ID       string `json:"id"`
+	Group    string `json:"group"`
+	Consumer Ref    `json:"consumer"`
 }
 
 // Plugin is a plugin's configuration and where it applies: nil references
@@ -127,8 +161,14 @@ type Config struct {
 	Upstreams []Upstream
 	Targets   []Target
 
+	JWTSecrets []JWTSecret
+	BasicAuths []BasicAuth
+	HMACAuths  []HMACAuth
+	ACLs       []ACL
+
 	Certificates   []Certificate
 	CACertificates []CACertificate
+	SNIs           []SNI
 }
 
 // Certificate is a certificate with its key, in PEM.
@@ -136,6 +176,13 @@ type Certificate struct {
 	ID   string `json:"id"`
 	Cert string `json:"cert"`
 	Key  string `json:"key"`
+}
+
+// SNI is a server name, which may have a wildcard, with the certificate that is
+// presented to clients that ask for it.
+type SNI struct {
+	Name        string `json:"name"`
+	Certificate Ref    `json:"certificate"`
 }
 
 // CACertificate is who may sign an upstream's certificate, in PEM.

@@ -41,26 +41,9 @@ func stamps() []Field {
 	return []Field{{Name: "created_at", Kind: Integer, Auto: true}, {Name: "updated_at", Kind: Integer, Auto: true}}
 }
 
-// Schemas are all entities in the order in which they depend on each other.
-func Schemas() []*Schema { return all }
-
-// ByName finds a schema by its path name.
-func ByName(name string) (*Schema, bool) {
-	for _, s := range all {
-		if s.Name == name {
-			return s, true
-		}
-	}
-	return nil, false
-}
-
-var all = []*Schema{certificates(), snis(), caCertificates(), services(), routes(), consumers(), upstreams(), targets(), plugins(), keyAuths()}
-
-const maxTimeout = 1<<31 - 2
-
 func services() *Schema {
 	timeout := func(name string) Field {
-		return integer(name, 60000).with(between(1, maxTimeout))
+		return integer(name, 60000).with(between(1, MaxTimeout))
 	}
 	return &Schema{
 		Name: "services", Singular: "service", EndpointKey: "name", Shorthand: expandURL,
@@ -165,8 +148,9 @@ func routes() *Schema {
 			foreign("service", "services", ""),
 		}, stamps()...),
 		Checks: []Check{{
-			Describe: map[string]any{"conditional_at_least_one_of": map[string]any{"if_field": "protocols", "then_at_least_one_of": []any{"methods", "hosts", "headers", "paths"}}},
-			Run:      routeCriteria,
+			Describe: map[string]any{"conditional_at_least_one_of": map[string]any{"if_field": "protocols",
+				"then_at_least_one_of": []any{"methods", "hosts", "headers", "paths"}}},
+			Run: routeCriteria,
 		}, {Run: familyFields}, {Run: distinctHeaders}, {Run: routeExpressions}},
 	}
 }
@@ -215,9 +199,10 @@ func consumers() *Schema {
 	}
 }
 
-func plugins() *Schema {
+// plugins is the schema of configured plugins, of which each has its own config.
+func plugins(known map[string]*PluginSchema) *Schema {
 	return &Schema{
-		Name: "plugins", Singular: "plugin", EndpointKey: "instance_name", Plugins: true,
+		Name: "plugins", Singular: "plugin", EndpointKey: "instance_name", plugins: known,
 		Unique: [][]string{{"name", "route", "service", "consumer"}},
 		Fields: append([]Field{
 			idField(),
@@ -227,30 +212,11 @@ func plugins() *Schema {
 			foreign("service", "services", "cascade"),
 			foreign("consumer", "consumers", "cascade"),
 			record("config"),
-			pluginProtocols(),
+			new(PluginSchema).protocols(),
 			boolean("enabled", true),
 			tagsField(),
 		}, stamps()...),
 		Checks: []Check{{Run: plainProtocol}},
-	}
-}
-
-func keyAuths() *Schema {
-	return &Schema{
-		Name: "keyauth_credentials", Singular: "keyauth_credential", EndpointKey: "key", Expires: true,
-		Fields: []Field{
-			idField(),
-			{Name: "created_at", Kind: Integer, Auto: true},
-			foreign("consumer", "consumers", "cascade").with(required),
-			str("key").with(unique).with(func(f *Field) { f.Auto, f.Encrypted = true, true }),
-			{Name: "ttl", Kind: Integer, Between: &[2]float64{0, 100000000}},
-			tagsField(),
-		},
-		Before: func(r Record) {
-			if r["key"] == nil {
-				r["key"] = newKey()
-			}
-		},
 	}
 }
 

@@ -15,6 +15,9 @@ const (
 	CodeNotFound   = 6
 	CodeOffset     = 7
 	CodeDatabase   = 8
+
+	CodeUnsupported = 12 // an operation that there is not without a database
+	CodeDeclarative = 14 // an invalid declarative configuration
 )
 
 // Error is an error as Kong's Admin API answers it.
@@ -30,12 +33,14 @@ func (e *Error) Error() string { return e.Message }
 // Status is the HTTP status that the error is answered with.
 func (e *Error) Status() int {
 	switch e.Code {
-	case CodeSchema, CodePrimaryKey, CodeForeignKey, CodeOffset:
+	case CodeSchema, CodePrimaryKey, CodeForeignKey, CodeOffset, CodeDeclarative:
 		return 400
 	case CodeUnique:
 		return 409
 	case CodeNotFound:
 		return 404
+	case CodeUnsupported:
+		return 405
 	}
 	return 500
 }

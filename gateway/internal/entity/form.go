@@ -32,14 +32,12 @@ func (s *Schema) DecodePatch(form url.Values, plugin string) (Record, error) {
 			return nil, SchemaError(map[string]any{path[0]: err.Error()})
 		}
 	}
+	if name, ok := one(r["name"]); ok {
+		plugin = name
+	}
 	fields := s.Fields
-	if s.Plugins {
-		if name, ok := one(r["name"]); ok {
-			plugin = name
-		}
-		if ps, ok := PluginSchema(plugin); ok {
-			fields = withConfig(fields, ps.Fields)
-		}
+	if p, ok := s.pluginNamed(plugin); ok {
+		fields = p.fields(fields)
 	}
 	for k, v := range r {
 		f, _ := field(fields, k)

@@ -12,7 +12,7 @@ import (
 
 func record(t *testing.T, schema string, in entity.Record) (entity.Record, error) {
 	t.Helper()
-	s, _ := entity.ByName(schema)
+	s, _ := schemas.ByName(schema)
 	return s.ProcessInsert(in, time.Unix(1, 0), "")
 }
 
@@ -20,8 +20,10 @@ func record(t *testing.T, schema string, in entity.Record) (entity.Record, error
 // be taken again as it is.
 func FuzzForm(f *testing.F) {
 	for _, s := range []string{
-		"name=a&url=http://h:1/p", "paths[]=/a&paths[2]=/b&hosts=a&hosts=b", "headers.x-a[]=1&headers[b]=2", "a[1].b=1&a[1001]=2", "a.b=1&a=2", "[=1",
-		"name=key-auth&config.key_names[]=k", "config.redis.host=h&config.redis_host=i&name=rate-limiting&config.minute=1", "service.id=x", "=", "a[=1&a]=2",
+		"name=a&url=http://h:1/p", "paths[]=/a&paths[2]=/b&hosts=a&hosts=b",
+		"headers.x-a[]=1&headers[b]=2", "a[1].b=1&a[1001]=2", "a.b=1&a=2", "[=1",
+		"name=key-auth&config.key_names[]=k", "config.redis.host=h&config.redis_host=i&name=rate-limiting&config.minute=1",
+		"service.id=x", "=", "a[=1&a]=2",
 	} {
 		f.Add(uint8(0), s)
 		f.Add(uint8(4), s)
@@ -32,7 +34,7 @@ func FuzzForm(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := entity.Schemas()[int(which)%len(entity.Schemas())]
+		s := schemas.Schemas()[int(which)%len(schemas.Schemas())]
 		in, err := s.DecodeForm(form)
 		if err != nil {
 			return
@@ -50,7 +52,8 @@ func FuzzForm(f *testing.F) {
 // FuzzRoutePath wants every path that is taken to be one that the router can
 // use, and in the form that it compares in.
 func FuzzRoutePath(f *testing.F) {
-	for _, p := range []string{"/", "/a/../b", "/a%2fb", "/%zz", "~/a(?=b)", "~/(a+)+", "/a/.", "/..", "/%2e%2E/", "//", "/é", "/%C3%A9", "/a%25b", "/%%32e"} {
+	for _, p := range []string{"/", "/a/../b", "/a%2fb", "/%zz", "~/a(?=b)", "~/(a+)+", "/a/.", "/..", "/%2e%2E/", "//", "/é",
+		"/%C3%A9", "/a%25b", "/%%32e"} {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
@@ -68,7 +71,8 @@ func FuzzRoutePath(f *testing.F) {
 // FuzzRouteHost wants every host that is taken to be one that a request can ask
 // for.
 func FuzzRouteHost(f *testing.F) {
-	for _, h := range []string{"a.com", "A.com.", "*.a", "a.*", "a:80", "[::1]", "[::1]:80", "::1", "10.0.0.1", "a..b", "-", "a-", "x@a", "a:00080", "*.[::1]", "é.com"} {
+	for _, h := range []string{"a.com", "A.com.", "*.a", "a.*", "a:80", "[::1]", "[::1]:80", "::1", "10.0.0.1", "a..b", "-",
+		"a-", "x@a", "a:00080", "*.[::1]", "é.com"} {
 		f.Add(h)
 	}
 	f.Fuzz(func(t *testing.T, host string) {

@@ -108,7 +108,7 @@ func matchWildcardSNI(s string) string {
 	case 0:
 		return matchSNI(s)
 	case 1:
-		if strings.HasPrefix(s, "*.") || strings.HasSuffix(s, ".*") {
+		if s == "*" || strings.HasPrefix(s, "*.") || strings.HasSuffix(s, ".*") {
 			return matchSNI(strings.Replace(s, "*", "x", 1))
 		}
 		return "wildcard must be leftmost or rightmost character"

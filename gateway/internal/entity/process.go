@@ -1,7 +1,6 @@
 package entity
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -27,7 +26,19 @@ func (s *Schema) ProcessInsert(in Record, now time.Time, id string) (Record, err
 	if _, ok := s.Field("updated_at"); ok {
 		r["updated_at"] = stamp
 	}
-	return s.complete(r)
+	return s.seal(nil, in, r)
+}
+
+// seal completes an entity, and makes of it what is stored.
+func (s *Schema) seal(old, sent, r Record) (Record, error) {
+	r, err := s.complete(r)
+	if err != nil || s.Seal == nil {
+		return r, err
+	}
+	if errs := s.Seal(old, sent, r); len(errs) > 0 {
+		return nil, SchemaError(errs)
+	}
+	return r, nil
 }
 
 // ProcessUpsert replaces an entity by what a client sent (PUT).
@@ -45,23 +56,18 @@ func (s *Schema) ProcessUpdate(old, patch Record, now time.Time) (Record, error)
 	}
 	r := clone(old).(map[string]any)
 	patch = clone(patch).(map[string]any)
-	fields := s.Fields
-	if s.Plugins {
-		if name, _ := r["name"].(string); name != "" {
-			if ps, ok := PluginSchema(name); ok {
-				fields = withConfig(fields, ps.Fields)
-				if c, ok := patch["config"].(map[string]any); ok && ps.Patch != nil {
-					ps.Patch(c)
-				}
-			}
+	if p, ok := s.plugin(r); ok && p.NormalizePatch != nil {
+		if config, ok := patch["config"].(map[string]any); ok {
+			p.NormalizePatch(config)
 		}
 	}
+	fields := s.fieldsOf(r)
 	settle(fields, r)
 	merge(fields, r, patch)
 	if _, ok := s.Field("updated_at"); ok {
 		r["updated_at"] = s.timestamp(now)
 	}
-	return s.complete(r)
+	return s.seal(old, patch, r)
 }
 
 // sameID compares ids as Postgres does: without regard to case.
@@ -89,46 +95,40 @@ func merge(fields []Field, into, patch Record) {
 
 // complete fills defaults in and checks.
 func (s *Schema) complete(r Record) (Record, error) {
-	fields := s.Fields
-	checks := s.Checks
-	var plugin *Schema
-	if s.Plugins {
-		name, _ := r["name"].(string)
-		if name != "" {
-			ps, ok := PluginSchema(name)
-			if !ok {
-				return nil, SchemaError(map[string]any{"name": fmt.Sprintf("plugin '%s' not enabled; add it to the 'plugins' configuration property", name)})
-			}
-			plugin = ps
-			fields = withConfig(fields, ps.Fields)
-			if c, ok := r["config"].(map[string]any); ok && ps.Before != nil {
-				ps.Before(c)
-			}
+	if err := s.knownPlugin(r); err != nil {
+		return nil, err
+	}
+	p, isPlugin := s.plugin(r)
+	normalizeConfig := func() {
+		if config, ok := r["config"].(map[string]any); ok && isPlugin && p.Normalize != nil {
+			p.Normalize(config)
 		}
 	}
+	fields := s.fieldsOf(r)
+	normalizeConfig()
 	if s.Before != nil {
 		s.Before(r)
 	}
-	normalise(fields, r)
+	normalize(fields, r)
 	fill(fields, r)
-	if plugin != nil {
-		if c, ok := r["config"].(map[string]any); ok && plugin.Before != nil {
-			plugin.Before(c)
-		}
-	}
+	normalizeConfig() // defaults may be in it now
 	errs := check(fields, r)
 	if errs == nil {
 		errs = map[string]any{}
 	}
-	if plugin != nil && plugin.NoConsumer && r["consumer"] != nil {
-		errs["consumer"] = "value must be null"
+	if isPlugin {
+		for _, name := range p.unreferable() {
+			if r[name] != nil {
+				errs[name] = "value must be null"
+			}
+		}
 	}
 	if len(errs) == 0 {
-		runChecks(checks, r, errs)
-		if plugin != nil {
-			c, _ := r["config"].(map[string]any)
+		runChecks(s.Checks, r, errs)
+		if isPlugin {
+			config, _ := r["config"].(map[string]any)
 			sub := map[string]any{}
-			runChecks(plugin.Checks, c, sub)
+			runChecks(p.Checks, config, sub)
 			if len(sub) > 0 {
 				errs["config"] = sub
 			}
@@ -152,18 +152,6 @@ func runChecks(checks []Check, r Record, errs map[string]any) {
 			errs[k] = v
 		}
 	}
-}
-
-// withConfig is the plugin entity's fields with the config of one plugin.
-func withConfig(fields, config []Field) []Field {
-	out := make([]Field, len(fields))
-	copy(out, fields)
-	for i := range out {
-		if out[i].Name == "config" {
-			out[i].Fields = config
-		}
-	}
-	return out
 }
 
 // Describe is the schema as GET /schemas/{name} answers it.
@@ -196,20 +184,13 @@ func describeField(f *Field) map[string]any {
 	if f.Default != nil {
 		d["default"] = clone(f.Default)
 	}
-	if f.Required {
-		d["required"] = true
-	}
-	if f.Unique {
-		d["unique"] = true
-	}
-	if f.Auto {
-		d["auto"] = true
-	}
-	if f.Encrypted {
-		d["encrypted"] = true
-	}
-	if f.Referenceable {
-		d["referenceable"] = true
+	for name, set := range map[string]bool{
+		"required": f.Required, "unique": f.Unique, "auto": f.Auto, "encrypted": f.Encrypted, "referenceable": f.Referenceable,
+		"uuid": f.Match == "uuid",
+	} {
+		if set {
+			d[name] = true
+		}
 	}
 	if len(f.OneOf) > 0 {
 		d["one_of"] = f.OneOf
@@ -228,9 +209,6 @@ func describeField(f *Field) map[string]any {
 	}
 	if f.LenMax > 0 {
 		d["len_max"] = f.LenMax
-	}
-	if f.Match == "uuid" {
-		d["uuid"] = true
 	}
 	if f.Kind == Foreign {
 		d["reference"] = f.Reference

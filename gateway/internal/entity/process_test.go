@@ -1,16 +1,22 @@
-package entity
+package entity_test
 
 import (
 	"errors"
 	"net/url"
 	"testing"
 	"time"
+
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin/all"
 )
 
+// schemas are those of the whole gateway.
+var schemas = all.Plugins().Catalog()
+
 // curl decodes and inserts a form as the Admin API would.
-func curl(t *testing.T, schema, form string) (Record, error) {
+func curl(t *testing.T, schema, form string) (entity.Record, error) {
 	t.Helper()
-	s, ok := ByName(schema)
+	s, ok := schemas.ByName(schema)
 	if !ok {
 		t.Fatalf("no schema %s", schema)
 	}
@@ -25,7 +31,7 @@ func curl(t *testing.T, schema, form string) (Record, error) {
 	return s.ProcessInsert(r, time.Unix(1000, 0), "")
 }
 
-func at(r Record, path ...string) any {
+func at(r entity.Record, path ...string) any {
 	var v any = r
 	for _, p := range path {
 		m, ok := v.(map[string]any)
@@ -43,12 +49,25 @@ func TestTheLaddersOwnCalls(t *testing.T) {
 		path         []string
 		want         any
 	}{
-		{"services", "name=ai-api&url=http://origin:9000", []string{"port"}, int64(9000)},
-		{"services", "name=ai-api&url=http://origin:9000", []string{"host"}, "origin"},
-		{"routes", "paths[]=/ai&strip_path=false", []string{"strip_path"}, false},
-		{"plugins", "name=proxy-cache&config.strategy=redis&config.redis.host=redis&config.redis.port=6379&config.content_type[]=application/json&config.cache_ttl=300&config.cache_control=true", []string{"config", "redis", "host"}, "redis"},
-		{"plugins", "name=rate-limiting&config.minute=100&config.hour=5000&config.policy=redis&config.redis_host=redis", []string{"config", "redis", "host"}, "redis"},
-		{"plugins", "name=rate-limiting-advanced&config.limit[]=100&config.window_size[]=60&config.identifier=consumer&config.sync_rate=-1", []string{"config", "sync_rate"}, int64(-1)},
+		{schema: "services", form: "name=ai-api&url=http://origin:9000", path: []string{"port"}, want: int64(9000)},
+		{schema: "services", form: "name=ai-api&url=http://origin:9000", path: []string{"host"}, want: "origin"},
+		{schema: "routes", form: "paths[]=/ai&strip_path=false", path: []string{"strip_path"}, want: false},
+		{
+			schema: "plugins",
+			form: "name=proxy-cache&config.strategy=redis&config.redis.host=redis&config.redis.port=6379" +
+				"&config.content_type[]=application/json&config.cache_ttl=300&config.cache_control=true",
+			path: []string{"config", "redis", "host"}, want: "redis",
+		},
+		{
+			schema: "plugins",
+			form:   "name=rate-limiting&config.minute=100&config.hour=5000&config.policy=redis&config.redis_host=redis",
+			path:   []string{"config", "redis", "host"}, want: "redis",
+		},
+		{
+			schema: "plugins",
+			form:   "name=rate-limiting-advanced&config.limit[]=100&config.window_size[]=60&config.identifier=consumer&config.sync_rate=-1",
+			path:   []string{"config", "sync_rate"}, want: int64(-1),
+		},
 	}
 	for _, c := range cases {
 		r, err := curl(t, c.schema, c.form)
@@ -63,22 +82,28 @@ func TestTheLaddersOwnCalls(t *testing.T) {
 }
 
 func TestViolations(t *testing.T) {
-	cases := []struct{ say, schema, form, want string }{
-		{"a missing field", "services", "name=x", "schema violation (host: required field missing)"},
-		{"an unknown field", "consumers", "username=u&nam=x", "schema violation (nam: unknown field)"},
-		{"two at once", "services", "port=99999", "2 schema violations (host: required field missing; port: value should be between 0 and 65535)"},
-		{"a route without criteria", "routes", "name=r", "schema violation (must set one of 'methods', 'hosts', 'headers', 'paths' when 'protocols' is 'http' or 'https')"},
-		{"limits that decrease", "plugins", "name=rate-limiting&config.minute=100&config.hour=5", "schema violation (The limit for hour(5.0) cannot be lower than the limit for minute(100.0))"},
-		{"redis without a host", "plugins", "name=rate-limiting&config.minute=1&config.policy=redis", "schema violation (config.redis.host: required field missing)"},
-		{"windows without limits", "plugins", "name=rate-limiting-advanced&config.limit[]=1&config.window_size[]=1&config.window_size[]=2", "schema violation (You must provide the same number of windows and limits)"},
-		{"an unknown plugin", "plugins", "name=nope", "schema violation (name: plugin 'nope' not enabled; add it to the 'plugins' configuration property)"},
-		{"a number that is none", "services", "host=h&port=abc", "schema violation (port: expected an integer)"},
+	cases := []struct{ name, schema, form, want string }{
+		{name: "a missing field", schema: "services", form: "name=x", want: "schema violation (host: required field missing)"},
+		{name: "an unknown field", schema: "consumers", form: "username=u&nam=x", want: "schema violation (nam: unknown field)"},
+		{
+			name: "two at once", schema: "services", form: "port=99999",
+			want: "2 schema violations (host: required field missing; port: value should be between 0 and 65535)",
+		},
+		{
+			name: "a route without criteria", schema: "routes", form: "name=r",
+			want: "schema violation (must set one of 'methods', 'hosts', 'headers', 'paths' when 'protocols' is 'http' or 'https')",
+		},
+		{
+			name: "an unknown plugin", schema: "plugins", form: "name=nope",
+			want: "schema violation (name: plugin 'nope' not enabled; add it to the 'plugins' configuration property)",
+		},
+		{name: "a number that is none", schema: "services", form: "host=h&port=abc", want: "schema violation (port: expected an integer)"},
 	}
 	for _, c := range cases {
-		t.Run(c.say, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			_, err := curl(t, c.schema, c.form)
-			var e *Error
-			if !errors.As(err, &e) || e.Message != c.want || e.Code != CodeSchema || e.Status() != 400 {
+			var e *entity.Error
+			if !errors.As(err, &e) || e.Message != c.want || e.Code != entity.CodeSchema || e.Status() != 400 {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}
 		})
@@ -93,12 +118,14 @@ func TestDefaultsAreFilledAndPatchMergesDeeply(t *testing.T) {
 	if at(r, "config", "cache_ttl") != int64(300) || at(r, "config", "memory", "dictionary_name") != "kong_db_cache" {
 		t.Fatalf("defaults are missing: %v", r["config"])
 	}
-	s, _ := ByName("plugins")
-	r2, err := s.ProcessUpdate(r, Record{"config": map[string]any{"strategy": "redis", "redis": map[string]any{"host": "h"}}}, time.Unix(2000, 0))
+	s, _ := schemas.ByName("plugins")
+	r2, err := s.ProcessUpdate(r, entity.Record{"config": map[string]any{"strategy": "redis",
+		"redis": map[string]any{"host": "h"}}}, time.Unix(2000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at(r2, "config", "redis", "port") != int64(6379) || at(r2, "config", "redis", "host") != "h" || at(r2, "config", "cache_ttl") != int64(300) {
+	if at(r2, "config", "redis", "port") != int64(6379) || at(r2, "config", "redis", "host") != "h" ||
+		at(r2, "config", "cache_ttl") != int64(300) {
 		t.Errorf("the patch lost something: %v", r2["config"])
 	}
 	if r2["updated_at"] != int64(2000) || r2["created_at"] != int64(1000) {
@@ -115,7 +142,7 @@ func TestInsertOfWhatWasStoredChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, _ := ByName(c[0])
+		s, _ := schemas.ByName(c[0])
 		again, err := s.ProcessUpsert(first["id"].(string), first, time.Unix(1000, 0))
 		if err != nil {
 			t.Fatalf("%v: %v", c, err)
@@ -130,7 +157,7 @@ func TestInsertOfWhatWasStoredChangesNothing(t *testing.T) {
 
 func equal(a, b any) bool {
 	x, y := map[string]any{"v": a}, map[string]any{"v": b}
-	return SchemaError(x).Message == SchemaError(y).Message
+	return entity.SchemaError(x).Message == entity.SchemaError(y).Message
 }
 
 func FuzzDecodeForm(f *testing.F) {
@@ -141,7 +168,7 @@ func FuzzDecodeForm(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, s := range Schemas() {
+		for _, s := range schemas.Schemas() {
 			if r, err := s.DecodeForm(v); err == nil {
 				_, _ = s.ProcessInsert(r, time.Unix(1, 0), "")
 			}

@@ -14,14 +14,6 @@ func routeProtocols() Field {
 	})
 }
 
-// pluginProtocols are those of Kong's plugins for HTTP. A plugin runs whatever
-// the protocol of a request is, and requests come over http: what leaves http
-// out would run all the same.
-func pluginProtocols() Field {
-	all := []any{"grpc", "grpcs", "http", "https"}
-	return setOf("protocols", str("").with(oneOf(all...))).with(required).with(def(all))
-}
-
 func plainProtocol(r Record) map[string]any {
 	if hasProtocol(r, "http") {
 		return nil

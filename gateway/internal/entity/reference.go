@@ -117,14 +117,7 @@ func (r *Reference) Value(lookup func(name string) (string, bool)) (string, erro
 // may hold one. It changes r, which for plugins is the whole entity with its
 // config. The error names the first field that cannot be resolved.
 func (s *Schema) Resolve(r Record, lookup func(name string) (string, bool)) error {
-	fields := s.Fields
-	if s.Plugins {
-		name, _ := r["name"].(string)
-		if ps, ok := PluginSchema(name); ok {
-			fields = withConfig(fields, ps.Fields)
-		}
-	}
-	return resolve(fields, r, "", lookup)
+	return resolve(s.fieldsOf(r), r, "", lookup)
 }
 
 func resolve(fields []Field, r Record, at string, lookup func(string) (string, bool)) error {

@@ -1,8 +1,10 @@
-package entity
+package entity_test
 
 import (
 	"strings"
 	"testing"
+
+	"gatelab/gateway/internal/entity"
 )
 
 func environment(name string) (string, bool) {
@@ -12,29 +14,29 @@ func environment(name string) (string, bool) {
 
 func TestParseReference(t *testing.T) {
 	for _, c := range []struct{ text, value, wrong string }{
-		{"{vault://env/db-password}", "p", ""},
-		{"{vault://env/DB_PASSWORD}", "p", ""},
-		{"{vault://env/token?prefix=app_}", "t", ""},
-		{"{vault://env/pair/user}", "u", ""},
-		{"{vault://env/empty}", "", ""},
-		{"{vault://env/pair/}", `{"user":"u","n":1}`, ""},
-		{"{vault://env/pair/n}", "", "no member \"n\" that is a string"},
-		{"{vault://env/empty/user}", "", "is not a JSON object"},
-		{"{vault://env/absent}", "", "environment variable ABSENT is not set"},
-		{"{vault://aws/secret}", "", `vault "aws" does not exist; expected one of: env`},
-		{"{vault://env}", "", "names no variable"},
-		{"{vault://env/}", "", "names no variable"},
-		{"{vault://env/a", "", "must end with }"},
-		{"{vault://env/a b}", "", "cannot be the name of an environment variable"},
-		{"{vault://env/a%00b}", "", "cannot be the name of an environment variable"},
-		{"{vault://env/a/b/c}", "", "cannot be the name of an environment variable"},
-		{"{vault://env/1a}", "", "cannot be the name of an environment variable"},
-		{"{vault://env/a?suffix=b}", "", `option "suffix": expected prefix, once`},
-		{"{vault://env/a#2}", "", "the environment has no versions"},
-		{"{vault://x@env/a}", "", "does not exist"},
-		{"{vault://[/a}", "", "must be {vault://env/NAME}"},
+		{text: "{vault://env/db-password}", value: "p"},
+		{text: "{vault://env/DB_PASSWORD}", value: "p"},
+		{text: "{vault://env/token?prefix=app_}", value: "t"},
+		{text: "{vault://env/pair/user}", value: "u"},
+		{text: "{vault://env/empty}"},
+		{text: "{vault://env/pair/}", value: `{"user":"u","n":1}`},
+		{text: "{vault://env/pair/n}", wrong: "no member \"n\" that is a string"},
+		{text: "{vault://env/empty/user}", wrong: "is not a JSON object"},
+		{text: "{vault://env/absent}", wrong: "environment variable ABSENT is not set"},
+		{text: "{vault://aws/secret}", wrong: `vault "aws" does not exist; expected one of: env`},
+		{text: "{vault://env}", wrong: "names no variable"},
+		{text: "{vault://env/}", wrong: "names no variable"},
+		{text: "{vault://env/a", wrong: "must end with }"},
+		{text: "{vault://env/a b}", wrong: "cannot be the name of an environment variable"},
+		{text: "{vault://env/a%00b}", wrong: "cannot be the name of an environment variable"},
+		{text: "{vault://env/a/b/c}", wrong: "cannot be the name of an environment variable"},
+		{text: "{vault://env/1a}", wrong: "cannot be the name of an environment variable"},
+		{text: "{vault://env/a?suffix=b}", wrong: `option "suffix": expected prefix, once`},
+		{text: "{vault://env/a#2}", wrong: "the environment has no versions"},
+		{text: "{vault://x@env/a}", wrong: "does not exist"},
+		{text: "{vault://[/a}", wrong: "must be {vault://env/NAME}"},
 	} {
-		ref, ok, err := ParseReference(c.text)
+		ref, ok, err := entity.ParseReference(c.text)
 		if !ok {
 			t.Errorf("%s is not taken for a reference", c.text)
 			continue
@@ -48,7 +50,7 @@ func TestParseReference(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "plain", "vault://env/a", "{vault}", "{vault:/env/a}"} {
-		if _, ok, err := ParseReference(text); ok || err != nil {
+		if _, ok, err := entity.ParseReference(text); ok || err != nil {
 			t.Errorf("%q is taken for a reference: %v", text, err)
 		}
 	}
@@ -63,7 +65,7 @@ func TestReferencesAreCheckedAndResolved(t *testing.T) {
 			t.Errorf("%s: %v", password, err)
 		}
 	}
-	s, _ := ByName("plugins")
+	s, _ := schemas.ByName("plugins")
 	r, err := insertJSON(t, "plugins", limiting("{vault://env/db-password}"))
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +87,7 @@ func TestReferencesAreCheckedAndResolved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, _ := ByName("certificates"); c.Resolve(r, environment) == nil {
+	if c, _ := schemas.ByName("certificates"); c.Resolve(r, environment) == nil {
 		t.Error("a certificate that is not in the environment is taken")
 	}
 }

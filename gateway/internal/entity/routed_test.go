@@ -12,12 +12,13 @@ import (
 // Admin API has stored: one such route would keep every later change from being
 // applied.
 func TestWhatTheSchemaTakesCanBeRouted(t *testing.T) {
-	s, _ := entity.ByName("routes")
+	s, _ := schemas.ByName("routes")
 	taken := 0
 	for _, body := range []string{
 		`{"paths":["/"]}`, `{"paths":["/.."]}`, `{"paths":["/%2e%2e/%"]}`, `{"paths":["/./"]}`, `{"paths":["~/"]}`, `{"paths":["~/("]}`,
 		`{"paths":["~/a)(b"]}`, `{"paths":["~/(?=a)"]}`, `{"paths":["~/\\1"]}`, `{"paths":["~/(?<n>a)\\k<n>"]}`,
-		`{"hosts":["*.a"]}`, `{"hosts":["a.*"]}`, `{"hosts":["*."]}`, `{"hosts":[".*"]}`, `{"hosts":["*"]}`, `{"hosts":["*.a:1"]}`, `{"hosts":["a.*:65535"]}`,
+		`{"hosts":["*.a"]}`, `{"hosts":["a.*"]}`, `{"hosts":["*."]}`, `{"hosts":[".*"]}`,
+		`{"hosts":["*"]}`, `{"hosts":["*.a:1"]}`, `{"hosts":["a.*:65535"]}`,
 		`{"hosts":["[::1]"]}`, `{"hosts":["::1"]}`, `{"hosts":["[::1]:80"]}`, `{"hosts":["a:0"]}`, `{"hosts":["*.a.*"]}`, `{"hosts":["a*"]}`,
 		`{"headers":{"host":["a"]}}`, `{"headers":{"HOST":["a"]}}`, `{"headers":{"x":[]}}`, `{"headers":{"x":null}}`, `{"headers":{"x":["~*a"]}}`,
 		`{"headers":{"x":["~*("]}}`, `{"headers":{"x":["~*a)(b"]}}`, `{"headers":{"x":["~*a(?=b)"]}}`, `{"headers":{"x":["~*(","b"]}}`,

@@ -72,7 +72,9 @@ type ForeignKey struct {
 
 // Schema describes one kind of entity.
 type Schema struct {
-	Name        string // as in the path: "services"
+	Name        string // "services"; its table in the database has this name too
+	Path        string // of the collection in the Admin API; "": the name
+	NestedPath  string // of the collection below an entity that it refers to; "": Path
 	Singular    string // as in messages: "service"
 	EndpointKey string // field that may stand for the id in a path; empty: none
 	Fields      []Field
@@ -81,10 +83,32 @@ type Schema struct {
 	Shorthand   func(Record) error
 	Expires     bool         // has a ttl, and is gone when that has passed
 	Millis      bool         // timestamps have a fraction (targets)
-	Plugins     bool         // config follows the schema of the plugin that name says
-	NoConsumer  bool         // plugins that cannot be tied to a consumer
-	Before      func(Record) // normalises an entity before it is checked
-	Patch       func(Record) // normalises what a client wants changed, before it is merged (plugins' config)
+	Before      func(Record) // normalizes an entity before it is checked
+
+	// Seal turns a whole entity, which has been checked, into the one that is
+	// stored: passwords into hashes. sent is what the client has sent of it, old
+	// what it replaces, nil where nothing is known of that. It returns messages by
+	// field. nil: nothing to do.
+	Seal func(old, sent, r Record) map[string]any
+
+	plugins map[string]*PluginSchema // of the schema of plugins: config follows the plugin that name says
+}
+
+// CollectionPath is the name of the collection in paths of the Admin API.
+func (s *Schema) CollectionPath() string {
+	if s.Path != "" {
+		return s.Path
+	}
+	return s.Name
+}
+
+// ChildPath is the name of the collection in paths below an entity that it
+// refers to.
+func (s *Schema) ChildPath() string {
+	if s.NestedPath != "" {
+		return s.NestedPath
+	}
+	return s.CollectionPath()
 }
 
 // Check is a rule across the fields of an entity; on a violation it returns

@@ -24,14 +24,19 @@ func upstreams() *Schema {
 		str("http_path").with(def("/")).with(match("probe_path")),
 		str("https_sni").with(match("sni")),
 		boolean("https_verify_certificate", true),
-		Field{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "header"}, Elements: &Field{Kind: Array, Elements: &Field{Kind: String}}},
+		Field{Name: "headers", Kind: Map, Keys: &Field{Kind: String, Match: "header"},
+			Elements: &Field{Kind: Array, Elements: &Field{Kind: String}}},
 		record("healthy", interval, statuses(200, 302), failures("successes")),
-		record("unhealthy", interval, statuses(429, 404, 500, 501, 502, 503, 504, 505), failures("tcp_failures"), timeouts(), failures("http_failures")),
+		record("unhealthy", interval, statuses(429, 404, 500, 501, 502, 503, 504, 505), failures("tcp_failures"), timeouts(),
+			failures("http_failures")),
 	)
 	// Passive checks judge by answers: those of HTTP are all there are.
 	passive := record("passive",
 		kind("http", "https"),
-		record("healthy", statuses(200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 306, 307, 308), failures("successes")),
+		record("healthy",
+			statuses(200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 306, 307, 308),
+			failures("successes"),
+		),
 		record("unhealthy", statuses(429, 500, 503), failures("tcp_failures"), timeouts(), failures("http_failures")),
 	)
 	hash := func(name string) Field {

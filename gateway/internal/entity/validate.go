@@ -8,8 +8,8 @@ import (
 )
 
 // fill puts defaults in place, recursively: fields that are absent or null get
-// their default, or null, so that a stored entity always has every field and
-// nobody who reads one takes a missing number for 0.
+// their default, or null, so that a stored entity always has every field and a
+// missing number is not taken for 0.
 func fill(fields []Field, r Record) {
 	for i := range fields {
 		f := &fields[i]
@@ -163,8 +163,8 @@ func (f *Field) checkNumber(v any) any {
 	if math.IsNaN(n) || math.IsInf(n, 0) {
 		return "expected a number" // JSON has no other
 	}
-	if math.Abs(n) > maxWhole && (f.Between == nil || f.Between[1] > maxWhole) {
-		return fmt.Sprintf("value should be between %d and %d, but is %v", -maxWhole, maxWhole, v)
+	if math.Abs(n) > MaxWhole && (f.Between == nil || f.Between[1] > MaxWhole) {
+		return fmt.Sprintf("value should be between %d and %d, but is %v", -MaxWhole, MaxWhole, v)
 	}
 	if f.Between != nil && (n < f.Between[0] || n > f.Between[1]) {
 		if f.Between[1] == math.MaxInt64 {

@@ -10,7 +10,7 @@ import (
 )
 
 // maxBatch is how many keys one run of the script handles: Redis serves
-// nobody else meanwhile, and Lua's unpack has an end.
+// no other client meanwhile, and Lua's unpack has an end.
 const maxBatch = 256
 
 // batcher asks one Redis for all rules. While a round trip is under way
@@ -133,7 +133,7 @@ func (b *batcher) close() {
 	}
 }
 
-// flush asks Redis for all who wait; false when nobody did.
+// flush asks Redis for all waiting requests; false when there were none.
 func (b *batcher) flush() bool {
 	now := time.Now().UnixMilli()
 	groups := b.collect()
@@ -187,7 +187,9 @@ func (b *batcher) collect() []*group {
 		}
 		g.items = append(g.items, item{e, e.head, e.waiting})
 		b.l.batched.Add(float64(e.waiting))
-		e.head, e.tail, e.waiting = nil, nil, 0
+		e.head = nil
+		e.tail = nil
+		e.waiting = 0
 	}
 	clear(entries)
 	b.groups = groups

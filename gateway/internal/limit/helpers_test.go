@@ -85,5 +85,5 @@ func takes(tb testing.TB, r *Rule, key string, n int) (allowed int) {
 }
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
+	testenv.RunWithoutLeaks(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
 }

@@ -25,7 +25,8 @@ func TestWhatNoRuleUsesIsGivenUp(t *testing.T) {
 		}
 		old := mustRule(t, l, policy(gone, 0))
 		oldSync := mustRule(t, l, policy(gone, time.Second))
-		used := []*Rule{mustRule(t, l, policy(stays, 0)), mustRule(t, l, policy(stays, time.Second)), mustRule(t, l, Policy{Namespace: "local", Windows: year(5)})}
+		used := []*Rule{mustRule(t, l, policy(stays, 0)), mustRule(t, l, policy(stays, time.Second)),
+			mustRule(t, l, Policy{Namespace: "local", Windows: year(5)})}
 		l.Keep(used)
 		if len(l.batchers) != 1 || len(l.syncers) != 1 {
 			t.Errorf("%d batchers and %d syncers are left, want 1 of each", len(l.batchers), len(l.syncers))

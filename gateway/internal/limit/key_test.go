@@ -10,10 +10,12 @@ import (
 // bytes are in them: keys are what clients send.
 func TestCountersOfDifferentKeysNeverMeet(t *testing.T) {
 	l := newLimiter(t, 0)
-	texts := []string{"a", "b", "a:b", "a:b:c", "a%3Ab", "a%3ab", "a%253Ab", ":", "::", "a:", ":a", "a:60s:0", "60s", "60s:0", "a/ip", "ip/a", "", "\x00", "a\r\nb", "a\nb"}
+	texts := []string{"a", "b", "a:b", "a:b:c", "a%3Ab", "a%3ab", "a%253Ab", ":", "::", "a:", ":a", "a:60s:0", "60s", "60s:0", "a/ip",
+		"ip/a", "", "\x00", "a\r\nb", "a\nb"}
 	seen := map[string][]string{}
 	for _, namespace := range texts {
-		r, err := l.Rule(Policy{Namespace: namespace, Windows: []Window{{Limit: 1, Size: time.Minute}, {Limit: 1, Size: time.Hour}, {Limit: 1, Months: 1}}})
+		r, err := l.Rule(Policy{Namespace: namespace, Windows: []Window{{Limit: 1, Size: time.Minute}, {Limit: 1, Size: time.Hour},
+			{Limit: 1, Months: 1}}})
 		if err != nil {
 			t.Fatal(err)
 		}

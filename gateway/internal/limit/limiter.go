@@ -96,7 +96,8 @@ func (l *Limiter) register(reg prometheus.Registerer) {
 		}
 		return c
 	}
-	l.roundTrips = counter("gateway_ratelimit_redis_round_trips_total", "Round trips to Redis for rate limits, each for all requests that waited.")
+	l.roundTrips = counter("gateway_ratelimit_redis_round_trips_total",
+		"Round trips to Redis for rate limits, each for all requests that waited.")
 	l.batched = counter("gateway_ratelimit_redis_requests_total", "Requests whose rate limit was asked of Redis.")
 	l.failures = counter("gateway_ratelimit_redis_failures_total", "Round trips to Redis for rate limits that failed.")
 	l.evicted = counter("gateway_ratelimit_evicted_total", "Keys forgotten before their windows were over, for lack of room.")
@@ -219,7 +220,7 @@ func (s *shard) drop(now int64) int {
 }
 
 // evict removes the entry with the lowest count among a few picked by chance:
-// whoever floods the limiter with keys pushes out keys of the same kind, not
+// a client that floods the limiter with keys pushes out keys of the same kind, not
 // those that are near their limit. The caller holds the lock.
 func (s *shard) evict() {
 	var victim *entry
@@ -228,7 +229,9 @@ func (s *shard) evict() {
 	seen := 0
 	for k, e := range s.m { // Go begins at a random place
 		if n := e.weightOfUse(); victim == nil || n < least {
-			victim, key, least = e, k, n
+			victim = e
+			key = k
+			least = n
 		}
 		if seen++; seen == evictSample {
 			break

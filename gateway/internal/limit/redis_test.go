@@ -19,15 +19,16 @@ import (
 // and never less while there are takers.
 func TestReplicasTogetherGrantExactlyTheLimit(t *testing.T) {
 	for _, c := range []struct {
-		why     string
+		name    string
 		windows []Window
 		sliding bool
 	}{
-		{"one fixed window", year(137), false},
-		{"the tightest of three", []Window{{Limit: 500, Size: 1000 * 24 * time.Hour}, {Limit: 137, Months: 12}, {Limit: 900, Months: 12}}, false},
-		{"a sliding window", long(137), true},
+		{name: "one fixed window", windows: year(137)},
+		{name: "the tightest of three",
+			windows: []Window{{Limit: 500, Size: 1000 * 24 * time.Hour}, {Limit: 137, Months: 12}, {Limit: 900, Months: 12}}},
+		{name: "a sliding window", windows: long(137), sliding: true},
 	} {
-		t.Run(c.why, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			s, ns := realRedis(t)
 			var allowed [3]atomic.Int64
 			var wg sync.WaitGroup
@@ -284,7 +285,7 @@ func (*hung) Do(ctx context.Context, _ func(context.Context, redis.Cmdable) erro
 	return ctx.Err()
 }
 
-func TestNobodyWaitsLongerThanTheTimeout(t *testing.T) {
+func TestNoRequestWaitsLongerThanTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{Timeout: 100 * time.Millisecond}, nil)
 		defer l.Close()

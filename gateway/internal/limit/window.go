@@ -88,7 +88,7 @@ func (c *counter) weight(now int64) float64 {
 	return min(1, max(0, float64(c.end-now)/float64(c.end-c.start)))
 }
 
-// freeAt is the earliest time at which one more may pass if nobody else takes
+// freeAt is the earliest time at which one more may pass if no other request takes
 // it: no request can be granted before, however others behave.
 func (c *counter) freeAt(w *Window, sliding bool, now int64) int64 {
 	if !sliding {

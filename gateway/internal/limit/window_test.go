@@ -15,22 +15,30 @@ func at(s string) int64 {
 
 func TestBounds(t *testing.T) {
 	for _, c := range []struct {
-		why             string
+		name            string
 		window          Window
 		now, start, end string
 	}{
-		{"a minute begins with the clock's", Window{Size: time.Minute}, "2026-02-03T10:11:59Z", "2026-02-03T10:11:00Z", "2026-02-03T10:12:00Z"},
-		{"the first instant belongs to the window", Window{Size: time.Minute}, "2026-02-03T10:12:00Z", "2026-02-03T10:12:00Z", "2026-02-03T10:13:00Z"},
-		{"a day is UTC's", Window{Size: 24 * time.Hour}, "2026-02-03T23:30:00-05:00", "2026-02-04T00:00:00Z", "2026-02-05T00:00:00Z"},
-		{"February in a common year", Window{Months: 1}, "2026-02-28T23:59:59Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"},
-		{"February in a leap year", Window{Months: 1}, "2028-02-29T12:00:00Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"},
-		{"December", Window{Months: 1}, "2026-12-31T23:59:59Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"},
-		{"a year", Window{Months: 12}, "2026-07-01T00:00:00Z", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"},
-		{"a size of its own counts from 1970", Window{Size: 7 * time.Second}, "1970-01-01T00:00:15Z", "1970-01-01T00:00:14Z", "1970-01-01T00:00:21Z"},
+		{name: "a minute begins with the clock's", window: Window{Size: time.Minute}, now: "2026-02-03T10:11:59Z",
+			start: "2026-02-03T10:11:00Z", end: "2026-02-03T10:12:00Z"},
+		{name: "the first instant belongs to the window", window: Window{Size: time.Minute}, now: "2026-02-03T10:12:00Z",
+			start: "2026-02-03T10:12:00Z", end: "2026-02-03T10:13:00Z"},
+		{name: "a day is UTC's", window: Window{Size: 24 * time.Hour}, now: "2026-02-03T23:30:00-05:00", start: "2026-02-04T00:00:00Z",
+			end: "2026-02-05T00:00:00Z"},
+		{name: "February in a common year", window: Window{Months: 1}, now: "2026-02-28T23:59:59Z", start: "2026-02-01T00:00:00Z",
+			end: "2026-03-01T00:00:00Z"},
+		{name: "February in a leap year", window: Window{Months: 1}, now: "2028-02-29T12:00:00Z", start: "2028-02-01T00:00:00Z",
+			end: "2028-03-01T00:00:00Z"},
+		{name: "December", window: Window{Months: 1}, now: "2026-12-31T23:59:59Z", start: "2026-12-01T00:00:00Z",
+			end: "2027-01-01T00:00:00Z"},
+		{name: "a year", window: Window{Months: 12}, now: "2026-07-01T00:00:00Z", start: "2026-01-01T00:00:00Z",
+			end: "2027-01-01T00:00:00Z"},
+		{name: "a size of its own counts from 1970", window: Window{Size: 7 * time.Second}, now: "1970-01-01T00:00:15Z",
+			start: "1970-01-01T00:00:14Z", end: "1970-01-01T00:00:21Z"},
 	} {
 		start, end := c.window.bounds(at(c.now))
 		if start != at(c.start) || end != at(c.end) {
-			t.Errorf("%s: %s to %s", c.why, time.UnixMilli(start).UTC(), time.UnixMilli(end).UTC())
+			t.Errorf("%s: %s to %s", c.name, time.UnixMilli(start).UTC(), time.UnixMilli(end).UTC())
 		}
 	}
 }
@@ -38,29 +46,29 @@ func TestBounds(t *testing.T) {
 func TestCounter(t *testing.T) {
 	w := Window{Limit: 10, Size: 10 * time.Second}
 	for _, c := range []struct {
-		why        string
+		name       string
 		cur, prev  int64
 		sliding    bool
 		now        int64 // ms after the window's start
 		left, free int64 // free in ms after the window's start
 	}{
-		{"fixed, untouched", 0, 9, false, 1000, 10, 1000},
-		{"fixed, one left", 9, 9, false, 1000, 1, 1000},
-		{"fixed, full until the end", 10, 0, false, 1000, 0, 10000},
-		{"sliding: all of the previous window counts at the start", 0, 10, true, 0, 0, 1000},
-		{"half of it in the middle", 0, 10, true, 5000, 5, 5000},
-		{"parts of a request are no room", 1, 10, true, 1999, 0, 2000},
-		{"the next comes free as the previous fades", 5, 10, true, 3000, -2, 6000},
-		{"the current window alone is full: the next one opens late", 10, 0, true, 5000, 0, 11000},
-		{"full twice over cannot be, but is safe", 20, 0, true, 5000, -10, 15500},
-		{"limit reached exactly with the previous window over", 9, 10, true, 9999, 0, 10000},
+		{name: "fixed, untouched", prev: 9, now: 1000, left: 10, free: 1000},
+		{name: "fixed, one left", cur: 9, prev: 9, now: 1000, left: 1, free: 1000},
+		{name: "fixed, full until the end", cur: 10, now: 1000, free: 10000},
+		{name: "sliding: all of the previous window counts at the start", prev: 10, sliding: true, free: 1000},
+		{name: "half of it in the middle", prev: 10, sliding: true, now: 5000, left: 5, free: 5000},
+		{name: "parts of a request are no room", cur: 1, prev: 10, sliding: true, now: 1999, free: 2000},
+		{name: "the next comes free as the previous fades", cur: 5, prev: 10, sliding: true, now: 3000, left: -2, free: 6000},
+		{name: "the current window alone is full: the next one opens late", cur: 10, sliding: true, now: 5000, free: 11000},
+		{name: "full twice over cannot be, but is safe", cur: 20, sliding: true, now: 5000, left: -10, free: 15500},
+		{name: "limit reached exactly with the previous window over", cur: 9, prev: 10, sliding: true, now: 9999, free: 10000},
 	} {
 		k := counter{start: 0, end: 10000, cur: c.cur, prev: c.prev}
 		if got := k.left(&w, c.sliding, c.now); got != c.left {
-			t.Errorf("%s: %d left, want %d", c.why, got, c.left)
+			t.Errorf("%s: %d left, want %d", c.name, got, c.left)
 		}
 		if got := k.freeAt(&w, c.sliding, c.now); got != c.free {
-			t.Errorf("%s: free at %d, want %d", c.why, got, c.free)
+			t.Errorf("%s: free at %d, want %d", c.name, got, c.free)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -17,9 +18,14 @@ type spy struct {
 	calls  *[]string
 }
 
-func (s *spy) Access(*Exchange) bool { *s.calls = append(*s.calls, "access "+s.name); return s.answer }
-func (s *spy) Response(*Exchange)    { *s.calls = append(*s.calls, "response "+s.name) }
-func (s *spy) Log(*Exchange)         { *s.calls = append(*s.calls, "log "+s.name) }
+func (s *spy) Access(*Exchange) bool  { *s.calls = append(*s.calls, "access "+s.name); return s.answer }
+func (s *spy) HeaderFilter(*Exchange) { *s.calls = append(*s.calls, "header_filter "+s.name) }
+func (s *spy) Log(*Exchange)          { *s.calls = append(*s.calls, "log "+s.name) }
+
+func phasesFor(p Plugin) *phases {
+	f := phasesOf(p)
+	return &f
+}
 
 func TestTheMostSpecificConfigurationApplies(t *testing.T) {
 	// From the least to the most specific, as Kong has it. c is a consumer, r a
@@ -48,7 +54,7 @@ func TestTheMostSpecificConfigurationApplies(t *testing.T) {
 							}
 						}
 					}
-					of.add(configured{p, hooksOf(&spy{name: refs, calls: &calls})})
+					of.add(configured{p, phasesFor(&spy{name: refs, calls: &calls})})
 				}
 				c := &Chains{names: []string{"x"}, byName: map[string]candidates{"x": of}}
 				want := best
@@ -65,10 +71,10 @@ func TestTheMostSpecificConfigurationApplies(t *testing.T) {
 	}
 }
 
-func TestAConsumersOwnConfigurationIsForNobodyElse(t *testing.T) {
+func TestAConsumersOwnConfigurationIsForThatConsumerOnly(t *testing.T) {
 	var calls []string
 	of := candidates{}
-	of.add(configured{&entity.Plugin{Name: "x", Consumer: &entity.Ref{ID: "c"}}, hooksOf(&spy{name: "c", calls: &calls})})
+	of.add(configured{&entity.Plugin{Name: "x", Consumer: &entity.Ref{ID: "c"}}, phasesFor(&spy{name: "c", calls: &calls})})
 	c := &Chains{names: []string{"x"}, byName: map[string]candidates{"x": of}}
 	chain := c.For(&entity.Route{ID: "r"})
 	for consumer, want := range map[string]string{"c": "access c", "d": "", "": ""} {
@@ -84,12 +90,12 @@ func TestAConsumersOwnConfigurationIsForNobodyElse(t *testing.T) {
 	}
 }
 
-func TestFacesAreCalledForWhatAccessHasReached(t *testing.T) {
+func TestPluginsBehindTheOneThatAnswersSeeTheResponse(t *testing.T) {
 	var calls []string
 	c := &Chains{byName: map[string]candidates{}}
-	for i, name := range []string{"first", "answers", "never"} {
+	for i, name := range []string{"first", "answers", "behind"} {
 		of := candidates{}
-		of.add(configured{&entity.Plugin{Name: name}, hooksOf(&spy{name: name, answer: i == 1, calls: &calls})})
+		of.add(configured{&entity.Plugin{Name: name}, phasesFor(&spy{name: name, answer: i == 1, calls: &calls})})
 		c.byName[name] = of
 		c.names = append(c.names, name)
 	}
@@ -98,35 +104,56 @@ func TestFacesAreCalledForWhatAccessHasReached(t *testing.T) {
 	for range 2 { // an exchange is used again
 		calls = nil
 		if !chain.Access(x) {
-			t.Error("nobody answered")
+			t.Error("no plugin answered")
 		}
-		chain.Response(x)
+		if err := chain.Filter(x); err != nil {
+			t.Error(err)
+		}
 		chain.Log(x)
-		if got, want := strings.Join(calls, ","), "access first,access answers,response first,log first,log answers"; got != want {
+		want := "access first,access answers,header_filter first,header_filter behind,log first,log behind,log answers"
+		if got := strings.Join(calls, ","); got != want {
 			t.Errorf("called %s, want %s", got, want)
 		}
 		x.Reset()
 	}
 }
 
-func TestPluginsRunByKongsPriority(t *testing.T) {
+// named declares a plugin that does nothing.
+func named(name string, priority int) Definition {
+	return Definition{
+		PluginSchema: entity.PluginSchema{Name: name}, Priority: priority,
+		New: func(c *entity.Plugin, _ *Deps) (Plugin, error) {
+			if c.Config["broken"] != nil {
+				return nil, errors.New("config.broken is set")
+			}
+			return &spy{calls: new([]string)}, nil
+		},
+	}
+}
+
+func TestPluginsRunByPriority(t *testing.T) {
+	idle := Definition{PluginSchema: entity.PluginSchema{Name: "idle"}, New: func(*entity.Plugin, *Deps) (Plugin, error) { return 1, nil }}
+	d := &Deps{Plugins: NewSet(named("last", 13), named("b", 910), named("a", 910), named("first", 1250), idle)}
 	cfg := &entity.Config{Plugins: []entity.Plugin{
-		{ID: "1", Name: "prometheus", Enabled: true, Config: map[string]any{}},
-		{ID: "2", Name: "key-auth", Enabled: true, Config: map[string]any{"key_names": []any{"k"}}},
-		{ID: "3", Name: "no-such", Enabled: false},
+		{ID: "1", Name: "last", Enabled: true},
+		{ID: "2", Name: "b", Enabled: true},
+		{ID: "3", Name: "first", Enabled: true},
+		{ID: "4", Name: "a", Enabled: true},
+		{ID: "5", Name: "no-such", Enabled: false},
 	}}
-	c, err := NewChains(cfg, &Deps{})
+	c, err := NewChains(cfg, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(c.names, " "); got != "key-auth prometheus" {
+	if got := strings.Join(c.names, " "); got != "first a b last" {
 		t.Errorf("order %s", got)
 	}
 	for want, p := range map[string]entity.Plugin{
 		"plugin no-such (4): this gateway does not have it": {ID: "4", Name: "no-such", Enabled: true},
-		"plugin key-auth (5): config.key_names is empty":    {ID: "5", Name: "key-auth", Enabled: true, Config: map[string]any{}},
+		"plugin first (5): config.broken is set":            {ID: "5", Name: "first", Enabled: true, Config: map[string]any{"broken": true}},
+		"plugin idle (6): it implements no phase":           {ID: "6", Name: "idle", Enabled: true},
 	} {
-		if _, err := NewChains(&entity.Config{Plugins: []entity.Plugin{p}}, &Deps{}); err == nil || err.Error() != want {
+		if _, err := NewChains(&entity.Config{Plugins: []entity.Plugin{p}}, d); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

@@ -24,9 +24,9 @@ func SetDate(h *fasthttp.ResponseHeader, value []byte) {
 	_ = h.SetTrailerBytes(noTrailer)
 }
 
-// stampDate gives a response without a Date one, as RFC 9110, 6.6.1 wants of who
+// StampDate gives a response without a Date one, as RFC 9110, 6.6.1 wants of a server that
 // stores it.
-func stampDate(h *fasthttp.ResponseHeader, now time.Time) {
+func StampDate(h *fasthttp.ResponseHeader, now time.Time) {
 	if len(h.PeekBytes(headerDate)) == 0 && len(h.PeekTrailerKeys()) == 0 {
 		SetDate(h, fasthttp.AppendHTTPDate(nil, now))
 	}

@@ -18,7 +18,7 @@ func TestAKeyIsNotTakenAfterItsEnd(t *testing.T) {
 		},
 	})
 	for key, want := range map[string]bool{"over": false, "not yet": true, "never": true} {
-		if _, ok := d.key([]byte(key)); ok != want {
+		if _, ok := d.Key([]byte(key)); ok != want {
 			t.Errorf("%s: taken is %t", key, ok)
 		}
 	}

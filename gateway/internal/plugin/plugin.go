@@ -1,135 +1,95 @@
-// Package plugin holds the steps that a request passes on its way through the
-// gateway: the chain that orders them, and one file a plugin.
+// Package plugin runs the plugins of a request: what a plugin is (Definition),
+// its phases, and the chain that puts the configured plugins of a route into
+// Kong's order. Each plugin lives in a package of its own below this one.
 package plugin
 
 import (
+	"encoding/json"
+	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
 
 	"gatelab/gateway/internal/cache"
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/limit"
+	"gatelab/gateway/internal/plugin/logqueue"
 	"gatelab/gateway/internal/redisconn"
 )
 
-// Plugin is one step. Access runs before the upstream is asked; true says that
-// the plugin has written x.Ctx.Response itself, and the request goes no
-// further.
-type Plugin interface {
-	Access(x *Exchange) (answered bool)
-}
+// Plugin is one configured plugin. It implements at least one phase: Access,
+// HeaderFilter, BodyFilter or Log. A chain finds out which when it is built.
+type Plugin any
 
-// ResponsePlugin sees the response before it is sent: status and headers are
-// in x.Ctx.Response, the body may still be a stream. It runs for every plugin
-// whose Access let the request pass, whoever answered.
-type ResponsePlugin interface {
-	Response(x *Exchange)
-}
+// Definition declares a plugin: what it is called, how it is configured, and
+// how it is made.
+type Definition struct {
+	entity.PluginSchema
 
-// LogPlugin runs at the end of every request whose Access ran, also after an
-// error or a lost client. A streamed body has passed by then.
-type LogPlugin interface {
-	Log(x *Exchange)
-}
+	// Priority is Kong's: plugins with a higher one run earlier, those with the
+	// same one in the order of their names.
+	Priority int
 
-// BodyReader is a plugin that may call an Exchange's Body. A client that waits
-// for 100 Continue is told to go on before such a plugin runs.
-type BodyReader interface {
-	ReadsBody() bool
-}
+	// Entities are the schemas of entities that belong to the plugin
+	// (credentials). Their tables are the store's: a new one needs a migration.
+	Entities []*entity.Schema
 
-// Authenticator is a plugin that asks who the client is.
-type Authenticator interface {
-	Authenticates()
-}
+	// RequestFields are the names of header fields of the request that a
+	// configured plugin decides by, beside those that its schema marks as such.
+	// nil: there are none.
+	RequestFields func(c *entity.Plugin) []string
 
-// Exchange is one request on its way. Exchanges are reused: nothing of one may
-// be kept after Log, and strings from Ctx are views of reused buffers.
-type Exchange struct {
-	Ctx          *fasthttp.RequestCtx
-	Service      *entity.Service // nil: the route has none
-	Route        *entity.Route
-	Consumer     *entity.Consumer // nil: anonymous
-	CredentialID string
-	ClientIP     string
-	Scheme, Host string     // what the client asked for, as the upstream is told in X-Forwarded-Proto and -Host
-	Trusted      bool       // the peer is a trusted proxy: what it says in X-Forwarded-* reaches the upstream
-	Directory    *Directory // who is known, at this request's snapshot
+	// New makes a plugin of its configuration, which the schema has checked and
+	// completed. It is called for every enabled plugin of every new
+	// configuration; what outlives configurations is in d, or in what New is a
+	// method of.
+	New func(c *entity.Plugin, d *Deps) (Plugin, error)
 
-	Started         time.Time
-	UpstreamLatency time.Duration // until the upstream's headers came
-	Proxied         bool          // an upstream answered
-	CacheStatus     string        // "" where no cache was asked
-	Limited         bool          // a limit refused the request
-	Received, Sent  int64         // bytes of body, from and to the client; set for Log
+	// RegisterMetrics exports metrics that exist, with 0, before any plugin is
+	// configured. nil: there are none.
+	RegisterMetrics func(reg prometheus.Registerer) error
 
-	// Spooled says that a plugin reads the upstream's body ahead of the client,
-	// who has taken Delivered bytes of it.
-	Spooled   bool
-	Delivered int64
-
-	// The hooks are the proxy's, and the same for all requests of an exchange.
-	// They are nil in tests that have no proxy.
-
-	// Complete writes the fields that the gateway adds when it forwards
-	// (X-Forwarded-*, X-Real-IP, Forwarded, Via) into Ctx.Request's header. It
-	// does so once for each request: further calls do nothing. A plugin calls it
-	// before it reads such a field; others need not pay for it.
-	Complete func()
-	// Body reads the request's body, at most so many bytes of it, and keeps them
-	// for the upstream. whole says that they are all of it; then Ctx.Request's
-	// Body has them too, and may be replaced. The error is one of the client's
-	// connection, or of the body's framing; one that has StatusCode() int says
-	// what to answer. The bytes are good until the request ends.
-	Body func(most int) (body []byte, whole bool, err error)
-	// Interrupt makes a read of the upstream's streamed body return, also one
-	// that another goroutine has begun.
-	Interrupt func()
-
-	picked []hooks // what Access ran, in order
-}
-
-// Reset makes the exchange ready for another request. The hooks stay.
-func (x *Exchange) Reset() {
-	picked := x.picked[:0]
-	clear(x.picked)
-	*x = Exchange{picked: picked, Complete: x.Complete, Body: x.Body, Interrupt: x.Interrupt}
+	// InUse is told which plugins of this definition serve from now on,
+	// whenever the configuration has changed. nil: it makes no difference.
+	InUse func(plugins []Plugin)
 }
 
 // Deps are what plugins share for the whole life of the process: it survives
 // every configuration.
 type Deps struct {
+	Plugins    *Set // what can be configured
 	Cache      *cache.Store
 	Limits     *limit.Limiter
 	Redis      *redisconn.Registry
+	Queues     *logqueue.Registry
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 	NodeName   string
-	Node       Node // what the prometheus plugin tells of the process
+	Node       Node
 
-	kong *kongNode // made by the first prometheus plugin
+	// MaxBodyBytes is the longest request or response body that is kept in
+	// memory for a plugin that asks for it; 0 is DefaultMaxBodyBytes.
+	MaxBodyBytes int
 }
 
-// Factory makes a plugin of its configuration, which the schema has checked
-// and completed.
-type Factory func(p *entity.Plugin, d *Deps) (Plugin, error)
+// DefaultMaxBodyBytes is Deps.MaxBodyBytes where none is set.
+const DefaultMaxBodyBytes = 1 << 20
 
-// Entry is a plugin that this gateway has.
-type Entry struct {
-	Priority int // Kong's: higher runs earlier
-	New      Factory
-}
-
-// Entries are all plugins by name.
-func Entries() map[string]Entry {
-	return map[string]Entry{
-		"key-auth":               {1250, newKeyAuth},
-		"rate-limiting":          {910, newRateLimiting},
-		"rate-limiting-advanced": {910, newRateLimitingAdvanced},
-		"proxy-cache":            {100, newProxyCache},
-		"prometheus":             {13, newPrometheus},
+func (d *Deps) maxBodyBytes() int {
+	if d.MaxBodyBytes == 0 {
+		return DefaultMaxBodyBytes
 	}
+	return d.MaxBodyBytes
+}
+
+// DecodeConfig decodes a plugin's configuration into a struct with JSON tags.
+func DecodeConfig(c *entity.Plugin, into any) error {
+	raw, err := json.Marshal(c.Config)
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return fmt.Errorf("%s config: %w", c.Name, err)
+	}
+	return nil
 }

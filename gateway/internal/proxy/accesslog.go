@@ -16,7 +16,7 @@ const (
 	LogAll     = "all"
 )
 
-// accessLog writes one line a request. It names the path without its query,
+// accessLog writes one line per request. It names the path without its query,
 // and no header: keys, tokens and cookies never reach it.
 type accessLog struct {
 	log    *slog.Logger
@@ -72,6 +72,12 @@ func (a *accessLog) write(x *plugin.Exchange, total time.Duration, failure error
 	if x.CacheStatus != "" {
 		attrs = append(attrs, slog.String("cache", x.CacheStatus))
 	}
+	if streamOf(ctx.Conn()) != nil {
+		attrs = append(attrs, slog.String("http", "2"))
+	}
+	if c, ok := ctx.Conn().(secured); ok {
+		attrs = append(attrs, slog.String("tls", tlsVersion(c.tlsState().Version)))
+	}
 	attrs = append(attrs, more...)
 	level := slog.LevelInfo
 	if failure != nil {
@@ -79,4 +85,11 @@ func (a *accessLog) write(x *plugin.Exchange, total time.Duration, failure error
 		attrs = append(attrs, slog.String("error", failure.Error()))
 	}
 	a.log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// writeUnread writes the line of a request whose header could not be read: it
+// has no method, host or path.
+func (a *accessLog) writeUnread(status int, clientIP, reason string) {
+	a.log.LogAttrs(context.Background(), slog.LevelWarn, "request",
+		slog.Int("status", status), slog.String("client_ip", clientIP), slog.String("error", reason))
 }

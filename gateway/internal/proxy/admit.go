@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -10,16 +9,7 @@ import (
 	"gatelab/gateway/internal/route"
 )
 
-// What is done with paths that an upstream may decode further than the gateway
-// does: "..%2f", "..;", "\", "%00", double escapes.
-const (
-	PathStrict   = "strict"   // 400 where a further reading would be another route's, or leave the service's path
-	PathKeep     = "keep"     // they pass, as in Kong
-	PathReject   = "reject"   // 400
-	PathUnescape = "unescape" // escaped slashes are decoded before matching and forwarding, as by Envoy's setting; the rest is strict
-)
-
-// refusal is an answer to a request that is not worth a route.
+// refusal is the answer to a request that is not admitted, or has no route.
 type refusal struct {
 	status  int
 	message string
@@ -45,24 +35,33 @@ var (
 	errLoop      = &refusal{fasthttp.StatusLoopDetected, "Loop detected"}
 )
 
-// admit checks what RFC 9110 and 9112 ask of a request before anything is
-// decided by it, and brings it into the form that is matched, keyed and
-// forwarded. nil lets it pass.
-func (v *visit) admit(s *snapshot) *refusal {
-	h := &v.Ctx.Request.Header
+// admission is what a request must pass before anything is decided by it.
+type admission struct {
+	fields    fieldScan // what the header block has that needs work
+	websocket bool      // the client asks for a WebSocket
+}
+
+// check checks what RFC 9110 and 9112 ask of a request, and brings it into the
+// form that is matched, keyed and forwarded. nil admits it.
+func (a *admission) check(h *fasthttp.RequestHeader, p *Proxy, s *snapshot) *refusal {
 	if r := checkLine(h); r != nil {
 		return r
 	}
 	if r := checkTarget(h); r != nil {
 		return r
 	}
-	if !v.fields.screen(h.RawHeaders(), v.proxy.config.Underscores, s.squeezed) {
+	if !a.fields.screen(h.RawHeaders(), p.config.Underscores, s.squeezed) {
 		return errName
 	}
-	if v.fields.has&fieldVia != 0 && v.proxy.passedHere(h.PeekAll("Via")) {
+	if a.fields.has&fieldVia != 0 && p.passedHere(h.PeekAll("Via")) {
 		return errLoop
 	}
 	return nil
+}
+
+// clean takes off what is not the client's to say; see fieldScan.clean.
+func (a *admission) clean(h *fasthttp.RequestHeader, s *snapshot) {
+	a.websocket = a.fields.clean(h, s.configured)
 }
 
 // checkLine looks at the method and the version. As nginx has it, methods are
@@ -154,80 +153,6 @@ func (p *Proxy) passedHere(via [][]byte) bool {
 			if words := strings.Fields(hop); len(words) > 1 && strings.EqualFold(words[1], own) {
 				return true
 			}
-		}
-	}
-	return false
-}
-
-// checkPath sees to it that the upstream cannot read another path than the one
-// that was matched. Only paths with bytes that can be read in several ways cost
-// more than one pass over them.
-func (v *visit) checkPath(s *snapshot) *refusal {
-	m, rule := &v.match, v.proxy.config.PathAmbiguity
-	if rule == PathKeep {
-		return nil
-	}
-	if v.evades(s, m.Path) {
-		return errPath
-	}
-	if route.Plain(m.Path) {
-		return nil
-	}
-	if rule == PathReject {
-		return errPath
-	}
-	own, at := v.found.Index, m.Path
-	defer func() { m.Path = at }()
-	readings := route.Readings(at)
-	for _, other := range readings {
-		m.Path = other
-		if found, ok := s.table.Match(m); !ok || found.Index != own {
-			return errPath
-		}
-		if v.evades(s, other) {
-			return errPath
-		}
-	}
-	if v.Service != nil && leaves(v.Service.Path, route.UpstreamPath(v.Route, v.Service.Path, at, v.prefix)) {
-		return errPath
-	}
-	return nil
-}
-
-// evades tells whether path, in lower case, belongs to a route that asks who the
-// client is, while the request's own does not: an upstream that ignores letter
-// case would answer as for the other. Letter case alone is nothing to refuse.
-func (v *visit) evades(s *snapshot, path string) bool {
-	if !s.guarded || v.routed.guarded || !hasUpper(path) {
-		return false
-	}
-	m, at := &v.match, v.match.Path
-	defer func() { m.Path = at }()
-	m.Path = strings.ToLower(path)
-	found, ok := s.table.Match(m)
-	return ok && s.routes[found.Index].guarded
-}
-
-func hasUpper(path string) bool {
-	for i := range len(path) {
-		if 'A' <= path[i] && path[i] <= 'Z' {
-			return true
-		}
-	}
-	return false
-}
-
-// leaves tells whether path, as an upstream may read it, is outside of base, the
-// service's own path in any reading of its own.
-func leaves(base, path string) bool {
-	if base == "" || base == "/" {
-		return false
-	}
-	base, path = route.Normalize(base), route.Normalize(path)
-	bases := append(route.Readings(base), base)
-	for _, reading := range append(route.Readings(path), path) {
-		if !slices.ContainsFunc(bases, func(b string) bool { return route.Within(b, reading) }) {
-			return true
 		}
 	}
 	return false

@@ -42,31 +42,32 @@ func TestRequestsThatAreNoneAreRefused(t *testing.T) {
 		name, request string
 		want          int
 	}{
-		{"a lower-case method", "get / HTTP/1.1\r\nHost: x\r\n\r\n", 400},
-		{"a method that begins as another", "Get / HTTP/1.1\r\nHost: x\r\n\r\n", 400},
-		{"a method with a mark", "FOO! / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 400},
-		{"TRACE", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405},
-		{"CONNECT to a host", "CONNECT inner:443 HTTP/1.1\r\nHost: inner:443\r\n\r\n", 405},
-		{"CONNECT to a path", "CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n", 405},
-		{"HTTP/2.0 in a request line", "GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505},
-		{"HTTP/3.0", "GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505},
-		{"HTTP/0.9 with a version", "GET / HTTP/0.9\r\nHost: x\r\n\r\n", 505},
-		{"no host", "GET / HTTP/1.1\r\n\r\n", 400},
-		{"an empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 400},
-		{"userinfo in the host", "GET / HTTP/1.1\r\nHost: x@admin.example.com\r\n\r\n", 400},
-		{"a list of hosts", "GET / HTTP/1.1\r\nHost: a.example.com, b.example.com\r\n\r\n", 400},
-		{"a list without a space", "GET / HTTP/1.1\r\nHost: a.example.com,b.example.com\r\n\r\n", 400},
-		{"an escaped host", "GET / HTTP/1.1\r\nHost: %61.example.com\r\n\r\n", 400},
-		{"a port that is no number", "GET / HTTP/1.1\r\nHost: a:http\r\n\r\n", 400},
-		{"a port beyond 65535", "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 400},
-		{"two trailing dots", "GET / HTTP/1.1\r\nHost: a..\r\n\r\n", 400},
-		{"an absolute target without a host", "GET http:///x HTTP/1.1\r\nHost: x\r\n\r\n", 400},
-		{"an absolute target with another scheme", "GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400},
-		{"an absolute target with userinfo", "GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400},
-		{"a space in a name", "GET / HTTP/1.1\r\nHost: x\r\nX A: b\r\n\r\n", 400},
-		{"our own Via", "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 a, 1.1 gatelab\r\n\r\n", 508},
-		{"our own Via with a comment", "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 Gatelab(x)\r\n\r\n", 508},
-		{"our own Via in a second line", "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 a\r\nVia: 1.0 gatelab (x)\r\n\r\n", 508},
+		{name: "a lower-case method", request: "get / HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},
+		{name: "a method that begins as another", request: "Get / HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},
+		{name: "a method with a mark", request: "FOO! / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", want: 400},
+		{name: "TRACE", request: "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", want: 405},
+		{name: "CONNECT to a host", request: "CONNECT inner:443 HTTP/1.1\r\nHost: inner:443\r\n\r\n", want: 405},
+		{name: "CONNECT to a path", request: "CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n", want: 405},
+		{name: "HTTP/2.0 in a request line", request: "GET / HTTP/2.0\r\nHost: x\r\n\r\n", want: 505},
+		{name: "HTTP/3.0", request: "GET / HTTP/3.0\r\nHost: x\r\n\r\n", want: 505},
+		{name: "HTTP/0.9 with a version", request: "GET / HTTP/0.9\r\nHost: x\r\n\r\n", want: 505},
+		{name: "no host", request: "GET / HTTP/1.1\r\n\r\n", want: 400},
+		{name: "an empty host", request: "GET / HTTP/1.1\r\nHost:\r\n\r\n", want: 400},
+		{name: "userinfo in the host", request: "GET / HTTP/1.1\r\nHost: x@admin.example.com\r\n\r\n", want: 400},
+		{name: "a list of hosts", request: "GET / HTTP/1.1\r\nHost: a.example.com, b.example.com\r\n\r\n", want: 400},
+		{name: "a list without a space", request: "GET / HTTP/1.1\r\nHost: a.example.com,b.example.com\r\n\r\n", want: 400},
+		{name: "an escaped host", request: "GET / HTTP/1.1\r\nHost: %61.example.com\r\n\r\n", want: 400},
+		{name: "a port that is no number", request: "GET / HTTP/1.1\r\nHost: a:http\r\n\r\n", want: 400},
+		{name: "a port beyond 65535", request: "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", want: 400},
+		{name: "two trailing dots", request: "GET / HTTP/1.1\r\nHost: a..\r\n\r\n", want: 400},
+		{name: "an absolute target without a host", request: "GET http:///x HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},
+		{name: "an absolute target with another scheme", request: "GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},
+		{name: "an absolute target with userinfo", request: "GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},
+		{name: "a space in a name", request: "GET / HTTP/1.1\r\nHost: x\r\nX A: b\r\n\r\n", want: 400},
+		{name: "our own Via", request: "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 a, 1.1 gatelab\r\n\r\n", want: 508},
+		{name: "our own Via with a comment", request: "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 Gatelab(x)\r\n\r\n", want: 508},
+		{name: "our own Via in a second line", request: "GET / HTTP/1.1\r\nHost: x\r\nVia: 1.1 a\r\nVia: 1.0 gatelab (x)\r\n\r\n",
+			want: 508},
 	} {
 		answer := g.say(t, c.request)
 		if !strings.HasPrefix(answer, fmt.Sprintf("HTTP/1.1 %d ", c.want)) || !strings.Contains(answer, "\r\nConnection: close\r\n") {
@@ -83,14 +84,20 @@ func TestUncommonRequestsPass(t *testing.T) {
 	g := start(t, Config{}, 4)
 	g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}, PreserveHost: true}))
 	for _, c := range []struct{ name, request, method, host, path string }{
-		{"a method that is not ours to know", "PROPFIND /x HTTP/1.1\r\nHost: x\r\n", "PROPFIND", "x", "/x"},
-		{"one with a dash", "M-SEARCH /x HTTP/1.1\r\nHost: x\r\n", "M-SEARCH", "x", "/x"},
-		{"a trailing dot", "GET /x HTTP/1.1\r\nHost: a.example.com.:8000\r\n", "GET", "a.example.com:8000", "/x"},
-		{"letters in upper case", "GET /x HTTP/1.1\r\nHost: A.example.com\r\n", "GET", "A.example.com", "/x"},
-		{"IPv6", "GET /x HTTP/1.1\r\nHost: [::1]:8000\r\n", "GET", "[::1]:8000", "/x"},
-		{"an absolute target", "GET http://a.example.com/x?y HTTP/1.1\r\nHost: b\r\n", "GET", "a.example.com", "/x?y"},
-		{"an absolute target in upper case", "GET HTTP://a.example.com HTTP/1.1\r\nHost: b\r\n", "GET", "a.example.com", "/"},
-		{"another gateway's Via", "GET /x HTTP/1.1\r\nHost: x\r\nVia: 1.1 gatelab-2, 1.1 other (gatelab)\r\n", "GET", "x", "/x"},
+		{name: "a method that is not ours to know", request: "PROPFIND /x HTTP/1.1\r\nHost: x\r\n", method: "PROPFIND", host: "x",
+			path: "/x"},
+		{name: "one with a dash", request: "M-SEARCH /x HTTP/1.1\r\nHost: x\r\n", method: "M-SEARCH", host: "x", path: "/x"},
+		{name: "a trailing dot", request: "GET /x HTTP/1.1\r\nHost: a.example.com.:8000\r\n", method: "GET", host: "a.example.com:8000",
+			path: "/x"},
+		{name: "letters in upper case", request: "GET /x HTTP/1.1\r\nHost: A.example.com\r\n", method: "GET", host: "A.example.com",
+			path: "/x"},
+		{name: "IPv6", request: "GET /x HTTP/1.1\r\nHost: [::1]:8000\r\n", method: "GET", host: "[::1]:8000", path: "/x"},
+		{name: "an absolute target", request: "GET http://a.example.com/x?y HTTP/1.1\r\nHost: b\r\n", method: "GET",
+			host: "a.example.com", path: "/x?y"},
+		{name: "an absolute target in upper case", request: "GET HTTP://a.example.com HTTP/1.1\r\nHost: b\r\n", method: "GET",
+			host: "a.example.com", path: "/"},
+		{name: "another gateway's Via", request: "GET /x HTTP/1.1\r\nHost: x\r\nVia: 1.1 gatelab-2, 1.1 other (gatelab)\r\n",
+			method: "GET", host: "x", path: "/x"},
 	} {
 		answer := g.say(t, c.request+"Connection: close\r\n\r\n")
 		r := origin.take()
@@ -124,7 +131,9 @@ func TestHostsOfRoutesAndRequestsAreNormalisedAlike(t *testing.T) {
 func pathRules(origin string) *entity.Config {
 	c := config(origin, entity.Route{Paths: []string{"/"}})
 	sub := c.Services[0]
-	sub.ID, sub.Name, sub.Path = "s2", "sub", "/base"
+	sub.ID = "s2"
+	sub.Name = "sub"
+	sub.Path = "/base"
 	c.Services = append(c.Services, sub)
 	add := func(id, service string, strip bool, path string) {
 		c.Routes = append(c.Routes, entity.Route{ID: id, Protocols: []string{"http"}, Paths: []string{path}, StripPath: strip,
@@ -133,7 +142,9 @@ func pathRules(origin string) *entity.Config {
 	add("r2", "s1", false, "/admin")
 	add("r3", "s2", true, "/pub")
 	spaced := sub
-	spaced.ID, spaced.Name, spaced.Path = "s3", "spaced", "/my%20base"
+	spaced.ID = "s3"
+	spaced.Name = "spaced"
+	spaced.Path = "/my%20base"
 	c.Services = append(c.Services, spaced)
 	add("r4", "s3", true, "/spaced")
 	c.Plugins = []entity.Plugin{keyAuthOn("r2")}
@@ -157,7 +168,8 @@ func TestPathsThatCanBeReadInSeveralWays(t *testing.T) {
 	}
 	fine := map[string]string{ // and how they arrive
 		"/projects/group%2fname": "/projects/group%2Fname", "/a%20b": "/a%20b", "/a;v=1/b": "/a;v=1/b", "/a%25b": "/a%25b", `/c\d`: "/c%5Cd",
-		"/x/..": "/", "/report.": "/report.", "/%C3%A9": "/%C3%A9", "/pub/a%2fb": "/base/a%2Fb", "/pub/a;b": "/base/a;b", "/Models/AB": "/Models/AB", "/PUB": "/PUB",
+		"/x/..": "/", "/report.": "/report.", "/%C3%A9": "/%C3%A9", "/pub/a%2fb": "/base/a%2Fb", "/pub/a;b": "/base/a;b",
+		"/Models/AB": "/Models/AB", "/PUB": "/PUB",
 		"/spaced/a%2fb": "/my%20base/a%2Fb",
 	}
 	ask := func(g *gateway, path string) (status, arrived string) {
@@ -208,7 +220,8 @@ func TestPathsThatCanBeReadInSeveralWays(t *testing.T) {
 	t.Run("unescape", func(t *testing.T) {
 		g := start(t, Config{PathAmbiguity: PathUnescape}, 4)
 		g.apply(t, pathRules(origin.url))
-		for path, want := range map[string]string{"/projects/group%2fname": "200", "/x/..%2fadmin": "401", `/x\..\admin`: "401", "/x/%252e%252e/admin": "400"} {
+		for path, want := range map[string]string{"/projects/group%2fname": "200", "/x/..%2fadmin": "401", `/x\..\admin`: "401",
+			"/x/%252e%252e/admin": "400"} {
 			if status, _ := ask(g, path); status != want {
 				t.Errorf("%s: %s, want %s", path, status, want)
 			}
@@ -224,11 +237,14 @@ func TestFieldsThatAreNotTheClientsToSay(t *testing.T) {
 	g := start(t, Config{}, 4)
 	g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}}))
 	dropped := []string{
-		"X-Consumer-Username", "x-consumer-id", "X-Consumer-Custom-ID", "X-Credential-Identifier", "X-Credential-Username", "X-Authenticated-Userid",
+		"X-Consumer-Username", "x-consumer-id", "X-Consumer-Custom-ID", "X-Credential-Identifier", "X-Credential-Username",
+		"X-Authenticated-Userid",
 		"X-Authenticated-Scope", "X-Anonymous-Consumer", "X_Consumer_Username", "X-Consumer_Username", "x_credential_identifier",
 		"Content_Length", "Transfer_Encoding", "Content.Length", "Content--Length", "Content~Length", "Content-Length-", "-Content-Length",
-		"_Content_Length", "Content-_Length", "ContentLength", "Transfer.Encoding", "Transfer'Encoding", "TransferEncoding", "X.Consumer.Username",
-		"X-Consumer.Username", "X__Consumer_Username", "X.Forwarded.For", "X_Real.IP", "Proxy_", "HTTP2_Settings", "Sec_WebSocket_Key", "X_Forwarded_For", "X_Real_IP", "X_Real-IP", "Forwarded", "Proxy", "Proxy-Connection", "Keep-Alive",
+		"_Content_Length", "Content-_Length", "ContentLength", "Transfer.Encoding", "Transfer'Encoding", "TransferEncoding",
+		"X.Consumer.Username",
+		"X-Consumer.Username", "X__Consumer_Username", "X.Forwarded.For", "X_Real.IP", "Proxy_", "HTTP2_Settings", "Sec_WebSocket_Key",
+		"X_Forwarded_For", "X_Real_IP", "X_Real-IP", "Forwarded", "Proxy", "Proxy-Connection", "Keep-Alive",
 		"TE", "Trailer", "Proxy-Authorization", "HTTP2-Settings", "Upgrade",
 	}
 	for _, name := range dropped {
@@ -252,7 +268,7 @@ func TestFieldsThatAreNotTheClientsToSay(t *testing.T) {
 func TestUnderscoresInNames(t *testing.T) {
 	origin := startRecorder(t)
 	for _, c := range []struct{ rule, tenant, consumer string }{
-		{UnderscoresSafe, "a", ""}, {UnderscoresDrop, "", ""}, {UnderscoresKeep, "a", "root"},
+		{rule: UnderscoresSafe, tenant: "a"}, {rule: UnderscoresDrop}, {rule: UnderscoresKeep, tenant: "a", consumer: "root"},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			g := start(t, Config{Underscores: c.rule}, 4)
@@ -277,8 +293,10 @@ func TestConnectionCannotTakeOffWhatIsDecidedBy(t *testing.T) {
 	g := start(t, Config{}, 4)
 	c := config(origin.url, entity.Route{Paths: []string{"/"}, Headers: map[string][]string{"X-Tenant": {"a"}}}, keyAuthOn("r1"))
 	g.apply(t, c)
-	g.say(t, "GET / HTTP/1.1\r\nHost: x\r\napikey: secret-key\r\nX-Tenant: a\r\nAccept-Language: de\r\nCookie: s=1\r\nAuthorization: b\r\nX-Hop: 1\r\n"+
-		"Connection: close, X-Tenant, apikey, Accept-Language, Cookie\r\nConnection: X-Hop, X-Consumer-Username, X-Real-IP, Authorization, Host\r\n\r\n")
+	g.say(t, "GET / HTTP/1.1\r\nHost: x\r\napikey: secret-key\r\nX-Tenant: a\r\nAccept-Language: de\r\nCookie: s=1\r\n"+
+		"Authorization: b\r\nX-Hop: 1\r\n"+
+		"Connection: close, X-Tenant, apikey, Accept-Language, Cookie\r\n"+
+		"Connection: X-Hop, X-Consumer-Username, X-Real-IP, Authorization, Host\r\n\r\n")
 	r := origin.take()
 	if r == nil {
 		t.Fatal("the request did not arrive")
@@ -298,13 +316,14 @@ func TestOnlyWebSocketIsPassedOn(t *testing.T) {
 	g := start(t, Config{}, 4)
 	g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}}))
 	for _, c := range []struct{ name, fields, want string }{
-		{"h2c", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n", ""},
-		{"TLS", "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n", ""},
-		{"anything", "Connection: Upgrade\r\nUpgrade: foo\r\n", ""},
-		{"not listed by Connection", "Upgrade: websocket\r\n", ""},
-		{"websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\n", "websocket"},
-		{"websocket among others", "Connection: keep-alive\r\nConnection: x, uPGRADE\r\nUpgrade: h2c, WebSocket\r\n", "websocket"},
-		{"in two lines", "Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n", "websocket"},
+		{name: "h2c", fields: "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"},
+		{name: "TLS", fields: "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n"},
+		{name: "anything", fields: "Connection: Upgrade\r\nUpgrade: foo\r\n"},
+		{name: "not listed by Connection", fields: "Upgrade: websocket\r\n"},
+		{name: "websocket", fields: "Connection: Upgrade\r\nUpgrade: websocket\r\n", want: "websocket"},
+		{name: "websocket among others", fields: "Connection: keep-alive\r\nConnection: x, uPGRADE\r\nUpgrade: h2c, WebSocket\r\n",
+			want: "websocket"},
+		{name: "in two lines", fields: "Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n", want: "websocket"},
 	} {
 		answer := g.say(t, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"+c.fields+"\r\n")
 		if !strings.HasPrefix(answer, "HTTP/1.1 200 ") {

@@ -15,6 +15,7 @@ import (
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/all"
 	"gatelab/gateway/internal/upstream"
 )
 
@@ -23,7 +24,8 @@ func benchmarked(b *testing.B, c *entity.Config) (*Proxy, *fasthttp.RequestCtx) 
 	b.Helper()
 	pools := upstream.NewPools(upstream.Config{Keepalive: 8}, nil)
 	reg := prometheus.NewRegistry()
-	p := New(Config{AccessLog: LogOff, NodeName: "gw-1", NodeHeader: true}, &plugin.Deps{Registerer: reg, Log: slog.New(slog.DiscardHandler)}, pools, reg, slog.New(slog.DiscardHandler))
+	p := New(Config{AccessLog: LogOff, NodeName: "gw-1", NodeHeader: true},
+		&plugin.Deps{Plugins: all.Plugins(), Registerer: reg, Log: slog.New(slog.DiscardHandler)}, pools, reg, slog.New(slog.DiscardHandler))
 	b.Cleanup(func() { p.Close(); pools.Close() })
 	if err := p.Apply(c); err != nil {
 		b.Fatal(err)
@@ -31,24 +33,24 @@ func benchmarked(b *testing.B, c *entity.Config) (*Proxy, *fasthttp.RequestCtx) 
 	near, far := net.Pipe()
 	b.Cleanup(func() { near.Close(); far.Close() })
 	ctx := &fasthttp.RequestCtx{}
-	ctx.Init2(addressed{near}, nil, false)
+	ctx.Init2(addressedConn{near}, nil, false)
 	return p, ctx
 }
 
-// asked is the request of the benchmarks as it comes over a connection. It is
+// benchRequest is the request of the benchmarks as it comes over a connection. It is
 // parsed anew each time: the proxy changes it in place.
-type asked struct {
+type benchRequest struct {
 	bytes *bytes.Reader
 	br    *bufio.Reader
 }
 
-func newAsked() *asked {
+func newBenchRequest() *benchRequest {
 	r := bytes.NewReader([]byte("GET /ai/v1/models/17?fields=all HTTP/1.1\r\nHost: gateway.example\r\nUser-Agent: bench\r\n" +
 		"Accept: application/json\r\nAccept-Encoding: gzip\r\nApikey: secret-key\r\n\r\n"))
-	return &asked{r, bufio.NewReader(r)}
+	return &benchRequest{r, bufio.NewReader(r)}
 }
 
-func (a *asked) parse(b *testing.B, ctx *fasthttp.RequestCtx) {
+func (a *benchRequest) parse(b *testing.B, ctx *fasthttp.RequestCtx) {
 	_, _ = a.bytes.Seek(0, io.SeekStart)
 	a.br.Reset(a.bytes)
 	if err := ctx.Request.Header.Read(a.br); err != nil {
@@ -57,11 +59,13 @@ func (a *asked) parse(b *testing.B, ctx *fasthttp.RequestCtx) {
 	ctx.Response.Reset()
 }
 
-// addressed is a connection that has an address.
-type addressed struct{ net.Conn }
+// addressedConn is a connection that has an address.
+type addressedConn struct{ net.Conn }
 
-func (addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 40000} }
-func (addressed) LocalAddr() net.Addr  { return listenAddr }
+func (addressedConn) RemoteAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 40000}
+}
+func (addressedConn) LocalAddr() net.Addr { return listenAddr }
 
 var listenAddr = &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8000}
 
@@ -71,7 +75,7 @@ func BenchmarkAnswered(b *testing.B) {
 	c := config("http://127.0.0.1:1", entity.Route{Paths: []string{"/ai"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
 		Config: map[string]any{"key_names": []any{"other"}, "key_in_header": true, "run_on_preflight": true}})
 	p, ctx := benchmarked(b, c)
-	asked := newAsked()
+	asked := newBenchRequest()
 	b.ReportAllocs()
 	for b.Loop() {
 		asked.parse(b, ctx)
@@ -114,7 +118,7 @@ func BenchmarkForwarded(b *testing.B) {
 	c := config("http://"+ln.Addr().String(), entity.Route{Paths: []string{"/ai"}})
 	c.Services[0].ReadTimeout, c.Services[0].WriteTimeout = 60000, 60000
 	p, ctx := benchmarked(b, c)
-	asked := newAsked()
+	asked := newBenchRequest()
 	b.ReportAllocs()
 	for b.Loop() {
 		asked.parse(b, ctx)
@@ -132,7 +136,7 @@ func BenchmarkServed(b *testing.B) {
 	p, _ := benchmarked(b, c)
 	s := NewServer(p, ServerConfig{
 		MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute, ReadTimeout: time.Minute, BodyRate: 240, WriteTimeout: time.Minute, ResponseRate: 240,
-	})
+	}, nil)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

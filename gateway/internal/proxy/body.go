@@ -2,74 +2,127 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
 	"github.com/valyala/fasthttp"
 
+	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/upstream"
 )
 
 // errBodyTooLarge ends a body of unknown length that goes beyond the limit.
 var errBodyTooLarge = errors.New("request body is larger than max_body_bytes")
 
-// admitBody refuses a body that says itself that it is too large.
-func (v *visit) admitBody() bool {
-	size, most := int64(v.Ctx.Request.Header.ContentLength()), v.proxy.config.MaxBodyBytes
-	if most > 0 && size > most {
-		v.tooLarge()
-		return false
-	}
-	return true
+// requestBody is the body of the client's request.
+type requestBody struct {
+	x           *plugin.Exchange
+	most        int64 // of bytes; 0: no limit
+	configured  int64 // most, without a plugin's word
+	streamAbove int64 // bytes from which it is passed on as it comes
+
+	upload upload // what is still to come
+	head   []byte // of a longer one: what a plugin has read of it
+	short  []byte // of a short one: all of it; kept from request to request
 }
 
-// readShort reads a short body whole, unless the route wants it passed on as it
-// comes.
-func (v *visit) readShort() bool {
-	in := &v.Ctx.Request
+func (b *requestBody) reset() {
+	b.upload, b.head = upload{}, nil
+	b.short = b.short[:0]
+	b.most = b.configured
+}
+
+// limit is plugin.Exchange's LimitBody.
+func (b *requestBody) limit(most int64) bool {
+	in := &b.x.Ctx.Request
+	if b.most == 0 || most < b.most {
+		b.most = max(most, 1) // 0 is no limit
+	}
+	if b.upload.src != nil {
+		b.upload.most = b.most
+	}
+	known := int64(in.Header.ContentLength())
+	if !in.IsBodyStream() {
+		known = int64(len(in.Body()))
+	}
+	return known <= most && b.upload.read <= most
+}
+
+// isTooLarge tells whether a body is larger than allowed by its own word.
+func (b *requestBody) isTooLarge() bool {
+	return b.most > 0 && int64(b.x.Ctx.Request.Header.ContentLength()) > b.most
+}
+
+// readShort reads a short body whole.
+func (b *requestBody) readShort() error {
+	in := &b.x.Ctx.Request
 	size := int64(in.Header.ContentLength())
-	if size <= 0 || size > v.proxy.config.StreamAbove || !in.IsBodyStream() || !v.Route.RequestBuffering {
-		return true
+	if size <= 0 || size > b.streamAbove || !in.IsBodyStream() {
+		return nil
 	}
 	// Not Body(): it would take a body that was broken off for a whole one, and
 	// an error's text for a body.
-	v.body = slices.Grow(v.body[:0], int(size))[:size]
-	if _, err := io.ReadFull(in.BodyStream(), v.body); err != nil {
-		v.badBody(err)
-		return false
+	b.short = slices.Grow(b.short[:0], int(size))[:size]
+	if _, err := io.ReadFull(in.BodyStream(), b.short); err != nil {
+		return err
 	}
-	if c, ok := v.Ctx.Conn().(*clientConn); ok {
+	if c := clientOf(b.x.Ctx.Conn()); c != nil {
 		c.whole()
 	}
-	in.SetBodyRaw(v.body)
-	return true
+	in.SetBodyRaw(b.short)
+	return nil
 }
 
-func (v *visit) tooLarge() {
-	v.reply(fasthttp.StatusRequestEntityTooLarge, "Request size limit exceeded")
-	v.Ctx.Response.SetConnectionClose()
-}
-
-// badBody answers a client whose body did not come.
-func (v *visit) badBody(err error) {
-	v.failure = fmt.Errorf("read the request body: %w", err)
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		v.reply(fasthttp.StatusRequestTimeout, "Request body timeout")
-	} else {
-		v.reply(fasthttp.StatusBadRequest, "Bad request")
-	}
-	v.Ctx.Response.SetConnectionClose()
-}
-
-// attachBody gives the request's body to the upstream's request: whole when it
-// is here, else as a stream.
-func (v *visit) attachBody(req *fasthttp.Request) {
-	in := &v.Ctx.Request
+// read is plugin.Exchange's Body.
+func (b *requestBody) read(most int) (body []byte, whole bool, err error) {
+	in := &b.x.Ctx.Request
 	if !in.IsBodyStream() {
-		if b := in.Body(); len(b) > 0 {
-			req.SetBodyRaw(b)
+		all := in.Body()
+		return all[:min(len(all), most)], len(all) <= most, nil
+	}
+	size := in.Header.ContentLength()
+	if size == 0 {
+		return nil, true, nil
+	}
+	if size > most {
+		return nil, false, nil // no need to read any of it
+	}
+	u := b.incoming()
+	b.head = b.head[:0]
+	for len(b.head) <= most {
+		b.head = slices.Grow(b.head, 4<<10)
+		n, err := u.Read(b.head[len(b.head):min(cap(b.head), most+1)])
+		b.head = b.head[:len(b.head)+n]
+		if errors.Is(err, io.EOF) {
+			b.short = b.head
+			b.head, b.upload = nil, upload{}
+			in.Header.Del(fasthttp.HeaderTransferEncoding)
+			in.SetBodyRaw(b.short)
+			return b.short, true, nil
+		}
+		if errors.Is(err, errBodyTooLarge) {
+			return nil, false, statusError(fasthttp.StatusRequestEntityTooLarge)
+		}
+		if err != nil {
+			return b.head, false, err
+		}
+	}
+	return b.head[:most], false, nil
+}
+
+// statusError is an error that says what the client is answered.
+type statusError int
+
+func (e statusError) Error() string   { return fasthttp.StatusMessage(int(e)) }
+func (e statusError) StatusCode() int { return int(e) }
+
+// attach gives the body to the upstream's request: whole when it is here, else
+// as a stream.
+func (b *requestBody) attach(req *fasthttp.Request) {
+	in := &b.x.Ctx.Request
+	if !in.IsBodyStream() {
+		if body := in.Body(); len(body) > 0 {
+			req.SetBodyRaw(body)
 		}
 		return
 	}
@@ -77,23 +130,36 @@ func (v *visit) attachBody(req *fasthttp.Request) {
 	if size == 0 {
 		return
 	}
-	u := v.incoming()
-	u.head = v.head
+	u := b.incoming()
+	u.head = b.head
 	req.SetBodyStream(u, size)
 }
 
-// incoming is the body of the request as a stream, with what bounds it.
-func (v *visit) incoming() *upload {
-	in := &v.Ctx.Request
-	if v.upload.src == nil {
-		v.upload = upload{src: in.BodyStream(), size: int64(in.Header.ContentLength()), most: v.proxy.config.MaxBodyBytes}
-		if v.upload.size < 0 {
-			v.upload.chunks = newChunks(v.upload.src)
+// incoming is the body as a stream, with what bounds it.
+func (b *requestBody) incoming() *upload {
+	in := &b.x.Ctx.Request
+	if b.upload.src == nil {
+		b.upload = upload{src: in.BodyStream(), size: int64(in.Header.ContentLength()), most: b.most}
+		if b.upload.size < 0 {
+			b.upload.chunks = newChunks(b.upload.src)
 		}
-		v.upload.client, _ = v.Ctx.Conn().(*clientConn)
+		b.upload.client = clientOf(b.x.Ctx.Conn())
 	}
-	return &v.upload
+	return &b.upload
 }
+
+// interrupt ends a read of the body that is under way: the upstream has refused
+// the request without it. It is upstream.Call's OnRefusal.
+func (b *requestBody) interrupt() {
+	if c := b.upload.client; c != nil {
+		c.interrupt()
+	} else if s := streamOf(b.x.Ctx.Conn()); s != nil {
+		s.body.interrupt()
+	}
+}
+
+// received is how many bytes of the body have come.
+func (b *requestBody) received() int64 { return max(b.upload.read, int64(len(b.short))) }
 
 // upload is a request body on its way. Its errors are *upstream.BodyError: the
 // client's fault, not the upstream's. An error stays: the codec asks again
@@ -148,6 +214,9 @@ func (u *upload) Read(b []byte) (int, error) {
 	}
 	return u.whole(n)
 }
+
+// isUnfinished tells whether there is a body of which not all was read.
+func (u *upload) isUnfinished() bool { return u.src != nil && !errors.Is(u.end, io.EOF) }
 
 // whole ends a body that has come to its end, with its last n bytes.
 func (u *upload) whole(n int) (int, error) {

@@ -179,7 +179,9 @@ func TestAKeyIsFoundInABodyAndHidden(t *testing.T) {
 	g := start(t, Config{}, 4)
 	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
 		Config: map[string]any{"key_names": []any{"apikey"}, "key_in_header": true, "key_in_body": true, "hide_credentials": true}}))
-	const form, js, multi = "application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=B"
+	const form = "application/x-www-form-urlencoded"
+	const js = "application/json"
+	const multi = "multipart/form-data; boundary=B"
 	chunks := func(s string) string {
 		var b strings.Builder
 		for i := 0; i < len(s); i += 7 {
@@ -190,12 +192,13 @@ func TestAKeyIsFoundInABodyAndHidden(t *testing.T) {
 	}
 	long := "a=" + strings.Repeat("x", 100<<10)
 	for _, c := range []struct{ name, header, kind, body, want string }{
-		{"a form", "", form, "a=1&apikey=secret-key&b=%20c&d=x%2By", "a=1&b=%20c&d=x%2By"},
-		{"JSON", "", js, `{"apikey":"secret-key","n":1}`, `{"n":1}`},
-		{"multipart", "", multi, "--B\r\nContent-Disposition: form-data; name=\"apikey\"\r\n\r\nsecret-key\r\n--B--\r\n", "--B--\r\n"},
-		{"the key alone", "", form, "apikey=secret-key", ""},
-		{"a key in the header, a long body", "apikey: secret-key\r\n", form, long, long},
-		{"a key in the header, another body", "apikey: secret-key\r\n", js, `{"n": 1}`, `{"n": 1}`},
+		{name: "a form", kind: form, body: "a=1&apikey=secret-key&b=%20c&d=x%2By", want: "a=1&b=%20c&d=x%2By"},
+		{name: "JSON", kind: js, body: `{"apikey":"secret-key","n":1}`, want: `{"n":1}`},
+		{name: "multipart", kind: multi, body: "--B\r\nContent-Disposition: form-data; name=\"apikey\"\r\n\r\nsecret-key\r\n--B--\r\n",
+			want: "--B--\r\n"},
+		{name: "the key alone", kind: form, body: "apikey=secret-key"},
+		{name: "a key in the header, a long body", header: "apikey: secret-key\r\n", kind: form, body: long, want: long},
+		{name: "a key in the header, another body", header: "apikey: secret-key\r\n", kind: js, body: `{"n": 1}`, want: `{"n": 1}`},
 	} {
 		for _, chunked := range []bool{false, true} {
 			head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %s\r\n%s", c.kind, c.header)
@@ -208,15 +211,18 @@ func TestAKeyIsFoundInABodyAndHidden(t *testing.T) {
 				continue
 			}
 			s := <-seen
-			if s.body != c.want || s.kind != c.kind || s.te == "" && s.length != int64(len(c.want)) || s.te != "" && (!chunked || len(c.body) <= 64<<10) {
+			if s.body != c.want || s.kind != c.kind || s.te == "" && s.length != int64(len(c.want)) || s.te != "" &&
+				(!chunked || len(c.body) <= 64<<10) {
 				t.Errorf("%s, chunked %t: the upstream saw %d bytes (length %d, %q, %s)", c.name, chunked, len(s.body), s.length, s.te, s.kind)
 			}
 		}
 	}
 	// Beyond the bound a body has no key; one that breaks off is no body.
 	for request, want := range map[string]string{
-		"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: " + form + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks("apikey=secret-key&"+long): "HTTP/1.1 401 ",
-		"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: " + form + "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX":                          "HTTP/1.1 400 ",
+		"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: " + form + "\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			chunks("apikey=secret-key&"+long): "HTTP/1.1 401 ",
+		"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: " + form +
+			"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX": "HTTP/1.1 400 ",
 	} {
 		c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 		if err != nil {

@@ -93,8 +93,9 @@ func matrixOrigin(t *testing.T, name string, vary bool) string {
 }
 
 func matrixConfig(origin string, preserveHost bool, plugins ...entity.Plugin) *entity.Config {
-	auth := entity.Plugin{ID: "auth", Name: "key-auth", Enabled: true, Config: map[string]any{"key_names": []any{"apikey"}, "key_in_header": true,
-		"anonymous": "nobody", "hide_credentials": true}}
+	auth := entity.Plugin{ID: "auth", Name: "key-auth", Enabled: true, Config: map[string]any{"key_names": []any{"apikey"},
+		"key_in_header": true,
+		"anonymous":     "nobody", "hide_credentials": true}}
 	c := config(origin, entity.Route{Paths: []string{"/"}, PreserveHost: preserveHost}, append(plugins, auth)...)
 	c.Consumers = append(c.Consumers, entity.Consumer{ID: "c2", Username: "bob"}, entity.Consumer{ID: "c3", Username: "nobody"})
 	c.KeyAuths = append(c.KeyAuths, entity.KeyAuth{ID: "k2", Key: "bobs-key", Consumer: entity.Ref{ID: "c2"}})

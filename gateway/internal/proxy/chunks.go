@@ -7,37 +7,31 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"reflect"
 	"strings"
-	"unsafe"
 
 	"gatelab/gateway/internal/upstream"
 )
 
 // chunks looks at the lines of a chunked body before the codec reads them,
 // which takes more than RFC 9112 allows: lines that end without CR, control
-// characters, trailers with white space around their names. Whoever reads the
-// same bytes more strictly must not see another end of the body.
+// characters, trailers with white space around their names. A reader
+// that is stricter with the same bytes must not see another end of the body.
 //
 // It also takes the end of the body, the last chunk and the trailers, off the
 // codec: that would add the trailers to the request's header, after everything
 // was decided by it.
 type chunks struct {
-	br   *bufio.Reader
-	left reflect.Value // of the chunk that the codec is in
-	eof  reflect.Value // the codec takes the body for ended
+	br    *bufio.Reader
+	codec requestStream
 }
 
 // newChunks returns nothing for a stream that is not the codec's.
 func newChunks(stream io.Reader) (c chunks) {
-	v := reflect.ValueOf(stream)
-	if v.Kind() != reflect.Pointer || v.Type().String() != "*fasthttp.requestStream" {
+	s, ok := newRequestStream(stream)
+	if !ok {
 		return c
 	}
-	// The codec shows neither its reader nor where it is in it.
-	c.br = (*bufio.Reader)(v.Elem().FieldByName("reader").UnsafePointer())
-	c.left, c.eof = v.Elem().FieldByName("chunkLeft"), v.Elem().FieldByName("eof")
-	return c
+	return chunks{br: s.reader(), codec: s}
 }
 
 var (
@@ -52,7 +46,7 @@ var (
 // chunk that begins. errBodyEnd says that the body has ended; the trailers are
 // dropped then.
 func (c *chunks) check() (size int64, err error) {
-	if c.br == nil || c.left.Int() != 0 {
+	if c.br == nil || c.codec.chunkLeft() != 0 {
 		return 0, nil
 	}
 	line, err := c.line(0)
@@ -72,7 +66,7 @@ func (c *chunks) check() (size int64, err error) {
 		}
 		if len(line) == len(crlf) {
 			_, _ = c.br.Discard(at + len(line))
-			*(*bool)(unsafe.Pointer(c.eof.UnsafeAddr())) = true //nolint:gosec // a field of the pinned codec; see newChunks
+			c.codec.end()
 			return 0, errBodyEnd
 		}
 		name, ok := fieldName(line[:len(line)-len(crlf)])

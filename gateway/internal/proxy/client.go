@@ -27,6 +27,7 @@ const mostUnpaid = 512 << 10
 var (
 	errSlowBody   = fmt.Errorf("the request body comes more slowly than client_body_rate: %w", os.ErrDeadlineExceeded)
 	errSlowReader = fmt.Errorf("the response is taken more slowly than client_response_rate: %w", os.ErrDeadlineExceeded)
+	errRefused    = errors.New("the upstream has answered before it had the whole request body")
 	errOverhead   = errors.New("the chunks of the request body have too much beside their content")
 )
 
@@ -39,9 +40,13 @@ var (
 // the least rate that is allowed, but never above the longest pause that is.
 // What the gateway itself or the upstream takes costs the client nothing.
 type clientConn struct {
-	net.Conn
-	all   *clients
-	phase atomic.Uint32
+	net.Conn              // over TLS, the *tls.Conn
+	raw      net.Conn     // that was accepted
+	secure   *secureLayer // nil: without TLS
+	all      *clients
+	accepted time.Time
+	port     string // that it came to; "": unknown
+	phase    atomic.Uint32
 
 	// Of reading; used by the goroutine that serves the connection.
 	used       bool      // a request has come on it
@@ -50,7 +55,8 @@ type clientConn struct {
 	readBy     time.Time // the deadline that is set
 	readCredit time.Duration
 	unpaid     int
-	broken     error // what ended a body before its end
+	broken     error       // what ended a body before its end
+	refused    atomic.Bool // the rest of the body is not wanted
 
 	// Of writing.
 	writeBy     time.Time
@@ -61,6 +67,7 @@ type clientConn struct {
 	parking atomic.Bool // the codec lets go of it; it is not closed
 	closed  atomic.Bool
 	abort   atomic.Bool // Close resets the connection
+	abandon atomic.Bool // Close says no goodbye over TLS
 }
 
 // Read is net.Conn's, within the limit of what is being read.
@@ -84,7 +91,11 @@ func (c *clientConn) readFirst(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.Conn.Read(b)
+	if isTimeout(err) && c.beganRecord() {
+		return c.readFirstRecord(b)
+	}
 	if n > 0 {
+		c.progress(n)
 		return n, nil
 	}
 	if !isTimeout(err) {
@@ -97,6 +108,24 @@ func (c *clientConn) readFirst(b []byte) (int, error) {
 		c.all.metrics.idle.Inc()
 	}
 	return 0, io.EOF // for which the codec answers nothing
+}
+
+// readFirstRecord reads on where a part of a TLS record has come: whatever is in
+// it, it has as long as a header.
+func (c *clientConn) readFirstRecord(b []byte) (int, error) {
+	c.readBy = time.Now().Add(c.all.bounds.header)
+	if err := c.Conn.SetReadDeadline(c.readBy); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(b)
+	c.progress(n)
+	if isTimeout(err) {
+		c.all.metrics.header.Inc()
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, io.EOF
 }
 
 // patience is how long a request is waited for.
@@ -118,6 +147,7 @@ func (c *clientConn) readHeader(b []byte) (int, error) {
 		}
 	}
 	n, err := c.Conn.Read(b)
+	c.progress(n)
 	if isTimeout(err) {
 		c.all.metrics.header.Inc()
 	}
@@ -129,12 +159,19 @@ func (c *clientConn) readHeader(b []byte) (int, error) {
 func (c *clientConn) readBody(b []byte) (int, error) {
 	bounds := &c.all.bounds
 	for c.readCredit > 0 && c.broken == nil {
-		now := time.Now()
-		if err := c.readWithin(now, c.readCredit); err != nil {
+		now, wait := time.Now(), c.readCredit
+		if c.secure != nil { // looked at several times: a record that is on its way is progress
+			wait = min(wait, bounds.body/4+1)
+		}
+		if err := c.readWithin(now, wait); err != nil {
 			return 0, err
 		}
+		if c.refused.Load() { // looked at behind the deadline, which may have overwritten interrupt's
+			c.broken = errRefused
+			break
+		}
 		n, err := c.Conn.Read(b)
-		c.readCredit = credit(c.readCredit, bounds.body, bounds.bodyRate, time.Since(now), n)
+		c.readCredit = credit(c.readCredit, bounds.body, bounds.bodyRate, time.Since(now), c.progress(n))
 		if c.unpaid += n; c.unpaid > mostUnpaid {
 			c.broken = errOverhead
 			break
@@ -146,6 +183,8 @@ func (c *clientConn) readBody(b []byte) (int, error) {
 			c.broken = io.ErrUnexpectedEOF
 		case !isTimeout(err):
 			c.broken = err
+		case c.refused.Load():
+			c.broken = errRefused
 		}
 	}
 	if c.broken == nil {
@@ -154,6 +193,16 @@ func (c *clientConn) readBody(b []byte) (int, error) {
 	}
 	return 0, c.broken
 }
+
+// interrupt ends a read of a body: what is left of it is not wanted. Other
+// goroutines may call it.
+func (c *clientConn) interrupt() {
+	c.refused.Store(true)
+	_ = c.Conn.SetReadDeadline(longAgo)
+}
+
+// longAgo is a deadline that ends a read under way.
+var longAgo = time.Unix(1, 0)
 
 // readWithin sets the read deadline, unless the one that is set is as good: to
 // set it costs as much as a hundred lines of code.
@@ -184,7 +233,13 @@ func (c *clientConn) begin() {
 }
 
 // wait notes that a response has been sent.
-func (c *clientConn) wait() { c.phase.Store(phaseWaiting) }
+func (c *clientConn) wait() {
+	c.phase.Store(phaseWaiting)
+	if c.refused.Load() { // of a body that came whole nevertheless
+		c.refused.Store(false)
+		c.readBy = time.Time{}
+	}
+}
 
 // SetReadDeadline is net.Conn's. The codec sets one where a request has a body,
 // before it reads the first of it.
@@ -193,7 +248,9 @@ func (c *clientConn) SetReadDeadline(t time.Time) error {
 	case phaseTunnel:
 		return c.Conn.SetReadDeadline(t)
 	case phaseHeader:
-		c.readCredit, c.unpaid, c.broken = c.all.bounds.body, 0, nil
+		c.readCredit = c.all.bounds.body
+		c.unpaid = 0
+		c.broken = nil
 		c.phase.Store(phaseBody)
 	}
 	return nil
@@ -223,15 +280,18 @@ func (c *clientConn) giveAway() {
 
 // CloseWrite ends the direction to the client.
 func (c *clientConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+	if c.secure != nil {
+		_ = c.secure.conn.CloseWrite() // which is only said, by TLS
+	}
+	if half, ok := c.raw.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
-	return c.Conn.Close()
+	return c.raw.Close()
 }
 
 // SyscallConn is syscall.Conn's.
 func (c *clientConn) SyscallConn() (syscall.RawConn, error) {
-	sc, ok := c.Conn.(syscall.Conn)
+	sc, ok := c.raw.(syscall.Conn)
 	if !ok {
 		return nil, errors.ErrUnsupported
 	}
@@ -248,6 +308,9 @@ func (c *clientConn) Close() error {
 	switch {
 	case c.abort.Load():
 		c.reset()
+		return c.raw.Close() // TLS must not say that this was all
+	case c.abandon.Load():
+		return c.raw.Close()
 	case c.mayBeSending() && c.all.linger(c):
 		return nil
 	}
@@ -255,7 +318,7 @@ func (c *clientConn) Close() error {
 }
 
 // mayBeSending tells whether the client has sent what was not read, or will.
-// Whoever closes such a connection resets it, and the client may never see what
+// Closing such a connection resets it, and the client may never see what
 // it was answered.
 func (c *clientConn) mayBeSending() bool {
 	switch c.phase.Load() {
@@ -270,7 +333,7 @@ func (c *clientConn) mayBeSending() bool {
 // reset has Close reset the connection, so that the client cannot take what it
 // has got for all there is.
 func (c *clientConn) reset() {
-	if tcp, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+	if tcp, ok := c.raw.(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 }

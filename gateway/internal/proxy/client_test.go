@@ -156,7 +156,7 @@ func TestAStreamThatHasNothingToSayStaysOpen(t *testing.T) {
 		<-more
 		fmt.Fprint(w, "data: 1\n\n")
 	})
-	g := startServer(t, Config{}, limits(func(c *ServerConfig) { c.WriteTimeout, c.ResponseRate, c.IdleTimeout = pause, 1<<20, pause }), 4)
+	g := startServer(t, Config{}, limits(func(c *ServerConfig) { c.WriteTimeout = pause; c.ResponseRate = 1 << 20; c.IdleTimeout = pause }), 4)
 	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
 	for _, version := range []string{"1.0", "1.1"} {
 		client := g.dial(t)
@@ -211,22 +211,22 @@ func TestWhatTricklesEnds(t *testing.T) {
 			whole.Add(1)
 		}
 	})
-	g := startServer(t, Config{}, limits(func(c *ServerConfig) { c.HeaderTimeout, c.ReadTimeout, c.BodyRate = 2*pause, pause, 10_000 }), 4)
+	g := startServer(t, Config{}, limits(func(c *ServerConfig) { c.HeaderTimeout = 2 * pause; c.ReadTimeout = pause; c.BodyRate = 10_000 }), 4)
 	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
 	const post = "POST / HTTP/1.1\r\nHost: x\r\n"
 	for _, c := range []struct{ name, begin, then string }{
-		{"request line", "GE", "T"},
-		{"header", "GET / HTTP/1.1\r\nHost: x\r\nX-A: ", "a"},
-		{"header behind a request", "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nX-A: ", "a"},
-		{"short body", post + "Content-Length: 1000\r\n\r\n", "a"},
-		{"body read whole", post + "Content-Length: 60000\r\n\r\n" + strings.Repeat("a", 10000), "a"},
-		{"long body", post + "Content-Length: 10000000\r\n\r\n" + strings.Repeat("a", 10000), "a"},
-		{"chunks", post + "Transfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"},
-		{"within a chunk", post + "Transfer-Encoding: chunked\r\n\r\nffff\r\n", "a"},
-		{"chunk size", post + "Transfer-Encoding: chunked\r\n\r\n", "0"},
-		{"chunk extension", post + "Transfer-Encoding: chunked\r\n\r\n1;a=", "a"},
-		{"trailers", post + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: ", "a"},
-		{"continued", post + "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n", "a"},
+		{name: "request line", begin: "GE", then: "T"},
+		{name: "header", begin: "GET / HTTP/1.1\r\nHost: x\r\nX-A: ", then: "a"},
+		{name: "header behind a request", begin: "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nX-A: ", then: "a"},
+		{name: "short body", begin: post + "Content-Length: 1000\r\n\r\n", then: "a"},
+		{name: "body read whole", begin: post + "Content-Length: 60000\r\n\r\n" + strings.Repeat("a", 10000), then: "a"},
+		{name: "long body", begin: post + "Content-Length: 10000000\r\n\r\n" + strings.Repeat("a", 10000), then: "a"},
+		{name: "chunks", begin: post + "Transfer-Encoding: chunked\r\n\r\n", then: "1\r\na\r\n"},
+		{name: "within a chunk", begin: post + "Transfer-Encoding: chunked\r\n\r\nffff\r\n", then: "a"},
+		{name: "chunk size", begin: post + "Transfer-Encoding: chunked\r\n\r\n", then: "0"},
+		{name: "chunk extension", begin: post + "Transfer-Encoding: chunked\r\n\r\n1;a=", then: "a"},
+		{name: "trailers", begin: post + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: ", then: "a"},
+		{name: "continued", begin: post + "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n", then: "a"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client := g.dial(t)
@@ -251,20 +251,26 @@ func TestWhatTricklesEnds(t *testing.T) {
 
 func TestARequestThatNeverBeginsOrGoesOnEnds(t *testing.T) {
 	origin := server(t, func(http.ResponseWriter, *http.Request) {})
-	g := startServer(t, Config{}, limits(func(c *ServerConfig) { c.HeaderTimeout, c.ReadTimeout, c.IdleTimeout = pause, pause, 2*pause }), 4)
+	g := startServer(t, Config{}, limits(func(c *ServerConfig) {
+		c.HeaderTimeout, c.ReadTimeout = pause, pause
+		c.IdleTimeout = 2 * pause
+	}), 4)
 	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
 	const one = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 	for _, c := range []struct{ name, begin, want string }{
-		{"nothing was asked", "", ""},
-		{"only an empty line", "\r\n", ""},
-		{"a header that stops", "GET / HTTP/1.1\r\nHost", "408"},
-		{"a body that stops", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel", "408"},
-		{"no body after 100", "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", "100 408"},
-		{"no chunk after 100", "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n", "100 408"},
-		{"a kept connection", one, "200"},
-		{"a kept connection, HTTP/1.0", "GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n", "200"},
-		{"half a request behind another", one + "GET / HT", "200 408"},
-		{"half a request behind a body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET / HT", "200 408"},
+		{name: "nothing was asked"},
+		{name: "only an empty line", begin: "\r\n"},
+		{name: "a header that stops", begin: "GET / HTTP/1.1\r\nHost", want: "408"},
+		{name: "a body that stops", begin: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel", want: "408"},
+		{name: "no body after 100", begin: "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+			want: "100 408"},
+		{name: "no chunk after 100", begin: "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n",
+			want: "100 408"},
+		{name: "a kept connection", begin: one, want: "200"},
+		{name: "a kept connection, HTTP/1.0", begin: "GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n", want: "200"},
+		{name: "half a request behind another", begin: one + "GET / HT", want: "200 408"},
+		{name: "half a request behind a body", begin: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET / HT",
+			want: "200 408"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client := g.dial(t)

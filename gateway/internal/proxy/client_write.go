@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"time"
 )
@@ -10,23 +11,35 @@ import (
 // Write is net.Conn's. It ends when the client takes nothing for too long, or
 // less than it must; a response may take as long as it has something to send.
 func (c *clientConn) Write(b []byte) (int, error) {
+	if c.secure != nil {
+		return c.secure.conn.Write(b) // comes back as writePaced to the connection below
+	}
+	return c.writePaced(c.raw, b, 0)
+}
+
+// writePaced is Write on the connection that was accepted. It ends also at a
+// moment, in Unix nanoseconds; 0: at none.
+func (c *clientConn) writePaced(to net.Conn, b []byte, until int64) (int, error) {
 	bounds, now := &c.all.bounds, time.Now()
 	// Looked at several times within the pause: what was taken at the beginning
 	// of a long wait must not count at its end.
 	step := bounds.write / 4
 	for done := 0; ; {
 		wait := min(step, c.writeCredit)
+		if until != 0 {
+			wait = min(wait, time.Duration(until-now.UnixNano()))
+		}
 		if left := c.writeBy.Sub(now); left > wait || left <= wait/2 {
 			c.writeBy = now.Add(wait)
-			if err := c.Conn.SetWriteDeadline(c.writeBy); err != nil {
+			if err := to.SetWriteDeadline(c.writeBy); err != nil {
 				return done, err
 			}
 		}
-		n, err := c.Conn.Write(b[done:])
+		n, err := to.Write(b[done:])
 		done += n
 		c.wroteAt = time.Now()
 		c.writeCredit = credit(c.writeCredit, bounds.write, bounds.writeRate, c.wroteAt.Sub(now), n)
-		if err == nil || !isTimeout(err) {
+		if err == nil || !isTimeout(err) || until != 0 && c.wroteAt.UnixNano() >= until {
 			return done, err
 		}
 		if c.writeCredit <= 0 {
@@ -61,4 +74,6 @@ func (c *clientConn) ReadFrom(r io.Reader) (int64, error) {
 	}
 }
 
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+const copyBufferSize = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBufferSize); return &b }}

@@ -24,13 +24,16 @@ const (
 	lingerMost  = 30 * time.Second
 	mostLinger  = 1024
 
+	// A connection that has not said its protocol for so long may have to make room.
+	greetFor = time.Second
+
 	unlimited = 365 * 24 * time.Hour
 )
 
 // bounds are what a client may take its time for.
 type bounds struct {
 	header, idle, body, write time.Duration
-	bodyRate, writeRate       int64 // bytes a second; 0: any
+	bodyRate, writeRate       int64 // bytes per second; 0: any
 }
 
 func newBounds(c ServerConfig) bounds {
@@ -56,6 +59,8 @@ type clients struct {
 
 	accepted, refused atomic.Uint64 // connections since the start
 
+	evictOther func(now time.Time) bool // closes an idle connection that is served elsewhere
+
 	parked  atomic.Int64
 	metrics *clientMetrics
 	owned   sync.WaitGroup // goroutines that park and linger
@@ -64,10 +69,16 @@ type clients struct {
 	ended     bool
 	idle      map[*clientConn]struct{} // parked
 	lingering map[*clientConn]struct{}
+	greeting  map[*clientConn]struct{} // in the TLS handshake, or before what tells their protocol
 }
 
-func newClients(reg prometheus.Registerer) *clients {
-	a := &clients{idle: map[*clientConn]struct{}{}, lingering: map[*clientConn]struct{}{}}
+// newClients is handed the codec, which serves connections that were parked.
+func newClients(c ServerConfig, serve func(net.Conn) error, reg prometheus.Registerer) *clients {
+	a := &clients{
+		bounds: newBounds(c), most: int64(c.MaxConnections), serve: serve,
+		idle: map[*clientConn]struct{}{}, lingering: map[*clientConn]struct{}{},
+		greeting: map[*clientConn]struct{}{},
+	}
 	a.metrics = newClientMetrics(reg, a)
 	return a
 }
@@ -76,7 +87,8 @@ func newClients(reg prometheus.Registerer) *clients {
 func (a *clients) add(c net.Conn) *clientConn {
 	a.open.Add(1)
 	a.accepted.Add(1)
-	return &clientConn{Conn: c, all: a, wroteAt: time.Now(), writeCredit: a.bounds.write}
+	now := time.Now()
+	return &clientConn{Conn: c, raw: c, all: a, accepted: now, wroteAt: now, writeCredit: a.bounds.write}
 }
 
 // park waits for the next request in place of the codec, which has let go of
@@ -109,9 +121,11 @@ func (a *clients) await(c *clientConn) {
 		a.leave(c)
 		return
 	}
-	c.resumed, c.wroteAt, c.readBy = true, time.Now(), time.Time{}
+	c.resumed = true
+	c.wroteAt = time.Now()
+	c.readBy = time.Time{}
 	c.parking.Store(false)
-	_ = a.serve(c) // may have parked it again: it is another's now
+	_ = a.serve(c.forCodec()) // may have parked it again: it is another's now
 }
 
 // leave closes a connection that was parked.
@@ -132,13 +146,33 @@ func (c *clientConn) resume() {
 // evict closes a connection that has waited for a request for a while, to make
 // room for a client that has one.
 func (a *clients) evict() bool {
+	now := time.Now()
+	if a.evictParked(now) {
+		return true
+	}
+	if a.evictOther != nil && a.evictOther(now) {
+		a.metrics.evicted.Inc()
+		return true
+	}
+	return false
+}
+
+func (a *clients) evictParked(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for c := range a.idle {
 		delete(a.idle, c)
-		_ = c.Conn.Close() // await does the rest
+		_ = c.raw.Close() // await does the rest; nothing is said, so that nothing waits
 		a.metrics.evicted.Inc()
 		return true
+	}
+	for c := range a.greeting {
+		if now.Sub(c.accepted) > greetFor {
+			delete(a.greeting, c)
+			_ = c.raw.Close() // greet does the rest
+			a.metrics.evicted.Inc()
+			return true
+		}
 	}
 	return false
 }
@@ -160,7 +194,7 @@ func (a *clients) linger(c *clientConn) bool {
 		a.mu.Lock()
 		delete(a.lingering, c)
 		a.mu.Unlock()
-		_ = c.Conn.Close()
+		_ = c.raw.Close()
 	}()
 	return true
 }
@@ -173,22 +207,50 @@ func (c *clientConn) discard() {
 		if by.After(end) {
 			by = end
 		}
-		if c.Conn.SetReadDeadline(by) != nil {
+		if c.raw.SetReadDeadline(by) != nil {
 			return
 		}
-		if _, err := c.Conn.Read(b[:]); err != nil {
+		if _, err := c.raw.Read(b[:]); err != nil {
 			return
 		}
 	}
 }
 
-// endIdle closes what is parked, and has nothing parked from now on.
+// undecided is how many connections have not told their protocol.
+func (a *clients) undecided() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return int64(len(a.greeting))
+}
+
+// greet runs f, in which a connection tells its protocol; endIdle interrupts it.
+func (a *clients) greet(c *clientConn, f func() error) error {
+	a.mu.Lock()
+	if a.ended {
+		a.mu.Unlock()
+		return net.ErrClosed
+	}
+	a.greeting[c] = struct{}{}
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		delete(a.greeting, c)
+		a.mu.Unlock()
+	}()
+	return f()
+}
+
+// endIdle closes what is parked or has not even said its protocol, and has
+// nothing parked from now on.
 func (a *clients) endIdle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = true
 	for c := range a.idle {
-		_ = c.Conn.Close()
+		_ = c.raw.Close()
+	}
+	for c := range a.greeting {
+		_ = c.raw.Close()
 	}
 }
 
@@ -210,18 +272,18 @@ func (a *clients) end(ctx context.Context) {
 	}
 	a.mu.Lock()
 	for c := range a.lingering {
-		_ = c.Conn.Close()
+		_ = c.raw.Close()
 	}
 	a.mu.Unlock()
 	select {
 	case <-done:
-	case <-ctx.Done(): // a parked connection was resumed, and its request goes on
+	case <-ctx.Done(): // a parked connection was resumed, and its request is still being served
 	}
 }
 
 // canPark tells whether the connection can be waited for without reading.
 func (c *clientConn) canPark() bool {
-	_, ok := c.Conn.(syscall.Conn)
+	_, ok := c.raw.(syscall.Conn)
 	return ok
 }
 
@@ -231,7 +293,7 @@ func (c *clientConn) awaitByte(most time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Conn.SetReadDeadline(time.Now().Add(most)); err != nil {
+	if err := c.raw.SetReadDeadline(time.Now().Add(most)); err != nil {
 		return err
 	}
 	var (

@@ -63,14 +63,14 @@ func TestTheAnswerArrivesThoughTheBodyIsStillComing(t *testing.T) {
 		size int
 		want string
 	}{
-		{"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n", 100000, "401"},
-		{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n", 4000000, "401"},
-		{"POST / HTTP/1.0\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n", 4000000, "401"},
-		{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 40000000\r\n\r\n", 40000000, "413"},
-		{"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2000000\r\n", 0x2000000, "401"},
-		{"POST / HTTP/1.1\r\nHost : x\r\nContent-Length: 4000000\r\n\r\n", 4000000, "400"},
-		{"GET / HTTP/1.1\r\nHost: x\r\nX-A: ", 4000000, "431"},
-		{"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 4000000, "401"},
+		{head: "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n", size: 100000, want: "401"},
+		{head: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n", size: 4000000, want: "401"},
+		{head: "POST / HTTP/1.0\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n", size: 4000000, want: "401"},
+		{head: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 40000000\r\n\r\n", size: 40000000, want: "413"},
+		{head: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2000000\r\n", size: 0x2000000, want: "401"},
+		{head: "POST / HTTP/1.1\r\nHost : x\r\nContent-Length: 4000000\r\n\r\n", size: 4000000, want: "400"},
+		{head: "GET / HTTP/1.1\r\nHost: x\r\nX-A: ", size: 4000000, want: "431"},
+		{head: "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", size: 4000000, want: "401"},
 	} {
 		client := g.dial(t)
 		send(t, client, c.head)

@@ -22,7 +22,7 @@ func (e *expectation) Close() error {
 	if v := e.visit; v != nil {
 		e.visit = nil
 		v.serving = false
-		v.failure = errNotContinued
+		v.record.failure = errNotContinued
 		v.finish()
 	}
 	return nil
@@ -34,8 +34,9 @@ func (e *expectation) Close() error {
 func (p *Proxy) expect(ctx *fasthttp.RequestCtx) int {
 	v := p.begin(ctx)
 	v.expecting = true
-	if v.passExpected() {
+	if v.acceptExpected() {
 		ctx.SetUserValue(expectationKey, &expectation{v})
+		deferBody(&ctx.Request.Header)
 		return fasthttp.StatusContinue
 	}
 	v.serving = false
@@ -45,10 +46,10 @@ func (p *Proxy) expect(ctx *fasthttp.RequestCtx) int {
 	return status
 }
 
-// passExpected is pass, with a bug answered for.
-func (v *visit) passExpected() (passed bool) {
+// acceptExpected is accept, with a bug answered for.
+func (v *visit) acceptExpected() (accepted bool) {
 	defer v.recovered()
-	return v.pass()
+	return v.accept()
 }
 
 // continued is the visit of a request that was told to go on, nil for others.
@@ -62,17 +63,10 @@ func (p *Proxy) continued(ctx *fasthttp.RequestCtx) *visit {
 	return v
 }
 
-// serveContinued goes on where pass stopped, now that the body comes.
+// serveContinued continues where accept stopped, now that the body comes.
 func (v *visit) serveContinued() {
 	defer v.recovered()
-	if !v.accessed {
-		if v.readShort() && v.access() {
-			v.proceed()
-		}
-		return
+	if v.accessed || v.access() {
+		v.proceed()
 	}
-	if v.readShort() {
-		v.forward()
-	}
-	v.routed.chain.Response(&v.Exchange)
 }

@@ -16,7 +16,8 @@ func TestTrailersAreNoFieldsForWhoReadsTheBody(t *testing.T) {
 		"key_names": []any{"apikey"}, "key_in_header": true, "key_in_body": true, "anonymous": "c1",
 	}}
 	g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}}, auth))
-	for _, trailer := range []string{"X-Anonymous-Consumer: x", "X-Consumer-Username: root", "X-Authenticated-Userid: root", "X_Consumer_Username: root", "apikey: secret-key"} {
+	for _, trailer := range []string{"X-Anonymous-Consumer: x", "X-Consumer-Username: root", "X-Authenticated-Userid: root",
+		"X_Consumer_Username: root", "apikey: secret-key"} {
 		answer := g.say(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n"+
 			"Transfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n0\r\n"+trailer+"\r\n\r\n")
 		r := origin.take()

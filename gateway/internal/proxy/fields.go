@@ -27,8 +27,8 @@ const (
 	fieldVia
 )
 
-// screened is what one pass over a request's header block found.
-type screened struct {
+// fieldScan is what one pass over a request's header block found.
+type fieldScan struct {
 	has  fieldSet
 	drop [][]byte // names of fields that are not the client's to send, views of the block
 }
@@ -38,7 +38,7 @@ type screened struct {
 // pays for no further look-ups. ok is false when a name is no token.
 //
 // squeezed are the names that the configuration decides by, see squeeze.
-func (s *screened) screen(block []byte, underscores string, squeezed map[string]bool) (ok bool) {
+func (s *fieldScan) screen(block []byte, underscores string, squeezed map[string]bool) (ok bool) {
 	s.has, s.drop = 0, s.drop[:0]
 	for len(block) > 0 {
 		line := block
@@ -50,7 +50,9 @@ func (s *screened) screen(block []byte, underscores string, squeezed map[string]
 		if len(line) == 0 || line[0] == ' ' || line[0] == '\t' || line[0] == '\r' {
 			continue // the end, or the rest of a folded value
 		}
-		colon, odd, last := 0, false, byte('-')
+		colon := 0
+		odd := false
+		last := byte('-')
 		for ; colon < len(line) && line[colon] != ':'; colon++ {
 			c := line[colon]
 			switch {
@@ -74,7 +76,7 @@ func (s *screened) screen(block []byte, underscores string, squeezed map[string]
 }
 
 // note sorts one name.
-func (s *screened) note(name []byte) {
+func (s *fieldScan) note(name []byte) {
 	if len(name) == 0 {
 		return
 	}
@@ -118,7 +120,7 @@ func (s *screened) note(name []byte) {
 }
 
 // odd decides about a name with other marks than single dashes inside it.
-func (s *screened) odd(name []byte, rule string, configured map[string]bool) {
+func (s *fieldScan) odd(name []byte, rule string, configured map[string]bool) {
 	switch {
 	case rule == UnderscoresKeep:
 		return
@@ -291,23 +293,23 @@ func listsToken(lines [][]byte, token []byte) bool {
 // what belongs to the client's connection and what is not the client's to say.
 // What routes, plugins and the cache see is then what will be sent. websocket
 // tells whether the client asks for one; no other protocol is passed on.
-func (s *screened) clean(h *fasthttp.RequestHeader, configured map[string]bool) (websocket bool) {
+func (s *fieldScan) clean(h *fasthttp.RequestHeader, configured map[string]bool) (websocket bool) {
 	for _, name := range s.drop {
-		h.DelBytes(name)
+		del(h, view(name))
 	}
 	if s.has&fieldConnection != 0 {
 		if s.has&fieldUpgrade != 0 && h.IsHTTP11() && h.IsGet() && listsToken(h.PeekAll("Connection"), tokenUpgrade) {
 			websocket = listsToken(h.PeekAll("Upgrade"), tokenWebSocket)
 		}
 		closing := h.ConnectionClose()
-		dropListed(h.PeekAll("Connection"), configured, h.DelBytes)
-		h.Del("Connection")
+		dropListed(h.PeekAll("Connection"), configured, func(name []byte) { del(h, view(name)) })
+		del(h, "Connection")
 		if closing {
 			h.SetConnectionClose() // the server goes by it
 		}
 	}
 	if s.has&fieldUpgrade != 0 {
-		h.Del("Upgrade")
+		del(h, "Upgrade")
 	}
 	return websocket
 }

@@ -21,6 +21,14 @@ type handovers struct {
 	cut   atomic.Bool // a drain has closed those that were left
 }
 
+// connectionClosed is called for each connection that the server closes. One that
+// was given away is not among them.
+func (p *Proxy) connectionClosed(c net.Conn) { p.handovers.closed(c) }
+
+// waitForHandovers returns when the last connection that was given away has
+// ended, or ctx has.
+func (p *Proxy) waitForHandovers(ctx context.Context) error { return p.handovers.wait(ctx) }
+
 // takeOver has use called with the client's connection, in a goroutine of its
 // own, in place of a response: use writes the head too. The server would not
 // call it after a response that closes the connection, as all do in a drain.
@@ -35,7 +43,7 @@ func (h *handovers) takeOver(ctx *fasthttp.RequestCtx, use func(client net.Conn)
 	h.all[c] = lost
 	h.mu.Unlock()
 	h.count.Add(1)
-	if client, ok := c.(*clientConn); ok {
+	if client := clientOf(c); client != nil {
 		client.giveAway()
 	}
 	ctx.HijackSetNoResponse(true)
@@ -56,8 +64,7 @@ func (h *handovers) remove(c net.Conn) (lost func()) {
 	return lost
 }
 
-// closed is called for each connection that the server closes. One that was
-// given away is not among them.
+// closed tells who waits for a connection to be given away that it never will.
 func (h *handovers) closed(c net.Conn) {
 	if h.count.Load() == 0 {
 		return
@@ -107,7 +114,7 @@ func (v *visit) withoutChunks() {
 	head := append([]byte(nil), r.Header.Header()...)
 	body := r.BodyStream()
 	end := func() { _ = r.CloseBodyStream() } // finishes the visit
-	c, _ := v.Ctx.Conn().(*clientConn)
+	c := clientOf(v.Ctx.Conn())
 	phase := phaseHeader
 	if c != nil {
 		phase = c.phase.Load()

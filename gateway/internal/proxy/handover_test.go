@@ -49,7 +49,8 @@ func (g *gateway) webSocket(t *testing.T) (c net.Conn, br *bufio.Reader) {
 	}
 	res.Body.Close()
 	h := res.Header
-	if res.StatusCode != 101 || h.Get("Connection") != "upgrade" || h.Get("Content-Length") != "" || len(res.TransferEncoding) > 0 || res.Close {
+	if res.StatusCode != 101 || h.Get("Connection") != "upgrade" || h.Get("Content-Length") != "" || len(res.TransferEncoding) > 0 ||
+		res.Close {
 		t.Fatalf("got %d, %v", res.StatusCode, h)
 	}
 	if s, err := br.ReadString(';'); s != "ping;" {
@@ -80,7 +81,7 @@ func TestADrainWaitsForWebSockets(t *testing.T) {
 	c, br := g.webSocket(t)
 	drained := make(chan error, 1)
 	go func() { drained <- g.server.Shutdown(context.Background()) }()
-	<-g.server.served // nobody is accepted any more
+	g.server.serving.Wait() // no connection is accepted any more
 	_, _ = io.WriteString(c, "pong;")
 	if s, err := br.ReadString(';'); s != "pong;" {
 		t.Errorf("during the drain: %q %v", s, err)

@@ -11,46 +11,51 @@ import (
 	"gatelab/gateway/internal/upstream"
 )
 
+// affinity is what binds a client to a target, where a balancer hashes.
+type affinity struct {
+	cookie string // that the client is given
+}
+
 // hash is what consistent hashing goes by: the first of hash_on and
 // hash_fallback that the request has. It is the same in every replica. A
 // request that has neither goes anywhere.
-func (v *visit) hash() uint64 {
-	h := &v.routed.balancer.Hashing
+func (a *affinity) hash(h *upstream.Hashing, l *selection) uint64 {
 	if h.On.Kind == "" {
 		return 0 // the algorithm is another
 	}
 	for _, k := range [...]upstream.Key{h.On, h.Fallback} {
-		if sum, ok := v.hashOf(k); ok {
+		if sum, ok := a.hashOf(k, l); ok {
 			return sum
 		}
 	}
 	return rand.Uint64() //nolint:gosec // no secret
 }
 
-func (v *visit) hashOf(k upstream.Key) (uint64, bool) {
-	h := &v.Ctx.Request.Header
+func (a *affinity) hashOf(k upstream.Key, l *selection) (uint64, bool) {
+	x := l.x
+	h := &x.Ctx.Request.Header
 	switch k.Kind {
 	case "consumer":
-		if v.Consumer != nil {
-			return xxhash.Sum64String(v.Consumer.ID), true
+		if x.Consumer != nil {
+			return xxhash.Sum64String(x.Consumer.ID), true
 		}
 	case "ip":
-		return xxhash.Sum64String(v.ClientIP), true
+		return xxhash.Sum64String(x.ClientIP), true
 	case "path":
-		return xxhash.Sum64String(v.match.Path), true
+		return xxhash.Sum64String(l.match.Path), true
 	case "header":
 		return sumOf(h.PeekAll(k.Name)...)
 	case "query_arg":
-		return sumOf(v.Ctx.QueryArgs().PeekMulti(k.Name)...)
+		return sumOf(x.Ctx.QueryArgs().PeekMulti(k.Name)...)
 	case "uri_capture":
-		return sumOf([]byte(v.found.Capture(v.match.Path, k.Name)))
+		return sumOf([]byte(l.found.Capture(l.match.Path, k.Name)))
 	case "cookie":
 		if had := h.Cookie(k.Name); len(had) > 0 {
 			return xxhash.Sum64(had), true
 		}
 		// The client gets one, and comes back to the same target with it.
-		v.hashCookie = uuid.NewString()
-		return xxhash.Sum64String(v.hashCookie), true
+		a.cookie = uuid.NewString()
+		return xxhash.Sum64String(a.cookie), true
 	}
 	return 0, false
 }
@@ -64,12 +69,11 @@ func sumOf(values ...[]byte) (uint64, bool) {
 	return xxhash.Sum64(all), len(all) > 0
 }
 
-// setHashCookie gives the client the cookie that its request was without.
-func (v *visit) setHashCookie() {
-	if v.hashCookie == "" {
+// setCookie gives the client the cookie that its request was without.
+func (a *affinity) setCookie(h *upstream.Hashing, answer *fasthttp.ResponseHeader) {
+	if a.cookie == "" {
 		return
 	}
-	h := &v.routed.balancer.Hashing
 	name := h.On.Name
 	if h.On.Kind != "cookie" {
 		name = h.Fallback.Name
@@ -77,8 +81,8 @@ func (v *visit) setHashCookie() {
 	c := fasthttp.AcquireCookie()
 	defer fasthttp.ReleaseCookie(c)
 	c.SetKey(name)
-	c.SetValue(v.hashCookie)
+	c.SetValue(a.cookie)
 	c.SetPath(h.CookiePath)
 	c.SetHTTPOnly(true)
-	v.Ctx.Response.Header.SetCookie(c)
+	answer.SetCookie(c)
 }

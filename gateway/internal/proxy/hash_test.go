@@ -16,12 +16,15 @@ import (
 func ring(t *testing.T, u entity.Upstream, route entity.Route) *entity.Config {
 	t.Helper()
 	c := config("http://ring.up:80", route)
-	u.ID, u.Name, u.Algorithm = "u", "ring.up", "consistent-hashing"
+	u.ID = "u"
+	u.Name = "ring.up"
+	u.Algorithm = "consistent-hashing"
 	c.Upstreams = []entity.Upstream{u}
 	for i := range 4 {
 		origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strconv.Itoa(i)) }))
 		t.Cleanup(origin.Close)
-		c.Targets = append(c.Targets, entity.Target{Target: strings.TrimPrefix(origin.URL, "http://"), Weight: 100, Upstream: entity.Ref{ID: "u"}})
+		c.Targets = append(c.Targets, entity.Target{Target: strings.TrimPrefix(origin.URL, "http://"), Weight: 100,
+			Upstream: entity.Ref{ID: "u"}})
 	}
 	return c
 }
@@ -39,38 +42,43 @@ func spread(t *testing.T, ask func(i int) string) int {
 func TestRequestsAreHashedAsTheUpstreamSays(t *testing.T) {
 	number := strconv.Itoa
 	for _, c := range []struct {
-		say   string
+		name  string
 		up    entity.Upstream
 		route string
 		same  func(i int) (path string, header []string) // all to one target
 		other func(i int) (path string, header []string) // to several
 	}{
-		{"a header", entity.Upstream{HashOn: "header", HashOnHeader: "X-User"}, "/",
-			func(i int) (string, []string) { return "/" + number(i), []string{"X-User", "anna"} },
-			func(i int) (string, []string) { return "/", []string{"X-User", number(i)} }},
-		{"an argument", entity.Upstream{HashOn: "query_arg", HashOnQueryArg: "user"}, "/",
-			func(i int) (string, []string) { return "/?n=" + number(i) + "&user=anna", nil },
-			func(i int) (string, []string) { return "/?user=" + number(i), nil }},
-		{"the path", entity.Upstream{HashOn: "path"}, "/",
-			func(i int) (string, []string) { return "/same?n=" + number(i), nil },
-			func(i int) (string, []string) { return "/" + number(i), nil }},
-		{"a part of the path", entity.Upstream{HashOn: "uri_capture", HashOnURICapture: "user"}, `~/u/(?<user>\w+)`,
-			func(i int) (string, []string) { return "/u/anna/" + number(i), nil },
-			func(i int) (string, []string) { return "/u/" + number(i), nil }},
-		{"a part of the path that only the other engine takes", entity.Upstream{HashOn: "uri_capture", HashOnURICapture: "user"}, `~/u/(?!x)(?<user>\w+)`,
-			func(i int) (string, []string) { return "/u/anna/" + number(i), nil },
-			func(i int) (string, []string) { return "/u/" + number(i), nil }},
-		{"the fallback, where the header is missing", entity.Upstream{HashOn: "header", HashOnHeader: "X-User", HashFallback: "query_arg", HashFallbackQueryArg: "user"}, "/",
-			func(i int) (string, []string) { return "/" + number(i) + "?user=anna", nil },
-			func(i int) (string, []string) { return "/?user=" + number(i), nil }},
-		{"nothing that it has: anywhere", entity.Upstream{HashOn: "header", HashOnHeader: "X-User", HashFallback: "none"}, "/",
-			nil, func(int) (string, []string) { return "/", nil }},
-		{"the client's address", entity.Upstream{HashOn: "ip"}, "/",
-			func(i int) (string, []string) { return "/" + number(i), nil }, nil},
-		{"a consumer that nobody is, then the address", entity.Upstream{HashOn: "consumer", HashFallback: "ip"}, "/",
-			func(i int) (string, []string) { return "/" + number(i), nil }, nil},
+		{name: "a header", up: entity.Upstream{HashOn: "header", HashOnHeader: "X-User"}, route: "/",
+			same:  func(i int) (string, []string) { return "/" + number(i), []string{"X-User", "anna"} },
+			other: func(i int) (string, []string) { return "/", []string{"X-User", number(i)} }},
+		{name: "an argument", up: entity.Upstream{HashOn: "query_arg", HashOnQueryArg: "user"}, route: "/",
+			same:  func(i int) (string, []string) { return "/?n=" + number(i) + "&user=anna", nil },
+			other: func(i int) (string, []string) { return "/?user=" + number(i), nil }},
+		{name: "the path", up: entity.Upstream{HashOn: "path"}, route: "/",
+			same:  func(i int) (string, []string) { return "/same?n=" + number(i), nil },
+			other: func(i int) (string, []string) { return "/" + number(i), nil }},
+		{name: "a part of the path", up: entity.Upstream{HashOn: "uri_capture", HashOnURICapture: "user"}, route: `~/u/(?<user>\w+)`,
+			same:  func(i int) (string, []string) { return "/u/anna/" + number(i), nil },
+			other: func(i int) (string, []string) { return "/u/" + number(i), nil }},
+		{name: "a part of the path that only the other engine takes", up: entity.Upstream{HashOn: "uri_capture", HashOnURICapture: "user"},
+			route: `~/u/(?!x)(?<user>\w+)`,
+			same:  func(i int) (string, []string) { return "/u/anna/" + number(i), nil },
+			other: func(i int) (string, []string) { return "/u/" + number(i), nil }},
+		{name: "the fallback, where the header is missing",
+			up:    entity.Upstream{HashOn: "header", HashOnHeader: "X-User", HashFallback: "query_arg", HashFallbackQueryArg: "user"},
+			route: "/",
+			same:  func(i int) (string, []string) { return "/" + number(i) + "?user=anna", nil },
+			other: func(i int) (string, []string) { return "/?user=" + number(i), nil }},
+		{name: "nothing that it has: anywhere", up: entity.Upstream{HashOn: "header", HashOnHeader: "X-User", HashFallback: "none"},
+			route: "/",
+			other: func(int) (string, []string) { return "/", nil }},
+		{name: "the client's address", up: entity.Upstream{HashOn: "ip"}, route: "/",
+			same: func(i int) (string, []string) { return "/" + number(i), nil }},
+		{name: "a consumer, which the request has none of, then the address", up: entity.Upstream{HashOn: "consumer", HashFallback: "ip"},
+			route: "/",
+			same:  func(i int) (string, []string) { return "/" + number(i), nil }},
 	} {
-		t.Run(c.say, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			g := start(t, Config{}, 8)
 			g.apply(t, ring(t, c.up, entity.Route{Paths: []string{c.route}}))
 			for want, ask := range map[bool]func(int) (string, []string){true: c.same, false: c.other} {

@@ -9,130 +9,113 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/route"
+	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/upstream"
 )
 
-// prepare makes the upstream's request of the client's, which clean has
-// already freed of what belongs to the client's connection.
-func (v *visit) prepare(req *fasthttp.Request) {
-	v.complete()
-	h := &req.Header
-	v.Ctx.Request.Header.CopyTo(h)
+// copyHeader makes the upstream's header of the client's, which is complete and
+// free of what belongs to the client's connection.
+func copyHeader(h, from *fasthttp.RequestHeader, websocket bool) {
+	from.CopyTo(h)
 	h.SetProtocolBytes(http11) // an HTTP/1.0 client must not cost the upstream's keep-alive
 	h.SetNoDefaultContentType(true)
 	h.ResetConnectionClose() // the client's connection, not the upstream's
-	if v.websocket {
+	if websocket {
 		h.SetCanonical(headerConnection, tokenUpgrade)
 		h.SetCanonical(headerUpgrade, tokenWebSocket)
 	}
-	v.target(h)
 }
 
 // setOne sets a field and drops every other of its name. Set alone replaces
 // the first of them, and what a client sent twice would reach the upstream.
 func setOne(h *fasthttp.RequestHeader, name, value string) {
-	h.Del(name)
+	del(h, name)
 	h.Set(name, value)
 }
 
-// target sets the path and the host that the upstream is asked for.
-func (v *visit) target(h *fasthttp.RequestHeader) {
-	uri := v.Ctx.Request.Header.RequestURI()
-	buf := route.AppendUpstreamPath(v.uri[:0], v.Route, v.Service.Path, v.match.Path, v.prefix)
-	if i := bytes.IndexByte(uri, '?'); i >= 0 {
-		buf = append(buf, uri[i:]...)
-	}
-	h.SetRequestURIBytes(buf)
-	v.uri = buf
-	switch {
-	case v.Route.PreserveHost && len(h.Host()) > 0: // HTTP/1.0 may come without
-		v.call.KeepHost = true
-	case v.routed.balancer.HostHeader != "":
-		h.SetHost(v.routed.balancer.HostHeader)
-		v.call.KeepHost = true
-	default:
-		h.SetHost(v.routed.host) // until a target is chosen: with each attempt it becomes that target's
-	}
+// provenance is where a request came from, and by which way, as the upstream is
+// told. What the client says itself is believed only from trusted proxies.
+type provenance struct {
+	x         *plugin.Exchange
+	requester *requester
+	fields    fieldSet
+	prefix    string // part of the path that the route's own path took
+	port      string // that the client connected to
+	via       string // of this gateway
 }
 
-// complete writes into the client's request, once, the fields that the gateway
-// adds when it forwards: where the request came from, and by which way. What
-// the client says itself is believed only from trusted proxies. A request that
-// is answered without the upstream does without, unless a plugin asks for them.
-func (v *visit) complete() {
-	if v.completed {
-		return
-	}
-	v.completed = true
-	h := &v.Ctx.Request.Header
+// write writes the fields into the client's request.
+func (o provenance) write() {
+	h := &o.x.Ctx.Request.Header
 	set := func(name, own string) {
-		if !v.trusted || len(h.Peek(name)) == 0 {
+		if !o.requester.trusted || len(h.Peek(name)) == 0 {
 			setOne(h, name, own)
 		}
 	}
-	list := v.peerText
+	list := o.requester.peerText
 	if had := h.PeekAll("X-Forwarded-For"); len(had) > 0 {
 		list = string(bytes.Join(had, commaSpace)) + ", " + list
 	}
 	setOne(h, "X-Forwarded-For", list)
-	setOne(h, "X-Real-IP", v.ClientIP)
-	set("X-Forwarded-Proto", v.Scheme)
-	set("X-Forwarded-Host", v.Host)
-	set("X-Forwarded-Port", v.proxy.portOf(v.Ctx))
+	setOne(h, "X-Real-IP", o.x.ClientIP)
+	set("X-Forwarded-Proto", o.x.Scheme)
+	set("X-Forwarded-Host", o.x.Host)
+	set("X-Forwarded-Port", o.port)
 	// Without the query, which may carry secrets that a plugin has hidden.
 	set("X-Forwarded-Path", view(pathOf(h.RequestURI())))
-	if v.Route != nil && v.Route.StripPath && v.prefix != "" && v.prefix != "/" {
-		set("X-Forwarded-Prefix", v.prefix)
-	} else if !v.trusted {
-		h.Del("X-Forwarded-Prefix")
+	if r := o.x.Route; r != nil && r.StripPath && o.prefix != "" && o.prefix != "/" {
+		set("X-Forwarded-Prefix", o.prefix)
+	} else if !o.requester.trusted {
+		del(h, "X-Forwarded-Prefix")
 	}
-	v.completeForwarded(h)
-	via := v.proxy.via
-	if !h.IsHTTP11() {
+	o.writeForwarded(h)
+	via := o.via
+	switch {
+	case !h.IsHTTP11():
 		via = "1.0" + strings.TrimPrefix(via, "1.1")
+	case streamOf(o.x.Ctx.Conn()) != nil:
+		via = "2" + strings.TrimPrefix(via, "1.1")
 	}
-	if v.fields.has&fieldVia != 0 {
+	if o.fields&fieldVia != 0 {
 		via = string(bytes.Join(h.PeekAll("Via"), commaSpace)) + ", " + via
 	}
 	setOne(h, "Via", via)
 }
 
-// completeForwarded goes on with a Forwarded field that a trusted proxy has
-// begun, and drops any other: it would contradict X-Forwarded-*.
-func (v *visit) completeForwarded(h *fasthttp.RequestHeader) {
+// writeForwarded appends to a Forwarded field that a trusted proxy has begun, and
+// drops any other: it would contradict X-Forwarded-*.
+func (o provenance) writeForwarded(h *fasthttp.RequestHeader) {
 	switch {
-	case v.fields.has&fieldForwarded == 0:
-	case !v.trusted:
-		h.Del("Forwarded")
+	case o.fields&fieldForwarded == 0:
+	case !o.requester.trusted:
+		del(h, "Forwarded")
 	default:
-		node := v.peerText
-		if v.peer.Is6() {
+		node := o.requester.peerText
+		if o.requester.peer.Is6() {
 			node = `"[` + node + `]"`
 		}
 		setOne(h, "Forwarded", string(bytes.Join(h.PeekAll("Forwarded"), commaSpace))+", for="+node)
 	}
 }
 
-// finishHeader takes off an answer what belongs to the upstream's connection,
+// passHeader takes off an answer what belongs to the upstream's connection,
 // and appends the gateway to the answer's way.
-func (v *visit) finishHeader(h *fasthttp.ResponseHeader) {
+func passHeader(h *fasthttp.ResponseHeader, via string, upgraded bool) {
 	if connection := h.PeekAll("Connection"); len(connection) > 0 {
-		dropListed(connection, nil, h.DelBytes)
-		h.Del("Connection") // also forgets "close": that was the upstream's connection
+		dropListed(connection, nil, func(name []byte) { delFrom(h, view(name)) })
+		delFrom(h, "Connection") // also forgets "close": that was the upstream's connection
 	}
 	for _, name := range hopByHop {
-		h.Del(name)
+		delFrom(h, name)
 	}
-	h.Del("Upgrade")
-	if v.call.Upgraded != nil {
+	delFrom(h, "Upgrade")
+	if upgraded {
 		h.SetCanonical(headerConnection, tokenUpgrade)
 		h.SetCanonical(headerUpgrade, tokenWebSocket) // the only protocol that is passed on
 	}
-	via := v.proxy.via
 	if had := h.PeekAll("Via"); len(had) > 0 {
 		via = string(bytes.Join(had, commaSpace)) + ", " + via
-		h.Del("Via")
+		delFrom(h, "Via")
 	}
 	h.Set("Via", via)
 	if len(h.Peek("Date")) == 0 {
@@ -140,9 +123,14 @@ func (v *visit) finishHeader(h *fasthttp.ResponseHeader) {
 	}
 }
 
-// portOf is the port that the client connected to. There is one listener, so
-// that it is written out once.
+// portOf is the port that the client connected to.
 func (p *Proxy) portOf(ctx *fasthttp.RequestCtx) string {
+	if c := clientOf(ctx.Conn()); c != nil && c.port != "" {
+		return c.port
+	}
+	if s := streamOf(ctx.Conn()); s != nil && s.client.port != "" {
+		return s.client.port
+	}
 	a, ok := ctx.LocalAddr().(*net.TCPAddr)
 	if !ok {
 		return ""

@@ -7,49 +7,58 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/route"
 )
+
+// requester is who the request comes from.
+type requester struct {
+	peer     netip.Addr // kept from request to request, as its text
+	peerText string
+	trusted  bool // the peer is a trusted proxy
+}
 
 // identify sets who asks, and for what: the peer, or what a trusted proxy says
 // in X-Forwarded-For (the last address that is not a trusted proxy itself),
 // else in Forwarded, else in X-Real-IP.
-func (v *visit) identify() {
-	peer := peerIP(v.Ctx)
-	if peer != v.peer || v.peerText == "" {
+func (r *requester) identify(x *plugin.Exchange, m *route.Request, fields fieldSet, trusted trustedProxies) {
+	peer := peerIP(x.Ctx)
+	if peer != r.peer || r.peerText == "" {
 		// Most of a gateway's requests come from few addresses.
-		v.peer, v.peerText = peer, peer.String()
+		r.peer, r.peerText = peer, peer.String()
 	}
-	v.ClientIP, v.trusted = v.peerText, false
-	v.Scheme, v.Host = v.match.Scheme, hostOnly(v.match.Host)
-	p := v.proxy
-	if len(p.config.TrustedProxies) == 0 || !p.trusts(peer) {
+	x.ClientIP = r.peerText
+	x.Scheme, x.Host = m.Scheme, hostOnly(m.Host)
+	r.trusted = len(trusted) > 0 && trusted.contain(peer)
+	x.Trusted = r.trusted
+	if !r.trusted {
 		return
 	}
-	v.trusted = true
-	h := &v.Ctx.Request.Header
-	said := v.said(h)
-	if proto := said.proto; proto != "" {
-		v.Scheme = proto
-		if strings.EqualFold(proto, "https") {
-			v.match.Scheme = "https" // a balancer has ended TLS
+	claim := readClaim(&x.Ctx.Request.Header, fields)
+	if claim.proto != "" {
+		x.Scheme = claim.proto
+		if strings.EqualFold(claim.proto, "https") {
+			m.Scheme = "https" // a balancer has ended TLS
 		}
 	}
-	if said.host != "" {
-		v.Host = said.host
+	if claim.host != "" {
+		x.Host = claim.host
 	}
-	if client := p.lastUntrusted(said.addresses, peer); client != peer {
-		v.ClientIP = client.String()
+	if client := trusted.lastOther(claim.addresses, peer); client != peer {
+		x.ClientIP = client.String()
 	}
 }
 
-// said is what a trusted proxy says of the client.
-type said struct {
+// claim is what a trusted proxy says about the client.
+type claim struct {
 	addresses   []string // the nearest last
 	proto, host string   // "" where it does not say
 }
 
-// said reads the X-Forwarded-* fields, and where one is missing, Forwarded
+// readClaim reads the X-Forwarded-* fields, and where one is missing, Forwarded
 // (RFC 7239), whose last element is the trusted proxy's own.
-func (v *visit) said(h *fasthttp.RequestHeader) (s said) {
+func readClaim(h *fasthttp.RequestHeader, fields fieldSet) (s claim) {
 	if proto := h.Peek("X-Forwarded-Proto"); len(proto) > 0 {
 		s.proto = view(proto)
 	}
@@ -59,7 +68,7 @@ func (v *visit) said(h *fasthttp.RequestHeader) (s said) {
 	if list := h.PeekAll("X-Forwarded-For"); len(list) > 0 {
 		s.addresses = strings.Split(string(bytes.Join(list, comma)), ",")
 	}
-	if v.fields.has&fieldForwarded != 0 {
+	if fields&fieldForwarded != 0 {
 		elements := parseForwarded(string(bytes.Join(h.PeekAll("Forwarded"), comma)))
 		if n := len(elements); n > 0 && s.proto == "" {
 			s.proto = elements[n-1].proto
@@ -81,9 +90,21 @@ func (v *visit) said(h *fasthttp.RequestHeader) (s said) {
 	return s
 }
 
-// lastUntrusted goes through addresses from the nearest on. What is no address
-// ends it: nothing beyond can be believed.
-func (p *Proxy) lastUntrusted(addresses []string, peer netip.Addr) netip.Addr {
+// trustedProxies are the addresses of proxies whose word about the client counts.
+type trustedProxies []netip.Prefix
+
+func (t trustedProxies) contain(addr netip.Addr) bool {
+	for _, prefix := range t {
+		if prefix.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// lastOther goes through addresses from the nearest on, to the first that is not
+// a trusted proxy's. What is no address ends it: nothing beyond can be believed.
+func (t trustedProxies) lastOther(addresses []string, peer netip.Addr) netip.Addr {
 	for i := len(addresses) - 1; i >= 0; i-- {
 		text := strings.TrimSpace(addresses[i])
 		if text == "" {
@@ -94,7 +115,7 @@ func (p *Proxy) lastUntrusted(addresses []string, peer netip.Addr) netip.Addr {
 			break
 		}
 		peer = addr
-		if !p.trusts(peer) {
+		if !t.contain(peer) {
 			break
 		}
 	}
@@ -183,15 +204,6 @@ func forwardedValue(s string) (value, rest string, ok bool) {
 		}
 	}
 	return "", "", false
-}
-
-func (p *Proxy) trusts(addr netip.Addr) bool {
-	for _, prefix := range p.config.TrustedProxies {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }
 
 func peerIP(ctx *fasthttp.RequestCtx) netip.Addr {

@@ -19,25 +19,35 @@ func TestWhoAsksBehindATrustedProxy(t *testing.T) {
 	g := start(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}}, 4)
 	g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}}))
 	for _, c := range []struct{ name, fields, client, proto, host string }{
-		{"an address", "X-Forwarded-For: 203.0.113.7\r\n", "203.0.113.7", "http", "x"},
-		{"an address with a port", "X-Forwarded-For: 203.0.113.8:51234\r\n", "203.0.113.8", "http", "x"},
-		{"IPv6 with a port", "X-Forwarded-For: [2001:db8::8]:4711\r\n", "2001:db8::8", "http", "x"},
-		{"IPv6 in brackets", "X-Forwarded-For: [2001:db8::8]\r\n", "2001:db8::8", "http", "x"},
-		{"IPv6", "X-Forwarded-For: 2001:db8::9\r\n", "2001:db8::9", "http", "x"},
-		{"IPv4 in IPv6", "X-Forwarded-For: ::ffff:203.0.113.12\r\n", "203.0.113.12", "http", "x"},
-		{"over a second trusted proxy", "X-Forwarded-For: 203.0.113.10:1, 10.1.2.3:2\r\n", "203.0.113.10", "http", "x"},
-		{"in two lines", "X-Forwarded-For: 203.0.113.10\r\nX-Forwarded-For: 10.1.2.3\r\n", "203.0.113.10", "http", "x"},
-		{"an empty element at the end", "X-Forwarded-For: 203.0.113.16,\r\n", "203.0.113.16", "http", "x"},
-		{"what the client itself said before", "X-Forwarded-For: 6.6.6.6, 203.0.113.10\r\n", "203.0.113.10", "http", "x"},
-		{"no address at all", "X-Forwarded-For: unknown\r\n", "127.0.0.1", "http", "x"},
-		{"a zone", "X-Forwarded-For: fe80::1%eth0\r\n", "127.0.0.1", "http", "x"},
-		{"X-Real-IP", "X-Real-IP: 203.0.113.11:80\r\n", "203.0.113.11", "http", "x"},
-		{"Forwarded", "Forwarded: for=203.0.113.13;proto=https;host=a.example.com\r\n", "203.0.113.13", "https", "a.example.com"},
-		{"Forwarded, quoted", "Forwarded: For=\"[2001:db8::8]:4711\"; Proto=\"https\"\r\n", "2001:db8::8", "https", "x"},
-		{"Forwarded over two", "Forwarded: for=6.6.6.6, for=203.0.113.14\r\nForwarded: for=10.0.0.1;proto=https\r\n", "203.0.113.14", "https", "x"},
-		{"Forwarded without an address", "Forwarded: for=_hidden;proto=https\r\n", "127.0.0.1", "https", "x"},
-		{"Forwarded that is none", "Forwarded: for=\"203.0.113.1\r\n", "127.0.0.1", "http", "x"},
-		{"X-Forwarded-For goes before Forwarded", "Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 203.0.113.15\r\n", "203.0.113.15", "http", "x"},
+		{name: "an address", fields: "X-Forwarded-For: 203.0.113.7\r\n", client: "203.0.113.7", proto: "http", host: "x"},
+		{name: "an address with a port", fields: "X-Forwarded-For: 203.0.113.8:51234\r\n", client: "203.0.113.8", proto: "http",
+			host: "x"},
+		{name: "IPv6 with a port", fields: "X-Forwarded-For: [2001:db8::8]:4711\r\n", client: "2001:db8::8", proto: "http", host: "x"},
+		{name: "IPv6 in brackets", fields: "X-Forwarded-For: [2001:db8::8]\r\n", client: "2001:db8::8", proto: "http", host: "x"},
+		{name: "IPv6", fields: "X-Forwarded-For: 2001:db8::9\r\n", client: "2001:db8::9", proto: "http", host: "x"},
+		{name: "IPv4 in IPv6", fields: "X-Forwarded-For: ::ffff:203.0.113.12\r\n", client: "203.0.113.12", proto: "http", host: "x"},
+		{name: "over a second trusted proxy", fields: "X-Forwarded-For: 203.0.113.10:1, 10.1.2.3:2\r\n", client: "203.0.113.10",
+			proto: "http", host: "x"},
+		{name: "in two lines", fields: "X-Forwarded-For: 203.0.113.10\r\nX-Forwarded-For: 10.1.2.3\r\n", client: "203.0.113.10",
+			proto: "http", host: "x"},
+		{name: "an empty element at the end", fields: "X-Forwarded-For: 203.0.113.16,\r\n", client: "203.0.113.16", proto: "http",
+			host: "x"},
+		{name: "what the client itself said before", fields: "X-Forwarded-For: 6.6.6.6, 203.0.113.10\r\n", client: "203.0.113.10",
+			proto: "http", host: "x"},
+		{name: "no address at all", fields: "X-Forwarded-For: unknown\r\n", client: "127.0.0.1", proto: "http", host: "x"},
+		{name: "a zone", fields: "X-Forwarded-For: fe80::1%eth0\r\n", client: "127.0.0.1", proto: "http", host: "x"},
+		{name: "X-Real-IP", fields: "X-Real-IP: 203.0.113.11:80\r\n", client: "203.0.113.11", proto: "http", host: "x"},
+		{name: "Forwarded", fields: "Forwarded: for=203.0.113.13;proto=https;host=a.example.com\r\n", client: "203.0.113.13",
+			proto: "https", host: "a.example.com"},
+		{name: "Forwarded, quoted", fields: "Forwarded: For=\"[2001:db8::8]:4711\"; Proto=\"https\"\r\n", client: "2001:db8::8",
+			proto: "https", host: "x"},
+		{name: "Forwarded over two", fields: "Forwarded: for=6.6.6.6, for=203.0.113.14\r\nForwarded: for=10.0.0.1;proto=https\r\n",
+			client: "203.0.113.14", proto: "https", host: "x"},
+		{name: "Forwarded without an address", fields: "Forwarded: for=_hidden;proto=https\r\n", client: "127.0.0.1", proto: "https",
+			host: "x"},
+		{name: "Forwarded that is none", fields: "Forwarded: for=\"203.0.113.1\r\n", client: "127.0.0.1", proto: "http", host: "x"},
+		{name: "X-Forwarded-For goes before Forwarded", fields: "Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 203.0.113.15\r\n",
+			client: "203.0.113.15", proto: "http", host: "x"},
 	} {
 		g.say(t, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"+c.fields+"\r\n")
 		r := origin.take()
@@ -54,7 +64,8 @@ func TestWhoAsksBehindATrustedProxy(t *testing.T) {
 		if got := r.Header.Get("X-Forwarded-Host"); got != c.host {
 			t.Errorf("%s: the host is %s, want %s", c.name, got, c.host)
 		}
-		if f := r.Header.Values("Forwarded"); strings.Contains(c.fields, "Forwarded: ") && (len(f) != 1 || !strings.HasSuffix(f[0], ", for=127.0.0.1")) {
+		if f := r.Header.Values("Forwarded"); strings.Contains(c.fields, "Forwarded: ") &&
+			(len(f) != 1 || !strings.HasSuffix(f[0], ", for=127.0.0.1")) {
 			t.Errorf("%s: Forwarded: %q, want the peer at its end", c.name, f)
 		}
 	}
@@ -64,7 +75,8 @@ func TestWhatAnUntrustedPeerSaysIsNotBelieved(t *testing.T) {
 	origin := startRecorder(t)
 	g := start(t, Config{}, 4)
 	g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}}))
-	g.say(t, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n"+
+	g.say(t, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n"+
+		"X-Forwarded-Proto: https\r\n"+
 		"X-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /evil\r\nForwarded: for=6.6.6.6;host=evil\r\n\r\n")
 	r := origin.take()
 	if r == nil {
@@ -156,7 +168,8 @@ func TestWhatWillBeRefusedIsRefusedWithoutContinue(t *testing.T) {
 		}
 		t.Cleanup(func() { c.Close() })
 		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %s\r\n%s\r\n", path, length, strings.Join(fields, ""))
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %s\r\n%s\r\n", path, length,
+			strings.Join(fields, ""))
 		br = bufio.NewReader(c)
 		first, err = br.ReadString('\n')
 		if err != nil {
@@ -165,9 +178,9 @@ func TestWhatWillBeRefusedIsRefusedWithoutContinue(t *testing.T) {
 		return strings.TrimSpace(first), c, br
 	}
 	for _, c := range []struct{ name, path, length, want string }{
-		{"without a key", "/admin", "5", "HTTP/1.1 401 Unauthorized"},
-		{"too large", "/open", "101", "HTTP/1.1 413 Request Entity Too Large"},
-		{"without a route", "/none", "5", "HTTP/1.1 404 Not Found"},
+		{name: "without a key", path: "/admin", length: "5", want: "HTTP/1.1 401 Unauthorized"},
+		{name: "too large", path: "/open", length: "101", want: "HTTP/1.1 413 Request Entity Too Large"},
+		{name: "without a route", path: "/none", length: "5", want: "HTTP/1.1 404 Not Found"},
 	} {
 		first, _, br := ask(c.path, c.length)
 		rest, err := io.ReadAll(br)
@@ -250,11 +263,12 @@ func FuzzParseAddress(f *testing.F) {
 // FuzzScreen holds that no name the gateway vouches for is left, however the
 // block is written.
 func FuzzScreen(f *testing.F) {
-	for _, s := range []string{"X-Consumer-Id: 1\r\n\r\n", "x_consumer-id:1\n", "A: b\r\n X-Consumer-Id: 1\r\n", "TE : x\r\n", ":\r\n", "Via: a\nX"} {
+	for _, s := range []string{"X-Consumer-Id: 1\r\n\r\n", "x_consumer-id:1\n", "A: b\r\n X-Consumer-Id: 1\r\n", "TE : x\r\n", ":\r\n",
+		"Via: a\nX"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, block []byte) {
-		var s screened
+		var s fieldScan
 		if !s.screen(block, UnderscoresSafe, nil) {
 			return
 		}

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// acceptLast accepts whoever waits, and stops listening at the moment when
-// nobody does: between the two system calls there is no time for a client to
-// connect and send.
+// acceptLast accepts all waiting connections, and stops listening at the moment
+// when there are none: between the two system calls there is no time for a client
+// to connect and send.
 func acceptLast(ln net.Listener, last chan<- net.Conn) {
 	sc, ok := ln.(syscall.Conn)
 	if !ok {
@@ -26,7 +26,7 @@ func acceptLast(ln net.Listener, last chan<- net.Conn) {
 			if err == nil {
 				waiting = append(waiting, n)
 			} else if !errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.ECONNABORTED) {
-				break // EAGAIN: nobody waits
+				break // EAGAIN: no connection waits
 			}
 		}
 		// Of a listening socket this is the end of listening.

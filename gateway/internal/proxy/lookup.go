@@ -12,7 +12,7 @@ import (
 // snapshot up to it before the request goes on: what the Admin API has
 // acknowledged holds for every later request on every replica. A revision that
 // cannot be applied is tried once: until a newer one mends it, the snapshot in
-// use goes on, as it does where configuration is pushed.
+// use stays, as it does where configuration is pushed.
 func (p *Proxy) lookup(v *visit, s *snapshot) (*snapshot, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.LookupTimeout)
 	defer cancel()
@@ -34,13 +34,13 @@ func (p *Proxy) lookup(v *visit, s *snapshot) (*snapshot, bool) {
 	if err == nil {
 		return s, true
 	}
-	v.failure = fmt.Errorf("look up the configuration: %w", err)
+	v.record.failure = fmt.Errorf("look up the configuration: %w", err)
 	v.Ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
 	message := "the configuration database cannot be asked"
 	if errors.Is(err, ErrBusy) {
 		message = "the configuration database is busy"
 	}
-	v.reply(fasthttp.StatusServiceUnavailable, message)
+	v.response.reply(fasthttp.StatusServiceUnavailable, message)
 	return nil, false
 }
 
@@ -52,7 +52,7 @@ func (p *Proxy) passApplyError(err error) error {
 		return err
 	}
 	if had := p.told.Load(); had < failed.Revision && p.told.CompareAndSwap(had, failed.Revision) {
-		p.log.Error("the new configuration cannot be applied; the old one goes on", "error", err)
+		p.log.Error("configuration rejected; keeping the previous revision", "error", err)
 	}
 	return nil
 }

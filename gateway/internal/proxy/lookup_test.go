@@ -11,7 +11,7 @@ import (
 	"gatelab/gateway/internal/entity"
 )
 
-func TestARevisionThatCannotBeAppliedStopsNobody(t *testing.T) {
+func TestARevisionThatCannotBeAppliedStopsNoRequest(t *testing.T) {
 	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer origin.Close()
 	var refreshed atomic.Int64
@@ -40,7 +40,7 @@ func TestARevisionThatCannotBeAppliedStopsNobody(t *testing.T) {
 	if n := refreshed.Load(); n != 2 {
 		t.Errorf("two broken revisions were read %d times", n)
 	}
-	if n := strings.Count(g.log.String(), "cannot be applied"); n != 2 {
+	if n := strings.Count(g.log.String(), "configuration rejected"); n != 2 {
 		t.Errorf("two broken revisions are in the log %d times", n)
 	}
 	db.revision.Store(4)

@@ -21,14 +21,12 @@ var fromStart = []int{429, 500, 502, 503, 504}
 // metrics are the gateway's own. Series live as long as the process, so that
 // counters never go back when the configuration changes.
 type metrics struct {
-	requests     *prometheus.CounterVec
-	total        *prometheus.HistogramVec
-	upstream     *prometheus.HistogramVec
-	overhead     *prometheus.HistogramVec
-	applySeconds prometheus.Histogram
-	applyErrors  prometheus.Counter
-	panics       prometheus.Counter
-	unknown      *series // of requests that have no snapshot, or cannot be parsed
+	requests *prometheus.CounterVec
+	total    *prometheus.HistogramVec
+	upstream *prometheus.HistogramVec
+	overhead *prometheus.HistogramVec
+	panics   prometheus.Counter
+	unknown  *series // of requests that have no snapshot, or cannot be parsed
 
 	mu  sync.Mutex
 	all map[[2]string]*series
@@ -64,7 +62,7 @@ func (l *latency) get() *observers {
 	if o := l.made.Load(); o != nil {
 		return o
 	}
-	// Whoever else does it at the same time gets the same histograms.
+	// Another goroutine that does it at the same time gets the same histograms.
 	o := &observers{l.m.total.WithLabelValues(l.service), l.m.upstream.WithLabelValues(l.service), l.m.overhead.WithLabelValues(l.service)}
 	l.made.Store(o)
 	return o
@@ -75,31 +73,47 @@ func newMetrics(reg prometheus.Registerer, p *Proxy) *metrics {
 	histogram := func(name, help string) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: latencyBuckets}, []string{"service"})
 	}
-	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_requests_total", Help: "Requests answered, by service, route and status."}, []string{"service", "route", "status"})
+	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gateway_requests_total",
+		Help: "Requests answered, by service, route and status.",
+	}, []string{"service", "route", "status"})
 	m.total = histogram("gateway_request_duration_seconds", "From a request's arrival to its response's end.")
 	m.upstream = histogram("gateway_upstream_duration_seconds", "From sending to the upstream until its headers.")
 	m.overhead = histogram("gateway_overhead_duration_seconds", "What the gateway itself added to a request.")
-	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_in_flight_requests", Help: "Requests that are being worked on."},
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_in_flight_requests",
+		Help: "Requests that are being worked on.",
+	},
 		func() float64 { return float64(p.busy.Load()) })
-	m.applySeconds = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gateway_config_apply_seconds", Help: "Time to build and swap in a snapshot.", Buckets: latencyBuckets})
-	m.applyErrors = prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_config_apply_errors_total", Help: "Configurations that could not be applied."})
-	revision := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_snapshot_revision", Help: "Revision of the configuration in use; -1 before the first."},
+	revision := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_snapshot_revision",
+		Help: "Revision of the configuration in use; -1 before the first.",
+	},
 		func() float64 { return float64(p.Revision()) })
-	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_snapshot_age_seconds", Help: "Time since the configuration in use was built."}, func() float64 {
+	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_snapshot_age_seconds",
+		Help: "Time since the configuration in use was built.",
+	}, func() float64 {
 		if s := p.snapshot.Load(); s != nil {
 			return time.Since(s.made).Seconds()
 		}
 		return 0
 	})
-	idle := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_upstream_idle_connections", Help: "Kept connections to targets."},
+	idle := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_upstream_idle_connections",
+		Help: "Kept connections to targets.",
+	},
 		func() float64 { return float64(p.pools.Idle()) })
-	m.panics = prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_panics_total", Help: "Requests that met a bug of the gateway."})
+	m.panics = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "gateway_panics_total",
+		Help: "Requests that met a bug of the gateway.",
+	})
 	m.unknown = m.series("", "")
 	for _, status := range fromStart {
 		m.unknown.counter(status)
 	}
 	if reg != nil {
-		reg.MustRegister(m.requests, m.total, m.upstream, m.overhead, inFlight, m.applySeconds, m.applyErrors, m.panics, revision, age, idle)
+		reg.MustRegister(m.requests, m.total, m.upstream, m.overhead, inFlight, m.panics, revision, age, idle)
 	}
 	return m
 }

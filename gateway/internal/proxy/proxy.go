@@ -36,6 +36,7 @@ var ErrBusy = errors.New("no free database connection")
 type Config struct {
 	NodeName       string
 	NodeHeader     bool           // answer with X-Gateway-Node
+	RevisionHeader bool           // answer with X-Gateway-Revision
 	Revisions      RevisionSource // nil: the pushed snapshot is used as it is
 	LookupTimeout  time.Duration  // bounds one look-up; 0 is 10 s
 	MaxBodyBytes   int64          // 0: no limit
@@ -45,7 +46,7 @@ type Config struct {
 	PathAmbiguity  string // PathStrict (also ""), PathKeep, PathReject or PathUnescape
 	Underscores    string // UnderscoresSafe (also ""), UnderscoresDrop or UnderscoresKeep
 	AccessLog      string // LogOff, LogSampled or LogAll
-	AccessLogRate  int    // lines a second that LogSampled keeps beside errors
+	AccessLogRate  int    // lines per second that LogSampled keeps beside errors
 
 	// Resolve puts values in the place of references to them; nil: there are none.
 	Resolve func(*entity.Config) (*entity.Config, error)
@@ -65,7 +66,6 @@ type Proxy struct {
 	broken    atomic.Int64 // newest revision that could not be applied; 0: none
 	told      atomic.Int64 // newest of them that a look-up has logged
 	refresh   singleflight.Group
-	draining  atomic.Bool
 	busy      atomic.Int64 // requests that are being worked on
 	visits    sync.Pool
 	watch     *watcher
@@ -73,7 +73,7 @@ type Proxy struct {
 	nodeName  []byte
 	via       string               // what is appended to Via
 	port      atomic.Pointer[port] // of the listener, as seen last
-	clients   *clients
+	tunnels   *tunnelMetrics
 }
 
 // New makes a proxy. Close ends what it started.
@@ -90,7 +90,10 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 	if c.Underscores == "" {
 		c.Underscores = UnderscoresSafe
 	}
-	p := &Proxy{config: c, via: "1.1 " + c.Via, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName), watch: newWatcher(), clients: newClients(reg)}
+	p := &Proxy{
+		config: c, via: "1.1 " + c.Via, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName),
+		watch: newWatcher(), tunnels: newTunnelMetrics(reg),
+	}
 	p.access = accessLog{log: log, mode: c.AccessLog, rate: int64(c.AccessLogRate)}
 	p.visits.New = func() any { return newVisit(p) }
 	p.metrics = newMetrics(reg, p)
@@ -102,6 +105,7 @@ func (p *Proxy) Close() { p.watch.close() }
 
 // Handler serves one request.
 func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
+	restoreBody(&ctx.Request)
 	v := p.continued(ctx)
 	if v == nil {
 		v = p.begin(ctx)
@@ -110,18 +114,15 @@ func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
 		v.serveContinued()
 	}
 	v.serving = false
-	if v.call.Upgraded != nil {
+	if v.forwarding.call.Upgraded != nil {
 		v.splice() // finish is called when the tunnel ends
 		return
 	}
-	if p.draining.Load() {
-		ctx.Response.SetConnectionClose()
-	}
-	if v.call.Streamed && ctx.Response.IsBodyStream() {
+	if v.forwarding.call.Streamed && ctx.Response.IsBodyStream() {
 		if ctx.Response.Header.ContentLength() < 0 && !ctx.Request.Header.IsHTTP11() {
 			v.withoutChunks()
 		}
-		v.call.PassThrough(ctx.Conn())
+		v.forwarding.call.PassThrough(ctx.Conn())
 		return // finish is called when the body has passed
 	}
 	v.finish()
@@ -134,87 +135,4 @@ func (p *Proxy) begin(ctx *fasthttp.RequestCtx) *visit {
 	p.busy.Add(1)
 	v.serving = true
 	return v
-}
-
-// serve fills ctx.Response, at least with status and headers.
-func (v *visit) serve() {
-	defer v.recovered()
-	if v.pass() {
-		v.proceed()
-	}
-}
-
-// pass decides whether the request goes to the upstream; otherwise it has been
-// answered.
-func (v *visit) pass() bool {
-	p := v.proxy
-	s := p.snapshot.Load()
-	if s == nil {
-		v.reply(fasthttp.StatusServiceUnavailable, "no configuration yet")
-		return false
-	}
-	if p.config.Revisions != nil {
-		var ok bool
-		if s, ok = p.lookup(v, s); !ok {
-			return false
-		}
-	}
-	v.unrouted.series = s.unrouted
-	v.routed = &v.unrouted
-	if r := v.admit(s); r != nil {
-		v.refuse(r)
-		return false
-	}
-	if !v.admitBody() {
-		return false
-	}
-	if r := v.find(s); r != nil {
-		v.refuse(r)
-		return false
-	}
-	if v.upgrade != 0 {
-		// Before any plugin, as in Kong: none may count, or answer from the
-		// cache, what is for https alone.
-		v.askForHTTPS()
-		return false
-	}
-	if v.expecting {
-		// The body may come when the plugins have agreed, but for those that
-		// look into it.
-		return v.routed.chain.ReadsBody() || v.access()
-	}
-	return v.readShort() && v.access()
-}
-
-// access runs the plugins before the upstream is asked.
-func (v *visit) access() bool {
-	v.accessed = true
-	if !v.routed.chain.Access(&v.Exchange) {
-		return true
-	}
-	v.answered()
-	v.routed.chain.Response(&v.Exchange)
-	return false
-}
-
-// proceed asks the upstream.
-func (v *visit) proceed() {
-	v.forward()
-	v.routed.chain.Response(&v.Exchange)
-}
-
-// refuse answers a request that is not admitted.
-func (v *visit) refuse(r *refusal) {
-	if r == errMethod {
-		v.Ctx.Response.Header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-	}
-	v.reply(r.status, r.message)
-	if r.status == fasthttp.StatusNotFound {
-		return
-	}
-	v.refused = r
-	if v.ClientIP == "" {
-		v.ClientIP = peerIP(v.Ctx).String()
-	}
-	v.Ctx.Response.SetConnectionClose()
 }

@@ -21,16 +21,19 @@ import (
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/all"
 	"gatelab/gateway/internal/upstream"
+	"gatelab/internal/testenv"
 )
 
 // gateway is a proxy behind a real listener.
 type gateway struct {
 	*Proxy
-	server *Server
-	url    string
-	reg    *prometheus.Registry
-	log    *syncBuffer
+	server  *Server
+	clients *clients
+	url     string
+	reg     *prometheus.Registry
+	log     *syncBuffer
 }
 
 func start(t *testing.T, c Config, keepalive int) *gateway {
@@ -43,9 +46,10 @@ func startServer(t *testing.T, c Config, sc ServerConfig, keepalive int) *gatewa
 	reg := prometheus.NewRegistry()
 	logged := newSyncBuffer()
 	log := slog.New(slog.NewJSONHandler(logged, nil))
-	pools := upstream.NewPools(upstream.Config{Keepalive: keepalive, EjectAfter: 3, RetryStatuses: []int{502, 503, 504}, RetryMin: 1000, StreamAbove: int(c.StreamAbove)}, nil)
-	p := New(c, &plugin.Deps{Registerer: reg, Log: log}, pools, reg, log)
-	s := NewServer(p, sc)
+	pools := upstream.NewPools(upstream.Config{Keepalive: keepalive, EjectAfter: 3, RetryStatuses: []int{502, 503, 504}, RetryMin: 1000,
+		StreamAbove: int(c.StreamAbove)}, nil)
+	p := New(c, &plugin.Deps{Plugins: all.Plugins(), Registerer: reg, Log: log}, pools, reg, log)
+	s := NewServer(p, sc, reg)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -65,12 +69,12 @@ func startServer(t *testing.T, c Config, sc ServerConfig, keepalive int) *gatewa
 		p.Close()
 		pools.Close()
 		// fasthttp's own timers sleep on for a while; the origins are closed later.
-		goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		testenv.NoGoroutines(t, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 			goleak.IgnoreAnyFunction("net/http/httptest.(*Server).goServe.func1"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
 			goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead"), goleak.IgnoreAnyFunction("net.(*TCPListener).Accept"))
 	})
-	return &gateway{p, s, "http://" + ln.Addr().String(), reg, logged}
+	return &gateway{p, s, s.clients, "http://" + ln.Addr().String(), reg, logged}
 }
 
 // config is one service at origin with one route.
@@ -81,11 +85,14 @@ func config(origin string, route entity.Route, plugins ...entity.Plugin) *entity
 	}
 	port, _ := strconv.Atoi(u.Port())
 	route.ResponseBuffering = true
-	route.ID, route.Protocols, route.Service = "r1", []string{"http", "https"}, &entity.Ref{ID: "s1"}
+	route.ID = "r1"
+	route.Protocols = []string{"http", "https"}
+	route.Service = &entity.Ref{ID: "s1"}
 	route.RequestBuffering, route.ResponseBuffering = true, true // the defaults
 	return &entity.Config{
-		Revision:  1,
-		Services:  []entity.Service{{ID: "s1", Name: "svc", Protocol: "http", Host: u.Hostname(), Port: port, Path: u.Path, Retries: 5, ConnectTimeout: 30000, ReadTimeout: 30000, WriteTimeout: 30000, Enabled: true}},
+		Revision: 1,
+		Services: []entity.Service{{ID: "s1", Name: "svc", Protocol: "http", Host: u.Hostname(), Port: port, Path: u.Path, Retries: 5,
+			ConnectTimeout: 30000, ReadTimeout: 30000, WriteTimeout: 30000, Enabled: true}},
 		Routes:    []entity.Route{route},
 		Consumers: []entity.Consumer{{ID: "c1", Username: "alice"}},
 		KeyAuths:  []entity.KeyAuth{{ID: "k1", Key: "secret-key", Consumer: entity.Ref{ID: "c1"}}},
@@ -131,10 +138,13 @@ func TestRequestsReachTheUpstreamAsKongSendsThem(t *testing.T) {
 		fmt.Fprint(w, "hello")
 	}))
 	defer origin.Close()
-	g := start(t, Config{NodeName: "gw-1", NodeHeader: true}, 4)
-	g.apply(t, config(origin.URL+"/base", entity.Route{Paths: []string{"/ai"}, StripPath: true, PathHandling: "v0"}))
+	g := start(t, Config{NodeName: "gw-1", NodeHeader: true, RevisionHeader: true}, 4)
+	applied := config(origin.URL+"/base", entity.Route{Paths: []string{"/ai"}, StripPath: true, PathHandling: "v0"})
+	applied.Revision = 42
+	g.apply(t, applied)
 
-	res, body := get(t, g.url+"/ai/v1/models?x=1", "X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https", "Connection", "X-Drop", "X-Drop", "1", "X-Keep", "2")
+	res, body := get(t, g.url+"/ai/v1/models?x=1", "X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https", "Connection", "X-Drop",
+		"X-Drop", "1", "X-Keep", "2")
 	if res.StatusCode != 200 || body != "hello" {
 		t.Fatalf("got %d %q", res.StatusCode, body)
 	}
@@ -142,7 +152,8 @@ func TestRequestsReachTheUpstreamAsKongSendsThem(t *testing.T) {
 		t.Errorf("upstream was asked for %q", got)
 	}
 	for name, want := range map[string]string{
-		"X-Forwarded-For": "1.2.3.4, 127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "127.0.0.1", "X-Forwarded-Path": "/ai/v1/models",
+		"X-Forwarded-For": "1.2.3.4, 127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "127.0.0.1",
+		"X-Forwarded-Path":   "/ai/v1/models",
 		"X-Forwarded-Prefix": "/ai", "X-Real-Ip": "127.0.0.1", "X-Drop": "", "X-Keep": "2",
 	} {
 		if got := seen.Header.Get(name); got != want {
@@ -152,7 +163,8 @@ func TestRequestsReachTheUpstreamAsKongSendsThem(t *testing.T) {
 	if seen.Host != strings.TrimPrefix(origin.URL, "http://") {
 		t.Errorf("upstream saw host %q", seen.Host)
 	}
-	for name, want := range map[string]string{"X-Hop": "", "X-End": "2", "Via": "1.1 gatelab", "X-Gateway-Node": "gw-1"} {
+	for name, want := range map[string]string{"X-Hop": "", "X-End": "2", "Via": "1.1 gatelab", "X-Gateway-Node": "gw-1",
+		"X-Gateway-Revision": "42"} {
 		if got := res.Header.Get(name); got != want {
 			t.Errorf("client saw %s: %q, want %q", name, got, want)
 		}
@@ -171,19 +183,21 @@ func TestWhoCannotBeServedIsToldWhy(t *testing.T) {
 	}
 	c := config(slow.URL, entity.Route{Paths: []string{"/slow"}})
 	c.Services[0].ReadTimeout, c.Services[0].WriteTimeout = 50, 50
-	c.Services = append(c.Services, entity.Service{ID: "s2", Protocol: "http", Host: "127.0.0.1", Port: 1, ConnectTimeout: 500, ReadTimeout: 500, WriteTimeout: 500, Enabled: true})
+	c.Services = append(c.Services, entity.Service{ID: "s2", Protocol: "http", Host: "127.0.0.1", Port: 1, ConnectTimeout: 500,
+		ReadTimeout: 500, WriteTimeout: 500, Enabled: true})
 	c.Routes = append(c.Routes, entity.Route{ID: "r2", Paths: []string{"/dead"}, Protocols: []string{"http"}, Service: &entity.Ref{ID: "s2"}},
-		entity.Route{ID: "r3", Paths: []string{"/tls"}, Protocols: []string{"https"}, HTTPSRedirectStatusCode: 426, Service: &entity.Ref{ID: "s2"}})
+		entity.Route{ID: "r3", Paths: []string{"/tls"}, Protocols: []string{"https"}, HTTPSRedirectStatusCode: 426,
+			Service: &entity.Ref{ID: "s2"}})
 	g.apply(t, c)
 	for _, want := range []struct {
 		path string
 		code int
 		body string
 	}{
-		{"/nothing", 404, `{"message":"no Route matched with those values"}`},
-		{"/slow", 504, `{"message":"The upstream server is timing out"}`},
-		{"/dead", 502, `{"message":"An invalid response was received from the upstream server"}`},
-		{"/tls", 426, `{"message":"Please use HTTPS protocol"}`},
+		{path: "/nothing", code: 404, body: `{"message":"no Route matched with those values"}`},
+		{path: "/slow", code: 504, body: `{"message":"The upstream server is timing out"}`},
+		{path: "/dead", code: 502, body: `{"message":"An invalid response was received from the upstream server"}`},
+		{path: "/tls", code: 426, body: `{"message":"Please use HTTPS protocol"}`},
 	} {
 		res, body := get(t, g.url+want.path)
 		if res.StatusCode != want.code || body != want.body || res.Header.Get("X-Kong-Response-Latency") == "" {
@@ -208,11 +222,14 @@ func TestKeyAuth(t *testing.T) {
 	defer origin.Close()
 	g := start(t, Config{}, 4)
 	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
-		Config: map[string]any{"key_names": []any{"apikey"}, "key_in_header": true, "key_in_query": true, "hide_credentials": true, "run_on_preflight": true}}))
-	if res, body := get(t, g.url+"/"); res.StatusCode != 401 || body != `{"message":"No API key found in request"}` || res.Header.Get("WWW-Authenticate") == "" {
+		Config: map[string]any{"key_names": []any{"apikey"}, "key_in_header": true, "key_in_query": true, "hide_credentials": true,
+			"run_on_preflight": true}}))
+	if res, body := get(t, g.url+"/"); res.StatusCode != 401 || body != `{"message":"No API key found in request"}` ||
+		res.Header.Get("WWW-Authenticate") == "" {
 		t.Errorf("without a key: %d %s", res.StatusCode, body)
 	}
-	if res, body := get(t, g.url+"/", "apikey", "wrong", "X-Consumer-Username", "root"); res.StatusCode != 401 || body != `{"message":"Unauthorized"}` {
+	if res, body := get(t, g.url+"/", "apikey", "wrong", "X-Consumer-Username", "root"); res.StatusCode != 401 ||
+		body != `{"message":"Unauthorized"}` {
 		t.Errorf("with a wrong key: %d %s", res.StatusCode, body)
 	}
 	if res, _ := get(t, g.url+"/", "apikey", "secret-key", "X-Consumer-Username", "root"); res.StatusCode != 200 || consumer != "alice||" {
@@ -317,7 +334,7 @@ func TestALostClientEndsTheUpstreamsWork(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(30 * time.Second):
-		t.Fatal("the upstream still works for nobody")
+		t.Fatal("the upstream still works for a client that has left")
 	}
 }
 

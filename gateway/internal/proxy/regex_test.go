@@ -24,17 +24,18 @@ func TestARequestCannotBurnACore(t *testing.T) {
 		many[i] = fmt.Sprintf(`~/many/(?!private)(?:\w+\w*)+%dz$`, i)
 	}
 	for _, c := range []struct {
-		say, path string
-		paths     []string
-		headers   map[string][]string
+		name, path string
+		paths      []string
+		headers    map[string][]string
 	}{
-		{"a path", "/re2/" + long, []string{`~/re2/(?=a)(a+)+b$`}, nil},
-		{"a header", "/x", []string{"/x"}, map[string][]string{"x-agent": {"~*(?=a)(a+)+b$"}}},
-		{"a hundred paths", "/many/" + long, many, nil},
+		{name: "a path", path: "/re2/" + long, paths: []string{`~/re2/(?=a)(a+)+b$`}},
+		{name: "a header", path: "/x", paths: []string{"/x"}, headers: map[string][]string{"x-agent": {"~*(?=a)(a+)+b$"}}},
+		{name: "a hundred paths", path: "/many/" + long, paths: many},
 	} {
-		t.Run(c.say, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			cfg := config(origin.URL, entity.Route{Paths: c.paths, Headers: c.headers})
-			cfg.Routes = append(cfg.Routes, entity.Route{ID: "rest", Protocols: []string{"http"}, Paths: []string{"/"}, Service: &entity.Ref{ID: "s1"}})
+			cfg.Routes = append(cfg.Routes, entity.Route{ID: "rest", Protocols: []string{"http"}, Paths: []string{"/"},
+				Service: &entity.Ref{ID: "s1"}})
 			g.apply(t, cfg)
 			res, body := get(t, g.url+c.path, "X-Agent", long)
 			if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "take too long") {

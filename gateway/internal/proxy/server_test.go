@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,9 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/all"
+	"gatelab/gateway/internal/upstream"
 )
 
 func TestTrustedProxiesAreBelieved(t *testing.T) {
@@ -29,18 +34,22 @@ func TestTrustedProxiesAreBelieved(t *testing.T) {
 		sent    []string
 		want    string // X-Real-IP, -For, -Proto, -Host, -Path as the upstream sees them
 	}{
-		{"a stranger's word counts for nothing", "10.0.0.0/8", []string{"X-Forwarded-For", "1.1.1.1", "X-Real-IP", "2.2.2.2", "X-Forwarded-Host", "evil", "X-Forwarded-Path", "/evil"},
-			"127.0.0.1|1.1.1.1, 127.0.0.1|http|127.0.0.1|/"},
-		{"the last address that is not a trusted proxy asks", "127.0.0.0/8,10.0.0.0/8", []string{"X-Forwarded-For", "9.9.9.9, 1.1.1.1, 10.1.2.3"},
-			"1.1.1.1|9.9.9.9, 1.1.1.1, 10.1.2.3, 127.0.0.1|http|127.0.0.1|/"},
-		{"a list in several fields is one list", "127.0.0.0/8", []string{"X-Forwarded-For", "9.9.9.9", "X-Forwarded-For", "1.1.1.1"},
-			"1.1.1.1|9.9.9.9, 1.1.1.1, 127.0.0.1|http|127.0.0.1|/"},
-		{"X-Real-IP stands in for a missing list", "127.0.0.0/8", []string{"X-Real-IP", "2.2.2.2"},
-			"2.2.2.2|127.0.0.1|http|127.0.0.1|/"},
-		{"what is no address ends the list", "127.0.0.0/8", []string{"X-Forwarded-For", "1.1.1.1, nonsense"},
-			"127.0.0.1|1.1.1.1, nonsense, 127.0.0.1|http|127.0.0.1|/"},
-		{"scheme, host and path are the balancer's", "127.0.0.0/8", []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "shop", "X-Forwarded-Path", "/a"},
-			"127.0.0.1|127.0.0.1|https|shop|/a"},
+		{name: "a stranger's word counts for nothing", trusted: "10.0.0.0/8",
+			sent: []string{"X-Forwarded-For", "1.1.1.1", "X-Real-IP", "2.2.2.2", "X-Forwarded-Host", "evil", "X-Forwarded-Path", "/evil"},
+			want: "127.0.0.1|1.1.1.1, 127.0.0.1|http|127.0.0.1|/"},
+		{name: "the last address that is not a trusted proxy asks", trusted: "127.0.0.0/8,10.0.0.0/8",
+			sent: []string{"X-Forwarded-For", "9.9.9.9, 1.1.1.1, 10.1.2.3"},
+			want: "1.1.1.1|9.9.9.9, 1.1.1.1, 10.1.2.3, 127.0.0.1|http|127.0.0.1|/"},
+		{name: "a list in several fields is one list", trusted: "127.0.0.0/8",
+			sent: []string{"X-Forwarded-For", "9.9.9.9", "X-Forwarded-For", "1.1.1.1"},
+			want: "1.1.1.1|9.9.9.9, 1.1.1.1, 127.0.0.1|http|127.0.0.1|/"},
+		{name: "X-Real-IP stands in for a missing list", trusted: "127.0.0.0/8", sent: []string{"X-Real-IP", "2.2.2.2"},
+			want: "2.2.2.2|127.0.0.1|http|127.0.0.1|/"},
+		{name: "what is no address ends the list", trusted: "127.0.0.0/8", sent: []string{"X-Forwarded-For", "1.1.1.1, nonsense"},
+			want: "127.0.0.1|1.1.1.1, nonsense, 127.0.0.1|http|127.0.0.1|/"},
+		{name: "scheme, host and path are the balancer's", trusted: "127.0.0.0/8",
+			sent: []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "shop", "X-Forwarded-Path", "/a"},
+			want: "127.0.0.1|127.0.0.1|https|shop|/a"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var trusted []netip.Prefix
@@ -51,7 +60,8 @@ func TestTrustedProxiesAreBelieved(t *testing.T) {
 			g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
 			get(t, g.url+"/", c.sent...)
 			h := <-seen
-			got := h.Get("X-Real-Ip") + "|" + strings.Join(h.Values("X-Forwarded-For"), " and ") + "|" + h.Get("X-Forwarded-Proto") + "|" + h.Get("X-Forwarded-Host") + "|" + h.Get("X-Forwarded-Path")
+			got := h.Get("X-Real-Ip") + "|" + strings.Join(h.Values("X-Forwarded-For"), " and ") + "|" + h.Get("X-Forwarded-Proto") + "|" +
+				h.Get("X-Forwarded-Host") + "|" + h.Get("X-Forwarded-Path")
 			if got != c.want {
 				t.Errorf("upstream saw\n%s, want\n%s", got, c.want)
 			}
@@ -181,7 +191,8 @@ func TestNothingIsMeasuredBeforeItHappens(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	for name, want := range map[string]int{"gateway_requests_total": 1 + len(fromStart), "gateway_request_duration_seconds": 1, "gateway_upstream_duration_seconds": 1, "gateway_overhead_duration_seconds": 1} {
+	for name, want := range map[string]int{"gateway_requests_total": 1 + len(fromStart), "gateway_request_duration_seconds": 1,
+		"gateway_upstream_duration_seconds": 1, "gateway_overhead_duration_seconds": 1} {
 		if n, err := testutil.GatherAndCount(g.reg, name); err != nil || n != want {
 			t.Errorf("%s has %d series, want %d: %v", name, n, want, err)
 		}
@@ -254,5 +265,39 @@ func TestAnyRequestMayTryTheNextTargetWhenNothingWasSent(t *testing.T) {
 		if res.StatusCode != 200 || string(body) != "a stream" {
 			t.Errorf("%d %q", res.StatusCode, body)
 		}
+	}
+}
+
+// A gateway may be told to end before it has begun to serve.
+func TestServeAfterShutdownEnds(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	log := slog.New(slog.DiscardHandler)
+	pools := upstream.NewPools(upstream.Config{}, nil)
+	defer pools.Close()
+	p := New(Config{}, &plugin.Deps{Plugins: all.Plugins(), Registerer: reg, Log: log}, pools, reg, log)
+	defer p.Close()
+	s := NewServer(p, ServerConfig{MaxHeaderBytes: 16 << 10, IdleTimeout: time.Minute, ReadTimeout: time.Minute}, reg)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	select {
+	case err := <-served:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-ctx.Done():
+		t.Fatal("it serves although it was shut down")
+	}
+	if c, err := net.DialTimeout("tcp", ln.Addr().String(), time.Second); err == nil {
+		c.Close()
+		t.Error("the listener is still open")
 	}
 }

@@ -2,6 +2,9 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -17,19 +20,22 @@ type snapshot struct {
 	revision  int64
 	made      time.Time
 	table     *route.Table
-	routes    []routed // by the route's position in the table
+	routes    []routeEntry // by the route's position in the table
 	directory *plugin.Directory
 	balancers []*upstream.Balancer
 	chains    *plugin.Chains
 	unrouted  *series // for requests without a route
+	label     []byte  // the revision as a header's value; nil: no header is asked for
+
+	certificates *certificates // for clients
 
 	configured map[string]bool // see configuredFields
 	squeezed   map[string]bool // the same without marks, see squeeze
 	guarded    bool            // a route is
 }
 
-// routed is what a route's requests need.
-type routed struct {
+// routeEntry is what a route's requests need.
+type routeEntry struct {
 	route    *entity.Route
 	service  *entity.Service // nil: the route has none
 	chain    *plugin.Chain
@@ -50,9 +56,9 @@ func (e *ApplyError) Error() string { return fmt.Sprintf("apply revision %d: %v"
 // Unwrap gives the cause.
 func (e *ApplyError) Unwrap() error { return e.Err }
 
-// Apply makes a snapshot of a configuration beside the one in use and swaps
-// them. On an error, an *ApplyError, the old one goes on. Older revisions than the one in use
-// are left out: notifications may overtake each other.
+// Apply makes a snapshot of a configuration beside the one in use and swaps them.
+// On an error, an *ApplyError, the previous revision stays in use. Revisions older
+// than the one in use are ignored: notifications may overtake each other.
 func (p *Proxy) Apply(cfg *entity.Config) error {
 	p.applying.Lock()
 	defer p.applying.Unlock()
@@ -60,7 +66,6 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	if old != nil && cfg.Revision < old.revision {
 		return nil
 	}
-	began := time.Now()
 	s, err := p.build(cfg)
 	if err != nil {
 		if old != nil {
@@ -71,7 +76,6 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	p.snapshot.Store(s)
 	p.pools.Keep(s.balancers)
 	s.chains.KeepOnly(p.deps)
-	p.metrics.applySeconds.Observe(time.Since(began).Seconds())
 	return nil
 }
 
@@ -84,9 +88,16 @@ func (p *Proxy) Refuse(revision int64, err error) error {
 }
 
 func (p *Proxy) refuse(revision int64, err error) error {
-	p.metrics.applyErrors.Inc()
 	p.broken.Store(max(p.broken.Load(), revision))
 	return &ApplyError{revision, err}
+}
+
+// label is a revision as the value of X-Gateway-Revision; nil: the header is not asked for.
+func (p *Proxy) label(revision int64) []byte {
+	if !p.config.RevisionHeader {
+		return nil
+	}
+	return strconv.AppendInt(nil, revision, 10)
 }
 
 func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
@@ -120,20 +131,21 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	}
 	s := &snapshot{
 		revision: cfg.Revision, made: time.Now(), table: table, chains: chains,
-		directory: plugin.NewDirectory(cfg), routes: make([]routed, len(routes)),
-		unrouted: p.metrics.unknown, configured: configuredFields(cfg),
+		directory: plugin.NewDirectory(cfg), routes: make([]routeEntry, len(routes)),
+		unrouted: p.metrics.unknown, configured: configuredFields(cfg, p.deps.Plugins),
 	}
-	s.squeezed = squeezedFields(s.configured)
+	s.squeezed, s.label = squeezedFields(s.configured), p.label(cfg.Revision)
+	if s.certificates, err = newCertificates(cfg, p.snapshot.Load()); err != nil {
+		return nil, err
+	}
 	balancers, err := p.balancers(cfg, routes)
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range balancers {
-		s.balancers = append(s.balancers, b)
-	}
+	s.balancers = slices.Collect(maps.Values(balancers))
 	for i := range routes {
 		r := &routes[i]
-		e := routed{route: r, chain: chains.For(r)}
+		e := routeEntry{route: r, chain: chains.For(r)}
 		e.guarded = e.chain.Authenticates()
 		s.guarded = s.guarded || e.guarded
 		service := ""
@@ -152,7 +164,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 }
 
 // balancers are those of services that are asked: by a route, or by the probes
-// of the upstream that they name. Others would only be series that nobody reads.
+// of the upstream that they name. Others would only add series without a reader.
 func (p *Proxy) balancers(cfg *entity.Config, routes []entity.Route) (map[string]*upstream.Balancer, error) {
 	asked := make(map[string]bool, len(routes))
 	for i := range routes {

@@ -17,8 +17,12 @@ func TestOnlyServicesThatAreAskedHaveABalancer(t *testing.T) {
 	c := config(origin.URL, entity.Route{Paths: []string{"/a"}})
 	service := c.Services[0]
 	idle, probed := service, service
-	idle.ID, idle.Name, idle.Host = "s2", "idle", "elsewhere.invalid"
-	probed.ID, probed.Name, probed.Host = "s3", "probed", "pool"
+	idle.ID = "s2"
+	idle.Name = "idle"
+	idle.Host = "elsewhere.invalid"
+	probed.ID = "s3"
+	probed.Name = "probed"
+	probed.Host = "pool"
 	c.Services = append(c.Services, idle, probed)
 	c.Upstreams = []entity.Upstream{{ID: "u1", Name: "pool", Algorithm: "round-robin"}}
 	c.Targets = []entity.Target{{ID: "t1", Target: "10.0.0.1:1", Weight: 100, Upstream: entity.Ref{ID: "u1"}}}
@@ -36,7 +40,8 @@ func TestOnlyServicesThatAreAskedHaveABalancer(t *testing.T) {
 	// A route makes it one that is asked.
 	more := *c
 	more.Revision = 2
-	more.Routes = append(more.Routes, entity.Route{ID: "r2", Protocols: []string{"http"}, Paths: []string{"/b"}, Service: &entity.Ref{ID: "s2"}})
+	more.Routes = append(more.Routes, entity.Route{ID: "r2", Protocols: []string{"http"}, Paths: []string{"/b"},
+		Service: &entity.Ref{ID: "s2"}})
 	if all, err = g.balancers(&more, more.Routes); err != nil || all["s2"] == nil {
 		t.Errorf("with a route: %v %v", all, err)
 	}

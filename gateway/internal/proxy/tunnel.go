@@ -28,7 +28,7 @@ type tunnelEnd interface {
 // direction, one of them fails, or nothing passes for too long.
 type tunnel struct {
 	idle    time.Duration // longest time without a byte in either direction
-	metrics *clientMetrics
+	metrics *tunnelMetrics
 	opened  time.Time
 	active  atomic.Int64 // when a byte passed last, since opened
 	half    atomic.Int64 // when a direction ended, since opened; 0: none has
@@ -53,35 +53,35 @@ const (
 // visit ends with the tunnel: whatever becomes of the client, the upstream's
 // connection is closed, and the request is counted and logged.
 func (v *visit) splice() {
-	peer, _ := v.call.Upgraded.(tunnelEnd)
-	p, closePeer := v.proxy, v.call.Upgraded.Close
-	if w, ok := v.call.Upgraded.(interface{ SetWritePause(d time.Duration) }); ok {
-		w.SetWritePause(v.call.Write)
+	peer, _ := v.forwarding.call.Upgraded.(tunnelEnd)
+	p, closePeer := v.proxy, v.forwarding.call.Upgraded.Close
+	if w, ok := v.forwarding.call.Upgraded.(interface{ SetWritePause(d time.Duration) }); ok {
+		w.SetWritePause(v.forwarding.call.Write)
 	}
 	head := append([]byte(nil), v.Ctx.Response.Header.Header()...)
-	v.tunnel = &tunnel{idle: v.call.Read, metrics: p.clients.metrics, opened: v.Started}
-	v.call.Streamed = true // what was sent is counted here
+	v.record.tunnel = &tunnel{idle: v.forwarding.call.Read, metrics: p.tunnels, opened: v.Started}
+	v.forwarding.call.Streamed = true // what was sent is counted here
 	raw := v.Ctx.Conn()
 	p.busy.Add(-1) // a drain waits for tunnels apart from requests
 	finish := func() {
 		p.busy.Add(1)
-		v.Sent = v.tunnel.sent
+		v.Sent = v.record.tunnel.sent
 		v.finish()
 	}
 	p.handovers.takeOver(v.Ctx, func(client net.Conn) {
 		defer finish()
 		defer func() { _ = raw.Close(); _ = closePeer() }()
 		if _, err := client.Write(head); err != nil {
-			v.tunnel.why(endClientError)
+			v.record.tunnel.why(endClientError)
 			return
 		}
-		v.tunnel.run(throughBuffer{client, raw}, peer, func() { _ = raw.Close(); _ = closePeer() })
+		v.record.tunnel.run(throughBuffer{client, raw}, peer, func() { _ = raw.Close(); _ = closePeer() })
 		if p.handovers.cut.Load() {
-			v.tunnel.reason = endDrain
+			v.record.tunnel.reason = endDrain
 		}
 	}, func() {
 		_ = closePeer()
-		v.tunnel.why(endClientError)
+		v.record.tunnel.why(endClientError)
 		finish()
 	})
 }
@@ -104,9 +104,9 @@ func (c throughBuffer) CloseWrite() error {
 // run returns when both directions have ended. stop closes both connections,
 // for when the end of one direction must be the end of the other.
 func (t *tunnel) run(client, upstream tunnelEnd, stop func()) {
-	t.metrics.tunnelsOpened.Inc()
-	t.metrics.tunnels.Inc()
-	defer t.metrics.tunnels.Dec()
+	t.metrics.opened.Inc()
+	t.metrics.open.Inc()
+	defer t.metrics.open.Dec()
 	if t.idle <= 0 {
 		t.idle = time.Minute // as for every other wait for a service
 	}

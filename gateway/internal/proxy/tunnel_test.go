@@ -61,16 +61,15 @@ func (g *gateway) tunnelEnded(t *testing.T, fields ...string) {
 	if n := strings.Count(g.log.String(), `"status":101`); n != 1 {
 		t.Errorf("logged %d times", n)
 	}
-	m := g.clients.metrics
-	count(t, m.tunnels, 0)
-	count(t, m.tunnelsOpened, 1)
+	count(t, g.tunnels.open, 0)
+	count(t, g.tunnels.opened, 1)
 	await(t, "no request is under way", func() bool { return g.busy.Load() == 0 })
 }
 
 func TestATunnelThatIsIdleEndsOnBothSides(t *testing.T) {
 	g, done := startTunnels(t, echo)
 	client, br := g.openTunnel(t)
-	await(t, "counted", func() bool { return testutil.ToFloat64(g.clients.metrics.tunnels) == 1 })
+	await(t, "counted", func() bool { return testutil.ToFloat64(g.tunnels.open) == 1 })
 	for range 10 { // for longer than it may be idle
 		time.Sleep(pause / 2)
 		send(t, client, "ping;")
@@ -86,8 +85,8 @@ func TestATunnelThatIsIdleEndsOnBothSides(t *testing.T) {
 	}
 	waitEnded(t, done)
 	g.tunnelEnded(t, `"tunnel_end":"idle"`, `"bytes_sent":50`, `"bytes_received":50`, `"seconds":`)
-	count(t, g.clients.metrics.toClient, 50)
-	count(t, g.clients.metrics.toUpstream, 50)
+	count(t, g.tunnels.toClient, 50)
+	count(t, g.tunnels.toUpstream, 50)
 }
 
 func TestOneDirectionKeepsATunnelOpen(t *testing.T) {

@@ -23,30 +23,35 @@ const lateAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: 1\r\n\r\np
 func TestLateBytesReachNoOtherClient(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	cache := proxyCachePlugin(map[string]any{
-		"strategy": "memory", "content_type": []any{"*/*"}, "cache_ttl": 60, "response_code": []any{200, 204}, "request_method": []any{"GET", "HEAD"},
+		"strategy": "memory", "content_type": []any{"*/*"}, "cache_ttl": 60, "response_code": []any{200, 204}, "request_method": []any{"GET",
+			"HEAD"},
 	})
 	for _, way := range []struct {
-		say, method, words string
-		plugins            []entity.Plugin
-		unbuffered         bool
+		name, method, words string
+		plugins             []entity.Plugin
+		unbuffered          bool
 	}{
-		{say: "204", method: "GET", words: "HTTP/1.1 204 No Content\r\n\r\n"},
-		{say: "304", method: "GET", words: "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n"},
-		{say: "HEAD", method: "HEAD", words: ok + "Content-Length: 60\r\n\r\n"},
-		{say: "DELETE", method: "DELETE", words: "HTTP/1.1 204 No Content\r\n\r\n"},
-		{say: "known length", method: "GET", words: ok + "Content-Length: 5\r\n\r\nhello"},
-		{say: "known length, unbuffered", method: "GET", words: ok + "Content-Length: 5\r\n\r\nhello", unbuffered: true},
-		{say: "long", method: "GET", words: ok + "Content-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)},
-		{say: "chunked", method: "GET", words: ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
-		{say: "trailers", method: "POST", words: ok + "Transfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n5\r\nhello\r\n0\r\nX-A: b\r\n\r\n"},
-		{say: "an event stream", method: "GET", words: ok + "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: x\n\n\r\n0\r\n\r\n"},
-		{say: "retried", method: "GET", words: "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nhello"},
-		{say: "retried, chunked", method: "GET", words: "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
-		{say: "cached", method: "GET", words: ok + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello", plugins: []entity.Plugin{cache}},
-		{say: "cached, chunked", method: "GET", words: ok + "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", plugins: []entity.Plugin{cache}},
-		{say: "cached 204", method: "GET", words: "HTTP/1.1 204 No Content\r\nContent-Type: text/plain\r\n\r\n", plugins: []entity.Plugin{cache}},
+		{name: "204", method: "GET", words: "HTTP/1.1 204 No Content\r\n\r\n"},
+		{name: "304", method: "GET", words: "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n"},
+		{name: "HEAD", method: "HEAD", words: ok + "Content-Length: 60\r\n\r\n"},
+		{name: "DELETE", method: "DELETE", words: "HTTP/1.1 204 No Content\r\n\r\n"},
+		{name: "known length", method: "GET", words: ok + "Content-Length: 5\r\n\r\nhello"},
+		{name: "known length, unbuffered", method: "GET", words: ok + "Content-Length: 5\r\n\r\nhello", unbuffered: true},
+		{name: "long", method: "GET", words: ok + "Content-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)},
+		{name: "chunked", method: "GET", words: ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+		{name: "trailers", method: "POST", words: ok + "Transfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n5\r\nhello\r\n0\r\nX-A: b\r\n\r\n"},
+		{name: "an event stream", method: "GET", words: ok +
+			"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: x\n\n\r\n0\r\n\r\n"},
+		{name: "retried", method: "GET", words: "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nhello"},
+		{name: "retried, chunked", method: "GET", words: "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+		{name: "cached", method: "GET", words: ok + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello",
+			plugins: []entity.Plugin{cache}},
+		{name: "cached, chunked", method: "GET", words: ok +
+			"Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", plugins: []entity.Plugin{cache}},
+		{name: "cached 204", method: "GET", words: "HTTP/1.1 204 No Content\r\nContent-Type: text/plain\r\n\r\n",
+			plugins: []entity.Plugin{cache}},
 	} {
-		t.Run(way.say, func(t *testing.T) {
+		t.Run(way.name, func(t *testing.T) {
 			written := make(chan struct{})
 			var first atomic.Bool
 			origin := startPeer(t, func(c net.Conn, r *http.Request, _ int64) bool {
@@ -65,7 +70,10 @@ func TestLateBytesReachNoOtherClient(t *testing.T) {
 			cfg := config(origin.url, entity.Route{Paths: []string{"/"}}, way.plugins...)
 			cfg.Routes[0].ResponseBuffering = !way.unbuffered
 			g.apply(t, cfg)
-			g.say(t, way.method+" /first HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			answer := g.say(t, way.method+" /first HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			if strings.Contains(answer, "oison") {
+				t.Errorf("the first client got %q", answer)
+			}
 			select {
 			case <-written:
 			case <-time.After(10 * time.Second):
@@ -210,10 +218,10 @@ func TestTheHostIsTheChosenTargets(t *testing.T) {
 		preserve   bool
 		want       string
 	}{
-		{"", false, "localhost:" + port},
-		{"virtual.test", false, "virtual.test"},
-		{"virtual.test", true, "www.client.test"},
-		{"", true, "www.client.test"},
+		{want: "localhost:" + port},
+		{hostHeader: "virtual.test", want: "virtual.test"},
+		{hostHeader: "virtual.test", preserve: true, want: "www.client.test"},
+		{preserve: true, want: "www.client.test"},
 	} {
 		cfg := config(origin.url, entity.Route{Paths: []string{"/"}, PreserveHost: c.preserve})
 		cfg.Services[0].Host = "up"
@@ -234,12 +242,12 @@ func TestAServicesHostHasBracketsWhereItMust(t *testing.T) {
 		protocol string
 		want     string
 	}{
-		{"origin", 80, "http", "origin"},
-		{"origin", 443, "https", "origin"},
-		{"origin", 8000, "http", "origin:8000"},
-		{"::1", 80, "http", "[::1]"},
-		{"::1", 8000, "http", "[::1]:8000"},
-		{"[::1]", 8443, "https", "[::1]:8443"},
+		{host: "origin", port: 80, protocol: "http", want: "origin"},
+		{host: "origin", port: 443, protocol: "https", want: "origin"},
+		{host: "origin", port: 8000, protocol: "http", want: "origin:8000"},
+		{host: "::1", port: 80, protocol: "http", want: "[::1]"},
+		{host: "::1", port: 8000, protocol: "http", want: "[::1]:8000"},
+		{host: "[::1]", port: 8443, protocol: "https", want: "[::1]:8443"},
 	} {
 		if got := hostPort(c.host, c.port, c.protocol); got != c.want {
 			t.Errorf("hostPort(%q, %d, %q) is %q, want %q", c.host, c.port, c.protocol, got, c.want)

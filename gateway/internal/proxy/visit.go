@@ -3,107 +3,219 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"runtime/debug"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/route"
-	"gatelab/gateway/internal/upstream"
 )
 
-// visit is an exchange with what the proxy itself has to remember of it.
-// Visits are reused.
+// visit is one request on its way through the gateway. Its own methods are the
+// stations in their order, from serve to finish; what a station decides and
+// remembers is in a part with methods of its own. Visits are reused.
 type visit struct {
-	plugin.Exchange
-	proxy    *Proxy
-	routed   *routed
-	unrouted routed // stands in for a route where there is none
-	failure  error
-	watched  watched
-	watching bool // the watcher has it
-	call     upstream.Call
-	upload   upload
-	tunnel   *tunnel // after 101
-	match    route.Request
-	found    route.Match
-	prefix   string // part of the path that the route's own path took
-	upgrade  int    // status that asks for https; 0: none
-	ownTime  time.Duration
-	serving  bool // the handler has not returned yet
-	trusted  bool // the peer is a trusted proxy
+	plugin.Exchange // what plugins see
+	proxy           *Proxy
+	routed          *routeEntry
+	unrouted        routeEntry // stands in for a route where there is none
 
-	fields    screened // what the header block has that needs work
-	websocket bool     // the client asks for a WebSocket
-	completed bool     // complete has run
-	expecting bool     // the client waits for 100 Continue
-	accessed  bool     // the plugins have let the request pass, or answered it
-	refused   *refusal // why the request was not admitted, for the access log
+	admission  admission
+	requester  requester
+	selection  selection
+	body       requestBody
+	forwarding forwarding
+	response   response
+	record     record
 
-	hashCookie string // that the client is given, for consistent hashing
-
-	// Kept from request to request.
-	peer     netip.Addr
-	peerText string
-	body     []byte // of a short request
-	head     []byte // of a longer one: what a plugin has read of it
-	uri      []byte // that the upstream is asked for
+	serving   bool // the handler has not returned yet
+	expecting bool // the client waits for 100 Continue
+	accessed  bool // the plugins have let the request pass, or answered it
+	completed bool // complete has run
 }
 
 // newVisit binds the functions that a visit hands out, once for all of its
 // requests.
 func newVisit(p *Proxy) *visit {
 	v := &visit{proxy: p}
-	v.match.Header = v.header
-	v.Complete, v.Body, v.Interrupt = v.complete, v.readBody, v.watched.interrupt
-	v.call.OnConn, v.call.OnEnd, v.call.Gone = v.watched.conn, v.ended, v.watched.lost.Load
+	x := &v.Exchange
+	v.selection = newSelection(x)
+	v.body = requestBody{x: x, most: p.config.MaxBodyBytes, configured: p.config.MaxBodyBytes, streamAbove: p.config.StreamAbove}
+	v.forwarding.bind(x, v.ended, v.body.interrupt)
+	v.response = response{x: x, record: &v.record}
+	if p.config.NodeHeader {
+		v.response.node = p.nodeName
+	}
+	v.Complete = v.complete
+	v.Body = v.body.read
+	v.LimitBody = v.body.limit
+	v.Capture = func(group string) string { return v.selection.found.Capture(v.selection.match.Path, group) }
+	v.Interrupt = v.forwarding.watched.interrupt
 	return v
 }
 
 // reset forgets the request.
 func (v *visit) reset() {
 	v.Reset()
-	v.routed, v.failure, v.prefix = nil, nil, ""
-	v.upgrade, v.ownTime, v.trusted = 0, 0, false
-	v.unrouted, v.found, v.hashCookie = routed{}, route.Match{}, ""
-	v.websocket, v.completed, v.expecting, v.accessed, v.refused = false, false, false, false, nil
-	v.upload, v.tunnel, v.head = upload{}, nil, nil
-	v.watched.reset()
-	v.match = route.Request{Header: v.match.Header}
-	v.call = upstream.Call{OnConn: v.call.OnConn, OnEnd: v.call.OnEnd, Gone: v.call.Gone}
+	v.routed, v.unrouted = nil, routeEntry{}
+	v.admission.websocket = false
+	v.selection.reset()
+	v.body.reset()
+	v.forwarding.reset()
+	v.response.revision = nil
+	v.record = record{}
+	v.expecting = false
+	v.accessed = false
+	v.completed = false
+}
+
+// serve answers the request: it fills Ctx.Response, at least with status and
+// headers.
+func (v *visit) serve() {
+	defer v.recovered()
+	if v.accept() {
+		v.proceed()
+	}
+}
+
+// accept decides whether the request goes to the upstream; otherwise it has been
+// answered.
+func (v *visit) accept() bool {
+	s, ok := v.configuration()
+	if !ok {
+		return false
+	}
+	v.response.revision = s.label
+	v.unrouted.series = s.unrouted
+	v.routed = &v.unrouted
+	if r := v.admission.check(&v.Ctx.Request.Header, v.proxy, s); r != nil {
+		v.response.refuse(r)
+		return false
+	}
+	if v.body.isTooLarge() {
+		v.response.tooLarge()
+		return false
+	}
+	if r := v.find(s); r != nil {
+		v.response.refuse(r)
+		return false
+	}
+	if status := v.selection.found.UpgradeStatus; status != 0 {
+		// Before any plugin, as in Kong: none may count, or answer from the
+		// cache, what is for https alone.
+		v.response.askForHTTPS(status, v.selection.match.Host)
+		return false
+	}
+	// The plugins run before the body has come, but for those that look into it.
+	return v.expecting && v.routed.chain.ReadsRequestBody() || v.access()
+}
+
+// configuration is the snapshot that the request is served by.
+func (v *visit) configuration() (*snapshot, bool) {
+	s := v.proxy.snapshot.Load()
+	switch {
+	case s == nil:
+		v.response.reply(fasthttp.StatusServiceUnavailable, "no configuration yet")
+		return nil, false
+	case v.proxy.config.Revisions != nil:
+		return v.proxy.lookup(v, s)
+	}
+	return s, true
 }
 
 // find sets the route of the request, and who asks. Everything from here on
 // sees the request as it will be forwarded.
 func (v *visit) find(s *snapshot) *refusal {
-	h := &v.Ctx.Request.Header
-	v.websocket = v.fields.clean(h, s.configured)
+	c, l := &v.proxy.config, &v.selection
+	v.admission.clean(&v.Ctx.Request.Header, s)
 	v.Directory = s.directory
-	m := &v.match
-	m.Method, m.Host, m.Scheme = view(h.Method()), view(h.Host()), "http"
-	m.Path = route.Normalize(view(pathOf(h.RequestURI())))
-	if v.proxy.config.PathAmbiguity == PathUnescape {
-		m.Path = route.Unescape(m.Path)
+	l.read(v.Ctx, c.PathAmbiguity)
+	v.requester.identify(&v.Exchange, &l.match, v.admission.fields.has, c.TrustedProxies)
+	if r := l.find(s.table); r != nil {
+		return r
 	}
-	if state := v.Ctx.TLSConnectionState(); state != nil {
-		m.Scheme, m.SNI = "https", state.ServerName
-	}
-	v.identify()
-	v.Trusted = v.trusted
-	found, ok := s.table.Match(m)
-	if !ok && m.Exhausted() {
-		return errExpensive
-	}
-	if !ok {
-		return errNoRoute
-	}
-	v.routed = &s.routes[found.Index]
+	v.routed = &s.routes[l.found.Index]
 	v.Route, v.Service = v.routed.route, v.routed.service
-	v.found = found
-	v.prefix, v.upgrade = found.Prefix, found.UpgradeStatus
-	return v.checkPath(s)
+	return l.checkPath(s, c.PathAmbiguity, v.routed)
+}
+
+// access runs the plugins before the upstream is asked.
+func (v *visit) access() bool {
+	v.accessed = true
+	if !v.routed.chain.Access(&v.Exchange) {
+		return true
+	}
+	v.response.complete()
+	v.filter()
+	return false
+}
+
+// proceed has the request answered by the upstream.
+func (v *visit) proceed() {
+	v.forward()
+	v.filter()
+}
+
+// filter runs the plugins' phases of the response. If one needs the body and it
+// cannot be read, nothing has been sent yet: the client gets an error.
+func (v *visit) filter() {
+	if err := v.routed.chain.Filter(&v.Exchange); err != nil {
+		v.Ctx.Response.Reset() // closes the upstream's body
+		v.response.noAnswer(err, v.forwarding.watched.lost.Load())
+	}
+}
+
+// forward asks the upstream and puts its answer into Ctx.Response.
+func (v *visit) forward() {
+	if v.Route.RequestBuffering { // else the upstream sees the body as it comes
+		if err := v.body.readShort(); err != nil {
+			v.response.badBody(err)
+			return
+		}
+	}
+	if v.Service == nil {
+		v.response.reply(fasthttp.StatusServiceUnavailable, "no Service found with those values")
+		return
+	}
+	req := fasthttp.AcquireRequest()
+	defer fasthttp.ReleaseRequest(req)
+	v.complete()
+	copyHeader(&req.Header, &v.Ctx.Request.Header, v.admission.websocket && v.Rewrite.Method == "")
+	v.forwarding.address(&req.Header, v.routed, &v.selection)
+	v.body.attach(req)
+	asked := time.Now()
+	v.Asked = asked
+	v.record.ownTime = asked.Sub(v.Started)
+	err := v.forwarding.ask(v.proxy, v.routed, req, &v.selection, asked)
+	v.UpstreamLatency = time.Since(asked)
+	if err != nil {
+		v.Ctx.Response.Reset()
+		v.response.noAnswer(err, v.forwarding.watched.lost.Load())
+		return
+	}
+	v.Proxied = true
+	if req.Header.IsHead() && !v.Ctx.IsHead() {
+		v.response.empty()
+	}
+	v.response.pass(v.proxy.via, v.forwarding.call.Upgraded != nil)
+	v.forwarding.affinity.setCookie(&v.routed.balancer.Hashing, &v.Ctx.Response.Header)
+	if v.body.upload.isUnfinished() {
+		v.Ctx.Response.SetConnectionClose()
+	}
+}
+
+// complete writes into the client's request, once, the fields that the gateway
+// adds when it forwards. A request that is answered without the upstream does
+// without, unless a plugin asks for them.
+func (v *visit) complete() {
+	if v.completed {
+		return
+	}
+	v.completed = true
+	provenance{
+		x: &v.Exchange, requester: &v.requester, fields: v.admission.fields.has,
+		prefix: v.selection.found.Prefix, port: v.proxy.portOf(v.Ctx), via: v.proxy.via,
+	}.write()
 }
 
 // recovered answers for a bug: one request fails, not the process.
@@ -114,15 +226,16 @@ func (v *visit) recovered() {
 	}
 	v.proxy.metrics.panics.Inc()
 	v.proxy.log.Error("panic while serving a request", "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
-	v.failure = fmt.Errorf("panic: %v", reason)
-	v.unwatch()
+	v.record.failure = fmt.Errorf("panic: %v", reason)
+	v.forwarding.unwatch(v.proxy.watch)
 	v.Ctx.Response.Reset() // closes the upstream's body, if there is one
-	v.call.Streamed = false
-	if v.call.Upgraded != nil {
-		_ = v.call.Upgraded.Close()
-		v.call.Upgraded = nil
+	call := &v.forwarding.call
+	call.Streamed = false
+	if call.Upgraded != nil {
+		_ = call.Upgraded.Close()
+		call.Upgraded = nil
 	}
-	v.reply(fasthttp.StatusInternalServerError, "An unexpected error occurred")
+	v.response.reply(fasthttp.StatusInternalServerError, "An unexpected error occurred")
 	v.Ctx.Response.SetConnectionClose()
 }
 
@@ -142,58 +255,41 @@ func (v *visit) ended(passed int64, err error) {
 		}
 	}
 	if v.serving {
-		v.call.Streamed = false
+		v.forwarding.call.Streamed = false
 		return
 	}
-	if err != nil && v.failure == nil {
-		v.failure = fmt.Errorf("pass on the response: %w", err)
+	if err != nil && v.record.failure == nil {
+		v.record.failure = fmt.Errorf("pass on the response: %w", err)
 	}
 	v.finish()
 }
 
-// finish ends the request: log faces, metrics, access log. It runs when the
-// body has passed.
+// finish ends the request: log phase, metrics, access log. It runs when the body
+// has passed.
 func (v *visit) finish() {
 	p := v.proxy
-	v.unwatch()
+	v.forwarding.unwatch(p.watch)
 	now := time.Now()
-	total := now.Sub(v.Started)
 	r := &v.Ctx.Response
-	if !v.call.Streamed && !r.IsBodyStream() && !v.Ctx.IsHead() {
+	if !v.forwarding.call.Streamed && !r.IsBodyStream() && !v.Ctx.IsHead() {
 		v.Sent = int64(len(r.Body()))
 	}
-	v.Received = max(v.upload.read, int64(len(v.body)), v.tunnel.bytesReceived())
-	status := r.StatusCode()
+	v.Received = max(v.body.received(), v.record.tunnel.bytesReceived())
 	s := p.metrics.unknown
 	if v.routed != nil {
 		s = v.routed.series
-	}
-	if v.routed != nil && v.routed.chain != nil {
-		v.logPlugins()
-	}
-	s.count(status)
-	latency := s.latency.get()
-	if v.tunnel == nil { // which lasts as long as it is used
-		latency.total.Observe(total.Seconds())
-	}
-	latency.overhead.Observe(v.ownTime.Seconds())
-	if v.Proxied {
-		latency.upstream.Observe(v.UpstreamLatency.Seconds())
-	}
-	if p.access.wants(status, v.failure, now) {
-		if v.refused != nil { // no failure: a client may send as many as it likes
-			v.failure = v.refused
+		if v.routed.chain != nil {
+			v.logPlugins()
 		}
-		p.access.write(&v.Exchange, total, v.failure, v.tunnel.attrs()...)
 	}
+	v.record.write(p, &v.Exchange, s, now)
 	p.busy.Add(-1)
-	v.body = v.body[:0]
 	v.reset()
 	p.visits.Put(v)
 }
 
-// logPlugins runs the log faces. A bug in one must not take the process, nor
-// the request's metrics.
+// logPlugins runs the plugins' log phase. A bug in one must not take the process,
+// nor the request's metrics.
 func (v *visit) logPlugins() {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -202,17 +298,4 @@ func (v *visit) logPlugins() {
 		}
 	}()
 	v.routed.chain.Log(&v.Exchange)
-}
-
-// watch has the client looked at while it waits; unwatch ends it.
-func (v *visit) watch(now time.Time) {
-	v.watching = true
-	v.proxy.watch.begin(&v.watched, v.Ctx.Conn(), now)
-}
-
-func (v *visit) unwatch() {
-	if v.watching {
-		v.watching = false
-		v.proxy.watch.end(&v.watched)
-	}
 }

@@ -29,11 +29,11 @@ type watcher struct {
 
 type watchShard struct {
 	mu  sync.Mutex
-	all map[*watched]struct{}
+	all map[*clientWatch]struct{}
 }
 
-// watched is one request that waits.
-type watched struct {
+// clientWatch is the watch over the client of one request that waits.
+type clientWatch struct {
 	shard    *watchShard
 	client   net.Conn
 	since    time.Time
@@ -45,7 +45,7 @@ type watched struct {
 func newWatcher() *watcher {
 	w := &watcher{stop: make(chan struct{}), done: make(chan struct{})}
 	for i := range w.shard {
-		w.shard[i].all = map[*watched]struct{}{}
+		w.shard[i].all = map[*clientWatch]struct{}{}
 	}
 	go w.run()
 	return w
@@ -56,7 +56,7 @@ func (w *watcher) close() {
 	<-w.done
 }
 
-func (w *watcher) begin(v *watched, client net.Conn, now time.Time) {
+func (w *watcher) begin(v *clientWatch, client net.Conn, now time.Time) {
 	v.client, v.since = client, now
 	v.shard = &w.shard[w.next.Add(1)%shards]
 	v.shard.mu.Lock()
@@ -64,22 +64,33 @@ func (w *watcher) begin(v *watched, client net.Conn, now time.Time) {
 	v.shard.mu.Unlock()
 }
 
-func (w *watcher) end(v *watched) {
+func (w *watcher) end(v *clientWatch) {
 	v.shard.mu.Lock()
 	delete(v.shard.all, v)
 	v.shard.mu.Unlock()
 }
 
-func (v *watched) reset() {
-	v.shard, v.client, v.upstream = nil, nil, nil
+func (v *clientWatch) reset() {
+	v.shard = nil
+	v.client = nil
+	v.upstream = nil
 	v.lost.Store(false)
 }
 
 // conn tells which connection to close when the client goes.
-func (v *watched) conn(c io.Closer) {
+func (v *clientWatch) conn(c io.Closer) {
 	v.mu.Lock()
 	v.upstream = c
 	v.mu.Unlock()
+}
+
+// interrupt ends the wait for the upstream: its connection is closed.
+func (v *clientWatch) interrupt() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.upstream != nil {
+		_ = v.upstream.Close()
+	}
 }
 
 func (w *watcher) run() {
@@ -121,6 +132,9 @@ func (s *watchShard) look(now time.Time) {
 // nginx: the two cannot be told from each other. A pipelined request that waits
 // says that it has not.
 func gone(c net.Conn) bool {
+	if other, ok := c.(interface{ isGone() bool }); ok {
+		return other.isGone()
+	}
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return false

@@ -124,7 +124,8 @@ func TestInterimAnswersAreNotTheAnswer(t *testing.T) {
 		if r.Header.Get("Expect") != "" {
 			t.Error("the origin was asked whether to continue; the gateway has said so already")
 		}
-		_, err := io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok")
+		_, err := io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+
+			"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok")
 		return err == nil
 	})
 	g := start(t, Config{}, 4)
@@ -198,7 +199,8 @@ func TestAClientCannotSpeakInTheGatewaysName(t *testing.T) {
 	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}, entity.Plugin{ID: "p", Name: "key-auth", Enabled: true,
 		Config: map[string]any{"key_names": []any{"apikey"}, "key_in_header": true, "run_on_preflight": true}}))
 	var forged []string
-	for _, name := range []string{"X-Consumer-Username", "X-Consumer-ID", "X-Credential-Identifier", "X-Real-IP", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Prefix"} {
+	for _, name := range []string{"X-Consumer-Username", "X-Consumer-ID", "X-Credential-Identifier", "X-Real-IP", "X-Forwarded-Proto",
+		"X-Forwarded-Host", "X-Forwarded-Prefix"} {
 		forged = append(forged, name, "forged", name, "twice")
 	}
 	forged = append(forged, "apikey", "secret-key", "Connection", "X-Consumer-Username, X-Real-IP, X-Drop", "X-Drop", "1")
@@ -355,7 +357,7 @@ func TestAClientLostDuringASilentStreamEndsTheUpstreamsWork(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(30 * time.Second):
-		t.Fatal("the upstream still works for nobody")
+		t.Fatal("the upstream still works for a client that has left")
 	}
 }
 
@@ -459,7 +461,7 @@ func TestZeroKeepaliveOpensAConnectionForEveryRequest(t *testing.T) {
 }
 
 func TestABugFailsOneRequestOnly(t *testing.T) {
-	g := start(t, Config{Revisions: panicky{}}, 4)
+	g := start(t, Config{Revisions: panickingSource{}}, 4)
 	g.apply(t, config("http://127.0.0.1:1", entity.Route{Paths: []string{"/"}}))
 	for range 2 {
 		if res, body := get(t, g.url+"/"); res.StatusCode != 500 || body != `{"message":"An unexpected error occurred"}` {
@@ -471,10 +473,10 @@ func TestABugFailsOneRequestOnly(t *testing.T) {
 	}
 }
 
-type panicky struct{}
+type panickingSource struct{}
 
-func (panicky) Revision(context.Context) (int64, error) { panic(errors.New("out of cheese")) }
-func (panicky) Refresh(context.Context) error           { return nil }
+func (panickingSource) Revision(context.Context) (int64, error) { panic(errors.New("out of cheese")) }
+func (panickingSource) Refresh(context.Context) error           { return nil }
 
 // syncBuffer is a log that may be read while it is written.
 type syncBuffer struct {

@@ -67,7 +67,7 @@ const (
 	outcomeOK        outcome = iota
 	outcomeReply             // the server lives and refused the command
 	outcomeTimeout           // no answer in time
-	outcomeFailed            // no connection, or one that broke, or a server that serves nobody
+	outcomeFailed            // no connection, or one that broke, or a server that refuses all commands
 	outcomeCancelled         // the caller went away: says nothing about the server
 )
 
@@ -80,7 +80,7 @@ func outcomeOf(caller context.Context, err error) outcome {
 	}
 	var reply redis.Error
 	if errors.As(err, &reply) {
-		if servesNobody(reply.Error()) {
+		if refusesAll(reply.Error()) {
 			return outcomeFailed
 		}
 		return outcomeReply
@@ -97,9 +97,9 @@ func isTimeout(err error) bool {
 		errors.As(err, &ne) && ne.Timeout()
 }
 
-// servesNobody tells the replies of a server that will refuse the next command
+// refusesAll tells the replies of a server that will refuse the next command
 // just the same: to ask it again for every request is of no use.
-func servesNobody(reply string) bool {
+func refusesAll(reply string) bool {
 	for _, prefix := range []string{"LOADING", "MASTERDOWN", "NOAUTH", "WRONGPASS", "ERR invalid password", "ERR max number of clients"} {
 		if strings.HasPrefix(reply, prefix) {
 			return true

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-func TestClientsThatNobodyUsesAreClosed(t *testing.T) {
+func TestUnusedClientsAreClosed(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	r := NewRegistry(Config{RetireAfter: time.Millisecond, BreakFor: time.Millisecond, BreakAfter: 1}, reg)
 	defer r.Close()

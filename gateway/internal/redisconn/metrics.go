@@ -24,12 +24,27 @@ type clientMetrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	label := []string{"address"}
 	m := &metrics{
-		up:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_redis_up", Help: "1 while the Redis server answers, 0 while its breaker is open or its poll fails."}, label),
-		used: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_redis_memory_used_bytes", Help: "Memory that the Redis server uses."}, label),
-		max:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_redis_memory_max_bytes", Help: "Memory that the Redis server may use; 0 is no limit."}, label),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gateway_redis_command_seconds", Help: "Time of one call to Redis (a command, pipeline or script) with the wait for a connection.",
+		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_redis_up",
+			Help: "1 while the Redis server answers, 0 while its breaker is open or its poll fails.",
+		}, label),
+		used: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_redis_memory_used_bytes",
+			Help: "Memory that the Redis server uses.",
+		}, label),
+		max: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_redis_memory_max_bytes",
+			Help: "Memory that the Redis server may use; 0 is no limit.",
+		}, label),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gateway_redis_command_seconds",
+			Help: "Time of one call to Redis (a command, pipeline or script) with the wait for a connection.",
+
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25}}, label),
-		errors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_redis_errors_total", Help: "Calls to Redis that failed: timeout, connection, reply (the server refused), unavailable (breaker open, not sent)."}, []string{"address", "kind"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_redis_errors_total",
+			Help: "Calls to Redis that failed: timeout, connection, reply (the server refused), unavailable (breaker open, not sent).",
+		}, []string{"address", "kind"}),
 	}
 	if reg != nil {
 		reg.MustRegister(m.up, m.used, m.max, m.seconds, m.errors)

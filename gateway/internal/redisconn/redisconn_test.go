@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gatelab/internal/testenv.spawn.func1"))
+	testenv.RunWithoutLeaks(m, goleak.IgnoreAnyFunction("gatelab/internal/testenv.spawn.func1"))
 }
 
 // link is a TCP forwarder that a test can cut, or make swallow every byte.
@@ -152,7 +152,8 @@ func TestDeadServerIsRefusedAtOnceAndComesBack(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			k := newLink(t, testenv.Redis(t))
 			reg := prometheus.NewRegistry()
-			r := newRegistry(t, Config{DialTimeout: 5 * time.Second, Timeout: 500 * time.Millisecond, BreakAfter: 3, BreakFor: 10 * time.Millisecond}, reg)
+			r := newRegistry(t, Config{DialTimeout: 5 * time.Second, Timeout: 500 * time.Millisecond, BreakAfter: 3,
+				BreakFor: 10 * time.Millisecond}, reg)
 			c := r.Client(k.options(t))
 			if err := c.Do(t.Context(), ping); err != nil {
 				t.Fatal(err)
@@ -196,22 +197,24 @@ func TestWhatCountsAsAFailure(t *testing.T) {
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
 	tests := []struct {
-		about  string
+		name   string
 		ctx    context.Context
 		err    error
 		counts bool
 	}{
-		{"no error is none", context.Background(), nil, false},
-		{"a missing key is an answer", context.Background(), redis.Nil, false},
-		{"a refusal comes from a living server", context.Background(), reply("WRONGTYPE Operation against a key"), false},
-		{"a loading server serves nobody", context.Background(), reply("LOADING Redis is loading the dataset in memory"), true},
-		{"a wrong password will not get right", context.Background(), reply("WRONGPASS invalid username-password pair"), true},
-		{"a time-out is a failure", context.Background(), context.DeadlineExceeded, true},
-		{"a broken connection is a failure", context.Background(), io.ErrUnexpectedEOF, true},
-		{"a client that went away says nothing about Redis", cancelled, context.Canceled, false},
+		{name: "no error is none", ctx: context.Background()},
+		{name: "a missing key is an answer", ctx: context.Background(), err: redis.Nil},
+		{name: "a refusal comes from a living server", ctx: context.Background(), err: reply("WRONGTYPE Operation against a key")},
+		{name: "a loading server does not serve", ctx: context.Background(),
+			err: reply("LOADING Redis is loading the dataset in memory"), counts: true},
+		{name: "a wrong password will not get right", ctx: context.Background(), err: reply("WRONGPASS invalid username-password pair"),
+			counts: true},
+		{name: "a time-out is a failure", ctx: context.Background(), err: context.DeadlineExceeded, counts: true},
+		{name: "a broken connection is a failure", ctx: context.Background(), err: io.ErrUnexpectedEOF, counts: true},
+		{name: "a client that went away says nothing about Redis", ctx: cancelled, err: context.Canceled},
 	}
 	for _, tt := range tests {
-		t.Run(tt.about, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			o := outcomeOf(tt.ctx, tt.err)
 			if counts := o == outcomeTimeout || o == outcomeFailed; counts != tt.counts {
 				t.Errorf("%v counts: %t, want %t", tt.err, counts, tt.counts)

@@ -71,24 +71,31 @@ func TestTLSIsSpokenAsConfigured(t *testing.T) {
 	byCommonName, plain := testenv.RedisTLS(t, cert, key)
 	byName, _ := testenv.RedisTLS(t, named, namedKey)
 	for _, c := range []struct {
-		about   string
+		name    string
 		address string
 		roots   *x509.CertPool
 		change  func(*Options)
 		works   bool
 	}{
-		{"unchecked, a private certificate is taken", byCommonName, nil, func(o *Options) { o.TLS = true }, true},
-		{"checked, it is not", byCommonName, nil, func(o *Options) { o.TLS, o.VerifyTLS, o.ServerName = true, true, "redis.internal" }, false},
-		{"its signer known, it is, by its common name", byCommonName, roots, func(o *Options) { o.TLS, o.VerifyTLS, o.ServerName = true, true, "redis.internal" }, true},
-		{"not under another name", byCommonName, roots, func(o *Options) { o.TLS, o.VerifyTLS, o.ServerName = true, true, "other.internal" }, false},
-		{"nor for its address", byCommonName, roots, func(o *Options) { o.TLS, o.VerifyTLS = true, true }, false},
-		{"an alternative name", byName, namedRoots, func(o *Options) { o.TLS, o.VerifyTLS, o.ServerName = true, true, "redis.internal" }, true},
-		{"the common name beside alternative ones is none", byName, namedRoots, func(o *Options) { o.TLS, o.VerifyTLS, o.ServerName = true, true, "wrong.internal" }, false},
-		{"another's signer", byName, roots, func(o *Options) { o.TLS, o.VerifyTLS, o.ServerName = true, true, "redis.internal" }, false},
-		{"TLS where it is not spoken", plain, nil, func(o *Options) { o.TLS = true }, false},
-		{"none where it is", byCommonName, nil, func(*Options) {}, false},
+		{name: "unchecked, a private certificate is taken", address: byCommonName, change: func(o *Options) { o.TLS = true },
+			works: true},
+		{name: "checked, it is not", address: byCommonName,
+			change: func(o *Options) { o.TLS = true; o.VerifyTLS = true; o.ServerName = "redis.internal" }},
+		{name: "its signer known, it is, by its common name", address: byCommonName, roots: roots,
+			change: func(o *Options) { o.TLS = true; o.VerifyTLS = true; o.ServerName = "redis.internal" }, works: true},
+		{name: "not under another name", address: byCommonName, roots: roots,
+			change: func(o *Options) { o.TLS = true; o.VerifyTLS = true; o.ServerName = "other.internal" }},
+		{name: "nor for its address", address: byCommonName, roots: roots, change: func(o *Options) { o.TLS, o.VerifyTLS = true, true }},
+		{name: "an alternative name", address: byName, roots: namedRoots,
+			change: func(o *Options) { o.TLS = true; o.VerifyTLS = true; o.ServerName = "redis.internal" }, works: true},
+		{name: "the common name beside alternative ones is none", address: byName, roots: namedRoots,
+			change: func(o *Options) { o.TLS = true; o.VerifyTLS = true; o.ServerName = "wrong.internal" }},
+		{name: "another's signer", address: byName, roots: roots,
+			change: func(o *Options) { o.TLS = true; o.VerifyTLS = true; o.ServerName = "redis.internal" }},
+		{name: "TLS where it is not spoken", address: plain, change: func(o *Options) { o.TLS = true }},
+		{name: "none where it is", address: byCommonName, change: func(*Options) {}},
 	} {
-		t.Run(c.about, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			config := patient
 			config.RootCAs = c.roots
 			o := at(t, c.address)
@@ -106,8 +113,10 @@ func TestEveryFieldKeepsClientsApart(t *testing.T) {
 	base := Options{Host: "127.0.0.1", Port: 1, TLS: true}
 	seen := map[*Client]string{r.Client(base): "nothing"}
 	for name, change := range map[string]func(*Options){
-		"port": func(o *Options) { o.Port = 2 }, "username": func(o *Options) { o.Username = "u" }, "password": func(o *Options) { o.Password = "p" },
-		"database": func(o *Options) { o.Database = 1 }, "tls": func(o *Options) { o.TLS = false }, "verify": func(o *Options) { o.VerifyTLS = true },
+		"port": func(o *Options) { o.Port = 2 }, "username": func(o *Options) { o.Username = "u" },
+		"password": func(o *Options) { o.Password = "p" },
+		"database": func(o *Options) { o.Database = 1 }, "tls": func(o *Options) { o.TLS = false },
+		"verify":      func(o *Options) { o.VerifyTLS = true },
 		"server name": func(o *Options) { o.ServerName = "n" }, "timeout": func(o *Options) { o.Timeout = time.Second },
 	} {
 		o := base

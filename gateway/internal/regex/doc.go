@@ -5,5 +5,5 @@
 // backtracking engine, whose cost can be exponential: for those the package
 // has a machine that counts its steps, and a Work that all evaluations of one
 // request share. When it is used up the answer is not "no match" but that
-// there is none, so that nobody gets past an expression by making it expensive.
+// there is none, so that no request gets past an expression by making it expensive.
 package regex

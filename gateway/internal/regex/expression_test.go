@@ -144,16 +144,16 @@ func TestCompileRefuses(t *testing.T) {
 
 func TestCapture(t *testing.T) {
 	for _, c := range []struct{ expr, text, group, want string }{
-		{`/(?<a>\w+)/(\d+)`, "/x/12/", "a", "x"},
-		{`/(?<a>\w+)/(\d+)`, "/x/12/", "2", "12"},
-		{`/(?<a>\w+)/(\d+)`, "/x/12/", "3", ""},
-		{`/(?<a>\w+)/(\d+)`, "/x/12/", "-1", ""},
-		{`/(?<a>\w+)/(\d+)`, "/x", "a", ""},
-		{`/(?<a>\w+)/(\d+)(?=/)`, "/x/12/", "a", "x"},
-		{`/(?<a>\w+)/(\d+)(?=/)`, "/x/12/", "1", "12"}, // named groups are numbered after the others
-		{`/(?<a>\w+)/(\d+)(?=/)`, "/x/12", "a", ""},
-		{`/(?<a>é)(b)?(?!c)`, "/é", "a", "é"},
-		{`/(?<a>é)(b)?(?!c)`, "/é", "1", ""},
+		{expr: `/(?<a>\w+)/(\d+)`, text: "/x/12/", group: "a", want: "x"},
+		{expr: `/(?<a>\w+)/(\d+)`, text: "/x/12/", group: "2", want: "12"},
+		{expr: `/(?<a>\w+)/(\d+)`, text: "/x/12/", group: "3"},
+		{expr: `/(?<a>\w+)/(\d+)`, text: "/x/12/", group: "-1"},
+		{expr: `/(?<a>\w+)/(\d+)`, text: "/x", group: "a"},
+		{expr: `/(?<a>\w+)/(\d+)(?=/)`, text: "/x/12/", group: "a", want: "x"},
+		{expr: `/(?<a>\w+)/(\d+)(?=/)`, text: "/x/12/", group: "1", want: "12"}, // named groups are numbered after the others
+		{expr: `/(?<a>\w+)/(\d+)(?=/)`, text: "/x/12", group: "a"},
+		{expr: `/(?<a>é)(b)?(?!c)`, text: "/é", group: "a", want: "é"},
+		{expr: `/(?<a>é)(b)?(?!c)`, text: "/é", group: "1"},
 	} {
 		e, err := CompilePath(c.expr)
 		if err != nil {

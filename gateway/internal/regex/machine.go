@@ -60,7 +60,9 @@ func (p *program) run(text string, anchored bool, w *Work) *machine {
 		return nil
 	}
 	m := machines.Get().(*machine)
-	m.prog, m.text, m.left = p, text, maxSteps-w.steps
+	m.prog = p
+	m.text = text
+	m.left = maxSteps - w.steps
 	var matched bool
 	for start := 0; ; {
 		if matched = m.evaluate(start); matched || anchored || m.left <= 0 || start >= len(text) {
@@ -87,7 +89,9 @@ func (m *machine) release() {
 // evaluate runs the program at one place of the text.
 func (m *machine) evaluate(start int) bool {
 	m.pos, m.pc = start, 0
-	m.marks, m.trail, m.choices = m.marks[:0], m.trail[:0], m.choices[:0]
+	m.marks = m.marks[:0]
+	m.trail = m.trail[:0]
+	m.choices = m.choices[:0]
 	m.groups = m.groups[:0]
 	for range m.prog.groups {
 		m.groups = append(m.groups, span{-1, -1})

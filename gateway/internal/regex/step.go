@@ -16,11 +16,7 @@ func (m *machine) step(in *instruction) bool {
 	case syntax.Ref:
 		return m.reference(in)
 	case syntax.Onerep, syntax.Notonerep, syntax.Setrep:
-		for range in.b {
-			if m.left <= 0 || !m.takes(in) {
-				return false
-			}
-		}
+		return m.repeats(in)
 	case syntax.Oneloop, syntax.Notoneloop, syntax.Setloop:
 		n := 0
 		for n < in.b && m.left > 0 && m.takes(in) {
@@ -68,6 +64,16 @@ func (m *machine) step(in *instruction) bool {
 		return m.groups[in.a].start >= 0
 	default:
 		return m.assert(in)
+	}
+	return true
+}
+
+// repeats takes one character after another, in.b of them.
+func (m *machine) repeats(in *instruction) bool {
+	for range in.b {
+		if m.left <= 0 || !m.takes(in) {
+			return false
+		}
 	}
 	return true
 }

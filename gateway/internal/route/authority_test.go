@@ -7,18 +7,18 @@ import (
 
 func TestCanonicalHost(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
-		{"a name", "a.example.com", "a.example.com"},
-		{"a name with a port", "a.example.com:8000", "a.example.com:8000"},
-		{"letters keep their case", "A.Example.COM:80", "A.Example.COM:80"},
-		{"one trailing dot goes", "a.example.com.", "a.example.com"},
-		{"also before a port", "a.example.com.:8000", "a.example.com:8000"},
-		{"a colon without a port goes", "a.example.com:", "a.example.com"},
-		{"a dot and a colon", "a.:", "a"},
-		{"an underscore", "a_b.svc", "a_b.svc"},
-		{"IPv4", "127.0.0.1:80", "127.0.0.1:80"},
-		{"IPv6", "[2001:db8::1]", "[2001:db8::1]"},
-		{"IPv6 with a port", "[::1]:8000", "[::1]:8000"},
-		{"IPv6 with a colon", "[::1]:", "[::1]"},
+		{name: "a name", in: "a.example.com", want: "a.example.com"},
+		{name: "a name with a port", in: "a.example.com:8000", want: "a.example.com:8000"},
+		{name: "letters keep their case", in: "A.Example.COM:80", want: "A.Example.COM:80"},
+		{name: "one trailing dot goes", in: "a.example.com.", want: "a.example.com"},
+		{name: "also before a port", in: "a.example.com.:8000", want: "a.example.com:8000"},
+		{name: "a colon without a port goes", in: "a.example.com:", want: "a.example.com"},
+		{name: "a dot and a colon", in: "a.:", want: "a"},
+		{name: "an underscore", in: "a_b.svc", want: "a_b.svc"},
+		{name: "IPv4", in: "127.0.0.1:80", want: "127.0.0.1:80"},
+		{name: "IPv6", in: "[2001:db8::1]", want: "[2001:db8::1]"},
+		{name: "IPv6 with a port", in: "[::1]:8000", want: "[::1]:8000"},
+		{name: "IPv6 with a colon", in: "[::1]:", want: "[::1]"},
 	} {
 		if got, ok := CanonicalHost(c.in); !ok || got != c.want {
 			t.Errorf("%s: %q became %q, %v; want %q", c.name, c.in, got, ok, c.want)
@@ -28,9 +28,11 @@ func TestCanonicalHost(t *testing.T) {
 		{"nothing", ""}, {"a port alone", ":80"}, {"a dot alone", "."}, {"two dots at the end", "a.."}, {"an empty label", "a..b"},
 		{"a leading dot", ".a"}, {"userinfo", "x@admin.example.com"}, {"a list", "a.example.com,b.example.com"},
 		{"a list with a space", "a.example.com, b"}, {"a space", "a b"}, {"an escape", "%61dmin.example.com"}, {"a slash", "a/b"},
-		{"a backslash", `a\b`}, {"a query", "a?b"}, {"a fragment", "a#b"}, {"a quote", `a"b`}, {"markup", "<script>"}, {"a port that is no number", "a:8x"},
+		{"a backslash", `a\b`}, {"a query", "a?b"}, {"a fragment", "a#b"}, {"a quote", `a"b`}, {"markup",
+			"<script>"}, {"a port that is no number", "a:8x"},
 		{"a port with a sign", "a:+80"}, {"a port that is too large", "a:65536"}, {"a long port", "a:000080"}, {"two ports", "a:1:2"},
-		{"IPv6 without brackets", "::1"}, {"IPv6 with a zone", "[fe80::1%eth0]"}, {"IPv4 in brackets", "[127.0.0.1]"}, {"an open bracket", "[::1"},
+		{"IPv6 without brackets", "::1"}, {"IPv6 with a zone", "[fe80::1%eth0]"}, {"IPv4 in brackets", "[127.0.0.1]"}, {"an open bracket",
+			"[::1"},
 		{"bytes after the bracket", "[::1]x"}, {"not ASCII", "ä.example"}, {"a control character", "a\x00b"}, {"a semicolon", "a;b"},
 		{"too long", strings.Repeat("a", 256)},
 	} {

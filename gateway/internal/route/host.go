@@ -49,7 +49,9 @@ func parseHost(s string) (host, error) {
 // same kinds of criteria: higher goes first. One wildcard makes a route a
 // wildcard route.
 func rankHosts(hosts []host) int {
-	wildcard, wildcardPort, plainPort := false, false, false
+	wildcard := false
+	wildcardPort := false
+	plainPort := false
 	for _, h := range hosts {
 		if h.kind == hostPlain {
 			plainPort = plainPort || h.port != ""

@@ -218,3 +218,6 @@ func leadingDots(rest string) string {
 	}
 	return rest
 }
+
+// Escape makes a normalised path ready for the wire.
+func Escape(path string) string { return string(appendEscaped(make([]byte, 0, len(path)+8), path)) }

@@ -13,47 +13,71 @@ var pathHandling = []struct {
 	service, route, request      string
 	keepV0, keepV1, cutV0, cutV1 string
 }{
-	{"/", "/", "/", "/", "/", "/", "/"},
-	{"/", "/", "/route", "/route", "/route", "/route", "/route"},
-	{"/", "/", "/route/", "/route/", "/route/", "/route/", "/route/"},
-	{"/", "/", "/routereq", "/routereq", "/routereq", "/routereq", "/routereq"},
-	{"/", "/", "/route/req", "/route/req", "/route/req", "/route/req", "/route/req"},
-	{"/", "/route", "/route", "/route", "/route", "/", "/"},
-	{"/", "/route", "/route/", "/route/", "/route/", "/", "/"},
-	{"/", "/route", "/routereq", "/routereq", "/routereq", "/req", "/req"},
-	{"/", "/route/", "/route/", "/route/", "/route/", "/", "/"},
-	{"/", "/route/", "/route/req", "/route/req", "/route/req", "/req", "/req"},
-	{"/srv", "/rou", "/roureq", "/srv/roureq", "/srvroureq", "/srv/req", "/srvreq"},
-	{"/srv/", "/rou", "/rou", "/srv/rou", "/srv/rou", "/srv", "/srv/"},
-	{"/service", "/", "/", "/service", "/service", "/service", "/service"},
-	{"/service", "/", "/route", "/service/route", "/serviceroute", "/service/route", "/serviceroute"},
-	{"/service", "/", "/route/", "/service/route/", "/serviceroute/", "/service/route/", "/serviceroute/"},
-	{"/service", "/", "/routereq", "/service/routereq", "/serviceroutereq", "/service/routereq", "/serviceroutereq"},
-	{"/service", "/", "/route/req", "/service/route/req", "/serviceroute/req", "/service/route/req", "/serviceroute/req"},
-	{"/service", "/route", "/route", "/service/route", "/serviceroute", "/service", "/service"},
-	{"/service", "/route", "/route/", "/service/route/", "/serviceroute/", "/service/", "/service/"},
-	{"/service", "/route", "/routereq", "/service/routereq", "/serviceroutereq", "/service/req", "/servicereq"},
-	{"/service", "/route/", "/route/", "/service/route/", "/serviceroute/", "/service/", "/service"},
-	{"/service", "/route/", "/route/req", "/service/route/req", "/serviceroute/req", "/service/req", "/servicereq"},
-	{"/service/", "/", "/", "/service/", "/service/", "/service/", "/service/"},
-	{"/service/", "/", "/route", "/service/route", "/service/route", "/service/route", "/service/route"},
-	{"/service/", "/", "/route/", "/service/route/", "/service/route/", "/service/route/", "/service/route/"},
-	{"/service/", "/", "/routereq", "/service/routereq", "/service/routereq", "/service/routereq", "/service/routereq"},
-	{"/service/", "/", "/route/req", "/service/route/req", "/service/route/req", "/service/route/req", "/service/route/req"},
-	{"/service/", "/route", "/route", "/service/route", "/service/route", "/service", "/service/"},
-	{"/service/", "/route", "/route/", "/service/route/", "/service/route/", "/service/", "/service/"},
-	{"/service/", "/route", "/routereq", "/service/routereq", "/service/routereq", "/service/req", "/service/req"},
-	{"/service/", "/route/", "/route/", "/service/route/", "/service/route/", "/service/", "/service/"},
-	{"/service/", "/route/", "/route/req", "/service/route/req", "/service/route/req", "/service/req", "/service/req"},
-	{"/", "-", "/", "/", "/", "/", "/"},
-	{"/", "-", "/route", "/route", "/route", "/route", "/route"},
-	{"/", "-", "/route/", "/route/", "/route/", "/route/", "/route/"},
-	{"/service", "-", "/", "/service", "/service", "/service", "/service"},
-	{"/service", "-", "/route", "/service/route", "/serviceroute", "/service/route", "/serviceroute"},
-	{"/service", "-", "/route/", "/service/route/", "/serviceroute/", "/service/route/", "/serviceroute/"},
-	{"/service/", "-", "/", "/service/", "/service/", "/service/", "/service/"},
-	{"/service/", "-", "/route", "/service/route", "/service/route", "/service/route", "/service/route"},
-	{"/service/", "-", "/route/", "/service/route/", "/service/route/", "/service/route/", "/service/route/"},
+	{service: "/", route: "/", request: "/", keepV0: "/", keepV1: "/", cutV0: "/", cutV1: "/"},
+	{service: "/", route: "/", request: "/route", keepV0: "/route", keepV1: "/route", cutV0: "/route", cutV1: "/route"},
+	{service: "/", route: "/", request: "/route/", keepV0: "/route/", keepV1: "/route/", cutV0: "/route/", cutV1: "/route/"},
+	{service: "/", route: "/", request: "/routereq", keepV0: "/routereq", keepV1: "/routereq", cutV0: "/routereq", cutV1: "/routereq"},
+	{service: "/", route: "/", request: "/route/req", keepV0: "/route/req", keepV1: "/route/req", cutV0: "/route/req",
+		cutV1: "/route/req"},
+	{service: "/", route: "/route", request: "/route", keepV0: "/route", keepV1: "/route", cutV0: "/", cutV1: "/"},
+	{service: "/", route: "/route", request: "/route/", keepV0: "/route/", keepV1: "/route/", cutV0: "/", cutV1: "/"},
+	{service: "/", route: "/route", request: "/routereq", keepV0: "/routereq", keepV1: "/routereq", cutV0: "/req", cutV1: "/req"},
+	{service: "/", route: "/route/", request: "/route/", keepV0: "/route/", keepV1: "/route/", cutV0: "/", cutV1: "/"},
+	{service: "/", route: "/route/", request: "/route/req", keepV0: "/route/req", keepV1: "/route/req", cutV0: "/req", cutV1: "/req"},
+	{service: "/srv", route: "/rou", request: "/roureq", keepV0: "/srv/roureq", keepV1: "/srvroureq", cutV0: "/srv/req",
+		cutV1: "/srvreq"},
+	{service: "/srv/", route: "/rou", request: "/rou", keepV0: "/srv/rou", keepV1: "/srv/rou", cutV0: "/srv", cutV1: "/srv/"},
+	{service: "/service", route: "/", request: "/", keepV0: "/service", keepV1: "/service", cutV0: "/service", cutV1: "/service"},
+	{service: "/service", route: "/", request: "/route", keepV0: "/service/route", keepV1: "/serviceroute", cutV0: "/service/route",
+		cutV1: "/serviceroute"},
+	{service: "/service", route: "/", request: "/route/", keepV0: "/service/route/", keepV1: "/serviceroute/",
+		cutV0: "/service/route/", cutV1: "/serviceroute/"},
+	{service: "/service", route: "/", request: "/routereq", keepV0: "/service/routereq", keepV1: "/serviceroutereq",
+		cutV0: "/service/routereq", cutV1: "/serviceroutereq"},
+	{service: "/service", route: "/", request: "/route/req", keepV0: "/service/route/req", keepV1: "/serviceroute/req",
+		cutV0: "/service/route/req", cutV1: "/serviceroute/req"},
+	{service: "/service", route: "/route", request: "/route", keepV0: "/service/route", keepV1: "/serviceroute", cutV0: "/service",
+		cutV1: "/service"},
+	{service: "/service", route: "/route", request: "/route/", keepV0: "/service/route/", keepV1: "/serviceroute/", cutV0: "/service/",
+		cutV1: "/service/"},
+	{service: "/service", route: "/route", request: "/routereq", keepV0: "/service/routereq", keepV1: "/serviceroutereq",
+		cutV0: "/service/req", cutV1: "/servicereq"},
+	{service: "/service", route: "/route/", request: "/route/", keepV0: "/service/route/", keepV1: "/serviceroute/",
+		cutV0: "/service/", cutV1: "/service"},
+	{service: "/service", route: "/route/", request: "/route/req", keepV0: "/service/route/req", keepV1: "/serviceroute/req",
+		cutV0: "/service/req", cutV1: "/servicereq"},
+	{service: "/service/", route: "/", request: "/", keepV0: "/service/", keepV1: "/service/", cutV0: "/service/", cutV1: "/service/"},
+	{service: "/service/", route: "/", request: "/route", keepV0: "/service/route", keepV1: "/service/route", cutV0: "/service/route",
+		cutV1: "/service/route"},
+	{service: "/service/", route: "/", request: "/route/", keepV0: "/service/route/", keepV1: "/service/route/",
+		cutV0: "/service/route/", cutV1: "/service/route/"},
+	{service: "/service/", route: "/", request: "/routereq", keepV0: "/service/routereq", keepV1: "/service/routereq",
+		cutV0: "/service/routereq", cutV1: "/service/routereq"},
+	{service: "/service/", route: "/", request: "/route/req", keepV0: "/service/route/req", keepV1: "/service/route/req",
+		cutV0: "/service/route/req", cutV1: "/service/route/req"},
+	{service: "/service/", route: "/route", request: "/route", keepV0: "/service/route", keepV1: "/service/route", cutV0: "/service",
+		cutV1: "/service/"},
+	{service: "/service/", route: "/route", request: "/route/", keepV0: "/service/route/", keepV1: "/service/route/",
+		cutV0: "/service/", cutV1: "/service/"},
+	{service: "/service/", route: "/route", request: "/routereq", keepV0: "/service/routereq", keepV1: "/service/routereq",
+		cutV0: "/service/req", cutV1: "/service/req"},
+	{service: "/service/", route: "/route/", request: "/route/", keepV0: "/service/route/", keepV1: "/service/route/",
+		cutV0: "/service/", cutV1: "/service/"},
+	{service: "/service/", route: "/route/", request: "/route/req", keepV0: "/service/route/req", keepV1: "/service/route/req",
+		cutV0: "/service/req", cutV1: "/service/req"},
+	{service: "/", route: "-", request: "/", keepV0: "/", keepV1: "/", cutV0: "/", cutV1: "/"},
+	{service: "/", route: "-", request: "/route", keepV0: "/route", keepV1: "/route", cutV0: "/route", cutV1: "/route"},
+	{service: "/", route: "-", request: "/route/", keepV0: "/route/", keepV1: "/route/", cutV0: "/route/", cutV1: "/route/"},
+	{service: "/service", route: "-", request: "/", keepV0: "/service", keepV1: "/service", cutV0: "/service", cutV1: "/service"},
+	{service: "/service", route: "-", request: "/route", keepV0: "/service/route", keepV1: "/serviceroute", cutV0: "/service/route",
+		cutV1: "/serviceroute"},
+	{service: "/service", route: "-", request: "/route/", keepV0: "/service/route/", keepV1: "/serviceroute/",
+		cutV0: "/service/route/", cutV1: "/serviceroute/"},
+	{service: "/service/", route: "-", request: "/", keepV0: "/service/", keepV1: "/service/", cutV0: "/service/", cutV1: "/service/"},
+	{service: "/service/", route: "-", request: "/route", keepV0: "/service/route", keepV1: "/service/route", cutV0: "/service/route",
+		cutV1: "/service/route"},
+	{service: "/service/", route: "-", request: "/route/", keepV0: "/service/route/", keepV1: "/service/route/",
+		cutV0: "/service/route/", cutV1: "/service/route/"},
 }
 
 func TestUpstreamPathAsKongHandlesIt(t *testing.T) {
@@ -63,8 +87,8 @@ func TestUpstreamPathAsKongHandlesIt(t *testing.T) {
 			handling string
 			want     string
 		}{
-			{false, "v0", row.keepV0}, {false, "v1", row.keepV1},
-			{true, "v0", row.cutV0}, {true, "v1", row.cutV1},
+			{handling: "v0", want: row.keepV0}, {handling: "v1", want: row.keepV1},
+			{strip: true, handling: "v0", want: row.cutV0}, {strip: true, handling: "v1", want: row.cutV1},
 		} {
 			for _, form := range []string{"prefix", "regex"} {
 				r := entity.Route{ID: "r", Methods: []string{"GET"}, StripPath: c.strip, PathHandling: c.handling}
@@ -92,43 +116,44 @@ func TestUpstreamPathAsKongHandlesIt(t *testing.T) {
 }
 
 func TestUpstreamPathSpecialCases(t *testing.T) {
-	for _, c := range []struct{ why, service, request, prefix, want string }{
-		{"a service without a path is at the root", "", "/a/b", "/a", "/b"},
-		{"a dot segment laid bare by the cut does not climb", "/s", "/a..", "/a", "/s"},
-		{"nor does a longer one", "/s", "/a../b", "/a", "/s/b"},
-		{"nor a single dot", "/s", "/a./b", "/a", "/s/b"},
-		{"decoded bytes are escaped again for the wire", "/s", "/a/x y\n\xff", "/a", "/s/x%20y%0A%FF"},
-		{"reserved escapes pass through", "/", "/a/x%2Fy", "/a", "/x%2Fy"},
+	for _, c := range []struct{ name, service, request, prefix, want string }{
+		{name: "a service without a path is at the root", request: "/a/b", prefix: "/a", want: "/b"},
+		{name: "a dot segment laid bare by the cut does not climb", service: "/s", request: "/a..", prefix: "/a", want: "/s"},
+		{name: "nor does a longer one", service: "/s", request: "/a../b", prefix: "/a", want: "/s/b"},
+		{name: "nor a single dot", service: "/s", request: "/a./b", prefix: "/a", want: "/s/b"},
+		{name: "decoded bytes are escaped again for the wire", service: "/s", request: "/a/x y\n\xff", prefix: "/a",
+			want: "/s/x%20y%0A%FF"},
+		{name: "reserved escapes pass through", service: "/", request: "/a/x%2Fy", prefix: "/a", want: "/x%2Fy"},
 	} {
 		r := entity.Route{StripPath: true, PathHandling: "v0"}
 		if got := UpstreamPath(&r, c.service, c.request, c.prefix); got != c.want {
-			t.Errorf("%s: %q, want %q", c.why, got, c.want)
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }
 
 func TestNormalize(t *testing.T) {
-	for _, c := range []struct{ why, in, want string }{
-		{"nothing to do", "/a/b.c/d", "/a/b.c/d"},
-		{"empty stays empty", "", ""},
-		{"a hidden file is no dot segment", "/.well-known/x..y/...", "/.well-known/x..y/..."},
-		{"slashes merge", "//a///b//", "/a/b/"},
-		{"a dot segment goes", "/a/./b/.", "/a/b/"},
-		{"two dots climb", "/a/b/../c", "/a/c"},
-		{"at the end they leave a slash", "/a/b/..", "/a/"},
-		{"not above the root", "/../../a", "/a"},
-		{"nothing but climbing", "/..", "/"},
-		{"slashes merge before climbing", "/a//../b", "/b"},
-		{"unreserved escapes are decoded", "/%61%7e%2D", "/a~-"},
-		{"so are escaped dots, and they count", "/a/%2e%2E/b", "/b"},
-		{"others are decoded", "/a%20b%C3%A9", "/a b\u00e9"},
-		{"reserved stay, in upper case", "/a%2fb%3f%25", "/a%2Fb%3F%25"},
-		{"a stray percent sign is escaped", "/a%/%4", "/a%25/%254"},
-		{"decoding never makes a new escape", "/%%32e%%32e/b", "/%252e%252e/b"},
-		{"a path without a slash", "../a/./b", "a/b"},
+	for _, c := range []struct{ name, in, want string }{
+		{name: "nothing to do", in: "/a/b.c/d", want: "/a/b.c/d"},
+		{name: "empty stays empty"},
+		{name: "a hidden file is no dot segment", in: "/.well-known/x..y/...", want: "/.well-known/x..y/..."},
+		{name: "slashes merge", in: "//a///b//", want: "/a/b/"},
+		{name: "a dot segment goes", in: "/a/./b/.", want: "/a/b/"},
+		{name: "two dots climb", in: "/a/b/../c", want: "/a/c"},
+		{name: "at the end they leave a slash", in: "/a/b/..", want: "/a/"},
+		{name: "not above the root", in: "/../../a", want: "/a"},
+		{name: "nothing but climbing", in: "/..", want: "/"},
+		{name: "slashes merge before climbing", in: "/a//../b", want: "/b"},
+		{name: "unreserved escapes are decoded", in: "/%61%7e%2D", want: "/a~-"},
+		{name: "so are escaped dots, and they count", in: "/a/%2e%2E/b", want: "/b"},
+		{name: "others are decoded", in: "/a%20b%C3%A9", want: "/a b\u00e9"},
+		{name: "reserved stay, in upper case", in: "/a%2fb%3f%25", want: "/a%2Fb%3F%25"},
+		{name: "a stray percent sign is escaped", in: "/a%/%4", want: "/a%25/%254"},
+		{name: "decoding never makes a new escape", in: "/%%32e%%32e/b", want: "/%252e%252e/b"},
+		{name: "a path without a slash", in: "../a/./b", want: "a/b"},
 	} {
 		if got := Normalize(c.in); got != c.want {
-			t.Errorf("%s: %q became %q, want %q", c.why, c.in, got, c.want)
+			t.Errorf("%s: %q became %q, want %q", c.name, c.in, got, c.want)
 		}
 	}
 }

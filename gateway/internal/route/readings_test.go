@@ -7,28 +7,28 @@ import (
 
 func TestReadings(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
-		{"an escaped slash", "/x/..%2Fadmin", "/admin"},
-		{"an escape of an escape", "/x/%252e%252e/admin", "/admin"},
-		{"an escape of a letter's escape", "/%2561dmin", "/admin"},
-		{"an escape that a stray percent sign begins", "/%25361dmin", "/%361dmin"},
-		{"a path parameter", "/..;/admin", "/admin"},
-		{"a parameter in a later segment", "/x/..;a=b/admin", "/admin"},
-		{"an escaped parameter", "/x/..%3B/admin", "/admin"},
-		{"a backslash", `/x\..\admin`, "/admin"},
-		{"a NUL", "/\x00/admin", "/admin"},
-		{"what precedes a NUL", "/admin\x00.png", "/admin"},
-		{"a space", "/ admin", "/admin"},
-		{"a trailing dot", "/admin.", "/admin"},
-		{"overlong dots", "/x/\xc0\xae\xc0\xae/admin", "/admin"},
-		{"overlong dots in three bytes", "/x/\xe0\x80\xae\xe0\x80\xae/admin", "/admin"},
-		{"an overlong slash in four bytes", "/x/..\xf0\x80\x80\xafadmin", "/admin"},
-		{"an overlong letter", "/\xc1\xa1dmin", "/admin"},
-		{"a full-width slash", "/x/..\xef\xbc\x8fadmin", "/admin"},
-		{"a full-width letter", "/\xef\xbd\x81dmin", "/admin"},
-		{"three escapes in one another", "/%252561dmin", "/admin"},
-		{"an empty segment with merging", "/pub/%2F../admin", "/admin"},
-		{"and without", "/pub/x%2F%2F..%2Fadmin", "/pub/x/admin"},
-		{"two kinds at once", `/x\..;\admin`, "/admin"},
+		{name: "an escaped slash", in: "/x/..%2Fadmin", want: "/admin"},
+		{name: "an escape of an escape", in: "/x/%252e%252e/admin", want: "/admin"},
+		{name: "an escape of a letter's escape", in: "/%2561dmin", want: "/admin"},
+		{name: "an escape that a stray percent sign begins", in: "/%25361dmin", want: "/%361dmin"},
+		{name: "a path parameter", in: "/..;/admin", want: "/admin"},
+		{name: "a parameter in a later segment", in: "/x/..;a=b/admin", want: "/admin"},
+		{name: "an escaped parameter", in: "/x/..%3B/admin", want: "/admin"},
+		{name: "a backslash", in: `/x\..\admin`, want: "/admin"},
+		{name: "a NUL", in: "/\x00/admin", want: "/admin"},
+		{name: "what precedes a NUL", in: "/admin\x00.png", want: "/admin"},
+		{name: "a space", in: "/ admin", want: "/admin"},
+		{name: "a trailing dot", in: "/admin.", want: "/admin"},
+		{name: "overlong dots", in: "/x/\xc0\xae\xc0\xae/admin", want: "/admin"},
+		{name: "overlong dots in three bytes", in: "/x/\xe0\x80\xae\xe0\x80\xae/admin", want: "/admin"},
+		{name: "an overlong slash in four bytes", in: "/x/..\xf0\x80\x80\xafadmin", want: "/admin"},
+		{name: "an overlong letter", in: "/\xc1\xa1dmin", want: "/admin"},
+		{name: "a full-width slash", in: "/x/..\xef\xbc\x8fadmin", want: "/admin"},
+		{name: "a full-width letter", in: "/\xef\xbd\x81dmin", want: "/admin"},
+		{name: "three escapes in one another", in: "/%252561dmin", want: "/admin"},
+		{name: "an empty segment with merging", in: "/pub/%2F../admin", want: "/admin"},
+		{name: "and without", in: "/pub/x%2F%2F..%2Fadmin", want: "/pub/x/admin"},
+		{name: "two kinds at once", in: `/x\..;\admin`, want: "/admin"},
 	} {
 		if Plain(c.in) {
 			t.Errorf("%s: %q is taken for plain", c.name, c.in)
@@ -66,8 +66,9 @@ func TestUnescapeAndWithin(t *testing.T) {
 		base, path string
 		want       bool
 	}{
-		{"/base", "/base", true}, {"/base", "/base/x", true}, {"/base", "/based", false}, {"/base/", "/base/x", true},
-		{"/base", "/x", false}, {"", "/x", true}, {"/", "/x", true},
+		{base: "/base", path: "/base", want: true}, {base: "/base", path: "/base/x", want: true}, {base: "/base",
+			path: "/based"}, {base: "/base/", path: "/base/x", want: true},
+		{base: "/base", path: "/x"}, {path: "/x", want: true}, {base: "/", path: "/x", want: true},
 	} {
 		if got := Within(c.base, c.path); got != c.want {
 			t.Errorf("%q within %q: %v, want %v", c.path, c.base, got, c.want)

@@ -28,7 +28,9 @@ func reference(routes []entity.Route, req *Request) (index int, prefix string) {
 			}
 			rank := refRank(&routes[i], p)
 			if index < 0 || refBetter(rank, best) || equal(rank, best) && routes[i].ID < routes[index].ID {
-				index, prefix, best = i, req.Path[:taken], rank
+				index = i
+				prefix = req.Path[:taken]
+				best = rank
 			}
 		}
 	}
@@ -72,7 +74,9 @@ func refRank(r *entity.Route, path string) []int64 {
 	}
 	rank := []int64{count, weight, hostRank, 0, int64(len(r.Headers)), 0, int64(len(path)), -r.CreatedAt}
 	if strings.HasPrefix(path, "~") {
-		rank[3], rank[5], rank[6] = 1, int64(r.RegexPriority), 0
+		rank[3] = 1
+		rank[5] = int64(r.RegexPriority)
+		rank[6] = 0
 	}
 	return rank
 }
@@ -192,7 +196,8 @@ func differ(t *testing.T, seed uint64) {
 			m.Index = -1
 		}
 		if m.Index != want || ok && m.Prefix != prefix {
-			t.Fatalf("seed %d: %+v headers %v\ntable: route %d prefix %q\nrules: route %d prefix %q\nroutes: %+v", seed, req, headers, m.Index, m.Prefix, want, prefix, routes)
+			t.Fatalf("seed %d: %+v headers %v\ntable: route %d prefix %q\nrules: route %d prefix %q\nroutes: %+v", seed, req, headers, m.Index,
+				m.Prefix, want, prefix, routes)
 		}
 	}
 }

@@ -61,7 +61,7 @@ type Table struct {
 	any    tree    // routes that take every host
 }
 
-// New builds a table. It keeps routes and expects that nobody changes them.
+// New builds a table. It keeps routes and expects that they do not change.
 // Routes that take neither http nor https (tcp, tls, udp) are left out. The
 // error names the first route that cannot be used, and why.
 func New(routes []entity.Route) (*Table, error) {

@@ -33,7 +33,7 @@ func TestEveryWaitForAFullPoolIsCalledSo(t *testing.T) {
 
 func TestUpsertsOfOneAbsentKeyAllSucceed(t *testing.T) {
 	p, ctx := open(t, Config{MaxConns: 8}), context.Background()
-	s, _ := entity.ByName("services")
+	s, _ := schemas.ByName("services")
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		var wg sync.WaitGroup
 		for range 8 {
@@ -57,7 +57,7 @@ func TestATargetIsNamedOnlyBelowItsUpstream(t *testing.T) {
 		up := insert(t, p, "upstreams", entity.Record{"name": name})
 		insert(t, p, "targets", entity.Record{"target": "h:1", "upstream": map[string]any{"id": up["id"]}})
 	}
-	s, _ := entity.ByName("targets")
+	s, _ := schemas.ByName("targets")
 	if err := p.Delete(ctx, s, "h:1", nil, ""); err != nil {
 		t.Fatal(err)
 	}

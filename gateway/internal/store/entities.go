@@ -15,19 +15,19 @@ import (
 	"gatelab/gateway/internal/entity"
 )
 
-// Query narrows a list.
+// Query selects a page of a list.
 type Query struct {
 	Foreign map[string]string // foreign field -> id of the other entity
 	Equal   map[string]string // unique field -> its value
 	Tags    []string
-	Tagged  bool  // only what has a tag at all
-	AnyTag  bool  // one of the tags is enough; else all are wanted
+	Tagged  bool  // only entities with tags
+	AnyTag  bool  // one of Tags is enough; else all are needed
 	Size    int   // 1 to 1000
-	After   int64 // position behind which to go on; 0: from the start
+	After   int64 // position after which the page begins; 0: the start
 }
 
-// List returns a page of entities in the order of their making, and the
-// position to go on from; 0: that was all.
+// List returns a page of entities in the order of their creation, and the position
+// of the next page, 0 for none.
 func (p *Postgres) List(ctx context.Context, s *entity.Schema, q Query) ([]entity.Record, int64, error) {
 	where, args := []string{"seq > $1"}, []any{q.After}
 	for field, id := range q.Foreign {
@@ -39,7 +39,7 @@ func (p *Postgres) List(ctx context.Context, s *entity.Schema, q Query) ([]entit
 		where = append(where, fmt.Sprintf("%s = $%d", column(field), len(args)))
 	}
 	if s.Expires {
-		where = append(where, alive)
+		where = append(where, notExpired)
 	}
 	if len(q.Tags) > 0 {
 		args = append(args, q.Tags)
@@ -53,7 +53,8 @@ func (p *Postgres) List(ctx context.Context, s *entity.Schema, q Query) ([]entit
 		where = append(where, "cardinality(tags) > 0")
 	}
 	args = append(args, q.Size+1)
-	sql := fmt.Sprintf("SELECT seq, %s FROM %s WHERE %s ORDER BY seq LIMIT $%d", bodyOf(s), table(s), strings.Join(where, " AND "), len(args))
+	sql := fmt.Sprintf("SELECT seq, %s FROM %s WHERE %s ORDER BY seq LIMIT $%d",
+		bodyOf(s), table(s), strings.Join(where, " AND "), len(args))
 	var out []entity.Record
 	var next int64
 	err := p.transaction(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(ctx context.Context, tx pgx.Tx) error {
@@ -87,7 +88,7 @@ func (p *Postgres) List(ctx context.Context, s *entity.Schema, q Query) ([]entit
 }
 
 // Select returns an entity by its id or endpoint key, within the given foreign
-// keys; nil when there is none.
+// keys, or nil.
 func (p *Postgres) Select(ctx context.Context, s *entity.Schema, key string, foreign map[string]string) (entity.Record, error) {
 	var r entity.Record
 	err := p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) (err error) {
@@ -101,14 +102,15 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-func selectOne(ctx context.Context, q querier, s *entity.Schema, key string, foreign map[string]string, lock string) (entity.Record, error) {
+func selectOne(
+	ctx context.Context, q querier, s *entity.Schema, key string, foreign map[string]string, lock string,
+) (entity.Record, error) {
 	by := s.EndpointKey
 	if _, err := uuid.Parse(key); err == nil && len(key) == 36 {
 		by = "id"
 	}
 	if f, ok := s.Field(by); by != "id" && (!ok || !f.Unique && len(foreign) == 0) {
-		// A key that is unique only below its parent (a target's) names
-		// nothing by itself.
+		// A key that is unique only within its parent (a target's) is not enough.
 		return nil, nil
 	}
 	if strings.ContainsRune(key, 0) || !utf8.ValidString(key) {
@@ -120,7 +122,7 @@ func selectOne(ctx context.Context, q querier, s *entity.Schema, key string, for
 		where += fmt.Sprintf(" AND %s = $%d", column(field), len(args))
 	}
 	if s.Expires {
-		where += " AND " + alive
+		where += " AND " + notExpired
 	}
 	var raw []byte
 	err := q.QueryRow(ctx, "SELECT "+bodyOf(s)+" FROM "+table(s)+" WHERE "+where+lock, args...).Scan(&raw)
@@ -133,7 +135,7 @@ func selectOne(ctx context.Context, q querier, s *entity.Schema, key string, for
 	return s.DecodeJSON(raw)
 }
 
-// Insert stores a new entity, whole as the schema made it.
+// Insert stores a new entity as the schema completed it.
 func (p *Postgres) Insert(ctx context.Context, s *entity.Schema, r entity.Record, actor string) error {
 	err := p.transaction(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 		return put(ctx, tx, s, actor, nil, r)
@@ -141,24 +143,28 @@ func (p *Postgres) Insert(ctx context.Context, s *entity.Schema, r entity.Record
 	return kongErrorOf(s, r, err)
 }
 
-// Change is what Modify decided: the entity as it shall be. nil keeps it.
+// Change returns an entity as it is to be stored; nil leaves it as it is.
 type Change func(old entity.Record) (entity.Record, error)
 
-// Modify changes the entity that key names, within the given foreign keys, in
-// one transaction: change sees it locked, nil when there is none, and returns
-// what is to be stored. It returns what was stored and whether it is new.
-func (p *Postgres) Modify(ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string, change Change) (entity.Record, bool, error) {
+// Modify changes the entity with that key, within the given foreign keys, in one
+// transaction: change gets it locked, or nil where there is none, and returns what
+// is to be stored. Modify returns what was stored and whether it is new.
+func (p *Postgres) Modify(
+	ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string, change Change,
+) (entity.Record, bool, error) {
 	stored, old, err := p.modify(ctx, s, key, foreign, actor, change)
 	var pg *pgconn.PgError
 	if old == nil && errors.As(err, &pg) && pg.Code == "23505" {
-		// Another request may have made it between our look and our write:
-		// then it is there to be changed, and an upsert must not fail.
+		// Another request may have created it since it was selected: then it is
+		// updated, because an upsert must not fail.
 		stored, old, err = p.modify(ctx, s, key, foreign, actor, change)
 	}
 	return stored, old == nil, kongErrorOf(s, stored, err)
 }
 
-func (p *Postgres) modify(ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string, change Change) (stored, old entity.Record, err error) {
+func (p *Postgres) modify(
+	ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string, change Change,
+) (stored, old entity.Record, err error) {
 	err = p.transaction(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) (err error) {
 		if old, err = selectOne(ctx, tx, s, key, foreign, " FOR UPDATE"); err != nil {
 			return err
@@ -171,18 +177,21 @@ func (p *Postgres) modify(ctx context.Context, s *entity.Schema, key string, for
 	return stored, old, err
 }
 
-// Delete removes an entity and what belongs to it. What is absent already is
-// no error.
+// Delete deletes an entity and what belongs to it. An absent entity is no error.
 func (p *Postgres) Delete(ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string) error {
 	err := p.transaction(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 		old, err := selectOne(ctx, tx, s, key, foreign, " FOR UPDATE")
 		if err != nil || old == nil {
 			return err
 		}
+		gone, err := p.cascade(ctx, tx, s, []any{old["id"]})
+		if err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "DELETE FROM "+table(s)+" WHERE id = $1", old["id"]); err != nil {
 			return err
 		}
-		return revise(ctx, tx, s, actor, "delete", old, nil)
+		return reviseAll(ctx, tx, actor, append(gone, EntityChange{Schema: s, Operation: "delete", Before: old}))
 	})
 	return kongError(s, err)
 }

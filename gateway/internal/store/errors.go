@@ -15,7 +15,7 @@ import (
 	"gatelab/gateway/internal/entity"
 )
 
-// kongError turns a database error into the one that Kong answers.
+// kongError returns the error that Kong responds with for a database error.
 func kongError(s *entity.Schema, err error) error { return kongErrorOf(s, nil, err) }
 
 func kongErrorOf(s *entity.Schema, r entity.Record, err error) error {
@@ -25,19 +25,19 @@ func kongErrorOf(s *entity.Schema, r entity.Record, err error) error {
 	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
-		if lost(err) {
+		if isConnectionError(err) {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		// Nobody is helped by asking again: it is ours, not the server's.
+		// Not an error of the server: retrying does not help.
 		return &entity.Error{Code: entity.CodeDatabase, Name: "database error", Message: "database error: " + err.Error()}
 	}
-	if servesNobody(pg.Code) {
+	if isServerUnavailable(pg.Code) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if readOnly(pg.Code) {
+	if isReadOnly(pg.Code) {
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
-	if misprepared(pg.Code) {
+	if isPreparedStatementError(pg.Code) {
 		return fmt.Errorf("%w: %w: want cache_describe, exec or simple_protocol: %w", ErrUnavailable, ErrExecMode, err)
 	}
 	switch pg.Code {
@@ -53,8 +53,8 @@ func kongErrorOf(s *entity.Schema, r entity.Record, err error) error {
 	return &entity.Error{Code: entity.CodeDatabase, Name: "database error", Message: "database error: " + pg.Message}
 }
 
-// lost tells whether the connection failed, or no answer came in time.
-func lost(err error) bool {
+// isConnectionError reports whether the connection failed or timed out.
+func isConnectionError(err error) bool {
 	for _, is := range []error{ErrUnavailable, context.DeadlineExceeded, context.Canceled, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
 		if errors.Is(err, is) {
 			return true
@@ -65,10 +65,10 @@ func lost(err error) bool {
 	return errors.As(err, &network) || errors.As(err, &connect) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
 }
 
-// servesNobody tells the errors of a server that will refuse the next question
-// just the same: connection errors, no resources (too many clients), shutting
-// down or starting, a database that takes no connections.
-func servesNobody(code string) bool {
+// isServerUnavailable reports whether code is that of a server that will reject the
+// next query, too: connection errors, no resources (too many clients), shutting down or
+// starting, a database that accepts no connections.
+func isServerUnavailable(code string) bool {
 	switch code[:min(len(code), 2)] {
 	case "08", "53":
 		return true
@@ -88,12 +88,14 @@ func uniqueError(s *entity.Schema, r entity.Record, pg *pgconn.PgError) error {
 		}
 	}
 	if _, ok := fields["id"]; ok && len(fields) == 1 {
-		return &entity.Error{Code: entity.CodeUnique, Name: "primary key violation", Message: "primary key violation on key '" + braces(fields) + "'", Fields: fields}
+		return &entity.Error{Code: entity.CodeUnique, Name: "primary key violation", Fields: fields,
+			Message: "primary key violation on key '" + braces(fields) + "'"}
 	}
-	return &entity.Error{Code: entity.CodeUnique, Name: "unique constraint violation", Message: "UNIQUE violation detected on '" + braces(fields) + "'", Fields: fields}
+	return &entity.Error{Code: entity.CodeUnique, Name: "unique constraint violation", Fields: fields,
+		Message: "UNIQUE violation detected on '" + braces(fields) + "'"}
 }
 
-// braces writes fields as Kong's messages have them: {name="x"}.
+// braces writes fields as Kong's messages do: {name="x"}.
 func braces(fields map[string]any) string {
 	parts := make([]string, 0, len(fields))
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
@@ -119,14 +121,14 @@ func uniqueSets(s *entity.Schema) [][]string {
 func foreignError(s *entity.Schema, r entity.Record, pg *pgconn.PgError) error {
 	if strings.Contains(pg.Detail, "is still referenced") {
 		by := pg.TableName
-		if by == trustTable {
+		if by == authoritiesTable {
 			by = "services"
 		}
 		return &entity.Error{Code: entity.CodeForeignKey, Name: "foreign key violation",
 			Message: fmt.Sprintf("an existing '%s' entity references this '%s' entity", by, s.Name),
 			Fields:  map[string]any{"@referenced_by": by}}
 	}
-	if pg.TableName == trustTable {
+	if pg.TableName == authoritiesTable {
 		_, id, _ := strings.Cut(pg.Detail, "=(")
 		id, _, _ = strings.Cut(id, ")")
 		return &entity.Error{Code: entity.CodeForeignKey, Name: "foreign key violation",

@@ -8,20 +8,32 @@ import (
 )
 
 type metrics struct {
-	wait            prometheus.Histogram
-	timeouts        prometheus.Counter
-	retries, resets prometheus.Counter
-	pruned          prometheus.Counter
+	wait     prometheus.Histogram
+	timeouts prometheus.Counter
+	retries  prometheus.Counter
+	resets   prometheus.Counter
+	pruned   prometheus.Counter
 }
 
 func newMetrics(pool *pgxpool.Pool, reg prometheus.Registerer) *metrics {
 	m := &metrics{
-		wait: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gateway_postgres_acquire_seconds", Help: "Wait for a connection of the pool.",
-			Buckets: []float64{.00001, .0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
-		timeouts: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_acquire_timeouts_total", Help: "Waits that ended without a connection."}),
-		retries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_retries_total", Help: "Questions that were asked a second time, because the first connection was dead, read-only or ended by the server."}),
-		resets:   prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_postgres_resets_total", Help: "Times that all connections of the pool were given up, at most one a second."}),
-		pruned:   prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_revisions_pruned_total", Help: "Old revisions that this replica removed."}),
+		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "gateway_postgres_acquire_seconds", Help: "Wait for a connection of the pool.",
+			Buckets: []float64{.00001, .0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		timeouts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_postgres_acquire_timeouts_total", Help: "Waits for a connection that timed out.",
+		}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_postgres_retries_total",
+			Help: "Transactions that were retried because the first connection was dead, read-only or closed by the server.",
+		}),
+		resets: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_postgres_resets_total", Help: "Resets of the pool, which discard all its connections; at most one per second.",
+		}),
+		pruned: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_revisions_pruned_total", Help: "Old revisions that this replica deleted.",
+		}),
 	}
 	if reg == nil {
 		return m
@@ -31,7 +43,7 @@ func newMetrics(pool *pgxpool.Pool, reg prometheus.Registerer) *metrics {
 		"in_use": (*pgxpool.Stat).AcquiredConns, "idle": (*pgxpool.Stat).IdleConns, "max": (*pgxpool.Stat).MaxConns,
 	} {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "gateway_postgres_connections", Help: "Connections of the pool.", ConstLabels: prometheus.Labels{"state": state},
+			Name: "gateway_postgres_connections", Help: "Connections of the pool, by state.", ConstLabels: prometheus.Labels{"state": state},
 		}, func() float64 { return float64(read(pool.Stat())) }))
 	}
 	return m

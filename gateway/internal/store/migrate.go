@@ -35,7 +35,7 @@ func (p *Postgres) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	defer shut(ctx, turn)
+	defer closeConn(ctx, turn)
 	pooled, err := p.modes.find(ctx, turn)
 	if err == nil {
 		err = p.modes.check(pooled)

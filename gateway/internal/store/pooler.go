@@ -11,27 +11,26 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrExecMode says that the connection string asks for a way to send statements
-// that cannot work through the connection pooler on the way to Postgres. Asking
-// again does not help.
+// ErrExecMode says that the connection string asks for a way of sending statements
+// that cannot work through a connection pooler. Retrying does not help.
 var ErrExecMode = errors.New("pg_dsn: default_query_exec_mode does not work through a connection pooler such as pgbouncer")
 
-// modes is how statements are sent: as the connection string says, else
-// prepared by name, which is the fastest, or, through a pooler, without a
-// prepared statement that the next transaction's server may not know.
-type modes struct {
-	named  bool // in the connection string
+// execModes decides how statements are sent: as the connection string says; else
+// prepared by name, which is the fastest; or, through a pooler, without prepared
+// statements, which the next transaction's server may not have.
+type execModes struct {
+	fixed  bool // in the connection string
 	mode   pgx.QueryExecMode
-	pooled atomic.Int32 // what was found on the way, see the constants
+	pooled atomic.Int32 // what was detected: one of the constants below
 }
 
 const (
-	wayUnknown = iota
-	wayDirect
-	wayPooled
+	pathUnknown = iota
+	pathDirect
+	pathPooled
 )
 
-func newModes(dsn string) (*modes, error) {
+func newExecModes(dsn string) (*execModes, error) {
 	plain, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return nil, err
@@ -40,18 +39,18 @@ func newModes(dsn string) (*modes, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, named := plain.RuntimeParams["default_query_exec_mode"]
-	return &modes{named: named, mode: parsed.DefaultQueryExecMode}, nil
+	_, fixed := plain.RuntimeParams["default_query_exec_mode"]
+	return &execModes{fixed: fixed, mode: parsed.DefaultQueryExecMode}, nil
 }
 
-// set chooses the mode of a connection that is about to be made. What is on the
-// way is found out once, with a connection of its own.
-func (m *modes) set(ctx context.Context, c *pgx.ConnConfig) error {
+// set chooses the mode of a new connection. Whether there is a pooler is detected
+// once, with a separate connection.
+func (m *execModes) set(ctx context.Context, c *pgx.ConnConfig) error {
 	c.DefaultQueryExecMode = m.mode
-	if m.named {
+	if m.fixed {
 		return nil
 	}
-	if m.pooled.Load() == wayUnknown {
+	if m.pooled.Load() == pathUnknown {
 		probe := c.Copy()
 		probe.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 		conn, err := pgx.ConnectConfig(ctx, probe)
@@ -59,47 +58,47 @@ func (m *modes) set(ctx context.Context, c *pgx.ConnConfig) error {
 			return err
 		}
 		_, err = m.find(ctx, conn)
-		shut(ctx, conn)
+		closeConn(ctx, conn)
 		if err != nil {
 			return err
 		}
 	}
-	if m.pooled.Load() == wayPooled {
+	if m.pooled.Load() == pathPooled {
 		c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	return nil
 }
 
-// find tells whether a pooler is on the way: it gives clients process ids that
-// are not those of the server's processes, so that it can take cancel requests.
-func (m *modes) find(ctx context.Context, conn *pgx.Conn) (pooled bool, err error) {
+// find detects a pooler: it gives clients process ids other than those of the
+// server's processes, so that it can handle cancel requests.
+func (m *execModes) find(ctx context.Context, conn *pgx.Conn) (pooled bool, err error) {
 	var pid uint32
 	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
 		return false, err
 	}
-	way := int32(wayDirect)
+	way := int32(pathDirect)
 	if pid != conn.PgConn().PID() {
-		way = wayPooled
+		way = pathPooled
 	}
 	m.pooled.Store(way)
-	return way == wayPooled, nil
+	return way == pathPooled, nil
 }
 
-// check refuses a mode that takes two round trips outside of a transaction where
+// check rejects a mode that needs two round trips outside of a transaction where
 // the second may reach another server.
-func (m *modes) check(pooled bool) error {
-	if m.named && pooled && m.mode == pgx.QueryExecModeDescribeExec {
+func (m *execModes) check(pooled bool) error {
+	if m.fixed && pooled && m.mode == pgx.QueryExecModeDescribeExec {
 		return fmt.Errorf("%w: %q: want cache_describe, exec or simple_protocol, or none", ErrExecMode, "describe_exec")
 	}
 	return nil
 }
 
-// misprepared tells the errors of a prepared statement that another client of
-// the pooler made, or that this server never heard of.
-func misprepared(code string) bool { return code == "26000" || code == "42P05" }
+// isPreparedStatementError reports whether code is about a prepared statement that
+// another client of the pooler made, or that this server does not have.
+func isPreparedStatementError(code string) bool { return code == "26000" || code == "42P05" }
 
-// shut closes a connection, and does not wait long for it.
-func shut(ctx context.Context, c *pgx.Conn) {
+// closeConn closes a connection and waits at most a second for it.
+func closeConn(ctx context.Context, c *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = c.Close(ctx)

@@ -34,12 +34,12 @@ func everything(t *testing.T, p *Postgres) {
 			insert(t, p, "keyauth_credentials", entity.Record{"key": name, "ttl": int64(1000), "consumer": map[string]any{"id": consumer["id"]}})
 			up := insert(t, p, "upstreams", entity.Record{"name": name + ".pool"})
 			insert(t, p, "targets", entity.Record{"target": "h:1", "upstream": map[string]any{"id": up["id"]}})
-			routes, _ := entity.ByName("routes")
+			routes, _ := schemas.ByName("routes")
 			list, _, err := p.List(ctx, routes, Query{Foreign: map[string]string{"service": svc["id"].(string)}, Size: 2})
 			if err != nil || len(list) != 1 {
 				t.Errorf("routes of %s: %v %v", name, list, err)
 			}
-			services, _ := entity.ByName("services")
+			services, _ := schemas.ByName("services")
 			list, _, err = p.List(ctx, services, Query{Tags: []string{"all", name}, Size: 2})
 			if err != nil || len(list) != 1 {
 				t.Errorf("services tagged %s: %v %v", name, list, err)
@@ -58,7 +58,8 @@ func everything(t *testing.T, p *Postgres) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Services) != 12 || len(c.Routes) != 12 || len(c.Plugins) != 12 || len(c.Targets) != 12 || len(c.KeyAuths) != 0 || c.Revision != 12*11 {
+	if len(c.Services) != 12 || len(c.Routes) != 12 || len(c.Plugins) != 12 || len(c.Targets) != 12 || len(c.KeyAuths) != 0 ||
+		c.Revision != 12*11 {
 		t.Errorf("revision %d: %d services, %d routes, %d plugins, %d targets, %d keys",
 			c.Revision, len(c.Services), len(c.Routes), len(c.Plugins), len(c.Targets), len(c.KeyAuths))
 	}
@@ -103,19 +104,19 @@ func TestEveryWayToSendStatements(t *testing.T) {
 				p := open(t, Config{DSN: dsn, PollInterval: 200 * time.Millisecond, Log: slog.New(slog.NewTextHandler(lines, nil))})
 				ctx, cancel := context.WithCancel(t.Context())
 				seen, ended := make(chan int64, 1000), make(chan error, 1)
-				words := make(chan string, 1000)
-				go func() { ended <- p.Watch(ctx, func(r int64) { seen <- r }, func(text string) { words <- text }) }()
+				texts := make(chan string, 1000)
+				go func() { ended <- p.Watch(ctx, func(r int64) { seen <- r }, func(text string) { texts <- text }) }()
 				everything(t, p)
 				for said, late := false, time.Now().Add(30*time.Second); !said; { // the watcher may only be about to listen
-					if err := p.Tell(ctx, "hello"); err != nil {
+					if err := p.Publish(ctx, "hello"); err != nil {
 						t.Fatal(err)
 					}
 					select {
-					case text := <-words:
+					case text := <-texts:
 						said = text == "hello"
 					case <-time.After(time.Second):
 						if time.Now().After(late) {
-							t.Fatal("a word of another replica is not heard")
+							t.Fatal("a text of another replica is not received")
 						}
 					}
 				}
@@ -178,7 +179,8 @@ func TestReplicasMayMigrateAtOnceThroughAPooler(t *testing.T) {
 	}
 	p := open(t, Config{DSN: dsn})
 	var locks int
-	if err := p.pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").Scan(&locks); err != nil || locks != 0 {
+	err := p.pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").Scan(&locks)
+	if err != nil || locks != 0 {
 		t.Errorf("%d advisory locks are left behind, %v", locks, err)
 	}
 }

@@ -7,27 +7,26 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Pruning says which revisions are kept.
+// Pruning says which revisions stay in the history.
 type Pruning struct {
-	Keep    int           // the newest so many; 0: any number. Replicas catch up with up to 1000 one by one
-	KeepFor time.Duration // those of so long ago at most; 0: of any age
-	Every   time.Duration // between two looks; 0 is an hour
+	Keep    int           // so many of the newest; 0: all. A replica that missed more than 1000 reads everything
+	KeepFor time.Duration // those that are not older; 0: of any age
+	Every   time.Duration // interval; 0 is an hour
 }
 
 const (
 	// pruneLock is the advisory lock of the replica that prunes.
 	pruneLock = 5_210_770_413
-	// pruneBatch is how many revisions one transaction removes.
+	// pruneBatch is the number of revisions that one transaction deletes.
 	pruneBatch = 1000
-	// pruneRest is the pause between two of them: the history may be long when
-	// it is pruned for the first time, and writers are to notice nothing.
+	// pruneRest is the pause between two transactions: the history may be long when
+	// it is pruned for the first time, and writers must not be delayed.
 	pruneRest = 200 * time.Millisecond
 )
 
-// Prune removes old revisions, first soon after the start and then every so
-// often, until ctx ends. Of the replicas, one at a time does it. The newest
-// revision always stays. A replica that knows only one that is gone reads the
-// whole configuration.
+// Prune deletes old revisions soon after the start and then regularly, until ctx
+// ends. One replica does it at a time. The newest revision always stays. A replica
+// whose revision was deleted reads the whole configuration.
 func (p *Postgres) Prune(ctx context.Context, c Pruning) error {
 	if c.Keep <= 0 && c.KeepFor <= 0 {
 		return nil
@@ -43,10 +42,10 @@ func (p *Postgres) Prune(ctx context.Context, c Pruning) error {
 		}
 		total, err := p.pruneAll(ctx, c)
 		if total > 0 {
-			p.config.Log.Info("old revisions were removed", "revisions", total, "keep", c.Keep, "keep_for", c.KeepFor.String())
+			p.config.Log.Info("old revisions deleted", "revisions", total, "keep", c.Keep, "keep_for", c.KeepFor.String())
 		}
 		if err != nil && ctx.Err() == nil {
-			p.config.Log.Warn("old revisions could not be removed", "error", err, "again_in", c.Every.String())
+			p.config.Log.Warn("old revisions could not be deleted", "error", err, "retry_in", c.Every.String())
 		}
 	}
 }
@@ -66,8 +65,7 @@ func (p *Postgres) pruneAll(ctx context.Context, c Pruning) (total int64, err er
 	}
 }
 
-// prune removes what is too old, or too many, of the oldest pruneBatch revisions.
-// The oldest come first, so that nothing is searched through.
+// prune deletes what is too old, or too many, of the oldest pruneBatch revisions.
 func (p *Postgres) prune(ctx context.Context, c Pruning) (n int64, err error) {
 	err = p.transaction(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 		n = 0

@@ -37,16 +37,25 @@ func TestRevisionsArePrunedByNumberAndAge(t *testing.T) {
 	ctx := t.Context()
 	consumers(t, p, 0, 10)
 	for _, c := range []struct {
-		about   string
+		name    string
 		before  string
 		pruning Pruning
 		left    string
 	}{
-		{"nothing is too much", "", Pruning{Keep: 10, KeepFor: time.Hour}, "[1 2 3 4 5 6 7 8 9 10]"},
-		{"the newest eight", "", Pruning{Keep: 8}, "[3 4 5 6 7 8 9 10]"},
-		{"those of the last hour", "UPDATE revisions SET at = at - interval '2 hours' WHERE id < 6", Pruning{KeepFor: time.Hour}, "[6 7 8 9 10]"},
-		{"both", "UPDATE revisions SET at = at - interval '2 hours' WHERE id < 7", Pruning{Keep: 3, KeepFor: time.Hour}, "[8 9 10]"},
-		{"the newest stays, however old", "UPDATE revisions SET at = at - interval '2 hours'", Pruning{Keep: 1, KeepFor: time.Hour}, "[10]"},
+		{name: "nothing is too much", pruning: Pruning{Keep: 10, KeepFor: time.Hour}, left: "[1 2 3 4 5 6 7 8 9 10]"},
+		{name: "the newest eight", pruning: Pruning{Keep: 8}, left: "[3 4 5 6 7 8 9 10]"},
+		{
+			name: "those of the last hour", before: "UPDATE revisions SET at = at - interval '2 hours' WHERE id < 6",
+			pruning: Pruning{KeepFor: time.Hour}, left: "[6 7 8 9 10]",
+		},
+		{
+			name: "both", before: "UPDATE revisions SET at = at - interval '2 hours' WHERE id < 7",
+			pruning: Pruning{Keep: 3, KeepFor: time.Hour}, left: "[8 9 10]",
+		},
+		{
+			name: "the newest stays, however old", before: "UPDATE revisions SET at = at - interval '2 hours'",
+			pruning: Pruning{Keep: 1, KeepFor: time.Hour}, left: "[10]",
+		},
 	} {
 		if c.before != "" {
 			exec(t, p, c.before)
@@ -55,7 +64,7 @@ func TestRevisionsArePrunedByNumberAndAge(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := fmt.Sprint(history(t, p)); got != c.left {
-			t.Errorf("%s: left are %s, want %s", c.about, got, c.left)
+			t.Errorf("%s: left are %s, want %s", c.name, got, c.left)
 		}
 	}
 }
@@ -70,23 +79,24 @@ func TestAReplicaThatLagsBehindPrunedRevisionsReadsAll(t *testing.T) {
 	for _, keep := range []int{5, 4, 3, 2, 1} { // with the known one just left, and with later ones gone
 		consumers(t, p, keep*10, keep*10+1)
 		sees(t, lagging, "before")
-		known := lagging.kept.config.Revision
+		known := lagging.cached.config.Revision
 		consumers(t, p, keep*10+1, keep*10+5)
 		// By hand, so that it shows what was read.
-		exec(t, p, `UPDATE consumers SET body = jsonb_set(body, '{custom_id}', to_jsonb(clock_timestamp()::text)) WHERE username = $1`, fmt.Sprintf("u%d", keep*10))
+		exec(t, p, `UPDATE consumers SET body = jsonb_set(body, '{custom_id}', to_jsonb(clock_timestamp()::text)) WHERE username = $1`,
+			fmt.Sprintf("u%d", keep*10))
 		if _, err := p.pruneAll(t.Context(), Pruning{Keep: keep}); err != nil {
 			t.Fatal(err)
 		}
-		whole := lagging.kept.whole
+		whole := lagging.cached.readAt
 		if keep == 5 { // what it knows is still there: it goes on from there
-			if c, err := lagging.Snapshot(t.Context()); err != nil || len(c.Consumers) != 5 || !lagging.kept.whole.Equal(whole) {
+			if c, err := lagging.Snapshot(t.Context()); err != nil || len(c.Consumers) != 5 || !lagging.cached.readAt.Equal(whole) {
 				t.Errorf("all was read though nothing was missing: %v", err)
 			}
-			lagging.kept = nil
+			lagging.cached = nil
 			continue
 		}
 		sees(t, lagging, fmt.Sprintf("%d are left, revision %d was known", keep, known))
-		if lagging.kept.whole.Equal(whole) {
+		if lagging.cached.readAt.Equal(whole) {
 			t.Errorf("with %d revisions left, not all was read", keep)
 		}
 	}
@@ -95,7 +105,8 @@ func TestAReplicaThatLagsBehindPrunedRevisionsReadsAll(t *testing.T) {
 func TestALongHistoryIsPrunedInBatchesBesideWriters(t *testing.T) {
 	p := open(t, Config{MaxConns: 8})
 	consumers(t, p, 0, 1)
-	exec(t, p, `INSERT INTO revisions (id, actor, entity, entity_id, operation) SELECT n, 'a', 'consumers', gen_random_uuid(), 'update' FROM generate_series(2, 2500) n`)
+	exec(t, p, `INSERT INTO revisions (id, actor, entity, entity_id, operation)
+		SELECT n, 'a', 'consumers', gen_random_uuid(), 'update' FROM generate_series(2, 2500) n`)
 	exec(t, p, "UPDATE current_revision SET id = 2500")
 	var wg sync.WaitGroup
 	var mu sync.Mutex

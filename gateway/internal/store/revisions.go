@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Revision is one change: who did what, when.
+// Revision is one change of one entity.
 type Revision struct {
 	ID        int64          `json:"id"`
 	At        time.Time      `json:"at"`
@@ -22,8 +22,8 @@ type Revision struct {
 	After     map[string]any `json:"after,omitempty"`
 }
 
-// Revisions lists changes, the newest first, at most size of those before the
-// given one (0: from the newest).
+// Revisions returns at most size changes, the newest first, of those before the
+// given one; 0: from the newest.
 func (p *Postgres) Revisions(ctx context.Context, before int64, size int) ([]Revision, error) {
 	var out []Revision
 	err := p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {

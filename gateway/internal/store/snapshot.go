@@ -11,13 +11,13 @@ import (
 	"gatelab/gateway/internal/entity"
 )
 
-// snapshotTimeout is how long reading a large configuration may take; QueryTimeout
-// where that is longer.
+// snapshotTimeout bounds reading a large configuration, unless QueryTimeout is
+// longer.
 const snapshotTimeout = 30 * time.Second
 
-// Snapshot reads all entities and their revision as they were at one moment.
-// What has not changed since the last call is not asked for again, and is shared
-// with what that call returned: the configuration must not be changed.
+// Snapshot reads all entities and their revision, consistently. What has not
+// changed since the last call is not read again but shared with its result, so
+// the configuration must not be modified.
 func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 	select {
 	case p.reading <- struct{}{}:
@@ -26,12 +26,12 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 		return nil, fmt.Errorf("read the configuration: %w", context.Cause(ctx))
 	}
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	k := p.kept
-	p.kept = nil // whatever goes wrong below, the next call reads all
+	k := p.cached
+	p.cached = nil // after an error the next call reads all
 	err := p.within(ctx, max(p.config.QueryTimeout, snapshotTimeout), func(ctx context.Context, conn *pgxpool.Conn) error {
 		return transact(ctx, conn, options, func(ctx context.Context, tx pgx.Tx) error {
 			known := k
-			k = nil // half of a reading that fails must not be carried on
+			k = nil // a partial read must not be reused
 			ok, err := known.advance(ctx, tx)
 			if ok {
 				k = known
@@ -46,41 +46,46 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	p.kept = k
+	p.cached = k
 	c := k.config
 	return &c, nil
 }
 
 // readAll reads every table.
-func readAll(ctx context.Context, tx pgx.Tx) (*kept, error) {
-	k := &kept{whole: time.Now(), at: map[string]map[string]int{}}
+func readAll(ctx context.Context, tx pgx.Tx) (*cachedConfig, error) {
+	k := &cachedConfig{readAt: time.Now(), at: map[string]map[string]int{}}
 	c := &k.config
-	// One batch: the whole snapshot costs one round trip however many tables
-	// there are.
+	// One batch: a single round trip for all tables.
 	var b pgx.Batch
-	b.Queue("SELECT c.id, coalesce(r.at, '0001-01-01T00:00:00Z') FROM current_revision c LEFT JOIN revisions r ON r.id = c.id").QueryRow(func(r pgx.Row) error {
+	const revision = "SELECT c.id, coalesce(r.at, '0001-01-01T00:00:00Z') FROM current_revision c LEFT JOIN revisions r ON r.id = c.id"
+	b.Queue(revision).QueryRow(func(r pgx.Row) error {
 		return r.Scan(&c.Revision, &k.mark)
 	})
-	whole(&b, k, "services", &c.Services)
-	whole(&b, k, "routes", &c.Routes)
-	whole(&b, k, "consumers", &c.Consumers)
-	whole(&b, k, "keyauth_credentials", &c.KeyAuths)
-	whole(&b, k, "plugins", &c.Plugins)
-	whole(&b, k, "upstreams", &c.Upstreams)
-	whole(&b, k, "targets", &c.Targets)
-	whole(&b, k, "certificates", &c.Certificates)
-	whole(&b, k, "ca_certificates", &c.CACertificates)
+	readTable(&b, k, "services", &c.Services)
+	readTable(&b, k, "routes", &c.Routes)
+	readTable(&b, k, "consumers", &c.Consumers)
+	readTable(&b, k, "keyauth_credentials", &c.KeyAuths)
+	readTable(&b, k, "jwt_secrets", &c.JWTSecrets)
+	readTable(&b, k, "basicauth_credentials", &c.BasicAuths)
+	readTable(&b, k, "hmacauth_credentials", &c.HMACAuths)
+	readTable(&b, k, "acls", &c.ACLs)
+	readTable(&b, k, "plugins", &c.Plugins)
+	readTable(&b, k, "upstreams", &c.Upstreams)
+	readTable(&b, k, "targets", &c.Targets)
+	readTable(&b, k, "certificates", &c.Certificates)
+	readTable(&b, k, "ca_certificates", &c.CACertificates)
+	readTable(&b, k, "snis", &c.SNIs)
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, err
 	}
 	return k, nil
 }
 
-// credentials that have not ended, with their end: the data plane stops taking
-// them then, without being told again.
+// credentials selects those that have not expired, with their expiry: the data
+// plane stops accepting them then without another read.
 const credentials = `SELECT id::text, CASE WHEN expires_at IS NULL THEN body
 	ELSE body || jsonb_build_object('expires_at', floor(extract(epoch FROM expires_at) * 1000)::bigint) END
-	FROM keyauth_credentials WHERE ` + alive
+	FROM keyauth_credentials WHERE ` + notExpired
 
 func selectAll(table string) string {
 	if table == "keyauth_credentials" {
@@ -89,8 +94,8 @@ func selectAll(table string) string {
 	return "SELECT id::text, body FROM " + table + " ORDER BY seq"
 }
 
-// selectByID takes an array of ids, and gives their rows in the order in which
-// they were made.
+// selectByID returns the SQL for the rows of an array of ids, in the order of
+// their creation.
 func selectByID(table string) string {
 	if table == "keyauth_credentials" {
 		return credentials + " AND id = ANY($1::uuid[]) ORDER BY seq"
@@ -98,8 +103,8 @@ func selectByID(table string) string {
 	return "SELECT id::text, body FROM " + table + " WHERE id = ANY($1::uuid[]) ORDER BY seq"
 }
 
-// whole adds every row of a table to into, and notes its place.
-func whole[T any](b *pgx.Batch, k *kept, table string, into *[]T) {
+// readTable appends every row of a table to into, and records its index.
+func readTable[T any](b *pgx.Batch, k *cachedConfig, table string, into *[]T) {
 	at := map[string]int{}
 	k.at[table] = at
 	b.Queue(selectAll(table)).Query(func(rows pgx.Rows) error {

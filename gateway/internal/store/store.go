@@ -1,5 +1,5 @@
-// Package store keeps entities in Postgres: one row an entity, real foreign
-// keys, and a revision for every change, told to all replicas.
+// Package store keeps entities in Postgres: a row per entity, real foreign keys,
+// and a revision for every change, which all replicas are notified of.
 package store
 
 import (
@@ -15,44 +15,51 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"gatelab/gateway/internal/entity"
 )
 
 // ErrPoolExhausted says that no connection was free within the acquire
 // time-out.
 var ErrPoolExhausted = errors.New("no free connection to Postgres")
 
-// ErrUnavailable says that Postgres could not be asked: not reached, not in
-// time, or it serves nobody now.
-var ErrUnavailable = errors.New("the database cannot be asked")
+// ErrUnavailable says that Postgres was not reached, did not answer in time, or
+// accepts no queries at the moment.
+var ErrUnavailable = errors.New("the database is unavailable")
 
-// ErrUnreadable says that an entity is stored that the data plane cannot read.
-// Asking again does not help; the Admin API can mend it.
-var ErrUnreadable = errors.New("the stored configuration cannot be read")
+// ErrUnreadable says that a stored entity cannot be decoded. Retrying does not
+// help; the entity can be corrected through the Admin API.
+var ErrUnreadable = errors.New("the stored configuration cannot be decoded")
 
-// ErrReadOnly is ErrUnavailable for writes alone: Postgres refuses them.
-var ErrReadOnly = fmt.Errorf("%w: it is read-only, a standby perhaps; writes are refused until the address leads to a primary", ErrUnavailable)
+// ErrReadOnly is ErrUnavailable for writes only: Postgres rejects them.
+var ErrReadOnly = fmt.Errorf(
+	"%w: it is read-only, perhaps a standby; writes are rejected until the address leads to a primary", ErrUnavailable)
 
 // Config is how Postgres is reached.
 type Config struct {
 	DSN            string        // connection string or URL
 	MaxConns       int           // 0 is 16
 	AcquireTimeout time.Duration // 0 is 1 s
-	QueryTimeout   time.Duration // of what one request asks, once it has a connection; 0 is 5 s
-	PollInterval   time.Duration // behind LISTEN; 0 is 5 s
-	Log            *slog.Logger  // of a watch that loses its connection; nil: none
+	QueryTimeout   time.Duration // of one request's queries, once it has a connection; 0 is 5 s
+	PollInterval   time.Duration // in addition to LISTEN; 0 is 5 s
+	Log            *slog.Logger  // nil: none
+
+	// Schemas are those of all entities: what is deleted with an entity is in the
+	// history, too. nil is entity.Core().
+	Schemas *entity.Catalog
 }
 
-// Postgres is a store. It is safe for concurrent use.
+// Postgres is a store in a Postgres database. It is safe for concurrent use.
 type Postgres struct {
-	config  Config
-	pool    *pgxpool.Pool
-	modes   *modes
-	metrics *metrics
-	resetAt atomic.Int64 // when all connections were given up last, Unix ns
-	deaf    sync.Once    // that no notifications come was logged
+	config   Config
+	pool     *pgxpool.Pool
+	modes    *execModes
+	metrics  *metrics
+	resetAt  atomic.Int64 // when the pool was reset last, Unix ns
+	pollOnly sync.Once    // logs once that no notifications arrive
 
-	reading chan struct{} // holds one while the configuration is read; guards kept
-	kept    *kept         // nil: nothing was read yet
+	reading chan struct{} // holds one element while the configuration is read; guards cached
+	cached  *cachedConfig // as it was last read; nil: not yet
 }
 
 // Open makes the pool; it does not wait for Postgres. reg may be nil.
@@ -69,6 +76,9 @@ func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Postgres, 
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Schemas == nil {
+		c.Schemas = entity.Core()
+	}
 	if c.PollInterval == 0 {
 		c.PollInterval = 5 * time.Second
 	}
@@ -82,7 +92,7 @@ func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Postgres, 
 		pc.ConnConfig.ConnectTimeout = c.QueryTimeout
 	}
 	p := &Postgres{config: c, reading: make(chan struct{}, 1)}
-	if p.modes, err = newModes(c.DSN); err != nil {
+	if p.modes, err = newExecModes(c.DSN); err != nil {
 		return nil, fmt.Errorf("postgres connection string: %w", err)
 	}
 	pc.BeforeConnect = p.modes.set
@@ -103,9 +113,9 @@ func (p *Postgres) Ping(ctx context.Context) error {
 	return p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) })
 }
 
-// full says that every connection the pool may have is made. One that another
-// request has just given back counts too: it was in use while we waited. Where
-// some are still being dialled, Postgres is what we waited for, not the pool.
+// full reports whether the pool has all the connections that it may have. One that
+// was just returned counts too: it was in use during the wait. Where some are
+// still being dialled, the wait was for Postgres, not for the pool.
 func (p *Postgres) full() bool {
 	s := p.pool.Stat()
 	return s.AcquiredConns()+s.IdleConns() >= s.MaxConns()
@@ -113,7 +123,7 @@ func (p *Postgres) full() bool {
 
 const revisionQuery = "SELECT id FROM current_revision"
 
-// Revision is the newest committed revision: one round trip through the pool.
+// Revision returns the newest committed revision: one round trip through the pool.
 // The error is ErrPoolExhausted when no connection was free in time.
 func (p *Postgres) Revision(ctx context.Context) (id int64, err error) {
 	err = p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {

@@ -9,8 +9,12 @@ import (
 	"time"
 
 	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin/all"
 	"gatelab/internal/testenv"
 )
+
+// schemas are those of the whole gateway.
+var schemas = all.Plugins().Catalog()
 
 func open(t *testing.T, c Config) *Postgres {
 	t.Helper()
@@ -33,7 +37,7 @@ func open(t *testing.T, c Config) *Postgres {
 
 func made(t *testing.T, schema string, in entity.Record) (*entity.Schema, entity.Record) {
 	t.Helper()
-	s, ok := entity.ByName(schema)
+	s, ok := schemas.ByName(schema)
 	if !ok {
 		t.Fatalf("no schema %s", schema)
 	}
@@ -77,33 +81,49 @@ func TestConstraintsAnswerAsKongDoes(t *testing.T) {
 	ref := map[string]any{"id": svc["id"]}
 	insert(t, p, "routes", entity.Record{"name": "r", "paths": []any{"/"}, "service": ref})
 	insert(t, p, "plugins", entity.Record{"name": "key-auth", "service": ref})
-	services, _ := entity.ByName("services")
+	services, _ := schemas.ByName("services")
 	for _, c := range []struct {
-		say  string
+		name string
 		do   func() error
 		code int
 		msg  string
 	}{
-		{"a name twice", func() error {
-			s, r := made(t, "services", entity.Record{"name": "s", "host": "x"})
-			return p.Insert(ctx, s, r, "")
-		}, 5, `UNIQUE violation detected on '{name="s"}'`},
-		{"a reference to nothing", func() error {
-			s, r := made(t, "routes", entity.Record{"paths": []any{"/"}, "service": map[string]any{"id": "00000000-0000-4000-8000-000000000000"}})
-			return p.Insert(ctx, s, r, "")
-		}, 4, `the foreign key '{id="00000000-0000-4000-8000-000000000000"}' does not reference an existing 'services' entity.`},
-		{"deleting a service in use", func() error { return p.Delete(ctx, services, "s", nil, "") }, 4, "an existing 'routes' entity references this 'services' entity"},
-		{"the same plugin at the same place", func() error {
-			s, r := made(t, "plugins", entity.Record{"name": "key-auth", "service": ref})
-			return p.Insert(ctx, s, r, "")
-		}, 5, ""},
+		{
+			name: "a name twice",
+			do: func() error {
+				s, r := made(t, "services", entity.Record{"name": "s", "host": "x"})
+				return p.Insert(ctx, s, r, "")
+			},
+			code: 5, msg: `UNIQUE violation detected on '{name="s"}'`,
+		},
+		{
+			name: "a reference to nothing",
+			do: func() error {
+				s, r := made(t, "routes", entity.Record{"paths": []any{"/"}, "service": map[string]any{"id": "00000000-0000-4000-8000-000000000000"}})
+				return p.Insert(ctx, s, r, "")
+			},
+			code: 4,
+			msg:  `the foreign key '{id="00000000-0000-4000-8000-000000000000"}' does not reference an existing 'services' entity.`,
+		},
+		{
+			name: "deleting a service in use", do: func() error { return p.Delete(ctx, services, "s", nil, "") }, code: 4,
+			msg: "an existing 'routes' entity references this 'services' entity",
+		},
+		{
+			name: "the same plugin at the same place",
+			do: func() error {
+				s, r := made(t, "plugins", entity.Record{"name": "key-auth", "service": ref})
+				return p.Insert(ctx, s, r, "")
+			},
+			code: 5,
+		},
 	} {
 		var e *entity.Error
 		if err := c.do(); !errors.As(err, &e) || e.Code != c.code || c.msg != "" && e.Message != c.msg {
-			t.Errorf("%s: got %v", c.say, err)
+			t.Errorf("%s: got %v", c.name, err)
 		}
 	}
-	routes, _ := entity.ByName("routes")
+	routes, _ := schemas.ByName("routes")
 	if err := p.Delete(ctx, routes, "r", nil, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +145,7 @@ func TestListsPageInOrder(t *testing.T) {
 		}
 		insert(t, p, "consumers", entity.Record{"username": fmt.Sprintf("u%d", i), "tags": tags})
 	}
-	s, _ := entity.ByName("consumers")
+	s, _ := schemas.ByName("consumers")
 	var seen []any
 	after := int64(0)
 	for pages := 0; pages < 5; pages++ {
@@ -250,7 +270,7 @@ func TestASnapshotIsWhole(t *testing.T) {
 func TestModifySeesTheOldAndKeepsItOnAnError(t *testing.T) {
 	p, ctx := open(t, Config{}), context.Background()
 	insert(t, p, "services", entity.Record{"name": "s", "host": "h"})
-	s, _ := entity.ByName("services")
+	s, _ := schemas.ByName("services")
 	refused := errors.New("refused")
 	if _, _, err := p.Modify(ctx, s, "s", nil, "", func(entity.Record) (entity.Record, error) { return nil, refused }); err == nil {
 		t.Error("the error was lost")

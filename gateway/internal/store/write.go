@@ -12,16 +12,16 @@ import (
 	"gatelab/gateway/internal/entity"
 )
 
-// put stores a record, old being what is there (nil: nothing), with what is not
-// in its own row, and counts all of that. Revisions come last, see revise.
+// put stores a record with what is not in its own row, and makes revisions of
+// that. old is what it replaces, nil for nothing. Revisions come last: see revise.
 func put(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor string, old, r entity.Record) error {
 	if s.Expires {
-		if err := sweep(ctx, tx, s); err != nil {
+		if err := deleteExpired(ctx, tx, s); err != nil {
 			return err
 		}
 	}
 	if s.Name == "certificates" {
-		keepNames(old, r)
+		keepSNIs(old, r)
 	}
 	if err := write(ctx, tx, s, old, r); err != nil {
 		return err
@@ -30,20 +30,20 @@ func put(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor string, old, r 
 	if old != nil {
 		op = "update"
 	}
-	told := []change{{s, op, old, r}}
+	changes := []change{{schema: s, operation: op, before: old, after: r}}
 	switch s.Name {
 	case "services":
-		if err := trust(ctx, tx, r); err != nil {
+		if err := writeAuthorities(ctx, tx, r); err != nil {
 			return err
 		}
 	case "certificates":
-		more, err := name(ctx, tx, r)
+		more, err := writeSNIs(ctx, tx, r)
 		if err != nil {
 			return err
 		}
-		told = append(told, more...)
+		changes = append(changes, more...)
 	}
-	for _, c := range told {
+	for _, c := range changes {
 		if err := revise(ctx, tx, c.schema, actor, c.operation, c.before, c.after); err != nil {
 			return err
 		}
@@ -53,6 +53,16 @@ func put(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor string, old, r 
 
 // write inserts or updates the row of a record.
 func write(ctx context.Context, tx pgx.Tx, s *entity.Schema, old, r entity.Record) error {
+	sql, args, err := statement(s, old, r)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, sql, args...)
+	return err
+}
+
+// statement is the SQL that write runs.
+func statement(s *entity.Schema, old, r entity.Record) (sql string, args []any, err error) {
 	kept := r
 	if s.Name == "certificates" { // its SNIs are rows of their own
 		kept = maps.Clone(r)
@@ -60,9 +70,10 @@ func write(ctx context.Context, tx pgx.Tx, s *entity.Schema, old, r entity.Recor
 	}
 	body, err := json.Marshal(kept)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	columns, args := []string{"id", "body", "tags"}, []any{r["id"], string(body), texts(r["tags"])}
+	columns := []string{"id", "body", "tags"}
+	args = []any{r["id"], string(body), texts(r["tags"])}
 	for _, name := range guarded(s) {
 		columns = append(columns, column(name))
 		v := r[name]
@@ -71,7 +82,7 @@ func write(ctx context.Context, tx pgx.Tx, s *entity.Schema, old, r entity.Recor
 		}
 		args = append(args, v)
 	}
-	// A change that leaves the ttl alone must not put the end off.
+	// An update that does not set the ttl must not postpone the expiry.
 	setEnd := s.Expires && (old == nil || r["ttl"] != old["ttl"])
 	if setEnd {
 		columns, args = append(columns, "expires_at"), append(args, r["ttl"])
@@ -84,7 +95,7 @@ func write(ctx context.Context, tx pgx.Tx, s *entity.Schema, old, r entity.Recor
 		last := len(places) - 1
 		places[last] = fmt.Sprintf("CASE WHEN $%[1]d::bigint > 0 THEN now() + $%[1]d::bigint * interval '1 second' END", last+1)
 	}
-	sql := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table(s), strings.Join(columns, ", "), strings.Join(places, ", "))
+	sql = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table(s), strings.Join(columns, ", "), strings.Join(places, ", "))
 	if old != nil {
 		sets := make([]string, 0, len(columns)-1)
 		for i := 1; i < len(columns); i++ {
@@ -92,15 +103,14 @@ func write(ctx context.Context, tx pgx.Tx, s *entity.Schema, old, r entity.Recor
 		}
 		sql = fmt.Sprintf("UPDATE %s SET %s WHERE id = $1", table(s), strings.Join(sets, ", "))
 	}
-	_, err = tx.Exec(ctx, sql, args...)
-	return err
+	return sql, args, nil
 }
 
-// revise counts the change and tells it. The row of current_revision is locked
-// until the commit, which makes the order of revisions that of commits. It is
-// taken last, so that changes wait for each other as briefly as they can. Secrets
-// are not kept: the history is read by more people than the entity is, and
-// outlives it.
+// revise makes a revision of a change and notifies the replicas. The row of
+// current_revision is locked until the commit, which makes the order of revisions
+// that of commits; it is locked last, so that transactions wait for each other as
+// briefly as possible. Secrets are not stored: the history has more readers than
+// the entity, and outlives it.
 func revise(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor, op string, before, after entity.Record) error {
 	id := after["id"]
 	if after == nil {
@@ -108,8 +118,9 @@ func revise(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor, op string, 
 	}
 	var b pgx.Batch
 	b.Queue("UPDATE current_revision SET id = id + 1")
-	b.Queue("INSERT INTO revisions (id, actor, entity, entity_id, operation, before, after) SELECT id, $1, $2, $3, $4, $5, $6 FROM current_revision",
-		actor, s.Name, id, op, jsonOrNull(s.Redact(before)), jsonOrNull(s.Redact(after)))
+	const insert = "INSERT INTO revisions (id, actor, entity, entity_id, operation, before, after) " +
+		"SELECT id, $1, $2, $3, $4, $5, $6 FROM current_revision"
+	b.Queue(insert, actor, s.Name, id, op, jsonOrNull(s.Redact(before)), jsonOrNull(s.Redact(after)))
 	b.Queue("SELECT pg_notify('" + channel + "', id::text) FROM current_revision")
 	return tx.SendBatch(ctx, &b).Close()
 }
@@ -122,7 +133,7 @@ func jsonOrNull(r entity.Record) any {
 	if err != nil {
 		return nil
 	}
-	return string(b) // as text: where Postgres is not asked for types, bytes would be a bytea
+	return string(b) // bytes would be sent as bytea where types are not queried
 }
 
 func texts(v any) []string {
@@ -136,12 +147,15 @@ func texts(v any) []string {
 	return out
 }
 
-// guarded are the fields that are columns of their own.
+// alsoGuarded are fields that are unique together with another one, by schema.
+var alsoGuarded = map[string]string{"plugins": "name", "targets": "target", "acls": "group"}
+
+// guarded returns the fields that have columns of their own.
 func guarded(s *entity.Schema) []string {
 	var names []string
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		if f.Kind == entity.Foreign || f.Unique || s.Name == "plugins" && f.Name == "name" || s.Name == "targets" && f.Name == "target" {
+		if f.Kind == entity.Foreign || f.Unique || alsoGuarded[s.Name] == f.Name {
 			names = append(names, f.Name)
 		}
 	}

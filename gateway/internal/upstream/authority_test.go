@@ -23,18 +23,18 @@ func TestTheHostHeaderIsTheAddress(t *testing.T) {
 		secure  bool
 		want    string
 	}{
-		{"origin:8000", false, "origin:8000"},
-		{"origin:80", false, "origin"},
-		{"origin:80", true, "origin:80"},
-		{"origin:443", true, "origin"},
-		{"origin:443", false, "origin:443"},
-		{"10.0.0.1:80", false, "10.0.0.1"},
-		{"[::1]:8000", false, "[::1]:8000"},
-		{"[::1]:80", false, "[::1]"},
-		{"[::1]:443", true, "[::1]"},
-		{"[::1]", false, "[::1]"},
-		{"::1", false, "[::1]"},
-		{"origin", false, "origin"},
+		{address: "origin:8000", want: "origin:8000"},
+		{address: "origin:80", want: "origin"},
+		{address: "origin:80", secure: true, want: "origin:80"},
+		{address: "origin:443", secure: true, want: "origin"},
+		{address: "origin:443", want: "origin:443"},
+		{address: "10.0.0.1:80", want: "10.0.0.1"},
+		{address: "[::1]:8000", want: "[::1]:8000"},
+		{address: "[::1]:80", want: "[::1]"},
+		{address: "[::1]:443", secure: true, want: "[::1]"},
+		{address: "[::1]", want: "[::1]"},
+		{address: "::1", want: "[::1]"},
+		{address: "origin", want: "origin"},
 	} {
 		if got := Authority(c.address, c.secure); got != c.want {
 			t.Errorf("Authority(%q, %v) is %q, want %q", c.address, c.secure, got, c.want)
@@ -77,24 +77,27 @@ func TestTheServerNameIsTheHost(t *testing.T) {
 	_, port, _ := strings.Cut(strings.TrimPrefix(v.URL, "https://"), ":")
 	number, _ := strconv.Atoi(port)
 	for _, c := range []struct {
-		say        string
+		name       string
 		host       string // of the service, where there is no upstream
 		targets    []string
 		hostHeader string
 		client     string // Host of the client, preserved
 		want       string
 	}{
-		{"a service's own host", "localhost", nil, "", "", "localhost for localhost:PORT"},
-		{"a service's own address", "127.0.0.1", nil, "", "", " for 127.0.0.1:PORT"},
-		{"a target's name", "up", []string{"localhost:PORT"}, "", "", "localhost for localhost:PORT"},
-		{"a target's address", "up", []string{"127.0.0.1:PORT"}, "", "", " for 127.0.0.1:PORT"},
-		{"host_header", "up", []string{"localhost:PORT"}, "virtual.test", "", "virtual.test for virtual.test"},
-		{"host_header with a port", "up", []string{"localhost:PORT"}, "virtual.test:7", "", "virtual.test for virtual.test:7"},
-		{"preserve_host", "localhost", nil, "", "www.client.test", "www.client.test for www.client.test"},
-		{"preserve_host and a target", "up", []string{"localhost:PORT"}, "virtual.test", "www.client.test:7", "www.client.test for www.client.test:7"},
-		{"preserve_host of IPv6", "localhost", nil, "", "[::1]:7", " for [::1]:7"},
+		{name: "a service's own host", host: "localhost", want: "localhost for localhost:PORT"},
+		{name: "a service's own address", host: "127.0.0.1", want: " for 127.0.0.1:PORT"},
+		{name: "a target's name", host: "up", targets: []string{"localhost:PORT"}, want: "localhost for localhost:PORT"},
+		{name: "a target's address", host: "up", targets: []string{"127.0.0.1:PORT"}, want: " for 127.0.0.1:PORT"},
+		{name: "host_header", host: "up", targets: []string{"localhost:PORT"}, hostHeader: "virtual.test",
+			want: "virtual.test for virtual.test"},
+		{name: "host_header with a port", host: "up", targets: []string{"localhost:PORT"}, hostHeader: "virtual.test:7",
+			want: "virtual.test for virtual.test:7"},
+		{name: "preserve_host", host: "localhost", client: "www.client.test", want: "www.client.test for www.client.test"},
+		{name: "preserve_host and a target", host: "up", targets: []string{"localhost:PORT"}, hostHeader: "virtual.test",
+			client: "www.client.test:7", want: "www.client.test for www.client.test:7"},
+		{name: "preserve_host of IPv6", host: "localhost", client: "[::1]:7", want: " for [::1]:7"},
 	} {
-		t.Run(c.say, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			p := newPools(t, Config{})
 			from := &Source{}
 			service := &entity.Service{Protocol: "https", Host: c.host, Port: number}
@@ -233,11 +236,11 @@ func TestIPv6TargetsWorkWithAndWithoutBrackets(t *testing.T) {
 
 func TestProbesNameTheirTarget(t *testing.T) {
 	for _, c := range []struct{ kind, header, target, want string }{
-		{"http", "", "origin:80", "origin"},
-		{"http", "", "origin:8000", "origin:8000"},
-		{"https", "", "origin:443", "origin"},
-		{"https", "", "[::1]:8443", "[::1]:8443"},
-		{"http", "virtual.test", "origin:80", "virtual.test"},
+		{kind: "http", target: "origin:80", want: "origin"},
+		{kind: "http", target: "origin:8000", want: "origin:8000"},
+		{kind: "https", target: "origin:443", want: "origin"},
+		{kind: "https", target: "[::1]:8443", want: "[::1]:8443"},
+		{kind: "http", header: "virtual.test", target: "origin:80", want: "virtual.test"},
 	} {
 		n := &prober{target: &Target{Address: c.target}, rules: &activeRules{spec: activeSpec{kind: c.kind, host: c.header}}}
 		if got := n.hostHeader(); got != c.want {
@@ -256,7 +259,7 @@ func TestATargetThatWasSlowOnceIsTriedAgain(t *testing.T) {
 		fast.latency.observe(10*time.Millisecond, time.Now())
 		slow.latency.observe(2*time.Second, time.Now())
 		chosen := map[string]int{}
-		for range 600 { // a minute of ten requests a second
+		for range 600 { // a minute of ten requests per second
 			now := time.Now()
 			target := b.fastest(now.UnixNano(), 0, nil)
 			chosen[target.Address]++

@@ -57,10 +57,10 @@ func TestRoundRobinGoesByWeight(t *testing.T) {
 		weights []int
 		want    string
 	}{
-		{"equal weights take turns", []int{100, 100, 100}, "abcabcabc"},
-		{"a heavier one comes more often, but not in a row", []int{50, 10, 10}, "aabacaaaabacaa"},
-		{"weight 0 takes a target out", []int{100, 0, 100}, "acacac"},
-		{"one target takes all", []int{7}, "aaa"},
+		{name: "equal weights take turns", weights: []int{100, 100, 100}, want: "abcabcabc"},
+		{name: "a heavier one comes more often, but not in a row", weights: []int{50, 10, 10}, want: "aabacaaaabacaa"},
+		{name: "weight 0 takes a target out", weights: []int{100, 0, 100}, want: "acacac"},
+		{name: "one target takes all", weights: []int{7}, want: "aaa"},
 	} {
 		b := balance(t, "round-robin", c.weights...)
 		b.next.Store(uint64(len(b.turns)) - 1) // the next is the first
@@ -164,7 +164,7 @@ func TestAnUnreachableTargetIsLeftAloneForAWhile(t *testing.T) {
 		}
 		b.members[1].target.until.Store(time.Now().Add(time.Hour).UnixNano())
 		if n := picks(); n == 0 {
-			t.Error("with nobody else there, nobody was picked")
+			t.Error("with no other target, none was picked")
 		}
 		b.members[1].target.until.Store(0)
 		time.Sleep(ejectFor)
@@ -174,7 +174,7 @@ func TestAnUnreachableTargetIsLeftAloneForAWhile(t *testing.T) {
 		dead.failed(failTCP, asTrial)
 		time.Sleep(ejectFor)
 		if n := picks(); n != 0 {
-			t.Errorf("after a failed trial it was left alone no longer than before: %d", n)
+			t.Errorf("after a failed trial it was ejected for no longer than before: %d", n)
 		}
 		time.Sleep(ejectFor)
 		if n := picks(); n != 1 {
@@ -217,7 +217,8 @@ func TestStateOutlivesAConfiguration(t *testing.T) {
 }
 
 func TestUnknownAlgorithmsAreRefused(t *testing.T) {
-	_, err := idlePools().Balancer(&entity.Service{Host: "up"}, &Source{Upstreams: map[string]*entity.Upstream{"up": {ID: "u", Name: "up", Algorithm: "dice"}}})
+	_, err := idlePools().Balancer(&entity.Service{Host: "up"},
+		&Source{Upstreams: map[string]*entity.Upstream{"up": {ID: "u", Name: "up", Algorithm: "dice"}}})
 	if want := `upstream up: unknown algorithm "dice"`; fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -119,13 +119,15 @@ func BenchmarkExchange(b *testing.B) {
 
 // BenchmarkResponseHead is a header block of a usual size.
 func BenchmarkResponseHead(b *testing.B) {
-	wire := "HTTP/1.1 200 OK\r\nServer: nginx/1.25.3\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\n" +
-		"Content-Length: 0\r\nConnection: keep-alive\r\nCache-Control: max-age=60\r\nETag: \"abcdef\"\r\nVary: Accept-Encoding\r\nX-Request-Id: 0123456789abcdef\r\n\r\n"
-	for _, c := range []struct{ say, wire string }{{"CRLF", wire}, {"LF", strings.ReplaceAll(wire, "\r\n", "\n")}} {
+	wire := "HTTP/1.1 200 OK\r\nServer: nginx/1.25.3\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n" +
+		"Content-Type: application/json; charset=utf-8\r\n" +
+		"Content-Length: 0\r\nConnection: keep-alive\r\nCache-Control: max-age=60\r\nETag: \"abcdef\"\r\nVary: Accept-Encoding\r\n" +
+		"X-Request-Id: 0123456789abcdef\r\n\r\n"
+	for _, c := range []struct{ name, wire string }{{"CRLF", wire}, {"LF", strings.ReplaceAll(wire, "\r\n", "\n")}} {
 		src := strings.NewReader("")
 		k := &conn{br: bufio.NewReaderSize(src, bufferSize)}
 		h := &newCall(nil).Response.Header
-		b.Run(c.say, func(b *testing.B) {
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				src.Reset(c.wire)
@@ -136,7 +138,7 @@ func BenchmarkResponseHead(b *testing.B) {
 				}
 			}
 		})
-		if c.say != "CRLF" {
+		if c.name != "CRLF" {
 			continue // the codec does not take it
 		}
 		b.Run("by the codec alone", func(b *testing.B) {

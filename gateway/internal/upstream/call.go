@@ -26,48 +26,64 @@ type Call struct {
 	// OnConn, if set, learns the connection in use (nil when it is given back),
 	// so that a lost client can end the wait by closing it.
 	OnConn func(io.Closer)
-	// Gone, if set, tells that nobody waits for the answer any more: the request
-	// is not sent again.
+	// Gone, if set, tells that the client has left: the request is not sent again.
 	Gone func() bool
+	// OnRefusal, if set, is called when the upstream answers with an error before
+	// it has the whole request body. It should make a read of the body that is
+	// under way return: the answer is passed on at once, the rest of the body is
+	// not sent. It is called from another goroutine, but never after Do.
+	OnRefusal func()
 	// OnEnd, if set, is called once when a streamed response has ended, with the
 	// bytes of body that passed, and what broke it off: nil when it is whole. It
 	// is not called when Do returns an error or Streamed is false.
 	OnEnd func(passed int64, err error)
+
+	// OnTry, if set, is told of each attempt at a target when it has ended, before
+	// OnEnd.
+	OnTry func(Try)
 
 	// Results.
 	Streamed bool
 	Target   *Target
 	Upgraded io.ReadWriteCloser // after 101: the connection with what was read ahead
 
+	retry retryPolicy
+
 	// Of the attempt under way.
-	how        attempt
-	sent       bool // bytes of the request have left
-	idempotent bool
-	whole      bool    // the body can be sent again
-	stream     *stream // of the response
+	how    attempt
+	stream *stream // of the response
+	body   bodyWriter
+}
+
+// Try is one attempt at a target.
+type Try struct {
+	Address string // host:port, as it is configured
+	Started time.Time
+	Took    time.Duration
+	Status  int   // of the answer; 0: there was none
+	Err     error // why there is no answer
 }
 
 // Do sends the request and reads the response's headers, and its body when it
 // is short. The error is a *DialError, a *ResponseError, a net.Error with
-// Timeout, ErrNoTarget, or what broke the connection.
-//
-// Whether a request is sent again after an attempt says outcome.repeatable.
-// What was sent once is sent again only within the service's budget.
+// Timeout, ErrNoTarget, or what broke the connection. Whether the request is sent
+// again after an attempt says retryPolicy.
 func (p *Pools) Do(c *Call) error {
 	c.setDefaults()
 	b := c.Balancer
-	c.idempotent, c.whole = isIdempotent(&c.Request.Header), !c.Request.IsBodyStream()
-	b.budget.request(c.Now)
+	c.retry.begin(p, c)
 	t, how := b.choose(c.Now, c.Hash, nil)
 	if t == nil {
 		p.metrics.noHealthy.Inc()
 		return ErrNoTarget
 	}
 	var tried map[*Target]bool
-	for left := c.Retries; ; left-- {
-		c.Target, c.how, c.sent = t, how, false
-		ended, err := p.ask(c, t)
-		if left <= 0 || !c.repeatable(ended) {
+	for {
+		c.Target = t
+		c.how = how
+		c.retry.sent = false
+		ended, err := p.attempt(c, t)
+		if !c.retry.another(ended) {
 			return err
 		}
 		if tried == nil {
@@ -81,43 +97,25 @@ func (p *Pools) Do(c *Call) error {
 				return err
 			}
 		}
-		if (err == nil || c.sent) && !b.budget.take(now) {
-			p.metrics.exhausted.Inc()
+		if !c.retry.spend(ended, now) {
 			return err
 		}
-		p.metrics.retries[c.forget(err)].Inc()
-	}
-}
-
-// judge tells whether an answer is one for which it is worth to ask again. A
-// Retry-After says that it is not.
-func (p *Pools) judge(c *Call) outcome {
-	h := &c.Response.Header
-	if p.retry.has(h.StatusCode()) && len(h.Peek(fasthttp.HeaderRetryAfter)) == 0 {
-		return outcomeStatus
-	}
-	return outcomeAnswer
-}
-
-func (c *Call) repeatable(o outcome) bool { return o.repeatable(c.idempotent, c.whole) && !c.gone() }
-
-// forget throws the last attempt's answer away, and says why there is another.
-func (c *Call) forget(err error) string {
-	switch {
-	case err == nil:
-		if c.Streamed {
-			_ = c.Response.CloseBodyStream()
-			c.Streamed = false
+		if ended == outcomeStatus {
+			c.discardAnswer()
 		}
-		// Not Reset: it would have the codec write a Date of its own over the
-		// one of the next answer. The next read resets the header.
-		c.Response.ResetBody()
-		c.Response.SkipBody, c.Response.ImmediateHeaderFlush = false, false
-		return whyStatus
-	case c.sent:
-		return whyBroken
 	}
-	return whyConnect
+}
+
+// discardAnswer makes the response ready for another attempt's.
+func (c *Call) discardAnswer() {
+	if c.Streamed {
+		_ = c.Response.CloseBodyStream()
+		c.Streamed = false
+	}
+	// Not Reset: it would have the codec write a Date of its own over the one of
+	// the next answer. The next read resets the header.
+	c.Response.ResetBody()
+	c.Response.SkipBody, c.Response.ImmediateHeaderFlush = false, false
 }
 
 func (c *Call) setDefaults() {
@@ -131,9 +129,24 @@ func (c *Call) setDefaults() {
 	}
 }
 
+// attempt is ask, and tells OnTry.
+func (p *Pools) attempt(c *Call, t *Target) (outcome, error) {
+	if c.OnTry == nil {
+		return p.ask(c, t)
+	}
+	try := Try{Address: t.Address, Started: time.Now()}
+	ended, err := p.ask(c, t)
+	try.Took, try.Err = time.Since(try.Started), err
+	if err == nil {
+		try.Status = c.Response.StatusCode()
+	}
+	c.OnTry(try)
+	return ended, err
+}
+
 // ask makes one attempt at a target: on a kept connection if there is one, and
-// once more on a new one if that turns out to be stale, so that a peer which
-// closes idle connections is never seen by a client.
+// once more on a new one if that turns out to be stale, so that no client sees
+// that a peer closes idle connections.
 func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
 	if !c.KeepHost {
 		c.Request.Header.SetHost(t.authority)
@@ -141,11 +154,8 @@ func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
 	name := t.serverName(c.Request.Header.Host())
 	if k := p.kept(t, name); k != nil {
 		err := p.use(c, t, k)
-		if err == nil {
-			return p.judge(c), nil
-		}
-		o := outcomeOf(k, err)
-		if !c.repeatable(o) || k.answered {
+		o := c.retry.outcome(c, k, err)
+		if err == nil || !c.retry.onNewConnection(o) {
 			c.blame(t, k, o)
 			return o, err
 		}
@@ -159,10 +169,8 @@ func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
 		}
 		return outcomeUnconnected, err
 	}
-	if err = p.use(c, t, k); err == nil {
-		return p.judge(c), nil
-	}
-	o := outcomeOf(k, err)
+	err = p.use(c, t, k)
+	o := c.retry.outcome(c, k, err)
 	c.blame(t, k, o)
 	return o, err
 }
@@ -211,7 +219,7 @@ func (p *Pools) use(c *Call, t *Target, k *conn) error {
 		t.succeeded(status, c.how)
 		return nil
 	}
-	c.sent = c.sent || k.sent
+	c.retry.sent = c.retry.sent || k.sent
 	t.inflight.Add(-1)
 	if c.OnConn != nil {
 		c.OnConn(nil)

@@ -65,7 +65,7 @@ func (c *chunkReader) fail(err error) error {
 	return err
 }
 
-// next goes on to the next chunk's data; after the last one it returns io.EOF.
+// next moves to the next chunk's data; after the last one it returns io.EOF.
 func (c *chunkReader) next() error {
 	if c.open {
 		if err := c.crlf(); err != nil {

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// longAgo is a deadline that ends a read or write under way.
+var longAgo = time.Unix(1, 0)
 
 // conn is one connection to a target, with its buffers.
 type conn struct {
@@ -26,36 +29,41 @@ type conn struct {
 	wrote    int           // bytes of it that have left
 	answered bool          // bytes of its response have come
 	doubtful bool          // others may see another end of its response
-	pacing   sync.Mutex    // guards pace
 	pace     time.Duration // if not 0, the write deadline is renewed with every write
+	refused  atomic.Bool   // an error was answered before the whole request was sent
 }
+
+// begin makes the connection ready for a request.
+func (k *conn) begin() {
+	k.sent = false
+	k.answered = false
+	k.doubtful = false
+	k.wrote = 0
+	k.refused.Store(false)
+}
+
+var errRefused = errors.New("the upstream answered before the whole request was sent")
 
 // Write notes that the request is on its way: until then it may be sent again
 // on another connection, whatever its method.
 func (k *conn) Write(b []byte) (int, error) {
-	k.pacing.Lock()
 	if k.pace > 0 {
 		_ = k.SetWriteDeadline(time.Now().Add(k.pace))
+		if k.refused.Load() { // looked at behind the deadline, which may have overwritten listen's
+			return 0, errRefused
+		}
 	}
-	k.pacing.Unlock()
 	n, err := k.Conn.Write(b)
 	k.sent = k.sent || n > 0
 	k.wrote += n
 	return n, err
 }
 
-// setPace is how long one write may take from now on; 0 leaves the deadline as
-// it is.
-func (k *conn) setPace(d time.Duration) {
-	k.pacing.Lock()
-	k.pace = d
-	k.pacing.Unlock()
-}
-
-// listen looks out for an error that the upstream answers while a long body is
-// still being sent to it. An upstream that has said so and does not take the
-// rest need not be waited for. stop ends it, and leaves the read deadline passed.
-func (k *conn) listen() (stop func()) {
+// listen looks out for an error that the upstream answers while a body is still
+// being sent to it. Then it ends the write under way, and calls onRefusal, if
+// that is set: the rest of the body is not wanted. stop ends it, and leaves the
+// read deadline passed.
+func (k *conn) listen(onRefusal func()) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -63,15 +71,14 @@ func (k *conn) listen() (stop func()) {
 		if head, err := k.br.Peek(line); err != nil || head[line-1] < '4' {
 			return // other answers may go on together with the body
 		}
-		k.pacing.Lock()
-		defer k.pacing.Unlock()
-		if k.pace > earlyAnswerWait {
-			k.pace = earlyAnswerWait
-			_ = k.SetWriteDeadline(time.Now().Add(k.pace)) // also for the write under way
+		k.refused.Store(true)
+		_ = k.SetWriteDeadline(longAgo)
+		if onRefusal != nil {
+			onRefusal()
 		}
 	}()
 	return func() {
-		_ = k.SetReadDeadline(time.Unix(1, 0))
+		_ = k.SetReadDeadline(longAgo)
 		<-done
 	}
 }

@@ -57,7 +57,9 @@ func chain(t *testing.T, intermediates int) (root *x509.Certificate, server tls.
 		} else {
 			server.Certificate = append([][]byte{der}, server.Certificate...)
 		}
-		parent, parentKey, server.PrivateKey = made, key, key
+		parent = made
+		parentKey = key
+		server.PrivateKey = key
 	}
 	return root, server
 }
@@ -70,13 +72,13 @@ func TestTheChainsDepthIsLimited(t *testing.T) {
 		verify        *bool
 		ok            bool
 	}{
-		{0, 0, &yes, true},
-		{1, 0, &yes, false},
-		{1, 1, &yes, true},
-		{2, 1, &yes, false},
-		{2, 2, &yes, true},
-		{3, -1, &yes, true},
-		{3, 0, &no, true}, // not checked at all
+		{verify: &yes, ok: true},
+		{intermediates: 1, verify: &yes},
+		{intermediates: 1, depth: 1, verify: &yes, ok: true},
+		{intermediates: 2, depth: 1, verify: &yes},
+		{intermediates: 2, depth: 2, verify: &yes, ok: true},
+		{intermediates: 3, depth: -1, verify: &yes, ok: true},
+		{intermediates: 3, verify: &no, ok: true}, // not checked at all
 	} {
 		root, certificate := chain(t, c.intermediates)
 		origin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))

@@ -17,18 +17,19 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-	"go.uber.org/goleak"
 
 	"gatelab/gateway/internal/entity"
+	"gatelab/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.RunWithoutLeaks(m) }
 
 func newCall(b *Balancer) *Call {
 	req := &fasthttp.Request{}
 	req.Header.SetRequestURI("/")
 	req.Header.SetHost("x")
-	return &Call{Balancer: b, Request: req, Response: &fasthttp.Response{}, Read: 5 * time.Second, Write: 5 * time.Second, Connect: 5 * time.Second}
+	return &Call{Balancer: b, Request: req, Response: &fasthttp.Response{}, Read: 5 * time.Second, Write: 5 * time.Second,
+		Connect: 5 * time.Second}
 }
 
 func serviceAt(t testing.TB, p *Pools, raw string) *Balancer {
@@ -88,7 +89,10 @@ func answerAll(c net.Conn, words string) {
 }
 
 func TestCertificatesAreChecked(t *testing.T) {
-	origin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "secure") }))
+	origin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = io.WriteString(w, "secure")
+	}))
 	origin.Config.ErrorLog = log.New(io.Discard, "", 0)
 	origin.StartTLS()
 	defer origin.Close()
@@ -119,12 +123,14 @@ func TestConnectionsAreKeptAndGivenUp(t *testing.T) {
 		answer string
 		idle   int // connections kept afterwards
 	}{
-		{"an answer of known length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 1},
-		{"an answer without a body", "HTTP/1.1 204 No Content\r\n\r\n", 1},
-		{"an answer in chunks with trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n", 1},
-		{"an answer that says close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 0},
-		{"an old server's answer", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 0},
-		{"more than was asked for", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", 0},
+		{name: "an answer of known length", answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", idle: 1},
+		{name: "an answer without a body", answer: "HTTP/1.1 204 No Content\r\n\r\n", idle: 1},
+		{name: "an answer in chunks with trailers",
+			answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n", idle: 1},
+		{name: "an answer that says close", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"},
+		{name: "an old server's answer", answer: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"},
+		{name: "more than was asked for",
+			answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			origin, _ := listen(t, func(conn net.Conn) { answerAll(conn, c.answer) })
@@ -194,7 +200,9 @@ func TestASlowAnswerIsNotAskedForAgain(t *testing.T) {
 	p := NewPools(Config{Keepalive: 4}, nil)
 	defer p.Close()
 	call := newCall(serviceAt(t, p, origin))
-	call.Read, call.Write, call.Retries = 300*time.Millisecond, 300*time.Millisecond, 5
+	call.Read = 300 * time.Millisecond
+	call.Write = 300 * time.Millisecond
+	call.Retries = 5
 	if err := p.Do(call); !isTimeout(err) {
 		t.Errorf("got %v", err)
 	}
@@ -245,6 +253,6 @@ func TestALostClientIsNotServedAgain(t *testing.T) {
 		t.Error("there was an answer")
 	}
 	if n := connections.Load(); n != 1 {
-		t.Errorf("the origin was asked %d times for nobody", n)
+		t.Errorf("the origin was asked %d times for a client that had left", n)
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// endless is a body that never ends.
-type endless struct{}
+// endlessBody is a body that never ends.
+type endlessBody struct{}
 
-func (endless) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+func (endlessBody) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func TestAnErrorThatComesBeforeTheBodyIsSentIsPassedOn(t *testing.T) {
 	for name, write := range map[string]time.Duration{
@@ -34,7 +34,7 @@ func TestAnErrorThatComesBeforeTheBodyIsSentIsPassedOn(t *testing.T) {
 			call := newCall(b)
 			call.Write = write
 			call.Request.Header.SetMethod("POST")
-			call.Request.SetBodyStream(endless{}, -1)
+			call.Request.SetBodyStream(endlessBody{}, -1)
 			if err := p.Do(call); err != nil || call.Response.StatusCode() != 413 || string(call.Response.Body()) != "no" {
 				t.Fatalf("got %d %q: %v", call.Response.StatusCode(), call.Response.Body(), err)
 			}
@@ -67,7 +67,7 @@ func TestAnAnswerThatIsNoErrorDoesNotHurryTheBody(t *testing.T) {
 	defer p.Close()
 	call := newCall(serviceAt(t, p, origin))
 	call.Request.Header.SetMethod("PUT")
-	call.Request.SetBodyStream(io.LimitReader(endless{}, size), size)
+	call.Request.SetBodyStream(io.LimitReader(endlessBody{}, size), size)
 	if err := p.Do(call); err != nil || string(call.Response.Body()) != "ok" {
 		t.Fatalf("got %q: %v", call.Response.Body(), err)
 	}

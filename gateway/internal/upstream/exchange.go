@@ -1,38 +1,46 @@
 package upstream
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 )
 
-// earlyAnswerWait is how long an upstream that broke off a request's body is
-// given to say why, and how long one that has said why is given to take more.
+// earlyAnswerWait is how long the gateway waits for the answer of an upstream
+// that broke off a request's body.
 const earlyAnswerWait = time.Second
 
 // exchange writes the request and reads the response on k. On success it has
 // taken care of k and of t's count in flight.
 func (p *Pools) exchange(c *Call, t *Target, k *conn) error {
-	k.sent, k.answered, k.doubtful, k.wrote = false, false, false, 0
+	k.begin()
 	if p.config.Keepalive == 0 && !c.Request.Header.ConnectionUpgrade() {
 		c.Request.SetConnectionClose()
 	}
 	streamed := c.Request.IsBodyStream() // not any more when it was sent
-	err := c.send(k)
-	early := err != nil && streamed && k.sent && !isBodyError(err)
+	var err error
+	if streamed {
+		err = c.sendStream(k)
+	} else {
+		err = c.send(k)
+	}
+	// The upstream may have answered (413, say), or closed, without waiting for
+	// the rest of the body.
+	early := err != nil && streamed && k.sent && (k.refused.Load() || !isBodyError(err))
 	if err != nil && !early {
 		return err
 	}
-	if early {
-		// The upstream may have answered (413, say) and closed, or stopped
-		// reading, without waiting for the rest of the body.
+	if early && !k.refused.Load() {
 		_ = k.SetReadDeadline(time.Now().Add(earlyAnswerWait))
 	}
 	if rerr := p.readHeader(c, t, k, streamed); rerr != nil {
-		if early {
+		if early && !k.refused.Load() {
 			return err
 		}
 		return rerr
@@ -40,32 +48,89 @@ func (p *Pools) exchange(c *Call, t *Target, k *conn) error {
 	return p.body(c, t, k, !early)
 }
 
-// send writes the request, and leaves the deadline for reading set. A long
-// upload must not end at the deadline of a short request: there the deadline
-// is renewed with every write.
+// send writes a request whose body, if it has one, is at hand. It leaves the
+// deadline for reading set.
 func (c *Call) send(k *conn) error {
-	streamed := c.Request.IsBodyStream()
-	stop := func() {}
-	if streamed {
-		k.setPace(c.Write)
-		_ = k.SetReadDeadline(time.Time{})
-		stop = k.listen()
-	} else {
-		k.setPace(0)
-		if err := k.SetDeadline(time.Now().Add(max(c.Write, c.Read))); err != nil {
-			return err
-		}
+	k.pace = 0
+	if err := k.SetDeadline(time.Now().Add(max(c.Write, c.Read))); err != nil {
+		return err
 	}
 	err := c.Request.Write(k.bw)
 	if err == nil {
 		err = k.bw.Flush()
 	}
-	stop()
-	if err == nil && (streamed || c.Read < c.Write) {
+	if err == nil && c.Read < c.Write {
 		err = k.SetReadDeadline(time.Now().Add(c.Read))
 	}
 	return err
 }
+
+// sendStream writes a request whose body is still coming. A long upload must not
+// end at the deadline of a short request: the deadline is renewed with every
+// write. An error that the upstream answers meanwhile ends the sending.
+func (c *Call) sendStream(k *conn) error {
+	c.body.attach(c.Request, k.bw)
+	k.pace = c.Write
+	_ = k.SetReadDeadline(time.Time{})
+	stop := k.listen(c.OnRefusal)
+	err := c.Request.Write(k.bw)
+	if err == nil {
+		err = k.bw.Flush()
+	}
+	stop()
+	if rerr := k.SetReadDeadline(time.Now().Add(c.Read)); err == nil {
+		err = rerr
+	}
+	return err
+}
+
+// bodyWriter passes a request's body on as it comes. The codec would collect 4
+// KiB of it, and the header with it, before the upstream saw any.
+type bodyWriter struct {
+	src io.Reader
+	bw  *bufio.Writer
+}
+
+// attach puts the writer between a request and its body stream.
+func (b *bodyWriter) attach(r *fasthttp.Request, bw *bufio.Writer) {
+	b.bw = bw
+	if src := r.BodyStream(); src != io.Reader(b) { // else of an attempt before
+		b.src = src
+		r.SetBodyStream(b, r.Header.ContentLength())
+	}
+}
+
+// Read is io.Reader's.
+func (b *bodyWriter) Read(p []byte) (int, error) { return b.src.Read(p) }
+
+// SupportsBodyWriteTo is fasthttp.BodyWriterTo's.
+func (b *bodyWriter) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo is fasthttp.BodyWriterTo's; w frames the body and writes it to b.bw.
+func (b *bodyWriter) WriteTo(w io.Writer) (written int64, err error) {
+	buf := bodyBuffers.Get().(*[]byte)
+	defer bodyBuffers.Put(buf)
+	for {
+		if err := b.bw.Flush(); err != nil { // the next read may have to wait
+			return written, err
+		}
+		n, err := b.src.Read(*buf)
+		if n > 0 {
+			if _, werr := w.Write((*buf)[:n]); werr != nil {
+				return written, werr
+			}
+			written += int64(n)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return written, nil
+		case err != nil:
+			return written, err
+		}
+	}
+}
+
+var bodyBuffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
 // errUnsolicited says that what was read is no answer to the request.
 var errUnsolicited = errors.New("the upstream sent bytes before it had the request")
@@ -121,7 +186,10 @@ func (p *Pools) body(c *Call, t *Target, k *conn, keep bool) error {
 	case fasthttp.StatusNotModified:
 		k.doubtful = k.doubtful || size == -1
 	}
-	keep = keep && p.config.Keepalive > 0 && !k.doubtful && !r.ConnectionClose()
+	// Where the next attempt follows, it would be sent at once on the connection
+	// that was used last, and take bytes behind this answer for its own.
+	discarded := c.retry.another(c.retry.outcome(c, k, nil))
+	keep = keep && p.config.Keepalive > 0 && !k.doubtful && !discarded && !r.ConnectionClose()
 	r.Header.SetProtocol(nil) // the upstream's version is not the client's
 	switch {
 	case status == fasthttp.StatusSwitchingProtocols:
@@ -129,8 +197,8 @@ func (p *Pools) body(c *Call, t *Target, k *conn, keep bool) error {
 			return unreadable("101 Switching Protocols to %.40q, which was not asked for", r.Header.Peek("Upgrade"))
 		}
 		_ = k.SetDeadline(time.Time{})
-		k.setPace(0)
-		c.Upgraded = &upgraded{k: k, target: t}
+		k.pace = 0
+		c.Upgraded = &upgradedConn{k: k, target: t}
 		return nil
 	case c.Request.Header.IsHead() || status == fasthttp.StatusNoContent || status == fasthttp.StatusNotModified:
 		r.SkipBody = true
@@ -153,7 +221,9 @@ func (p *Pools) body(c *Call, t *Target, k *conn, keep bool) error {
 	case size == -1:
 		s.src = &chunkReader{br: k.br, most: p.config.HeaderBytes}
 	default: // until the connection ends
-		s.src, s.keep, size = k.br, false, -1
+		s.src = k.br
+		s.keep = false
+		size = -1
 	}
 	s.sized = size >= 0
 	c.Streamed, c.stream = true, s
@@ -197,17 +267,17 @@ func (p *Pools) release(c *Call, t *Target, k *conn, keep, ended bool) {
 	k.Close()
 }
 
-// upgraded is a connection after 101, read through its buffer.
-type upgraded struct {
+// upgradedConn is a connection after 101, read through its buffer.
+type upgradedConn struct {
 	k      *conn
 	target *Target
 	closed atomic.Bool
 }
 
-func (u *upgraded) Read(b []byte) (int, error)  { return u.k.br.Read(b) }
-func (u *upgraded) Write(b []byte) (int, error) { return u.k.Write(b) }
+func (u *upgradedConn) Read(b []byte) (int, error)  { return u.k.br.Read(b) }
+func (u *upgradedConn) Write(b []byte) (int, error) { return u.k.Write(b) }
 
-func (u *upgraded) Close() error {
+func (u *upgradedConn) Close() error {
 	if u.closed.CompareAndSwap(false, true) {
 		u.target.inflight.Add(-1)
 	}

@@ -126,6 +126,9 @@ func (k *conn) copyHead(h *fasthttp.ResponseHeader, most int) (int, error) {
 		if c.block = c.block[:start]; !s.drop {
 			c.block = append(c.block[:start+len(line)], '\r', '\n')
 		}
+		if s.lines == 1 && s.later {
+			c.block[len(httpVersion)] = '1' // the codec takes it for HTTP/1.0 otherwise
+		}
 	}
 	if c.br == nil || c.br.Size() < len(c.block) {
 		c.br = bufio.NewReaderSize(nil, max(len(c.block), 2*bufferSize))

@@ -16,12 +16,13 @@ type headScan struct {
 	doubtful bool // lenient forms: the connection is not used again
 	drop     bool // the last line is not for the codec
 	old      bool // HTTP/1.0
+	later    bool // HTTP/1.2 or later
 	sized    bool // it has a Content-Length
 	encoded  bool // it has a Transfer-Encoding
 }
 
 var (
-	errStatusLine = errors.New("it does not begin with a status line of HTTP/1.1 or HTTP/1.0")
+	errStatusLine = errors.New("it does not begin with a status line of HTTP/1.x")
 	errFieldLine  = errors.New("a header line is malformed")
 	httpVersion   = []byte("HTTP/1.")
 	nameTrailer   = []byte("Trailer")
@@ -29,7 +30,7 @@ var (
 	nameEncoding  = []byte("Transfer-Encoding")
 )
 
-// scan goes on in b, which begins where it did before.
+// scan continues in b, which begins where it did before.
 func (s *headScan) scan(b []byte) error {
 	if s.lines == 0 && !bytes.HasPrefix(b, httpVersion[:min(len(httpVersion), len(b))]) {
 		return errStatusLine // not waited for: its line may never end
@@ -68,9 +69,10 @@ func (s *headScan) line(line []byte, crlf bool) error {
 }
 
 // statusLine checks what the codec would let pass: other majors, numbers below
-// 100, control characters.
+// 100, control characters. A later minor version is read as HTTP/1.1 (RFC 9110,
+// 2.5).
 func (s *headScan) statusLine(b []byte) error {
-	if len(b) < len("HTTP/1.1 200") || !bytes.HasPrefix(b, httpVersion) || b[7] != '1' && b[7] != '0' || b[8] != ' ' {
+	if len(b) < len("HTTP/1.1 200") || !bytes.HasPrefix(b, httpVersion) || b[7] < '0' || b[7] > '9' || b[8] != ' ' {
 		return errStatusLine
 	}
 	status, reason := b[9:12], b[12:]
@@ -87,12 +89,13 @@ func (s *headScan) statusLine(b []byte) error {
 			return errStatusLine
 		}
 	}
-	s.old = b[7] == '0'
+	s.old, s.later = b[7] == '0', b[7] > '1'
+	s.rewrite = s.rewrite || s.later
 	return nil
 }
 
 func (s *headScan) field(line []byte) error {
-	if line[0] == ' ' || line[0] == '\t' { // the line before goes on
+	if line[0] == ' ' || line[0] == '\t' { // the continuation of the line before
 		if s.lines == 2 {
 			return errFieldLine
 		}

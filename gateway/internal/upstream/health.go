@@ -9,12 +9,12 @@ import (
 // forever is until a probe or a person says otherwise.
 const forever = math.MaxInt64
 
-// longestEject bounds how long a target is left alone after many failed
+// longestEject bounds how long a target is ejected after many failed
 // trials in a row.
 const longestEject = time.Minute
 
 // health is a target's passive health and its circuit breaker: they are one
-// mechanism. Closed: in use. Open: left alone until a time. Half-open: that
+// mechanism. Closed: in use. Open: ejected until a time. Half-open: that
 // time has come, and one request at a time tries whether it works again.
 type health struct {
 	rules  atomic.Pointer[rules]
@@ -34,7 +34,7 @@ const (
 	asLast          // there is no healthy target: all are used as they are
 )
 
-// available is false while the target is left alone.
+// available is false while the target is ejected.
 func (h *health) available(now int64) bool {
 	u := h.until.Load()
 	return u == 0 || u <= now

@@ -94,7 +94,7 @@ func TestSimultaneousConnectionsAskOnce(t *testing.T) {
 func TestANameThatMovedIsFollowed(t *testing.T) {
 	origin, connections := listen(t, func(c net.Conn) { answerAll(c, "HTTP/1.1 204 No Content\r\n\r\n") })
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(origin, "http://"))
-	n := &names{addresses: []string{"127.0.0.9"}} // nobody listens there
+	n := &names{addresses: []string{"127.0.0.9"}} // no server listens there
 	p := NewPools(Config{LookupHost: n.lookup}, nil)
 	defer p.Close()
 	b := serviceAt(t, p, "http://origin.example:"+port)

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// poison is an answer that nobody asked for.
+// poison is an answer that no request asked for.
 const poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: 1\r\n\r\npoison"
 
 // lateOrigin answers "/first" with words, and late bytes some time after; all
@@ -65,29 +65,37 @@ func finish(t *testing.T, c *Call) string {
 func TestLateBytesAreNoAnswer(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	for _, way := range []struct {
-		say, method, words string
-		config             Config
+		name, method, words string
+		config              Config
 	}{
-		{"204", "GET", "HTTP/1.1 204 No Content\r\n\r\n", Config{}},
-		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n", Config{}},
-		{"304 with the length of a 200", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n", Config{}},
-		{"205", "GET", "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", Config{}},
-		{"an answer to HEAD", "HEAD", ok + "Content-Length: 60\r\n\r\n", Config{}},
-		{"an answer to HEAD in chunks", "HEAD", ok + "Transfer-Encoding: chunked\r\n\r\n", Config{}},
-		{"an empty body", "GET", ok + "Content-Length: 0\r\n\r\n", Config{}},
-		{"a body of known length", "GET", ok + "Content-Length: 5\r\n\r\nhello", Config{}},
-		{"a streamed body of known length", "GET", ok + "Content-Length: 5\r\n\r\nhello", Config{StreamAbove: 1}},
-		{"a chunked body", "GET", ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", Config{}},
-		{"a chunked body with trailers", "GET", ok + "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", Config{}},
-		{"an event stream of known length", "GET", ok + "Content-Type: text/event-stream\r\nContent-Length: 5\r\n\r\nhello", Config{}},
-		{"HTTP/1.0 with keep-alive", "GET", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello", Config{}},
-		{"interim answers", "GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok + "Content-Length: 5\r\n\r\nhello", Config{}},
-		{"POST", "POST", ok + "Content-Length: 5\r\n\r\nhello", Config{}},
-		{"PUT", "PUT", "HTTP/1.1 204 No Content\r\n\r\n", Config{}},
-		{"an error that is not sent again", "GET", "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nhello", Config{}},
+		{name: "204", method: "GET", words: "HTTP/1.1 204 No Content\r\n\r\n", config: Config{}},
+		{name: "304", method: "GET", words: "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n", config: Config{}},
+		{name: "304 with the length of a 200", method: "GET", words: "HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n",
+			config: Config{}},
+		{name: "205", method: "GET", words: "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", config: Config{}},
+		{name: "an answer to HEAD", method: "HEAD", words: ok + "Content-Length: 60\r\n\r\n", config: Config{}},
+		{name: "an answer to HEAD in chunks", method: "HEAD", words: ok + "Transfer-Encoding: chunked\r\n\r\n", config: Config{}},
+		{name: "an empty body", method: "GET", words: ok + "Content-Length: 0\r\n\r\n", config: Config{}},
+		{name: "a body of known length", method: "GET", words: ok + "Content-Length: 5\r\n\r\nhello", config: Config{}},
+		{name: "a streamed body of known length", method: "GET", words: ok + "Content-Length: 5\r\n\r\nhello",
+			config: Config{StreamAbove: 1}},
+		{name: "a chunked body", method: "GET", words: ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", config: Config{}},
+		{name: "a chunked body with trailers", method: "GET",
+			words: ok + "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", config: Config{}},
+		{name: "an event stream of known length", method: "GET",
+			words: ok + "Content-Type: text/event-stream\r\nContent-Length: 5\r\n\r\nhello", config: Config{}},
+		{name: "HTTP/1.0 with keep-alive", method: "GET",
+			words: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello", config: Config{}},
+		{name: "interim answers", method: "GET",
+			words:  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok + "Content-Length: 5\r\n\r\nhello",
+			config: Config{}},
+		{name: "POST", method: "POST", words: ok + "Content-Length: 5\r\n\r\nhello", config: Config{}},
+		{name: "PUT", method: "PUT", words: "HTTP/1.1 204 No Content\r\n\r\n", config: Config{}},
+		{name: "an error that is not sent again", method: "GET", words: "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nhello",
+			config: Config{}},
 	} {
 		for what, late := range map[string]string{"an answer": poison, "a line end": "\r\n", "a byte": "H", "an end": ""} {
-			t.Run(way.say+", then "+what, func(t *testing.T) {
+			t.Run(way.name+", then "+what, func(t *testing.T) {
 				t.Parallel()
 				url, written := lateOrigin(t, way.words, late)
 				p := newPools(t, way.config)

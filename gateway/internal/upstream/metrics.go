@@ -40,21 +40,39 @@ const (
 
 func newMetrics(p *Pools, reg prometheus.Registerer) *metrics {
 	m := &metrics{pools: p, retries: map[string]prometheus.Counter{}}
-	m.retriesVec = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_retries_total", Help: "Requests that were sent to an upstream again, by reason: connect, broken or status."}, []string{"reason"})
+	m.retriesVec = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gateway_upstream_retries_total",
+		Help: "Requests that were sent to an upstream again, by reason: connect, broken or status.",
+	}, []string{"reason"})
 	for _, why := range []string{whyConnect, whyBroken, whyStatus} {
 		m.retries[why] = m.retriesVec.WithLabelValues(why)
 	}
-	m.exhausted = prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_upstream_retry_budget_exhausted_total", Help: "Requests that were not sent again because the retry budget was spent."})
-	m.noHealthy = prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_upstream_no_target_total", Help: "Requests for which no target was to be had."})
-	m.ejections = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_ejections_total", Help: "Targets that were taken out, by cause: connection, timeout, status, active or manual."}, []string{"upstream", "target", "cause"})
-	m.probes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_probes_total", Help: "Active health checks, by result: good, connection, timeout, status or other."}, []string{"upstream", "result"})
+	m.exhausted = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "gateway_upstream_retry_budget_exhausted_total",
+		Help: "Requests that were not sent again because the retry budget was spent.",
+	})
+	m.noHealthy = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "gateway_upstream_no_target_total",
+		Help: "Requests for which no target was available.",
+	})
+	m.ejections = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gateway_upstream_ejections_total",
+		Help: "Targets that were ejected, by cause: connection, timeout, status, active or manual.",
+	}, []string{"upstream", "target", "cause"})
+	m.probes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gateway_upstream_probes_total",
+		Help: "Active health checks, by result: good, connection, timeout, status or other.",
+	}, []string{"upstream", "result"})
 	m.unsolicited = map[string]prometheus.Counter{}
-	unsolicited := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_upstream_unsolicited_total", Help: "Upstream connections closed because of bytes that no request had asked for, by when they came: answered, idle or sending."}, []string{"when"})
+	unsolicited := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gateway_upstream_unsolicited_total",
+		Help: "Upstream connections closed because of bytes that no request had asked for, by when they came: answered, idle or sending.",
+	}, []string{"when"})
 	for _, when := range []string{whenAnswered, whenIdle, whenSending} {
 		m.unsolicited[when] = unsolicited.WithLabelValues(when)
 	}
 	label := []string{"upstream", "target"}
-	m.health = prometheus.NewDesc("gateway_upstream_target_healthy", "1 while a target gets traffic, 0 while it is left alone.", label, nil)
+	m.health = prometheus.NewDesc("gateway_upstream_target_healthy", "1 while a target gets traffic, 0 while it is ejected.", label, nil)
 	m.breaker = prometheus.NewDesc("gateway_upstream_breaker_state", "A target's circuit breaker: 0 closed, 1 half-open, 2 open.", label, nil)
 	if reg != nil {
 		reg.MustRegister(m.retriesVec, m.exhausted, m.noHealthy, m.ejections, m.probes, unsolicited, m)
@@ -83,7 +101,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// ejected and healed are told by targets; a target of tests tells nobody.
+// ejected and healed are called by targets; those of tests have no metrics.
 func (m *metrics) ejected(t *Target, cause string) {
 	if m == nil {
 		return
@@ -116,7 +134,8 @@ func (m *metrics) unsolicitedBytes(t *Target, when string) {
 	t.distrusted.Store(time.Now().Unix())
 	log, now := m.pools.config.Log, time.Now().Unix()
 	if last := m.warned.Load(); log != nil && now-last >= warnEvery && m.warned.CompareAndSwap(last, now) {
-		log.Warn("target sent bytes that no request had asked for; the connection is closed", "upstream", t.label, "target", t.Address, "when", when)
+		log.Warn("target sent bytes that no request had asked for; the connection is closed", "upstream", t.label, "target", t.Address,
+			"when", when)
 	}
 }
 

@@ -93,21 +93,25 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func TestAnswersThatAreWorthAnotherAttempt(t *testing.T) {
 	for _, c := range []struct {
-		say, method string
-		status      int64
-		retryAfter  bool
-		config      Config
-		asked       int64
+		name, method string
+		status       int64
+		retryAfter   bool
+		config       Config
+		asked        int64
 	}{
-		{"a GET that got 503", "GET", 503, false, Config{RetryStatuses: []int{503}, RetryMin: 100}, 4},
-		{"a POST that got 503", "POST", 503, false, Config{RetryStatuses: []int{503}, RetryMin: 100}, 1},
-		{"a 503 that says when to come back", "GET", 503, true, Config{RetryStatuses: []int{503}, RetryMin: 100}, 1},
-		{"a status that is not named", "GET", 500, false, Config{RetryStatuses: []int{503}, RetryMin: 100}, 1},
-		{"429, even where it is named", "GET", 429, false, Config{RetryStatuses: []int{429}, RetryMin: 100}, 1},
-		{"retries switched off", "GET", 503, false, Config{RetryMin: 100}, 1},
-		{"a budget of one retry for each request", "GET", 503, false, Config{RetryStatuses: []int{503}, RetryBudget: 100}, 2},
+		{name: "a GET that got 503", method: "GET", status: 503, config: Config{RetryStatuses: []int{503}, RetryMin: 100}, asked: 4},
+		{name: "a POST that got 503", method: "POST", status: 503, config: Config{RetryStatuses: []int{503}, RetryMin: 100}, asked: 1},
+		{name: "a 503 that says when to come back", method: "GET", status: 503, retryAfter: true,
+			config: Config{RetryStatuses: []int{503}, RetryMin: 100}, asked: 1},
+		{name: "a status that is not named", method: "GET", status: 500, config: Config{RetryStatuses: []int{503}, RetryMin: 100},
+			asked: 1},
+		{name: "429, even where it is named", method: "GET", status: 429, config: Config{RetryStatuses: []int{429}, RetryMin: 100},
+			asked: 1},
+		{name: "retries switched off", method: "GET", status: 503, config: Config{RetryMin: 100}, asked: 1},
+		{name: "a budget of one retry for each request", method: "GET", status: 503,
+			config: Config{RetryStatuses: []int{503}, RetryBudget: 100}, asked: 2},
 	} {
-		t.Run(c.say, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			o := newOrigin(t, c.status)
 			o.retryIn.Store(c.retryAfter)
 			p := newPools(t, c.config)
@@ -348,7 +352,7 @@ func TestProbesTakeTargetsOutAndBack(t *testing.T) {
 	sick.status.Store(200)
 	eventually(t, "it is back", is("HEALTHY"))
 	sick.Close()
-	eventually(t, "it is out again, as nobody listens", is("UNHEALTHY"))
+	eventually(t, "it is out again, as no server listens", is("UNHEALTHY"))
 	p.Keep(nil) // a configuration without it
 	probed := good.probed.Load()
 	time.Sleep(50 * time.Millisecond)

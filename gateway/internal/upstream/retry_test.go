@@ -23,25 +23,26 @@ func TestWhatMayBeSentAgain(t *testing.T) {
 		always
 	)
 	for _, row := range []struct {
-		say  string
+		name string
 		what outcome
 		when int
 	}{
-		{"an answer", outcomeAnswer, never},
-		{"an answer with a status to retry", outcomeStatus, idempotentWithBody},
-		{"no connection", outcomeUnconnected, always},
-		{"a connection that broke before anything was sent", outcomeUnsent, withBody},
-		{"a connection that broke after something was sent", outcomeBroken, idempotentWithBody},
-		{"a time-out", outcomeTimeout, never},
-		{"an answer that cannot be read", outcomeUnreadable, never},
-		{"a client's body that broke off", outcomeBody, never},
-		{"a request that cannot be written", outcomeUnsendable, never},
+		{name: "an answer", what: outcomeAnswer, when: never},
+		{name: "an answer with a status to retry", what: outcomeStatus, when: idempotentWithBody},
+		{name: "no connection", what: outcomeUnconnected, when: always},
+		{name: "a connection that broke before anything was sent", what: outcomeUnsent, when: withBody},
+		{name: "a connection that broke after something was sent", what: outcomeBroken, when: idempotentWithBody},
+		{name: "a time-out", what: outcomeTimeout, when: never},
+		{name: "an answer that cannot be read", what: outcomeUnreadable, when: never},
+		{name: "a client's body that broke off", what: outcomeBody, when: never},
+		{name: "a request that cannot be written", what: outcomeUnsendable, when: never},
 	} {
 		for _, idempotent := range []bool{false, true} {
 			for _, body := range []bool{false, true} {
 				want := row.when == always || row.when == withBody && body || row.when == idempotentWithBody && body && idempotent
-				if got := row.what.repeatable(idempotent, body); got != want {
-					t.Errorf("%s, idempotent %v, body at hand %v: sent again is %v", row.say, idempotent, body, got)
+				p := retryPolicy{idempotent: idempotent, replayable: body, left: 1}
+				if got := p.another(row.what); got != want {
+					t.Errorf("%s, idempotent %v, body at hand %v: sent again is %v", row.name, idempotent, body, got)
 				}
 			}
 		}
@@ -51,26 +52,26 @@ func TestWhatMayBeSentAgain(t *testing.T) {
 func TestHowAnAttemptEnded(t *testing.T) {
 	reset := &net.OpError{Op: "read", Err: os.NewSyscallError("read", io.ErrClosedPipe)}
 	for _, row := range []struct {
-		say  string
+		name string
 		sent bool
 		err  error
 		want outcome
 	}{
-		{"an end after the request", true, io.EOF, outcomeBroken},
-		{"an end within the answer's headers", true, io.ErrUnexpectedEOF, outcomeBroken},
-		{"a reset after the request", true, reset, outcomeBroken},
-		{"bytes that were there before the request", true, errUnsolicited, outcomeBroken},
-		{"an end before the request", false, io.EOF, outcomeUnsent},
-		{"a reset before the request", false, reset, outcomeUnsent},
-		{"a time-out after the request", true, os.ErrDeadlineExceeded, outcomeTimeout},
-		{"a time-out before the request", false, os.ErrDeadlineExceeded, outcomeTimeout},
-		{"a malformed answer", true, &ResponseError{errFieldLine}, outcomeUnreadable},
-		{"the client's body", true, &BodyError{io.ErrUnexpectedEOF}, outcomeBody},
-		{"the client's body, which came too slowly", true, &BodyError{os.ErrDeadlineExceeded}, outcomeBody},
-		{"a request without a host", false, errors.New("missing required host header"), outcomeUnsendable},
+		{name: "an end after the request", sent: true, err: io.EOF, want: outcomeBroken},
+		{name: "an end within the answer's headers", sent: true, err: io.ErrUnexpectedEOF, want: outcomeBroken},
+		{name: "a reset after the request", sent: true, err: reset, want: outcomeBroken},
+		{name: "bytes that were there before the request", sent: true, err: errUnsolicited, want: outcomeBroken},
+		{name: "an end before the request", err: io.EOF, want: outcomeUnsent},
+		{name: "a reset before the request", err: reset, want: outcomeUnsent},
+		{name: "a time-out after the request", sent: true, err: os.ErrDeadlineExceeded, want: outcomeTimeout},
+		{name: "a time-out before the request", err: os.ErrDeadlineExceeded, want: outcomeTimeout},
+		{name: "a malformed answer", sent: true, err: &ResponseError{errFieldLine}, want: outcomeUnreadable},
+		{name: "the client's body", sent: true, err: &BodyError{io.ErrUnexpectedEOF}, want: outcomeBody},
+		{name: "the client's body, which came too slowly", sent: true, err: &BodyError{os.ErrDeadlineExceeded}, want: outcomeBody},
+		{name: "a request without a host", err: errors.New("missing required host header"), want: outcomeUnsendable},
 	} {
 		if got := outcomeOf(&conn{sent: row.sent}, row.err); got != row.want {
-			t.Errorf("%s: outcome %d, want %d", row.say, got, row.want)
+			t.Errorf("%s: outcome %d, want %d", row.name, got, row.want)
 		}
 	}
 }
@@ -108,9 +109,10 @@ func TestAnUnreadableAnswerIsAskedForOnce(t *testing.T) {
 		"headers that are too long together":    "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 70) + rest,
 		"a header that is too long, and no end": "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 70<<10),
 		"interim answers without end":           strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100) + "HTTP/1.1 200 OK\r\n" + rest,
-		"long interim answers":                  strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: "+strings.Repeat("a", 10<<10)+"\r\n\r\n", 8) + "HTTP/1.1 200 OK\r\n" + rest,
-		"an interim answer with a body":         "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello",
-		"101 that was not asked for":            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" + poison,
+		"long interim answers": strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: "+strings.Repeat("a", 10<<10)+"\r\n\r\n",
+			8) + "HTTP/1.1 200 OK\r\n" + rest,
+		"an interim answer with a body": "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello",
+		"101 that was not asked for":    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" + poison,
 	} {
 		t.Run(say, func(t *testing.T) {
 			t.Parallel()
@@ -125,7 +127,10 @@ func TestAnUnreadableAnswerIsAskedForOnce(t *testing.T) {
 			for _, method := range []string{"GET", "PUT", "POST", "HEAD"} {
 				before := connections.Load()
 				call := newCall(b)
-				call.Retries, call.Read, call.Write = 5, time.Hour, time.Hour // else the test would not end
+				// else the test would not end
+				call.Retries = 5
+				call.Read = time.Hour
+				call.Write = time.Hour
 				call.Request.Header.SetMethod(method)
 				var bad *ResponseError
 				if err := p.Do(call); !errors.As(err, &bad) {
@@ -150,13 +155,13 @@ func TestOnlyTheProtocolThatWasAskedForIsSwitchedTo(t *testing.T) {
 		asked, answered string
 		ok              bool
 	}{
-		{"websocket", "websocket", true},
-		{"websocket", "WebSocket", true},
-		{"websocket", "h2c", false},
-		{"websocket", "websocket, h2c", false},
-		{"websocket", "", false},
-		{"", "websocket", false},
-		{"", "", false},
+		{asked: "websocket", answered: "websocket", ok: true},
+		{asked: "websocket", answered: "WebSocket", ok: true},
+		{asked: "websocket", answered: "h2c"},
+		{asked: "websocket", answered: "websocket, h2c"},
+		{asked: "websocket"},
+		{answered: "websocket"},
+		{},
 	} {
 		url, _ := listen(t, func(conn net.Conn) {
 			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
@@ -186,24 +191,37 @@ func TestAnswersThatNeedLeniencyAreRead(t *testing.T) {
 		words, field string
 		kept         int
 	}{
-		"bare LF everywhere":              {"HTTP/1.1 200 OK\nX-A: b\nContent-Length: 5\n\nhello", "b", 0},
-		"an empty line of LF":             {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\nhello", "b", 0},
-		"LF before an empty line of CRLF": {"HTTP/1.1 200 OK\nX-A: b\nContent-Length: 5\n\r\nhello", "b", 0},
-		"LF in one line":                  {"HTTP/1.1 200 OK\r\nX-A: b\nContent-Length: 5\r\n\r\nhello", "b", 0},
-		"LF, in chunks":                   {"HTTP/1.1 200 OK\nX-A: b\nTransfer-Encoding: chunked\n\n5\r\nhello\r\n0\r\n\r\n", "b", 0},
-		"LF, and a long header":           {"HTTP/1.1 200 OK\nX-B: " + strings.Repeat("b", 40<<10) + "\nX-A: b\nContent-Length: 5\n\nhello", "b", 0},
-		"a line that goes on in the next": {"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 5\r\n\r\nhello", "b c", 0},
-		"the same with LF":                {"HTTP/1.1 200 OK\nX-A: b\n c\nContent-Length: 5\n\nhello", "b c", 0},
-		"a blank before the colon":        {"HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 5\r\n\r\nhello", "b", 0},
-		"a length beside chunks":          {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "b", 0},
-		"no reason":                       {"HTTP/1.1 200\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello", "b", 1},
-		"a trailer that is forbidden":     {"HTTP/1.1 200 OK\r\nX-A: b\r\nTrailer: Content-Length,\r\n Set-Cookie\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "b", 0},
-		"48 kB of headers":                {"HTTP/1.1 200 OK\r\n" + strings.Repeat("X-B: "+strings.Repeat("b", 1000)+"\r\n", 48) + "X-A: b\r\nContent-Length: 5\r\n\r\nhello", "b", 1},
-		"a header as long as the buffer":  {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\nX-B: " + strings.Repeat("b", bufferSize-52) + "\r\n\r\nhello", "b", 1},
-		"a few interim answers":           {strings.Repeat("HTTP/1.1 103 Early Hints\nLink: </a>\n\n", 50) + "HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello", "b", 0},
-		"until the connection ends":       {"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nhello", "b", 0},
-		"HTTP/1.0 that keeps, but no end": {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nX-A: b\r\n\r\nhello", "b", 0},
-		"all bytes that values may have":  {"HTTP/1.1 200 OK\r\nX-A: b\t\"\\\xe9\r\nContent-Length: 5\r\n\r\nhello", "b\t\"\\\xe9", 1},
+		"bare LF everywhere":              {words: "HTTP/1.1 200 OK\nX-A: b\nContent-Length: 5\n\nhello", field: "b"},
+		"an empty line of LF":             {words: "HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\nhello", field: "b"},
+		"LF before an empty line of CRLF": {words: "HTTP/1.1 200 OK\nX-A: b\nContent-Length: 5\n\r\nhello", field: "b"},
+		"LF in one line":                  {words: "HTTP/1.1 200 OK\r\nX-A: b\nContent-Length: 5\r\n\r\nhello", field: "b"},
+		"LF, in chunks": {words: "HTTP/1.1 200 OK\nX-A: b\nTransfer-Encoding: chunked\n\n5\r\nhello\r\n0\r\n\r\n",
+			field: "b"},
+		"LF, and a long header": {words: "HTTP/1.1 200 OK\nX-B: " + strings.Repeat("b", 40<<10) + "\nX-A: b\nContent-Length: 5\n\nhello",
+			field: "b"},
+		"a line that goes on in the next": {words: "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 5\r\n\r\nhello", field: "b c"},
+		"the same with LF":                {words: "HTTP/1.1 200 OK\nX-A: b\n c\nContent-Length: 5\n\nhello", field: "b c"},
+		"a blank before the colon":        {words: "HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 5\r\n\r\nhello", field: "b"},
+		"a length beside chunks": {words: "HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" +
+			"hello\r\n0\r\n\r\n",
+			field: "b"},
+		"no reason": {words: "HTTP/1.1 200\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello", field: "b", kept: 1},
+		"a trailer that is forbidden": {words: "HTTP/1.1 200 OK\r\nX-A: b\r\nTrailer: Content-Length,\r\n Set-Cookie\r\n" +
+			"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+			field: "b"},
+		"48 kB of headers": {words: "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-B: "+strings.Repeat("b", 1000)+"\r\n", 48) +
+			"X-A: b\r\nContent-Length: 5\r\n\r\nhello",
+			field: "b", kept: 1},
+		"a header as long as the buffer": {words: "HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\nX-B: " +
+			strings.Repeat("b", bufferSize-52) + "\r\n\r\nhello",
+			field: "b", kept: 1},
+		"a few interim answers": {words: strings.Repeat("HTTP/1.1 103 Early Hints\nLink: </a>\n\n", 50) +
+			"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello",
+			field: "b"},
+		"until the connection ends":       {words: "HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nhello", field: "b"},
+		"HTTP/1.0 that keeps, but no end": {words: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nX-A: b\r\n\r\nhello", field: "b"},
+		"all bytes that values may have": {words: "HTTP/1.1 200 OK\r\nX-A: b\t\"\\\xe9\r\nContent-Length: 5\r\n\r\nhello",
+			field: "b\t\"\\\xe9", kept: 1},
 	} {
 		t.Run(say, func(t *testing.T) {
 			t.Parallel()
@@ -275,5 +293,26 @@ func TestAnAnswerThatBreaksOffIsAskedForOnce(t *testing.T) {
 				t.Errorf("%s cut %s: asked %d times", method, name, n)
 			}
 		}
+	}
+}
+
+func TestRetryPolicyOfOneCall(t *testing.T) {
+	left := func() bool { return true }
+	for _, row := range []struct {
+		name   string
+		policy retryPolicy
+		want   bool
+	}{
+		{name: "an attempt is left", policy: retryPolicy{left: 1, idempotent: true, replayable: true}, want: true},
+		{name: "no attempt is left", policy: retryPolicy{idempotent: true, replayable: true}},
+		{name: "the client has left", policy: retryPolicy{left: 1, idempotent: true, replayable: true, gone: left}},
+	} {
+		if got := row.policy.another(outcomeBroken); got != row.want {
+			t.Errorf("%s: sent again is %v, want %v", row.name, got, row.want)
+		}
+	}
+	stale := retryPolicy{replayable: true}
+	if !stale.onNewConnection(outcomeUnsent) {
+		t.Error("a stale connection costs an attempt")
 	}
 }

@@ -69,7 +69,7 @@ func (s *statuses) add(n int) {
 func (s *statuses) has(n int) bool { return n >= 0 && n < 1024 && s[n/64]&(1<<(n%64)) != 0 }
 
 // builtIn are the rules where no health checks are configured: a target that
-// cannot be reached, or does not answer, several times in a row is left alone
+// cannot be reached, or does not answer, several times in a row is ejected
 // for a while. Answers never count: an origin's errors are its own affair.
 func (p *Pools) builtIn() *rules {
 	n := int32(p.config.EjectAfter) //nolint:gosec // bounded by its setting
@@ -86,7 +86,8 @@ func (p *Pools) rulesOf(u *entity.Upstream) *rules {
 	r := &rules{
 		configured: true, threshold: h.Threshold, ejectFor: p.config.EjectFor,
 		limits: [failKinds]int32{
-			failTCP: count(passive.Unhealthy.TCPFailures), failTimeout: count(passive.Unhealthy.Timeouts), failHTTP: count(passive.Unhealthy.HTTPFailures),
+			failTCP: count(passive.Unhealthy.TCPFailures), failTimeout: count(passive.Unhealthy.Timeouts),
+			failHTTP: count(passive.Unhealthy.HTTPFailures),
 		},
 		successes: count(passive.Healthy.Successes),
 		good:      setOf(passive.Healthy.HTTPStatuses), bad: setOf(passive.Unhealthy.HTTPStatuses),

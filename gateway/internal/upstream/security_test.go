@@ -41,23 +41,25 @@ func TestAServiceSaysWhomItTrusts(t *testing.T) {
 	port, _ := strconv.Atoi(u.Port())
 	yes, no := true, false
 	for _, c := range []struct {
-		say     string
+		name    string
 		verify  bool // the gateway's setting
 		service entity.Service
 		ok      bool
 		body    string
 	}{
-		{"null, and the setting does not check", false, entity.Service{}, true, ""},
-		{"null, and the setting checks", true, entity.Service{}, false, ""},
-		{"true without its authority", false, entity.Service{TLSVerify: &yes}, false, ""},
-		{"true with its authority", false, entity.Service{TLSVerify: &yes, CACertificates: []string{"ca"}}, true, ""},
-		{"false against the setting", true, entity.Service{TLSVerify: &no}, true, ""},
-		{"with a certificate of its own", false, entity.Service{ClientCertificate: &entity.Ref{ID: "me"}}, true, "known"},
+		{name: "null, and the setting does not check", service: entity.Service{}, ok: true},
+		{name: "null, and the setting checks", verify: true, service: entity.Service{}},
+		{name: "true without its authority", service: entity.Service{TLSVerify: &yes}},
+		{name: "true with its authority", service: entity.Service{TLSVerify: &yes, CACertificates: []string{"ca"}}, ok: true},
+		{name: "false against the setting", verify: true, service: entity.Service{TLSVerify: &no}, ok: true},
+		{name: "with a certificate of its own", service: entity.Service{ClientCertificate: &entity.Ref{ID: "me"}}, ok: true, body: "known"},
 	} {
-		t.Run(c.say, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			p := newPools(t, Config{VerifyTLS: c.verify})
 			s := c.service
-			s.Protocol, s.Host, s.Port = "https", u.Hostname(), port
+			s.Protocol = "https"
+			s.Host = u.Hostname()
+			s.Port = port
 			b, err := p.Balancer(&s, from)
 			if err != nil {
 				t.Fatal(err)
@@ -69,7 +71,8 @@ func TestAServiceSaysWhomItTrusts(t *testing.T) {
 		})
 	}
 	p := newPools(t, Config{})
-	if _, err := p.Balancer(&entity.Service{Protocol: "https", Host: "h", TLSVerify: &yes, CACertificates: []string{"gone"}}, from); err == nil {
+	if _, err := p.Balancer(&entity.Service{Protocol: "https", Host: "h", TLSVerify: &yes, CACertificates: []string{"gone"}},
+		from); err == nil {
 		t.Error("an authority that is not there was no error")
 	}
 }

@@ -88,14 +88,14 @@ func (s *socket) unacknowledged() bool {
 	return s.raw.Control(s.count) == nil && s.err == nil && s.queued > 0
 }
 
-// nothing is a net.Error that TLS takes for temporary: it reads on afterwards.
-type nothing struct{}
+// nothingError is a net.Error that TLS takes for temporary: it reads on afterwards.
+type nothingError struct{}
 
-func (nothing) Error() string   { return "nothing to read" }
-func (nothing) Timeout() bool   { return true }
-func (nothing) Temporary() bool { return true }
+func (nothingError) Error() string   { return "nothing to read" }
+func (nothingError) Timeout() bool   { return true }
+func (nothingError) Temporary() bool { return true }
 
-var errNothing error = nothing{}
+var errNothing error = nothingError{}
 
 // records follows the boundaries of TLS records in what is read: a part of a
 // record waits in TLS, where nothing else can see it.

@@ -12,7 +12,8 @@ import (
 
 // readSocket reads what is there.
 func readSocket(fd uintptr, b []byte) (int, error) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))) //nolint:gosec // as syscall.Read
+	start := unsafe.Pointer(unsafe.SliceData(b))
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(start), uintptr(len(b))) //nolint:gosec // as syscall.Read
 	if errno != 0 {
 		return 0, errno
 	}
@@ -22,7 +23,8 @@ func readSocket(fd uintptr, b []byte) (int, error) {
 // outQueue is how many bytes the peer's side has not acknowledged.
 func outQueue(fd uintptr) (int, error) {
 	var n int32
-	if _, _, errno := syscall.RawSyscall(syscall.SYS_IOCTL, fd, unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 { //nolint:gosec // as unix.IoctlGetInt
+	_, _, errno := syscall.RawSyscall(syscall.SYS_IOCTL, fd, unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))) //nolint:gosec // as unix.IoctlGetInt
+	if errno != 0 {
 		return 0, errno
 	}
 	return int(n), nil

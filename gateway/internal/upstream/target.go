@@ -33,7 +33,7 @@ type Target struct {
 	prober     *prober      // guarded by Pools.mu
 }
 
-// Config is how targets are reached, and when they are left alone.
+// Config is how targets are reached, and when they are ejected.
 type Config struct {
 	Keepalive     int           // idle connections kept to each target; 0: none
 	KeepaliveIdle time.Duration // how long; 0 is 60 s
@@ -46,13 +46,13 @@ type Config struct {
 	VerifyTLS bool           // check certificates where a service does not say
 
 	// Where no health checks are configured: failures in a row, to connect or
-	// to answer in time, after which a target is left alone; 0: never.
+	// to answer in time, after which a target is ejected; 0: never.
 	EjectAfter int
 	EjectFor   time.Duration // how long, at first; 0 is 5 s
 
 	RetryStatuses []int // answers for which an idempotent request is sent again; 429 is never one
 	RetryBudget   int   // percent of a service's requests that may be sent again; 0: only RetryMin
-	RetryMin      int   // retries a second that are always allowed
+	RetryMin      int   // retries per second that are always allowed
 
 	Log *slog.Logger // of targets that come and go; nil: none
 }
@@ -130,7 +130,9 @@ func (p *Pools) each(do func(*Target)) {
 
 // target finds or makes a target of an upstream ("" for a service's own host).
 func (p *Pools) target(u *entity.Upstream, address string, secure *security, r *rules) *Target {
-	key, id, label := address, "", ""
+	key := address
+	id := ""
+	label := ""
 	if u != nil {
 		id, label = u.ID, u.Name
 		key = id + "/" + key
@@ -143,7 +145,8 @@ func (p *Pools) target(u *entity.Upstream, address string, secure *security, r *
 	if t, ok := p.targets[key]; ok {
 		return t
 	}
-	t := &Target{Address: address, authority: Authority(address, secure != nil), upstream: id, label: label, host: newHost(address, p.config.LookupHost), told: p.metrics}
+	t := &Target{Address: address, authority: Authority(address, secure != nil), upstream: id, label: label,
+		host: newHost(address, p.config.LookupHost), told: p.metrics}
 	t.rules.Store(r)
 	if secure != nil {
 		t.tls = secure.config.Clone()

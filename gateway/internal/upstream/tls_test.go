@@ -132,45 +132,48 @@ func TestAKeptTLSConnectionIsReadThroughItsRecords(t *testing.T) {
 	certificate.StartTLS()
 	defer certificate.Close()
 	for _, c := range []struct {
-		say         string
+		name        string
 		send        func(p *tlsPeer) error
 		connections int
 		unsolicited float64
 	}{
-		{"nothing", func(*tlsPeer) error { return nil }, 1, 0},
-		{"a session ticket", func(p *tlsPeer) error {
+		{name: "nothing", send: func(*tlsPeer) error { return nil }, connections: 1},
+		{name: "a session ticket", send: func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(p.record(t, handshakeRecord, sessionTicket()))
 			return err
-		}, 1, 0},
-		{"two session tickets", func(p *tlsPeer) error {
+		}, connections: 1},
+		{name: "two session tickets", send: func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(append(p.record(t, handshakeRecord, sessionTicket()), p.record(t, handshakeRecord, sessionTicket())...))
 			return err
-		}, 1, 0},
-		{"a ticket and an answer", func(p *tlsPeer) error {
+		}, connections: 1},
+		{name: "a ticket and an answer", send: func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(append(p.record(t, handshakeRecord, sessionTicket()), p.record(t, dataRecord, []byte(poison))...))
 			return err
-		}, 10, 1},
-		{"an answer", func(p *tlsPeer) error {
+		}, connections: 10, unsolicited: 1},
+		{name: "an answer", send: func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(p.record(t, dataRecord, []byte(poison)))
 			return err
-		}, 10, 1},
-		{"a part of a record", func(p *tlsPeer) error {
+		}, connections: 10, unsolicited: 1},
+		{name: "a part of a record", send: func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(p.record(t, dataRecord, []byte(poison))[:20])
 			return err
-		}, 10, 1},
-		{"a part of a record's header", func(p *tlsPeer) error {
+		}, connections: 10, unsolicited: 1},
+		{name: "a part of a record's header", send: func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(p.record(t, dataRecord, []byte(poison))[:3])
 			return err
-		}, 10, 1},
-		{"close_notify", func(p *tlsPeer) error { return p.CloseWrite() }, 2, 0},
-		{"an end without close_notify", func(p *tlsPeer) error { return p.wire.Conn.(*net.TCPConn).CloseWrite() }, 2, 0},
-		{"a record that is none", func(p *tlsPeer) error { _, err := p.wire.Conn.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); return err }, 2, 0},
-		{"a request for new keys", func(p *tlsPeer) error {
+		}, connections: 10, unsolicited: 1},
+		{name: "close_notify", send: func(p *tlsPeer) error { return p.CloseWrite() }, connections: 2},
+		{name: "an end without close_notify", send: func(p *tlsPeer) error { return p.wire.Conn.(*net.TCPConn).CloseWrite() },
+			connections: 2},
+		{name: "a record that is none",
+			send:        func(p *tlsPeer) error { _, err := p.wire.Conn.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); return err },
+			connections: 2},
+		{name: "a request for new keys", send: func(p *tlsPeer) error {
 			_, err := p.wire.Conn.Write(p.record(t, handshakeRecord, keyUpdate))
 			return err
-		}, 1, 0},
+		}, connections: 1},
 	} { // a target that talks unasked gets a connection for each request
-		t.Run(c.say, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			idle := make(chan error, 1)
 			var mu sync.Mutex
 			number := 0

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
+
+	"gatelab/harness/internal/slo"
 )
 
 // queue is a server of one kind: latency 5 ms at rest, without bound at full.
@@ -24,7 +25,7 @@ func queue(full float64) func(float64, bool) (Point, error) {
 }
 
 func plan() Plan {
-	return Plan{SLO: SLO{P99: 50 * time.Millisecond, ErrorRate: 0.001}, From: 100, To: 1e5, Precision: 0.02, Confirms: 3}
+	return Plan{SLO: slo.Objectives{slo.At(slo.P99, "", 50), slo.At(slo.Errors, "", 0.001)}, From: 100, To: 1e5, Precision: 0.02, Confirms: 3}
 }
 
 func TestSearchFindsTheRate(t *testing.T) {
@@ -129,18 +130,37 @@ func TestKnee(t *testing.T) {
 	}
 }
 
-func TestParseSLO(t *testing.T) {
-	s, err := ParseSLO("p99<50ms, errors<=0.1%")
-	if err != nil || s.P99 != 50*time.Millisecond || math.Abs(s.ErrorRate-0.001) > 1e-12 {
-		t.Errorf("%+v %v", s, err)
-	}
-	if again, err := ParseSLO(s.String()); err != nil || again != s {
-		t.Errorf("%q is read as %+v %v", s, again, err)
-	}
-	for _, bad := range []string{"", "p99", "p99<50", "p99<5%", "errors<5ms", "p50<3ms", "errors<0%", "errors<100%", "p99<1.2.3ms"} {
-		if got, err := ParseSLO(bad); err == nil {
-			t.Errorf("%q is taken as %+v", bad, got)
+func TestWhatASearchCannotLookForIsRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"p99<50ms,qps>100":  "a search varies the rate",
+		"availability>=99%": "a search has no probes",
+	} {
+		p := plan()
+		var err error
+		if p.SLO, err = slo.Parse(text); err != nil {
+			t.Fatal(err)
 		}
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// What a point has no field for decides as well.
+func TestEveryObjectiveDecides(t *testing.T) {
+	p := plan()
+	var err error
+	if p.SLO, err = slo.Parse("p99<50ms,cpu<200us"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Search(p, func(rate float64, c bool) (Point, error) {
+		at, err := queue(10_000)(rate, c)
+		us := rate / 10
+		at.More = map[string]*float64{"cpu<200us": &us}
+		return at, err
+	})
+	if err != nil || f.Rate >= 2000 || f.Rate < 1900 || !strings.Contains(f.Limit, "want cpu<200us") {
+		t.Errorf("found %v, limited by %q, %v: want just below 2000, where the CPU time ends it", f.Rate, f.Limit, err)
 	}
 }
 
@@ -187,7 +207,7 @@ func TestFitSaysWhenItDoesNotKnow(t *testing.T) {
 		t.Errorf("much noise: identified %v, %q, %v", noisy.Identified, noisy.Why, err)
 	}
 	full, err := FitUSL([]Round{{1: 1000, 2: 1005, 3: 1002}, {1: 1001, 2: 1004, 3: 1001}}, nil, 1)
-	if err != nil || full.Identified || !strings.Contains(full.Why, "share was full") {
+	if err != nil || full.Identified || !strings.Contains(full.Why, "share was saturated") {
 		t.Errorf("a full host: identified %v, %q, %v", full.Identified, full.Why, err)
 	}
 	// As it was seen on two busy cores: narrow intervals of a law that is wrong.

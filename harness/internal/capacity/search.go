@@ -6,64 +6,12 @@
 package capacity
 
 import (
-	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
-	"strconv"
-	"time"
+
+	"gatelab/harness/internal/slo"
 )
-
-// SLO is what a rate has to meet. Zero asks nothing.
-type SLO struct {
-	P99       time.Duration // corrected latency of successes
-	ErrorRate float64
-}
-
-var sloTerm = regexp.MustCompile(`^\s*(p99|errors)\s*<=?\s*([0-9.]+)\s*(ms|s|us|%)\s*$`)
-
-// ParseSLO reads "p99<50ms,errors<0.1%".
-func ParseSLO(text string) (SLO, error) {
-	var s SLO
-	for _, term := range regexp.MustCompile(`,`).Split(text, -1) {
-		m := sloTerm.FindStringSubmatch(term)
-		if m == nil {
-			return SLO{}, fmt.Errorf("slo: %q is not allowed: want p99<50ms,errors<0.1%%", term)
-		}
-		v, err := strconv.ParseFloat(m[2], 64)
-		switch {
-		case err != nil || !(v > 0):
-			return SLO{}, fmt.Errorf("slo: %q: want a number above 0", term)
-		case m[1] == "errors" && m[3] == "%" && v < 100:
-			s.ErrorRate = v / 100
-		case m[1] == "p99" && m[3] != "%":
-			d, err := time.ParseDuration(m[2] + m[3])
-			if err != nil {
-				return SLO{}, fmt.Errorf("slo: %q: %w", term, err)
-			}
-			s.P99 = d
-		default:
-			return SLO{}, fmt.Errorf("slo: %q: want a time for p99, a percentage below 100 for errors", term)
-		}
-	}
-	return s, nil
-}
-
-// String is the SLO as ParseSLO reads it.
-func (s SLO) String() string {
-	out := ""
-	if s.P99 > 0 {
-		out = "p99<" + s.P99.String()
-	}
-	if s.ErrorRate > 0 {
-		if out != "" {
-			out += ","
-		}
-		out += fmt.Sprintf("errors<%.4g%%", s.ErrorRate*100)
-	}
-	return out
-}
 
 // Point is what was seen at one rate.
 type Point struct {
@@ -75,25 +23,13 @@ type Point struct {
 	Valid     bool   // the generator did what it should
 	Why       string // what was missed: the SLO, or a check
 	Confirms  bool   // part of the confirming run
-}
-
-// Met says whether a point meets the SLO, and what it missed. A point without a
-// p99 has too few samples to say so.
-func (s SLO) Met(p Point) (met bool, why string) {
-	switch {
-	case s.ErrorRate > 0 && p.ErrorRate > s.ErrorRate:
-		return false, fmt.Sprintf("errors %.3g%%, want at most %.3g%%", p.ErrorRate*100, s.ErrorRate*100)
-	case s.P99 > 0 && p.P99MS == nil:
-		return false, "too few successes for a p99"
-	case s.P99 > 0 && *p.P99MS > float64(s.P99)/float64(time.Millisecond):
-		return false, fmt.Sprintf("p99 %.3g ms, want at most %s", *p.P99MS, s.P99)
-	}
-	return true, ""
+	// More are figures of objectives that the other fields do not have, by the objective's text.
+	More map[string]*float64
 }
 
 // Plan is how a search goes.
 type Plan struct {
-	SLO       SLO
+	SLO       slo.Objectives
 	From, To  float64 // rates, requests a second
 	Precision float64 // bisection ends where the rates are this close, as a share
 	Confirms  int     // windows at the rate that was found; all must meet the SLO
@@ -101,9 +37,10 @@ type Plan struct {
 
 // Validate names the first field that cannot be.
 func (p Plan) Validate() error {
+	if err := checkSLO(p.SLO); err != nil {
+		return err
+	}
 	switch {
-	case p.SLO.P99 == 0 && p.SLO.ErrorRate == 0:
-		return errors.New("slo: want p99, errors or both")
 	case !(p.From >= 1) || !(p.To > p.From) || math.IsInf(p.To, 0):
 		return fmt.Errorf("rates: %v to %v are not allowed: want 1 or more, and a higher one", p.From, p.To)
 	case !(p.Precision >= 0.01 && p.Precision <= 0.5):
@@ -184,7 +121,7 @@ func (s *search) try(rate float64, confirms bool) (met bool, err error) {
 		return false, err
 	}
 	p.Confirms = confirms
-	ok, why := s.plan.SLO.Met(p)
+	ok, why := p.Meets(s.plan.SLO)
 	switch {
 	case !p.Valid:
 		s.found.Limit = "the generator: " + p.Why + ": the true capacity is higher, or unknown"
@@ -225,7 +162,8 @@ const carriedShare = 0.9
 
 // carried says whether a point misses nothing but the SLO's latency.
 func (s *search) carried(p Point) bool {
-	return p.Valid && p.QPS >= carriedShare*p.Rate && (s.plan.SLO.ErrorRate == 0 || p.ErrorRate <= s.plan.SLO.ErrorRate)
+	errors := slices.IndexFunc(s.plan.SLO, func(o slo.Objective) bool { return o.Metric == slo.Errors && o.Of == "" })
+	return p.Valid && p.QPS >= carriedShare*p.Rate && (errors < 0 || s.plan.SLO[errors].Met(p.ErrorRate))
 }
 
 // confirm measures the rate several times more.
@@ -278,7 +216,8 @@ func Knee(points []Point) (rate float64, ok bool) {
 	most := 0.05
 	for _, p := range curve {
 		if below := (p.Rate-first.Rate)/dx - (*p.P99MS-*first.P99MS)/dy; below > most {
-			most, rate, ok = below, p.Rate, true
+			most, rate = below, p.Rate
+			ok = true
 		}
 	}
 	return rate, ok

@@ -146,16 +146,19 @@ func (f *Fit) identify(ns []int, byN map[int][]float64, drawn []USL) {
 			mean += x / float64(len(byN[n]))
 		}
 		if off := f.At(float64(n))/mean - 1; math.Abs(off) > worstFit {
-			f.Why = fmt.Sprintf("the law does not describe what was measured: with %d replicas it says %.0f a second, %.0f were seen (%+.0f%%): the host's noise, or what the replicas share, decided", n, f.At(float64(n)), mean, off*100)
+			f.Why = fmt.Sprintf("the law does not describe what was measured: with %d replicas it predicts %.0f requests/s, %.0f were measured "+
+				"(%+.0f%%): the host's noise, or something that the replicas share, decided", n, f.At(float64(n)), mean, off*100)
 			return
 		}
 	}
 	ten := interval(f.At(10), drawn, func(u USL) float64 { return u.At(10) })
 	switch {
 	case ten.Low <= 0 || ten.High/ten.Low > loosest:
-		f.Why = fmt.Sprintf("with ten replicas it may be anything from %.0f to %.0f a second: the measurements with up to %d replicas do not tell waiting (sigma) from agreeing (kappa)", ten.Low, ten.High, most)
+		f.Why = fmt.Sprintf("with ten replicas it may be anything from %.0f to %.0f requests/s: "+
+			"the measurements with up to %d replicas cannot distinguish contention from coherency", ten.Low, ten.High, most)
 	case f.At(float64(most)) < 1.05*f.At(float64(ns[0])):
-		f.Why = fmt.Sprintf("%d replicas carry no more than %d: something they share was full (the host's cores, the origin, the generator), and the law would describe that, not the gateway", most, ns[0])
+		f.Why = fmt.Sprintf("%d replicas carry no more than %d: something they share was saturated (the host's cores, the origin, "+
+			"the generator), and the law would describe that, not the gateway", most, ns[0])
 	default:
 		f.Identified = true
 	}

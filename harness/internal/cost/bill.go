@@ -3,34 +3,36 @@ package cost
 import (
 	"fmt"
 	"math"
+
+	"gatelab/harness/internal/figure"
 )
 
-// secondsPerMonth is of a month of 30 days, which is what clouds bill by.
+// secondsPerMonth is that of a month of 30 days, as clouds bill it.
 const secondsPerMonth = 30 * 24 * 3600
 
 // Traffic is what a deployment has to carry.
 type Traffic struct {
-	Requests    float64 // a month
+	Requests    float64 // per month
 	PeakFactor  float64 // the peak's rate over the mean's; 1 is even traffic
 	ResponseKiB float64 // mean size of a response
 }
 
-// Mean is the mean rate in requests a second.
+// Mean is the mean rate in requests per second.
 func (t Traffic) Mean() float64 { return t.Requests / secondsPerMonth }
 
 // Measured is what a run found of the gateway's needs.
 type Measured struct {
-	CPUUS     float64 // a request, of all that runs on the gateway's machine
+	CPUUS     float64 // per request, of all processes on the gateway's machine
 	MemoryMiB float64 // of one replica, at the peak
 }
 
-// Bill is a month's.
+// Bill is the cost of one month.
 type Bill struct {
 	Machines  int
 	For       string // what decided their number: "spare", "CPU" or "memory"
 	Items     []Item
 	Total     float64
-	FixedPart float64 // share that would be paid without a single request, 0 to 1
+	FixedPart float64 // share that is due without a single request, 0 to 1
 }
 
 // Own is the bill of our deployment. The number of machines follows from the
@@ -40,9 +42,9 @@ func Own(p *Prices, m Measured, t Traffic) (Bill, error) {
 	case p.Machine.Cores == 0:
 		return Bill{}, fmt.Errorf("prices %q: want a machine", p.Name)
 	case !(m.CPUUS > 0):
-		return Bill{}, fmt.Errorf("CPU a request: %v us is not allowed: want above 0", m.CPUUS)
+		return Bill{}, fmt.Errorf("CPU per request: %v us is not allowed: want above 0", m.CPUUS)
 	case !(t.Requests >= 0) || math.IsInf(t.Requests, 0):
-		return Bill{}, fmt.Errorf("requests a month: %v is not allowed: want 0 or more", t.Requests)
+		return Bill{}, fmt.Errorf("requests per month: %v is not allowed: want 0 or more", t.Requests)
 	case !(t.PeakFactor >= 1):
 		return Bill{}, fmt.Errorf("peak factor: %v is not allowed: want 1 or more", t.PeakFactor)
 	case m.MemoryMiB > p.Machine.MemoryMiB:
@@ -94,7 +96,7 @@ func Alternatives(p *Prices, t Traffic) []Row {
 		if same {
 			r.Monthly = &o.Monthly
 		} else {
-			r.Remark = fmt.Sprintf("published for %.3g requests a month only: %.0f", p.RequestsPerMonth, o.Monthly)
+			r.Remark = fmt.Sprintf("published for %.3g requests per month only: %.0f", p.RequestsPerMonth, o.Monthly)
 		}
 		if o.ItemsTotal != nil && *o.ItemsTotal != o.Monthly {
 			r.Remark = join(r.Remark, fmt.Sprintf("its own items add up to %.0f, not %.0f", *o.ItemsTotal, o.Monthly))
@@ -102,7 +104,15 @@ func Alternatives(p *Prices, t Traffic) []Row {
 		if o.List != nil {
 			at := o.List.PerMillion * p.RequestsPerMonth / 1e6
 			if math.Abs(at-o.Monthly) > 0.05*o.Monthly {
-				r.Remark = join(r.Remark, fmt.Sprintf("the list price of %.2f a million makes %.0f of those requests: %.0f is for something else besides", o.List.PerMillion, at, o.Monthly))
+				r.Remark = join(
+					r.Remark,
+					fmt.Sprintf(
+						"the list price of %.2f per million makes %.0f of those requests: %.0f is for something else besides",
+						o.List.PerMillion,
+						at,
+						o.Monthly,
+					),
+				)
 			}
 			if !same {
 				v := o.List.PerMillion * t.Requests / 1e6
@@ -125,12 +135,21 @@ func join(a, b string) string {
 // Holds says where a comparison at this traffic holds: how much of the machines
 // the traffic needs at all.
 func Holds(p *Prices, m Measured, t Traffic) string {
-	perMachine := p.Machine.Cores * p.Machine.Utilisation / (m.CPUUS / 1e6) // requests a second
+	perMachine := p.Machine.Cores * p.Machine.Utilisation / (m.CPUUS / 1e6) // requests per second
 	share := t.Mean() / (perMachine * float64(p.Machine.Least))
-	where := "fixed cost decides: twice or half the CPU a request changes nothing"
+	where := "fixed cost decides: twice or half the CPU per request changes nothing"
 	if share*t.PeakFactor > 1 {
-		where = "CPU a request decides"
+		where = "CPU per request decides"
 	}
-	return fmt.Sprintf("%s requests a month are %.3g a second on average; %d machines carry %s a second, so %.2g%% of them is used: %s. Up to %s requests a month, at this peak, the number of machines stays the same",
-		thousands(t.Requests), t.Mean(), p.Machine.Least, thousands(perMachine*float64(p.Machine.Least)), share*100, where, thousands(perMachine*float64(p.Machine.Least)*secondsPerMonth/t.PeakFactor))
+	return fmt.Sprintf(
+		"%s requests per month are %.3g per second on average; %d machines carry %s per second, so %.2g%% of them is used: %s."+
+			" Up to %s requests per month, at this peak, the number of machines stays the same",
+		figure.Grouped(t.Requests),
+		t.Mean(),
+		p.Machine.Least,
+		figure.Grouped(perMachine*float64(p.Machine.Least)),
+		share*100,
+		where,
+		figure.Grouped(perMachine*float64(p.Machine.Least)*secondsPerMonth/t.PeakFactor),
+	)
 }

@@ -41,7 +41,7 @@ func TestThePublishedTableIsReproduced(t *testing.T) {
 		t.Errorf("the sum that contradicts itself is not told: %q", rows[2].Remark)
 	}
 	if !strings.Contains(rows[0].Remark, "makes 35 of those requests") {
-		t.Errorf("480 is not held against the list price: %q", rows[0].Remark)
+		t.Errorf("480 is not compared with the list price: %q", rows[0].Remark)
 	}
 }
 
@@ -56,7 +56,7 @@ func TestAPublishedSumIsNotStretched(t *testing.T) {
 			continue
 		}
 		if r.Monthly != nil {
-			t.Errorf("%s: %v of a traffic that nobody published it for", r.Name, *r.Monthly)
+			t.Errorf("%s: %v of a traffic that it was not published for", r.Name, *r.Monthly)
 		}
 	}
 }
@@ -65,30 +65,30 @@ func TestOwn(t *testing.T) {
 	p := list(t, "own")
 	m := Measured{CPUUS: 200, MemoryMiB: 100}
 	for _, row := range []struct {
-		why      string
+		name     string
 		traffic  Traffic
 		machines int
 		decided  string
 	}{
-		{"3.9 a second need the least that there is", month, 2, "spare"},
+		{name: "3.9 a second need the least that there is", traffic: month, machines: 2, decided: "spare"},
 		// 1e10/2592000 = 3858/s, at ten times that 7.716 cores, 1.2 a machine: 6.43.
-		{"peaks are planned for", Traffic{Requests: 1e10, PeakFactor: 10}, 7, "CPU"},
-		{"even traffic needs a tenth", Traffic{Requests: 1e10, PeakFactor: 1}, 2, "spare"},
-		{"no traffic at all", Traffic{PeakFactor: 1}, 2, "spare"},
+		{name: "peaks are planned for", traffic: Traffic{Requests: 1e10, PeakFactor: 10}, machines: 7, decided: "CPU"},
+		{name: "even traffic needs a tenth", traffic: Traffic{Requests: 1e10, PeakFactor: 1}, machines: 2, decided: "spare"},
+		{name: "no traffic at all", traffic: Traffic{PeakFactor: 1}, machines: 2, decided: "spare"},
 	} {
 		b, err := Own(p, m, row.traffic)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if b.Machines != row.machines || b.For != row.decided {
-			t.Errorf("%s: %d machines for %s, want %d for %s", row.why, b.Machines, b.For, row.machines, row.decided)
+			t.Errorf("%s: %d machines for %s, want %d for %s", row.name, b.Machines, b.For, row.machines, row.decided)
 		}
 		var sum float64
 		for _, i := range b.Items {
 			sum += i.Monthly
 		}
 		if math.Abs(sum-b.Total) > 1e-9 {
-			t.Errorf("%s: items add up to %v, total is %v", row.why, sum, b.Total)
+			t.Errorf("%s: items add up to %v, total is %v", row.name, sum, b.Total)
 		}
 	}
 	b, _ := Own(p, m, month)
@@ -96,13 +96,14 @@ func TestOwn(t *testing.T) {
 	if math.Abs(b.Total-108.858) > 0.01 {
 		t.Errorf("total %v, want 108.86", b.Total)
 	}
-	if s := Holds(p, m, month); !strings.Contains(s, "3.86 a second") || !strings.Contains(s, "fixed cost decides") {
+	if s := Holds(p, m, month); !strings.Contains(s, "3.86 per second") || !strings.Contains(s, "fixed cost decides") {
 		t.Errorf("where it holds: %s", s)
 	}
 	for _, bad := range []struct {
 		m Measured
 		t Traffic
-	}{{Measured{0, 1}, month}, {Measured{1, 1e6}, month}, {m, Traffic{Requests: 1, PeakFactor: 0.5}}, {m, Traffic{Requests: -1, PeakFactor: 1}}} {
+	}{{Measured{0, 1}, month}, {Measured{1, 1e6}, month}, {m, Traffic{Requests: 1, PeakFactor: 0.5}}, {m,
+		Traffic{Requests: -1, PeakFactor: 1}}} {
 		if _, err := Own(p, bad.m, bad.t); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
@@ -126,10 +127,12 @@ func TestParseRefuses(t *testing.T) {
 
 func TestMarkdown(t *testing.T) {
 	var b bytes.Buffer
-	if err := Markdown(&b, Case{Own: list(t, "own"), Others: []*Prices{list(t, "published")}, Measured: Measured{200, 100}, Traffic: month, Basis: "a run"}); err != nil {
+	if err := Markdown(&b, Case{Own: list(t, "own"), Others: []*Prices{list(t, "published")}, Measured: Measured{200, 100}, Traffic: month,
+		Basis: "a run"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"10,000,000", "| AWS API Gateway | 480 |", "as of 2026-11-23", "| 100,000,000,000 |", "| **total** | **108.86** |"} {
+	for _, want := range []string{"10,000,000", "| AWS API Gateway | 480 |", "as of 2026-11-23", "| 100,000,000,000 |",
+		"| **total** | **108.86** |"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("nothing of %q in:\n%s", want, b.String())
 		}

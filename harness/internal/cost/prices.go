@@ -1,5 +1,5 @@
-// Package cost turns CPU a request, memory and a price list into a monthly bill,
-// and holds it against what others are said to cost. It is pure: it reads no
+// Package cost turns CPU per request, memory and a price list into a monthly bill,
+// and compares it with the published cost of alternatives. It is pure: it reads no
 // file and no clock.
 package cost
 
@@ -11,7 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Prices are a price list: of offers that somebody published, or of the parts of
+// Prices are a price list: of published offers, or of the parts of
 // a deployment, or both. Amounts are in Currency.
 type Prices struct {
 	Name             string  `yaml:"name"`
@@ -70,8 +70,8 @@ func Parse(b []byte) (*Prices, error) {
 	return &p, nil
 }
 
-// validate names the first field that cannot be. Undated prices are refused:
-// nobody could tell what they are worth.
+// validate names the first field that cannot be. Undated prices are
+// rejected: prices change.
 func (p *Prices) validate() error {
 	switch {
 	case p.Name == "":

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"gatelab/harness/internal/figure"
 )
 
 // Case is what is asked: a deployment, its prices, its traffic, and the lists to
-// hold it against.
+// compare it with.
 type Case struct {
 	Own      *Prices
 	Others   []*Prices
@@ -24,12 +26,13 @@ func Markdown(w io.Writer, c Case) error {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Monthly cost at %s requests a month\n\n", thousands(c.Traffic.Requests))
-	fmt.Fprintf(&b, "| alternative | %s a month | remark |\n| --- | ---: | --- |\n", c.Own.Currency)
-	fmt.Fprintf(&b, "| **gatelab**, prices %q | %.0f | %d machines, for %s; %.0f%% would be paid without a request |\n", c.Own.Name, own.Total, own.Machines, own.For, own.FixedPart*100)
+	fmt.Fprintf(&b, "# Monthly cost at %s requests per month\n\n", figure.Grouped(c.Traffic.Requests))
+	fmt.Fprintf(&b, "| alternative | %s per month | remark |\n| --- | ---: | --- |\n", c.Own.Currency)
+	fmt.Fprintf(&b, "| **gatelab**, prices %q | %.0f | %d machines, for %s; %.0f%% is due without any request |\n", c.Own.Name, own.Total,
+		own.Machines, own.For, own.FixedPart*100)
 	for _, p := range c.Others {
 		for _, r := range Alternatives(p, c.Traffic) {
-			monthly := "n/a"
+			monthly := figure.NA
 			if r.Monthly != nil {
 				monthly = fmt.Sprintf("%.0f", *r.Monthly)
 			}
@@ -37,7 +40,8 @@ func Markdown(w io.Writer, c Case) error {
 		}
 	}
 	fmt.Fprintf(&b, "\n%s.\n\n", Holds(c.Own, c.Measured, c.Traffic))
-	fmt.Fprintf(&b, "## Our bill\n\nCPU a request %.0f us, memory %.0f MiB: %s.\n\n| item | %s |\n| --- | ---: |\n", c.Measured.CPUUS, c.Measured.MemoryMiB, c.Basis, c.Own.Currency)
+	fmt.Fprintf(&b, "## Our bill\n\nCPU per request %.0f us, memory %.0f MiB: %s.\n\n| item | %s |\n| --- | ---: |\n",
+		c.Measured.CPUUS, c.Measured.MemoryMiB, c.Basis, c.Own.Currency)
 	for _, i := range own.Items {
 		fmt.Fprintf(&b, "| %s | %.2f |\n", i.Name, i.Monthly)
 	}
@@ -50,7 +54,7 @@ func Markdown(w io.Writer, c Case) error {
 		fmt.Fprintf(&b, "- %s, %s, as of %s: %s\n", p.Name, p.Currency, p.AsOf, p.Source)
 		for _, o := range p.Offers {
 			if o.List != nil {
-				fmt.Fprintf(&b, "- list price beside %s: %.2f a million: %s\n", o.Name, o.List.PerMillion, o.List.Source)
+				fmt.Fprintf(&b, "- list price beside %s: %.2f per million: %s\n", o.Name, o.List.PerMillion, o.List.Source)
 			}
 		}
 	}
@@ -58,10 +62,12 @@ func Markdown(w io.Writer, c Case) error {
 	return err
 }
 
-// sensitivity is our bill with other traffic and other CPU a request.
+// sensitivity writes the bill for other traffic and other CPU per request.
 func sensitivity(b *strings.Builder, c Case) error {
 	factors := []float64{0.5, 1, 2, 5}
-	b.WriteString("## If it is otherwise\n\nOur monthly bill (machines), by requests a month and CPU a request:\n\n| requests a month | mean a second |")
+	b.WriteString(
+		"## Sensitivity\n\nOur monthly bill (machines), by requests per month and CPU per request:\n\n| requests per month | mean per second |",
+	)
 	for _, f := range factors {
 		fmt.Fprintf(b, " %.0f us |", c.Measured.CPUUS*f)
 	}
@@ -69,7 +75,7 @@ func sensitivity(b *strings.Builder, c Case) error {
 	for _, requests := range []float64{1e6, 1e7, 1e8, 1e9, 1e10, 1e11} {
 		t := c.Traffic
 		t.Requests = requests
-		fmt.Fprintf(b, "| %s | %.3g |", thousands(requests), t.Mean())
+		fmt.Fprintf(b, "| %s | %.3g |", figure.Grouped(requests), t.Mean())
 		for _, f := range factors {
 			m := c.Measured
 			m.CPUUS *= f
@@ -83,16 +89,4 @@ func sensitivity(b *strings.Builder, c Case) error {
 	}
 	b.WriteByte('\n')
 	return nil
-}
-
-func thousands(v float64) string {
-	s := fmt.Sprintf("%.0f", v)
-	var out []byte
-	for i, c := range []byte(s) {
-		if i > 0 && (len(s)-i)%3 == 0 {
-			out = append(out, ',')
-		}
-		out = append(out, c)
-	}
-	return string(out)
 }

@@ -1,164 +1,143 @@
 package drill
 
 import (
-	"context"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"gatelab/internal/webguard/guardtest"
+	"gatelab/harness/internal/alerting"
+	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/report"
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/session"
 )
 
-// standIn is a gateway's /metrics whose troubles can be switched.
-type standIn struct {
-	*httptest.Server
-	down, uncounted, crowded, rejected atomic.Bool
-	passed, refused                    atomic.Int64
-}
-
-func newStandIn(t *testing.T) *standIn {
+// drillPlan is a drill of the committed scenario, without a lab.
+func drillPlan(t *testing.T, alerts ...string) *drill {
 	t.Helper()
-	s := &standIn{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if s.down.Load() {
-			http.Error(w, "down", http.StatusServiceUnavailable)
-			return
-		}
-		if s.uncounted.Load() {
-			s.passed.Add(10)
-		}
-		if s.rejected.Load() {
-			s.refused.Add(1)
-		}
-		inUse := 2
-		if s.crowded.Load() {
-			inUse = 19
-		}
-		fmt.Fprintf(w, "gateway_ratelimit_decisions_total{plugin=\"rate-limiting\",outcome=\"failed_open\"} %d\n", s.passed.Load())
-		fmt.Fprintf(w, "gateway_config_apply_errors_total %d\n", s.refused.Load())
-		fmt.Fprintf(w, "gateway_postgres_connections{state=\"in_use\"} %d\ngateway_postgres_connections{state=\"max\"} 20\n", inUse)
-	}))
-	t.Cleanup(s.Close)
-	return s
-}
-
-func flip(all ...*atomic.Bool) func(bool) func(context.Context) error {
-	return func(on bool) func(context.Context) error {
-		return func(context.Context) error {
-			for _, b := range all {
-				b.Store(on)
-			}
-			return nil
-		}
-	}
-}
-
-// A real Prometheus and a real Alertmanager see the troubles of a small target
-// begin and end.
-func TestAlertsFireAndResolve(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs Prometheus and Alertmanager, and -short asks for tests without servers: run make test")
-	}
-	target := newStandIn(t)
-	scale := Scale{Factor: 300, Scrape: time.Second}
-	s, err := Start(t.Context(), []Target{{Job: "gateway", Instance: "gateway-1", Addr: strings.TrimPrefix(target.URL, "http://")}}, scale, nil)
+	d, err := newDrill(Options{
+		Config: session.Config{Profile: "full", Reports: t.TempDir()}, File: "../../../scenarios/chaos/alert-drill.yaml", Alerts: alerts,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		dir := s.dir
-		s.Close()
-		if _, err := os.Stat(dir); !os.IsNotExist(err) {
-			t.Errorf("%s was left behind: %v", dir, err)
+	d.session = &session.Session{Lab: lab.New(nil, lab.Options{})}
+	return d
+}
+
+// Every alert that has a plan is tried, by something that this lab can break,
+// and the one that needs another replica comes last.
+func TestTheDrillTriesEveryAlert(t *testing.T) {
+	first, last := drillPlan(t).cases()
+	tried := map[string][]string{}
+	for _, c := range slices.Concat(first, last) {
+		for _, name := range append([]string{c.Alert}, c.Also...) {
+			tried[name] = append(tried[name], c.Fault)
 		}
-		for _, c := range s.children {
-			if c.cmd.ProcessState == nil {
-				t.Errorf("%s still runs", c.name)
-			}
-		}
-	}()
-	down, uncounted := flip(&target.down), flip(&target.uncounted)
-	two, crowded := flip(&target.crowded, &target.rejected), flip(&target.crowded)
-	nothing := func(context.Context) error { return nil }
-	const most = 2 * time.Minute
-	// With a wait of one second two scrapes that come late on a busy machine are
-	// an absent replica, which is the first case's affair only.
-	late := []string{"GatewayReplicaDown"}
-	outcomes, err := Run(t.Context(), s, []Case{
-		{Alert: "GatewayReplicaDown", Fault: "no scrape", Break: down(true), Mend: down(false), FireIn: most, ResolveIn: most},
-		{Alert: "LimitStoreFailingOpen", Fault: "uncounted requests", Break: uncounted(true), Mend: uncounted(false), Beside: late, FireIn: most, ResolveIn: most},
-		{Alert: "PostgresConnectionsHigh", Fault: "19 of 20, and a rejected configuration", Break: two(true), Mend: two(false), Beside: late, FireIn: most, ResolveIn: most},
-		{Alert: "PostgresConnectionsHigh", Fault: "19 of 20", Break: crowded(true), Mend: crowded(false), Beside: append(late, "PostgresPoolWaiting"), FireIn: most, ResolveIn: most},
-		{Alert: "PostgresConnectionsHigh", Also: []string{"ConfigurationRejected"}, Fault: "both", Break: two(true), Mend: two(false), Beside: late, FireIn: most, ResolveIn: most},
-		{Alert: "SnapshotStale", Fault: "nothing at all", Break: nothing, Mend: nothing, Beside: late, FireIn: 3 * time.Second, ResolveIn: most},
-	}, func(line string) { t.Log(line) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	var table strings.Builder
-	if err := Table(&table, scale, outcomes); err != nil {
-		t.Fatal(err)
-	}
-	t.Log("\n" + table.String())
-	for i, want := range []bool{true, true, false, true, true, true, false} {
-		if outcomes[i].OK() != want {
-			t.Errorf("case %d (%s, %s): ok %v, want %v: %v", i, outcomes[i].Alert, outcomes[i].Fault, outcomes[i].OK(), want, outcomes[i].Err)
+		if c.Break == nil || c.Mend == nil {
+			t.Errorf("%s: nothing breaks it", c.Alert)
 		}
 	}
-	for _, o := range outcomes[:6] {
-		if o.ToFire <= 0 || o.ToResolve <= 0 {
-			t.Errorf("%s: times %s, %s", o.Alert, o.ToFire, o.ToResolve)
+	for _, p := range alerting.Plans() {
+		if !slices.Contains(tried[p.Alert], p.Cause) {
+			t.Errorf("%s is tried by %q, want %q among them", p.Alert, tried[p.Alert], p.Cause)
 		}
 	}
-	if !slices.Equal(outcomes[2].Unexpected, []string{"ConfigurationRejected"}) {
-		t.Errorf("unexpected %v, want the rejected configuration", outcomes[2].Unexpected)
+	if len(last) != 1 || last[0].Fault != alerting.SlowPostgres {
+		t.Errorf("last: %+v", last)
 	}
-	if e := outcomes[6].Err; e == nil || !strings.Contains(e.Error(), "did not fire") {
-		t.Errorf("error %v: want that it did not fire", e)
-	}
-	if !strings.Contains(table.String(), "divided by 300") {
-		t.Error("the table does not say by what the rules were shortened")
+	first, last = drillPlan(t, "RedisMemoryHigh").cases()
+	if len(first) != 1 || len(last) != 0 || first[0].Alert != "RedisMemoryHigh" {
+		t.Errorf("only one was asked for: %d and %d cases", len(first), len(last))
 	}
 }
 
-func TestStartSaysWhatIsMissing(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	_, err := Start(t.Context(), nil, Scale{Factor: 1, Scrape: time.Second}, nil)
-	if err == nil || !strings.Contains(err.Error(), "alertmanager is not installed: run make deps") {
+func TestTheDrillsScenarioCanCarryIt(t *testing.T) {
+	s := drillPlan(t).stage
+	if s.Topology.Replicas < 3 || s.Topology.Origins < 2 {
+		t.Errorf("%d replicas, %d origins: want three and two", s.Topology.Replicas, s.Topology.Origins)
+	}
+	if _, ok := s.Topology.Links["postgres"]; !ok {
+		t.Error("there is no link to Postgres to make slow")
+	}
+	if s.Load.Open.Rate <= 0 || s.Load.Open.Rate > 500 {
+		t.Errorf("rate %v: want a modest one", s.Load.Open.Rate)
+	}
+}
+
+// A drill's outcome passes only where every alert fired and resolved, and none
+// else fired; the report says so in every format, and is valid without stages.
+func TestDrilledTellsWhatFailed(t *testing.T) {
+	good := alerting.Outcome{Alert: "A", Fault: "f", ToFire: time.Second, ToResolve: 2 * time.Second, Beside: []string{"C"}}
+	bad, loud := good, good
+	bad.Err, bad.ToFire = errors.New("did not fire"), 0
+	loud.Unexpected = []string{"B"}
+	for _, c := range []struct {
+		name    string
+		outcome alerting.Outcome
+		passed  bool
+		said    string
+	}{
+		{name: "it fired and resolved", outcome: good, passed: true, said: "1 of 1"},
+		{name: "it did not fire", outcome: bad, said: "did not fire"},
+		{name: "another one fired", outcome: loud, said: "others fired"},
+	} {
+		d := reportOf([]alerting.Outcome{c.outcome})
+		if d.Passed != c.passed || d.Alerts[0].OK() != c.passed {
+			t.Errorf("%s: passed %v, want %v", c.name, d.Passed, c.passed)
+		}
+		r := &result.Result{RunID: "drill", Scenario: "alert-drill", Runtime: session.RuntimeHost, Drill: d}
+		dir := filepath.Join(t.TempDir(), "run")
+		if err := report.Write(dir, r); err != nil {
+			t.Fatal(err)
+		}
+		if !r.Valid {
+			t.Errorf("not valid: %v", r.InvalidReasons)
+		}
+		var text strings.Builder
+		if err := report.DrillText(&text, r); err != nil {
+			t.Fatal(err)
+		}
+		for name, in := range map[string]string{
+			"terminal": text.String(), result.FileMarkdown: fileOf(t, dir, result.FileMarkdown), result.FileHTML: fileOf(t, dir, result.FileHTML),
+		} {
+			if !strings.Contains(in, c.said) || !strings.Contains(in, "divided by 300") {
+				t.Errorf("%s does not say %q, or by what the rules were shortened", name, c.said)
+			}
+		}
+	}
+}
+
+func fileOf(t *testing.T, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestDrillIsNamedAfterItsScenario(t *testing.T) {
+	if d := drillPlan(t); d.name != "alert-drill" {
+		t.Errorf("name %q", d.name)
+	}
+}
+
+func TestDrillRefusesAnUnknownAlert(t *testing.T) {
+	if _, err := newDrill(Options{Alerts: []string{"NoSuchAlert"}}); err == nil ||
+		!strings.Contains(err.Error(), `unknown alert "NoSuchAlert"`) {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestReceiverRefusesWhatIsNoWebhook(t *testing.T) {
-	r, err := Listen("127.0.0.1:0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	res, err := http.Post(r.URL(), "application/json", strings.NewReader("{"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body.Close()
-	if res.StatusCode != http.StatusBadRequest || len(r.Since(time.Time{})) != 0 {
-		t.Errorf("status %d, %d notices", res.StatusCode, len(r.Since(time.Time{})))
-	}
-}
-
-func TestReceiverRefusesWebPages(t *testing.T) {
-	r, err := Listen("127.0.0.1:0", nil, "receiver")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	guardtest.Refuses(t, "POST", r.URL())
-	if got := guardtest.Status(t, "POST", r.URL(), "receiver:9465"); got == http.StatusForbidden {
-		t.Errorf("under the name that Alertmanager has for it: %d", got)
+// A drill in which no alert was tried has nothing to report.
+func TestDrillWithoutAnAlertHasNoReport(t *testing.T) {
+	d, s := &drill{}, &session.Session{Result: &result.Result{}}
+	if err := d.complete(s); err == nil || s.Result.Drill != nil {
+		t.Errorf("error %v, drill %+v", err, s.Result.Drill)
 	}
 }

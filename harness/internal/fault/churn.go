@@ -9,14 +9,16 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 )
 
-// churnRate is in changes a second.
+// KindChurn changes the configuration over and over.
+const KindChurn = "churn"
+
+// churnRate is the default, in changes per second.
 const churnRate = 10
 
-// churn changes the configuration without end: a service of its own, through
-// the replicas' Admin APIs in turn.
+// churn changes a service of its own, through the replicas' Admin APIs in turn.
 type churn struct {
 	base
 	admins []string // URLs
@@ -27,15 +29,15 @@ type churn struct {
 	last   atomic.Pointer[error]
 }
 
-const churned = "gatelab-churn"
+const churnName = "gatelab-churn"
 
 func makeChurn(s Spec, l Lab) (Fault, error) {
 	f := &churn{base: base{s.Kind, s.Target}, rate: s.Rate}
 	if f.rate == 0 {
 		f.rate = churnRate
 	}
-	for _, n := range l.Nodes(lab.RoleGateway) {
-		f.admins = append(f.admins, "http://"+n.HostAddr(lab.PortAdmin))
+	for _, n := range l.Nodes(topology.RoleGateway) {
+		f.admins = append(f.admins, "http://"+n.HostAddr(topology.PortAdmin))
 	}
 	if len(f.admins) == 0 {
 		return nil, fmt.Errorf("fault %s: the lab has no gateway", s.Kind)
@@ -51,11 +53,11 @@ func (f *churn) Setup(ctx context.Context) error {
 }
 
 func (f *churn) make(ctx context.Context) error {
-	if err := callJSON(ctx, http.MethodPut, f.admins[0]+"/services/"+churned,
+	if err := callJSON(ctx, http.MethodPut, f.admins[0]+"/services/"+churnName,
 		map[string]any{"host": "churn.invalid", "port": 80, "protocol": "http"}, nil); err != nil {
 		return err
 	}
-	return callJSON(ctx, http.MethodPut, f.admins[0]+"/services/"+churned+"/routes/"+churned,
+	return callJSON(ctx, http.MethodPut, f.admins[0]+"/services/"+churnName+"/routes/"+churnName,
 		map[string]any{"paths": []string{"/gatelab-churn"}}, nil)
 }
 
@@ -71,7 +73,7 @@ func (f *churn) Inject(ctx context.Context) error {
 				return
 			case <-tick.C:
 			}
-			err := callJSON(going, http.MethodPatch, f.admins[i%len(f.admins)]+"/routes/"+churned,
+			err := callJSON(going, http.MethodPatch, f.admins[i%len(f.admins)]+"/routes/"+churnName,
 				map[string]any{"paths": []string{fmt.Sprintf("/gatelab-churn-%d", i)}}, nil)
 			if err == nil {
 				f.done.Add(1)
@@ -106,15 +108,6 @@ func (f *churn) Recovered(context.Context) error { return nil }
 
 func (f *churn) Cleanup(ctx context.Context) error {
 	return errors.Join(
-		orGone(callJSON(ctx, http.MethodDelete, f.admins[0]+"/routes/"+churned, nil, nil)),
-		orGone(callJSON(ctx, http.MethodDelete, f.admins[0]+"/services/"+churned, nil, nil)))
-}
-
-// orGone takes what is not there any more for removed.
-func orGone(err error) error {
-	var gone notFound
-	if errors.As(err, &gone) {
-		return nil
-	}
-	return err
+		ignoreNotFound(callJSON(ctx, http.MethodDelete, f.admins[0]+"/routes/"+churnName, nil, nil)),
+		ignoreNotFound(callJSON(ctx, http.MethodDelete, f.admins[0]+"/services/"+churnName, nil, nil)))
 }

@@ -2,32 +2,25 @@ package fault
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"gatelab/harness/internal/lab"
 )
 
-// SQLSTATEs of what the faults on Postgres want to see.
-const (
-	tooManyConnections = "53300"
-	diskIsFull         = "53100"
-)
+// KindConnections leaves Postgres no free connection.
+const KindConnections = "connections"
 
-// connections takes every connection that Postgres has, also those of others.
-type connections struct {
+// connectionLeak takes every connection that Postgres has, also those of others.
+type connectionLeak struct {
 	base
 	dsn    string
 	admin  *pgx.Conn  // held from the beginning: later there is none to be had
 	using  sync.Mutex // of admin
 	mu     sync.Mutex // guards held
 	held   []*pgx.Conn
-	cancel context.CancelFunc // of the one that goes on taking; nil: not begun
+	cancel context.CancelFunc // stops taking more; nil: not begun
 	done   chan struct{}
 }
 
@@ -36,32 +29,19 @@ func makeConnections(s Spec, l Lab) (Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connections{base: base{s.Kind, s.Target}, dsn: dsn + "&application_name=gatelab-fault"}, nil
+	return &connectionLeak{base: base{s.Kind, s.Target}, dsn: dsn + "&application_name=gatelab-fault"}, nil
 }
 
-// postgresDSN reaches the lab's database from outside.
-func postgresDSN(s Spec, l Lab) (string, error) {
-	n, err := find(s, l)
-	if err != nil {
-		return "", err
-	}
-	if n.Role() != lab.RolePostgres {
-		return "", fmt.Errorf("fault %s: %s is no Postgres", s.Kind, s.Target)
-	}
-	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", lab.PostgresUser, lab.PostgresPassword,
-		n.HostAddr(lab.PortPostgres), lab.PostgresDatabase), nil
-}
+func (f *connectionLeak) EffectWithin() time.Duration { return 30 * time.Second }
 
-func (f *connections) EffectWithin() time.Duration { return 30 * time.Second }
-
-func (f *connections) Setup(ctx context.Context) (err error) {
+func (f *connectionLeak) Setup(ctx context.Context) (err error) {
 	f.admin, err = pgx.Connect(ctx, f.dsn)
 	return err
 }
 
-// Inject takes what is free, ends everybody else's connections and takes
-// those, and goes on taking what becomes free.
-func (f *connections) Inject(ctx context.Context) error {
+// Inject takes what is free, ends the connections of others and takes those, and
+// keeps taking what becomes free.
+func (f *connectionLeak) Inject(ctx context.Context) error {
 	if err := f.takeAll(ctx); err != nil {
 		return err
 	}
@@ -81,8 +61,8 @@ func (f *connections) Inject(ctx context.Context) error {
 	return nil
 }
 
-// evict ends everybody else's connections.
-func (f *connections) evict(ctx context.Context) error {
+// evict ends the connections of others.
+func (f *connectionLeak) evict(ctx context.Context) error {
 	f.using.Lock()
 	defer f.using.Unlock()
 	_, err := f.admin.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -91,7 +71,7 @@ func (f *connections) evict(ctx context.Context) error {
 }
 
 // takeAll connects until there is no connection left.
-func (f *connections) takeAll(ctx context.Context) error {
+func (f *connectionLeak) takeAll(ctx context.Context) error {
 	const most = 5000 // of any Postgres that a lab starts
 	for range most {
 		c, err := pgx.Connect(ctx, f.dsn)
@@ -108,13 +88,8 @@ func (f *connections) takeAll(ctx context.Context) error {
 	return fmt.Errorf("postgres still has connections after %d", most)
 }
 
-func isState(err error, state string) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == state
-}
-
 // Effect is that one more client is refused.
-func (f *connections) Effect(ctx context.Context) error {
+func (f *connectionLeak) Effect(ctx context.Context) error {
 	return until(ctx, 20*time.Millisecond, func(ctx context.Context) (bool, string, error) {
 		c, err := pgx.Connect(ctx, f.dsn)
 		if err == nil {
@@ -125,7 +100,7 @@ func (f *connections) Effect(ctx context.Context) error {
 	})
 }
 
-func (f *connections) Recover(ctx context.Context) error {
+func (f *connectionLeak) Recover(ctx context.Context) error {
 	if f.cancel != nil {
 		f.cancel()
 		<-f.done
@@ -139,7 +114,7 @@ func (f *connections) Recover(ctx context.Context) error {
 	return nil
 }
 
-func (f *connections) Recovered(ctx context.Context) error {
+func (f *connectionLeak) Recovered(ctx context.Context) error {
 	return until(ctx, 20*time.Millisecond, func(ctx context.Context) (bool, string, error) {
 		c, err := pgx.Connect(ctx, f.dsn)
 		if err != nil {
@@ -149,4 +124,4 @@ func (f *connections) Recovered(ctx context.Context) error {
 	})
 }
 
-func (f *connections) Cleanup(ctx context.Context) error { return f.admin.Close(ctx) }
+func (f *connectionLeak) Cleanup(ctx context.Context) error { return f.admin.Close(ctx) }

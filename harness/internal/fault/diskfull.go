@@ -6,17 +6,21 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 )
 
-// diskFull moves the gateways' tables onto a small disk, which is a tablespace
+// KindDiskFull keeps the tables of Postgres from growing.
+const KindDiskFull = "disk-full"
+
+// fullDisk moves the gateways' tables onto a small disk, which is a tablespace
 // on a file system in memory, and fills it. Only what belongs to the tables can
-// then not grow: the write-ahead log lies elsewhere, so that Postgres lives and
-// goes on answering reads.
-type diskFull struct {
+// then not grow: the write-ahead log lies elsewhere, so that Postgres keeps running
+// and answers reads.
+type fullDisk struct {
 	base
 	dsn    string
 	conn   *pgx.Conn
@@ -35,23 +39,23 @@ func makeDiskFull(s Spec, l Lab) (Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskFull{base: base{s.Kind, s.Target}, dsn: dsn}, nil
+	return &fullDisk{base: base{s.Kind, s.Target}, dsn: dsn}, nil
 }
 
-func (f *diskFull) EffectWithin() time.Duration { return 30 * time.Second }
+func (f *fullDisk) EffectWithin() time.Duration { return 30 * time.Second }
 
 // Setup moves the tables; each is locked for the moment of its copying.
-func (f *diskFull) Setup(ctx context.Context) (err error) {
+func (f *fullDisk) Setup(ctx context.Context) (err error) {
 	if err := f.connect(ctx); err != nil {
 		return err
 	}
-	_, err = f.conn.Exec(ctx, "CREATE TABLESPACE gatelab_small LOCATION '"+lab.SmallDisk+"'")
+	_, err = f.conn.Exec(ctx, "CREATE TABLESPACE gatelab_small LOCATION '"+topology.SmallDisk+"'")
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && ctx.Err() == nil {
-		return errors.Join(fmt.Errorf("the node has no small disk at %s: %w", lab.SmallDisk, err), f.conn.Close(ctx))
+		return errors.Join(fmt.Errorf("the node has no small disk at %s: %w", topology.SmallDisk, err), f.conn.Close(ctx))
 	}
 	f.made = true
-	if err != nil { // cut short: nobody knows how far it got
+	if err != nil { // cut short: it is unknown how far it got
 		return errors.Join(err, Clean(ctx, f))
 	}
 	if err := f.all(ctx,
@@ -66,7 +70,7 @@ func (f *diskFull) Setup(ctx context.Context) (err error) {
 
 // connect gets a connection in place of the one before: a statement that is cut
 // short takes its connection along.
-func (f *diskFull) connect(ctx context.Context) (err error) {
+func (f *fullDisk) connect(ctx context.Context) (err error) {
 	if f.conn != nil {
 		_ = f.conn.Close(ctx) // the server notices the end either way
 	}
@@ -75,7 +79,7 @@ func (f *diskFull) connect(ctx context.Context) (err error) {
 }
 
 // Inject fills the disk with rows of a MiB, then smaller ones.
-func (f *diskFull) Inject(ctx context.Context) error {
+func (f *fullDisk) Inject(ctx context.Context) error {
 	f.filled = true
 	for _, size := range []int{1 << 20, 64 << 10, 4 << 10, 100} {
 		for {
@@ -91,19 +95,19 @@ func (f *diskFull) Inject(ctx context.Context) error {
 	return nil
 }
 
-func (f *diskFull) grow(ctx context.Context, size int) error {
+func (f *fullDisk) grow(ctx context.Context, size int) error {
 	_, err := f.conn.Exec(ctx, "INSERT INTO gatelab_filler SELECT repeat('x', $1::int)", size)
 	return err
 }
 
-func (f *diskFull) Effect(ctx context.Context) error {
+func (f *fullDisk) Effect(ctx context.Context) error {
 	return until(ctx, 50*time.Millisecond, func(ctx context.Context) (bool, string, error) {
 		err := f.grow(ctx, 100<<10)
 		return isState(err, diskIsFull), "there is still room", err
 	})
 }
 
-func (f *diskFull) Recover(ctx context.Context) error {
+func (f *fullDisk) Recover(ctx context.Context) error {
 	if !f.filled {
 		return nil
 	}
@@ -114,14 +118,14 @@ func (f *diskFull) Recover(ctx context.Context) error {
 	return f.all(ctx, dropFiller, makeFiller, externFiller)
 }
 
-func (f *diskFull) Recovered(ctx context.Context) error {
+func (f *fullDisk) Recovered(ctx context.Context) error {
 	return until(ctx, 50*time.Millisecond, func(ctx context.Context) (bool, string, error) {
 		err := f.grow(ctx, 100<<10)
 		return err == nil, "", err
 	})
 }
 
-func (f *diskFull) Cleanup(ctx context.Context) error {
+func (f *fullDisk) Cleanup(ctx context.Context) error {
 	if !f.made {
 		return nil
 	}
@@ -141,7 +145,7 @@ func (f *diskFull) Cleanup(ctx context.Context) error {
 	return errors.Join(err, f.conn.Close(ctx))
 }
 
-func (f *diskFull) all(ctx context.Context, statements ...string) error {
+func (f *fullDisk) all(ctx context.Context, statements ...string) error {
 	for _, sql := range statements {
 		if err := f.insist(ctx, sql); err != nil {
 			return fmt.Errorf("%s: %w", sql, err)
@@ -150,22 +154,20 @@ func (f *diskFull) all(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// deadlocked is Postgres's word for the victim of a deadlock, and deadlocks is how
-// often a statement may be one: tables are moved while they are written to, and
-// each statement can be made again.
-const (
-	deadlocked = "40P01"
-	deadlocks  = 10
-)
+// maxDeadlocks is how often a statement may be the victim of a deadlock: tables
+// are moved while they are written to, and each statement can be repeated.
+const maxDeadlocks = 10
 
-func (f *diskFull) insist(ctx context.Context, sql string) error {
-	for i := 1; ; i++ {
+// insist repeats a statement that was the victim of a deadlock.
+func (f *fullDisk) insist(ctx context.Context, sql string) error {
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval = 20 * time.Millisecond
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		_, err := f.conn.Exec(ctx, sql)
-		if !isState(err, deadlocked) || i == deadlocks {
-			return err
+		if err != nil && !isState(err, deadlockDetected) {
+			err = backoff.Permanent(err)
 		}
-		if serr := sleep(ctx, time.Duration(i)*20*time.Millisecond); serr != nil {
-			return errors.Join(err, serr)
-		}
-	}
+		return struct{}{}, err
+	}, backoff.WithBackOff(waits), backoff.WithMaxTries(maxDeadlocks))
+	return err
 }

@@ -1,6 +1,7 @@
-// Package fault breaks nodes on purpose and mends them again. A fault whose
-// effect was never observed is an error: the experiment showed nothing. A fault
-// that was injected is always undone, also when the run is cancelled.
+// Package fault injects faults into nodes and recovers from them, and hides how
+// each is made, observed and undone. A fault whose effect was never observed is an
+// error: the experiment showed nothing. A fault that was injected is always undone,
+// also when the run is cancelled.
 package fault
 
 import (
@@ -25,52 +26,52 @@ type Node interface {
 	State(ctx context.Context) (lab.State, error)
 }
 
-// Fault is one way to break one thing. Run calls the methods in the order
-// below. A Setup that fails removes what it made. Once it has succeeded, Recover,
+// Fault is one way to break one target. Run calls the methods in the order below.
+// A Setup that fails removes what it made. Once it has succeeded, Recover,
 // Recovered and Cleanup are called whatever happened before, with contexts that
-// a cancelled run does not end; they must do no harm where nothing was broken.
+// outlive a cancelled run; they must do no harm if nothing was broken.
 type Fault interface {
 	Kind() string
 	Target() string
-	Setup(ctx context.Context) error     // check that the target is sound
-	Inject(ctx context.Context) error    // break it
-	Effect(ctx context.Context) error    // wait until the effect is seen
-	Recover(ctx context.Context) error   // mend it
-	Recovered(ctx context.Context) error // wait until it is sound again
+	Setup(ctx context.Context) error     // check that the target is healthy
+	Inject(ctx context.Context) error    // make it happen
+	Effect(ctx context.Context) error    // wait until the effect is observed
+	Recover(ctx context.Context) error   // undo it
+	Recovered(ctx context.Context) error // wait until the target is healthy again
 	Cleanup(ctx context.Context) error   // remove what Setup made
 }
 
-// Slow is a fault whose injection or effect takes longer than the usual ten
-// seconds.
-type Slow interface {
+// SlowFault is a fault whose injection or effect takes longer than the default of
+// 10 s.
+type SlowFault interface {
 	EffectWithin() time.Duration
 }
 
-// ErrNoEffect says that a fault was carried out and that nothing was seen of it.
+// ErrNoEffect says that a fault was injected and no effect was observed.
 var ErrNoEffect = errors.New("no effect was observed")
 
-// Event is what happened, in times of the harness's clock. A zero time says
-// that the step was not reached.
+// Event is what happened, by the harness's clock. A zero time says that the step
+// was not reached.
 type Event struct {
 	Kind             string
 	Target           string
 	InjectedAt       time.Time // just before the fault was injected
 	EffectObservedAt time.Time
-	RecoverAt        time.Time // just before mending began
-	RecoveredAt      time.Time // the target was seen to be sound again
+	RecoverAt        time.Time // just before recovery began
+	RecoveredAt      time.Time // the target was healthy again
 }
 
 // Plan says when things happen and how long they may take.
 type Plan struct {
 	At           time.Duration // from the call of Run until injection
-	RecoverAfter time.Duration // from injection until mending
-	EffectIn     time.Duration // 0 is 10 s, or as long as the fault says it needs (Slow)
-	RecoverIn    time.Duration // for mending and until it is sound; 0 is 30 s
-	// OnStep is told the event after each step; may be nil.
+	RecoverAfter time.Duration // from injection until recovery begins
+	EffectIn     time.Duration // 0 is 10 s, or as long as the fault says it needs (SlowFault)
+	RecoverIn    time.Duration // for recovery, until the target is healthy; 0 is 30 s
+	// OnStep is called with the event after each step; may be nil.
 	OnStep func(step string, e Event)
 }
 
-// Step names that OnStep is told.
+// Steps, as passed to OnStep.
 const (
 	StepInjected  = "injected"
 	StepEffect    = "effect observed"
@@ -78,12 +79,13 @@ const (
 	StepRecovered = "recovered"
 )
 
-// Run waits, injects, waits for the effect, waits, mends and waits until all is
-// sound. It returns when the fault is undone. A cancelled context shortens the
-// waiting, never the mending; the error then holds the context's cause.
+// Run injects a fault at its time, waits for the effect, recovers at its time and
+// waits until the target is healthy. It returns when the fault is undone. A
+// cancelled context shortens the waiting, never the recovery; the error then wraps
+// the context's cause.
 func Run(ctx context.Context, f Fault, p Plan) (Event, error) {
 	e := Event{Kind: f.Kind(), Target: f.Target()}
-	if s, ok := f.(Slow); ok && p.EffectIn == 0 {
+	if s, ok := f.(SlowFault); ok && p.EffectIn == 0 {
 		p.EffectIn = s.EffectWithin()
 	}
 	if p.OnStep == nil {
@@ -92,10 +94,10 @@ func Run(ctx context.Context, f Fault, p Plan) (Event, error) {
 	if err := f.Setup(ctx); err != nil {
 		return e, fmt.Errorf("%s %s: set up: %w", e.Kind, e.Target, err)
 	}
-	errs := []error{breakIt(ctx, f, p, &e)}
-	// From here on nothing may be left out, whatever became of ctx.
+	errs := []error{injectInTime(ctx, f, p, &e)}
+	// From here on no step may be skipped, also if ctx has ended.
 	if !e.InjectedAt.IsZero() {
-		errs = append(errs, mend(ctx, f, p, &e))
+		errs = append(errs, recoverInTime(ctx, f, p, &e))
 	}
 	errs = append(errs, Clean(ctx, f))
 	if err := errors.Join(errs...); err != nil {
@@ -104,13 +106,13 @@ func Run(ctx context.Context, f Fault, p Plan) (Event, error) {
 	return e, nil
 }
 
-// breakIt is the first half; it returns when it is time to mend.
-func breakIt(ctx context.Context, f Fault, p Plan, e *Event) error {
+// injectInTime is the first half of Run; it returns when it is time to recover.
+func injectInTime(ctx context.Context, f Fault, p Plan, e *Event) error {
 	if err := sleep(ctx, p.At); err != nil {
 		return err
 	}
 	e.InjectedAt = time.Now()
-	// Not cancelled half way: what is not known to be broken cannot be mended.
+	// Not cancelled half way: what is not known to be broken cannot be undone.
 	injecting, done := context.WithTimeout(context.WithoutCancel(ctx), orElse(p.EffectIn, 10*time.Second))
 	defer done()
 	if err := f.Inject(injecting); err != nil {
@@ -121,7 +123,7 @@ func breakIt(ctx context.Context, f Fault, p Plan, e *Event) error {
 	defer cancel()
 	if err := f.Effect(seeing); err != nil {
 		if ctx.Err() != nil {
-			return err // cut short: nobody has looked for long enough
+			return err // cut short: it was not observed for long enough
 		}
 		return fmt.Errorf("%w: %w", ErrNoEffect, err)
 	}
@@ -130,18 +132,19 @@ func breakIt(ctx context.Context, f Fault, p Plan, e *Event) error {
 	return sleep(ctx, p.RecoverAfter-time.Since(e.InjectedAt))
 }
 
-// cleanIn bounds a clean-up. It is a time of its own: a target that takes all of
-// the mending's to become sound again must not leave behind what Setup made.
-const cleanIn = 30 * time.Second
+// cleanupTimeout bounds a clean-up. It is separate from the recovery's: a target
+// that takes all of that must not leave behind what Setup made.
+const cleanupTimeout = 30 * time.Second
 
 // Clean removes what a fault's Setup made, also where ctx has ended.
 func Clean(ctx context.Context, f Fault) error {
-	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanIn)
+	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	return f.Cleanup(cleaning)
 }
 
-func mend(ctx context.Context, f Fault, p Plan, e *Event) error {
+// recoverInTime is the second half of Run.
+func recoverInTime(ctx context.Context, f Fault, p Plan, e *Event) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), orElse(p.RecoverIn, 30*time.Second))
 	defer cancel()
 	e.RecoverAt = time.Now()

@@ -82,16 +82,16 @@ func (n *node) State(ctx context.Context) (lab.State, error) {
 	return n.state, ctx.Err()
 }
 
-func TestRunBreaksAndMends(t *testing.T) {
+func TestRunInjectsAndRecovers(t *testing.T) {
 	for _, c := range []struct {
 		kind  string
 		calls []string
 	}{
-		{fault.KindKill, []string{"kill", "start"}},
-		{fault.KindStop, []string{"stop", "start"}},
-		{fault.KindRestart, []string{"stop", "start"}},
-		{fault.KindPause, []string{"pause", "resume"}},
-		{fault.KindCutOff, []string{"cut off", "reconnect"}},
+		{kind: fault.KindKill, calls: []string{"kill", "start"}},
+		{kind: fault.KindStop, calls: []string{"stop", "start"}},
+		{kind: fault.KindRestart, calls: []string{"stop", "start"}},
+		{kind: fault.KindPause, calls: []string{"pause", "resume"}},
+		{kind: fault.KindCutOff, calls: []string{"cut off", "reconnect"}},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestRunBreaksAndMends(t *testing.T) {
 					t.Errorf("injected after %s, want 5s", got)
 				}
 				if got := e.RecoverAt.Sub(e.InjectedAt); got != 8*time.Second {
-					t.Errorf("mended %s after injection, want 8s", got)
+					t.Errorf("recovered %s after injection, want 8s", got)
 				}
 				if e.Kind != c.kind || e.Target != "gateway-2" || e.EffectObservedAt.IsZero() || e.RecoveredAt.IsZero() {
 					t.Errorf("event %+v", e)
@@ -181,7 +181,7 @@ func TestCancelledRunStillMends(t *testing.T) {
 	})
 }
 
-func TestCancelledBeforeInjectionBreaksNothing(t *testing.T) {
+func TestCancelledBeforeInjectionDoesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode()
 		f, _ := fault.New(fault.KindKill, n, nil)
@@ -197,15 +197,21 @@ func TestCancelledBeforeInjectionBreaksNothing(t *testing.T) {
 func TestRunRefusesAndReports(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		node func() *node
+		node *node
 		want string
 	}{
-		{"a target that does not run is refused", func() *node { n := newNode(); n.state.Running = false; return n }, "not sound before the fault: ended with exit code 0"},
-		{"a target off the network is refused", func() *node { n := newNode(); n.state.Connected = false; return n }, "off the network"},
-		{"an injection that fails is reported", func() *node { n := newNode(); n.failInject = errors.New("engine gone"); return n }, "inject: engine gone"},
+		{
+			name: "a target that does not run is rejected", node: &node{state: lab.State{Connected: true}},
+			want: "not healthy before the fault: ended with exit code 0",
+		},
+		{name: "a target off the network is rejected", node: &node{state: lab.State{Running: true}}, want: "off the network"},
+		{
+			name: "an injection that fails is reported", want: "inject: engine gone",
+			node: &node{state: lab.State{Running: true, Connected: true}, failInject: errors.New("engine gone")},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f, _ := fault.New(fault.KindKill, c.node(), nil)
+			f, _ := fault.New(fault.KindKill, c.node, nil)
 			if _, err := fault.Run(t.Context(), f, fault.Plan{}); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q in it", err, c.want)
 			}

@@ -7,11 +7,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 )
 
-// flush empties Redis. There is nothing to mend: what was there comes back as
-// it is asked for.
+// KindFlush empties Redis.
+const KindFlush = "flush"
+
+// flush empties Redis. There is nothing to undo: what was there comes back as it
+// is requested.
 type flush struct {
 	base
 	rdb *redis.Client
@@ -24,10 +27,10 @@ func makeFlush(s Spec, l Lab) (Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.Role() != lab.RoleRedis {
+	if n.Role() != topology.RoleRedis {
 		return nil, fmt.Errorf("fault %s: %s is no Redis", s.Kind, s.Target)
 	}
-	return &flush{base: base{s.Kind, s.Target}, rdb: redis.NewClient(&redis.Options{Addr: n.HostAddr(lab.PortRedis)})}, nil
+	return &flush{base: base{s.Kind, s.Target}, rdb: redis.NewClient(&redis.Options{Addr: n.HostAddr(topology.PortRedis)})}, nil
 }
 
 // Setup leaves a key by which the loss is known.

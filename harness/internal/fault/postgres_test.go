@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"gatelab/harness/internal/fault"
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 	"gatelab/internal/testenv"
 )
 
@@ -44,16 +46,17 @@ func labPostgres(t *testing.T) nodes {
 		}
 	}
 	addr := net.JoinHostPort(c.Config().Host, strconv.Itoa(int(c.Config().Port)))
-	return nodes{&otherNode{linkNode: linkNode{node: newNode()}, role: lab.RolePostgres, addr: addr}}
+	return nodes{&otherNode{linkNode: linkNode{node: newNode()}, role: topology.RolePostgres, addr: addr}}
 }
 
-func TestConnectionsTakesThemFromEverybody(t *testing.T) {
+func TestConnectionsTakesAllFromOthers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a server")
 	}
 	l := labPostgres(t)
-	pg, _ := l.Node(lab.RolePostgres)
-	dsn := "postgres://" + lab.PostgresUser + ":" + lab.PostgresPassword + "@" + pg.HostAddr(0) + "/" + lab.PostgresDatabase + "?sslmode=disable"
+	pg, _ := l.Node(topology.RolePostgres)
+	dsn := fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable",
+		lab.PostgresUser, lab.PostgresPassword, pg.HostAddr(0), lab.PostgresDatabase)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	victim, err := pgx.Connect(ctx, dsn)
@@ -61,7 +64,7 @@ func TestConnectionsTakesThemFromEverybody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer victim.Close(context.Background())
-	f, err := fault.Make(fault.Spec{Kind: fault.KindConnections, Target: lab.RolePostgres}, l)
+	f, err := fault.Make(fault.Spec{Kind: fault.KindConnections, Target: topology.RolePostgres}, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +73,7 @@ func TestConnectionsTakesThemFromEverybody(t *testing.T) {
 			return
 		}
 		if err := victim.Ping(ctx); err == nil {
-			t.Error("who was connected before still is")
+			t.Error("a client that was connected before still is")
 		}
 	}})
 	if err != nil {
@@ -83,15 +86,17 @@ func TestConnectionsTakesThemFromEverybody(t *testing.T) {
 	_ = again.Close(ctx)
 }
 
-func TestFaultsOnPostgresRefuseOthers(t *testing.T) {
-	l := nodes{&otherNode{linkNode: linkNode{node: newNode()}, role: lab.RoleRedis, addr: "127.0.0.1:1"}}
-	for _, kind := range []string{fault.KindConnections, fault.KindDiskFull} {
-		if _, err := fault.Make(fault.Spec{Kind: kind, Target: lab.RoleRedis}, l); err == nil || !strings.Contains(err.Error(), "redis is no Postgres") {
-			t.Errorf("%s: error %v", kind, err)
+func TestFaultsRejectOtherRoles(t *testing.T) {
+	l := nodes{&otherNode{linkNode: linkNode{node: newNode()}, role: topology.RoleRedis, addr: "127.0.0.1:1"}}
+	for kind, want := range map[string]string{
+		fault.KindConnections: "redis is no Postgres",
+		fault.KindDiskFull:    "redis is no Postgres",
+		fault.KindOrigin5xx:   "redis is no origin",
+	} {
+		_, err := fault.Make(fault.Spec{Kind: kind, Target: topology.RoleRedis}, l)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q in it", kind, err, want)
 		}
-	}
-	if _, err := fault.Make(fault.Spec{Kind: fault.KindOrigin5xx, Target: lab.RoleRedis}, l); err == nil || !strings.Contains(err.Error(), "redis is no origin") {
-		t.Errorf("error %v", err)
 	}
 }
 
@@ -99,8 +104,8 @@ func TestFlushForgetsEverything(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a server")
 	}
-	l := nodes{&otherNode{linkNode: linkNode{node: newNode()}, role: lab.RoleRedis, addr: testenv.Redis(t)}}
-	f, err := fault.Make(fault.Spec{Kind: fault.KindFlush, Target: lab.RoleRedis}, l)
+	l := nodes{&otherNode{linkNode: linkNode{node: newNode()}, role: topology.RoleRedis, addr: testenv.Redis(t)}}
+	f, err := fault.Make(fault.Spec{Kind: fault.KindFlush, Target: topology.RoleRedis}, l)
 	if err != nil {
 		t.Fatal(err)
 	}

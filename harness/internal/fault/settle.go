@@ -7,23 +7,24 @@ import (
 	"time"
 
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 )
 
-// settledWithin is longer than any balancer leaves a replica out.
-const settledWithin = 45 * time.Second
+// settleTimeout is longer than any balancer ejects a replica for.
+const settleTimeout = 45 * time.Second
 
-// Settled asks every balancer that runs until the replica of that name itself
-// has answered. Any answer will do, also a refusal: each names its replica.
+// Settled sends requests to every running balancer until the replica of that name
+// has responded. Any response counts, also a rejection: each names its replica.
 func Settled(ctx context.Context, balancers []lab.Node, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, settledWithin)
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	for _, lb := range balancers {
 		if running, err := lb.Running(ctx); err != nil || !running {
-			continue // it has no say
+			continue // it sends no requests to any replica
 		}
 		if err := until(ctx, 50*time.Millisecond, func(ctx context.Context) (bool, string, error) {
-			node, err := whoAnswers(ctx, lb.HostAddr(lab.PortBalancer))
-			return err == nil && node == name, "the last answer was by " + node, err
+			node, err := replicaBehind(ctx, lb.HostAddr(topology.PortBalancer))
+			return err == nil && node == name, "the last response was from " + node, err
 		}); err != nil {
 			return fmt.Errorf("%s sends %s no requests: %w", lb.Name(), name, err)
 		}
@@ -31,8 +32,8 @@ func Settled(ctx context.Context, balancers []lab.Node, name string) error {
 	return nil
 }
 
-// whoAnswers is the replica behind one answer of a balancer.
-func whoAnswers(ctx context.Context, addr string) (string, error) {
+// replicaBehind is the replica that responded to one request to a balancer.
+func replicaBehind(ctx context.Context, addr string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/gatelab-who", http.NoBody)
 	if err != nil {
 		return "", err

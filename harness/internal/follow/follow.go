@@ -1,6 +1,5 @@
-// Package follow is what a run says of itself while it goes on: one JSON object
-// a line, appended to live.jsonl in the run's folder. The runner writes it; who
-// follows the run reads it.
+// Package follow is the live log of a run: events as JSON, one per line, appended
+// to live.jsonl in the run's folder while the run is under way.
 package follow
 
 import (
@@ -64,7 +63,7 @@ func Create(dir string) (*Log, error) {
 }
 
 // Add appends an event; its time is now where it has none. A write that fails
-// is not reported: a run must not end because nobody can watch it.
+// is not reported: a run must not fail because its log cannot be written.
 func (l *Log) Add(e Event) {
 	if l == nil {
 		return
@@ -74,7 +73,7 @@ func (l *Log) Add(e Event) {
 	}
 	b, err := json.Marshal(e)
 	if err != nil {
-		return // a figure that is no number
+		return // JSON has no NaN
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

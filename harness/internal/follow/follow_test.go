@@ -15,7 +15,9 @@ func TestWhatIsAddedIsReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	qps, valid, nan := 12_345.6, true, math.NaN()
+	qps := 12_345.6
+	valid := true
+	nan := math.NaN()
 	l.Add(Event{Kind: Begin, Text: "ladder"})
 	l.Add(Event{Kind: Attack, Stage: "cache", Model: "open", QPS: &qps})
 	l.Add(Event{Kind: Attack, Stage: "cache", QPS: &nan}) // cannot be said in JSON

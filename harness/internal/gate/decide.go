@@ -54,7 +54,10 @@ func Against(baseline, now *Record, rounds int) Decision {
 	}
 	for _, w := range now.Workloads {
 		cpu := stats.Metric{Name: w + " " + MetricCPU, Margin: weaker * now.Margins.CPU, Unpaired: true}
-		share := stats.Metric{Name: w + " " + MetricShare, Margin: weaker * now.Margins.Throughput, Unpaired: true, HigherBetter: true, Advisory: true}
+		share := stats.Metric{
+			Name: w + " " + MetricShare, Margin: weaker * now.Margins.Throughput,
+			Unpaired: true, HigherBetter: true, Advisory: true,
+		}
 		for _, s := range baseline.Samples {
 			if s.Workload == w && s.Arm == baseline.accepted() {
 				cpu.A, share.A = appended(cpu.A, s.CPUUS, 1), appended(share.A, s.QPS, baseline.Ceiling)
@@ -75,10 +78,12 @@ func Against(baseline, now *Record, rounds int) Decision {
 		out.Looks = 2
 	}
 	out.Notes = append(out.Notes,
-		"WEAKER: compared with figures recorded on "+baseline.StartedAt.Format("2006-01-02")+", not with a build in the same run: nothing is paired, margins are doubled, latency and errors are not compared; a second build (--base) says more")
+		"WEAKER: compared with figures recorded on "+baseline.StartedAt.Format("2006-01-02")+", not with a build in the same run: "+
+			"nothing is paired, margins are doubled, latency and errors are not compared; a second build (--base) says more")
 	if a, b := baseline.Machine["cpu"], now.Machine["cpu"]; a != b || baseline.Machine["cores"] != now.Machine["cores"] {
 		out.Verdict = stats.Inconclusive
-		out.Reason = fmt.Sprintf("no verdict: the baseline was measured on %s cores of %q, this run on %s of %q", baseline.Machine["cores"], a, now.Machine["cores"], b)
+		out.Reason = fmt.Sprintf("no verdict: the baseline was measured on %s cores of %q, this run on %s of %q",
+			baseline.Machine["cores"], a, now.Machine["cores"], b)
 	}
 	return out
 }

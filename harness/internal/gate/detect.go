@@ -6,33 +6,6 @@ import (
 	"gatelab/harness/internal/stats"
 )
 
-// Noise is what two like measurements, one after the other, differ by.
-type Noise struct {
-	CV    float64 // coefficient of variation of all of them
-	Pairs float64 // standard deviation of the pairs' log-ratios: what pairing leaves
-}
-
-// NoiseOf is the noise of pairs of like measurements. ok is false for fewer than
-// three pairs, or figures that are not positive.
-func NoiseOf(a, b []float64) (n Noise, ok bool) {
-	if len(a) != len(b) || len(a) < 3 {
-		return Noise{}, false
-	}
-	var sum, squares float64
-	for i := range a {
-		r := math.Log(b[i] / a[i])
-		if math.IsNaN(r) || math.IsInf(r, 0) {
-			return Noise{}, false
-		}
-		sum += r
-		squares += r * r
-	}
-	k := float64(len(a))
-	n.Pairs = math.Sqrt(max(0, squares-sum*sum/k) / (k - 1))
-	n.CV, ok = stats.Spread(append(append([]float64{}, a...), b...))
-	return n, ok
-}
-
 // Of Detectable: the normal quantiles of 99.79% (alpha shared among the fourteen
 // metrics of three workloads, and two looks) and of 80%; how much wider a
 // Hodges-Lehmann median's error is than a mean's; and how much less a pair varies
@@ -45,9 +18,9 @@ const (
 )
 
 // Detectable is the smallest ratio that a gate of so many pairs, with two replicas
-// of the base, finds in one workload four times of five, beyond a margin. Within is
+// of the base and that noise, finds in one workload four times of five, beyond a margin. Within is
 // the largest that it passes as often: below 1 not even equal builds pass.
-func (n Noise) Detectable(pairs int, margin float64) (found, within float64) {
+func Detectable(n stats.Noise, pairs int, margin float64) (found, within float64) {
 	se := medianWide * bothReplicas * n.Pairs / math.Sqrt(float64(max(pairs, 1)))
 	// A pass is a test of each metric by itself, at 2.9%.
 	return math.Exp(math.Log1p(margin) + (zAlpha+zPower)*se), math.Exp(math.Log1p(margin) - (1.89+zPower)*se)

@@ -8,29 +8,11 @@ import (
 	"gatelab/harness/internal/stats"
 )
 
-func TestNoiseOf(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	var a, b []float64
-	for range 2000 {
-		host := math.Exp(0.3 * random.NormFloat64())
-		a, b = append(a, host*math.Exp(0.05*random.NormFloat64())), append(b, host*math.Exp(0.05*random.NormFloat64()))
-	}
-	n, ok := NoiseOf(a, b)
-	if !ok || math.Abs(n.Pairs-0.05*math.Sqrt2) > 0.005 || math.Abs(n.CV-0.31) > 0.03 {
-		t.Errorf("%+v %v: want pairs 0.0707, CV 0.31", n, ok)
-	}
-	for _, bad := range [][2][]float64{{{1, 2}, {1, 2}}, {{1, 2, 3}, {1, 2}}, {{1, 2, 0}, {1, 2, 3}}} {
-		if _, ok := NoiseOf(bad[0], bad[1]); ok {
-			t.Errorf("noise of %v", bad)
-		}
-	}
-}
-
 // TestDetectableIsWhatTheGateFinds holds the formula against the gate itself.
 func TestDetectableIsWhatTheGateFinds(t *testing.T) {
 	const pairs, noise = 20, 0.05
-	n := Noise{Pairs: noise * math.Sqrt2}
-	found, within := n.Detectable(pairs, DefaultMargins().CPU)
+	n := stats.Noise{Pairs: noise * math.Sqrt2}
+	found, within := Detectable(n, pairs, DefaultMargins().CPU)
 	if !(within < 1.1 && found > 1.1) {
 		t.Fatalf("found from %v, passed to %v, about a margin of 1.1", found, within)
 	}

@@ -20,7 +20,8 @@ func FuzzParse(f *testing.F) {
 		"", "{}", `{"schema":"gatelab/gate/v1"}`,
 		`{"schema":"gatelab/gate/v1","workloads":["a"],"samples":[{"workload":"a","round":1,"arm":"base","cpu_us_per_request":0}]}`,
 		`{"schema":"gatelab/gate/v1","workloads":["a","b"],"samples":[{"workload":"a","round":2000000000,"arm":"head","failed":2,"requests":1}]}`,
-		`{"schema":"gatelab/gate/v1","workloads":["a"],"samples":[{"workload":"a","round":2,"arm":"head","p99_ms":-1e308,"cpu_us_per_request":1e308}]}`,
+		`{"schema":"gatelab/gate/v1","workloads":["a"],"samples":[` +
+			`{"workload":"a","round":2,"arm":"head","p99_ms":-1e308,"cpu_us_per_request":1e308}]}`,
 	} {
 		f.Add([]byte(s))
 	}

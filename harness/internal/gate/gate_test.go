@@ -3,7 +3,6 @@ package gate
 import (
 	"bytes"
 	"encoding/xml"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gatelab/harness/internal/junit"
 	"gatelab/harness/internal/stats"
 )
 
@@ -27,13 +27,18 @@ func record(rounds int, cpu, p99, noise float64) *Record {
 	for n := 1; n <= rounds; n++ {
 		for _, w := range r.Workloads {
 			host := math.Exp(0.2 * random.NormFloat64())
-			for place, arm := range Order([]string{Base, Head, Again}, n) {
+			for place, arm := range stats.Order([]string{Base, Head, Again}, n) {
 				c, l := 100*host*math.Exp(noise*random.NormFloat64()), 5*host*math.Exp(noise*random.NormFloat64())
 				if arm == Head {
 					c, l = c*cpu, l*p99
 				}
-				q, half, most := 20_000/host, 0.1*host*math.Exp(noise*random.NormFloat64()), 0.2*host*math.Exp(noise*random.NormFloat64())
-				r.Samples = append(r.Samples, Sample{Workload: w, Round: n, Arm: arm, Place: place + 1, CPUUS: &c, P50MS: &half, P90MS: &most, P99MS: &l, QPS: &q, Requests: 2000})
+				q := 20_000 / host
+				half := 0.1 * host * math.Exp(noise*random.NormFloat64())
+				most := 0.2 * host * math.Exp(noise*random.NormFloat64())
+				r.Samples = append(r.Samples, Sample{
+					Workload: w, Round: n, Arm: arm, Place: place + 1,
+					CPUUS: &c, P50MS: &half, P90MS: &most, P99MS: &l, QPS: &q, Requests: 2000,
+				})
 			}
 		}
 	}
@@ -190,20 +195,6 @@ func TestAgainstABaseline(t *testing.T) {
 	}
 }
 
-func TestOrderTurns(t *testing.T) {
-	arms := []string{Base, Head, Again}
-	seen := map[string]int{}
-	for n := 1; n <= 6; n++ {
-		seen[fmt.Sprint(Order(arms, n))]++
-	}
-	if len(seen) != 6 || arms[0] != Base {
-		t.Errorf("%v: want each order of three arms once in six turns", seen)
-	}
-	if a, b := fmt.Sprint(Order(arms[:2], 1)), fmt.Sprint(Order(arms[:2], 2)); a == b {
-		t.Errorf("%s, then %s", a, b)
-	}
-}
-
 func TestRecordIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileRecord)
 	r := record(10, 1.05, 1, 0.03)
@@ -224,11 +215,14 @@ func TestRecordIsRead(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	d := Decide(record(20, 1.5, 1, 0.03), 20)
-	var md, junit bytes.Buffer
+	var md, xmlText bytes.Buffer
 	if err := Markdown(&md, record(20, 1.5, 1, 0.03), d); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"## Performance gate: FAIL", "Base: aaaa. Head: bbbb. 20 rounds", "extended once from 10", "| hit cpu_us_per_request | 1.52 | 1.5 to 1.54 | 1.05 |"} {
+	for _, want := range []string{
+		"## Performance gate: FAIL", "Base: aaaa. Head: bbbb. 20 rounds", "extended once from 10",
+		"| hit cpu_us_per_request | 1.52 | 1.5 to 1.54 | 1.05 |",
+	} {
 		if !strings.Contains(md.String(), want) {
 			t.Errorf("nothing of %q in\n%s", want, md.String())
 		}
@@ -236,15 +230,15 @@ func TestWords(t *testing.T) {
 	if strings.Contains(d.Line(), "\n") || !strings.HasPrefix(d.Line(), "gate: FAIL after 20 rounds: ") {
 		t.Errorf("line %q", d.Line())
 	}
-	if err := JUnit(&junit, d); err != nil {
+	if err := JUnit(&xmlText, d); err != nil {
 		t.Fatal(err)
 	}
-	var s suite
-	if err := xml.Unmarshal(junit.Bytes(), &s); err != nil {
+	var s junit.Suite
+	if err := xml.Unmarshal(xmlText.Bytes(), &s); err != nil {
 		t.Fatal(err)
 	}
 	if s.Failures != 4 || s.Tests != len(d.Metrics)+1 || len(s.Cases) != s.Tests || s.Errors != 0 {
-		t.Errorf("%d tests, %d failures, %d errors in\n%s", s.Tests, s.Failures, s.Errors, junit.String())
+		t.Errorf("%d tests, %d failures, %d errors in\n%s", s.Tests, s.Failures, s.Errors, xmlText.String())
 	}
 }
 

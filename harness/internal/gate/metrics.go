@@ -34,7 +34,10 @@ func (r *Record) metrics(workload, arm string, rounds []int) (out []stats.Metric
 		{stats.Metric{Name: MetricP50, Margin: r.Margins.P50}, latency(func(s *Sample) *float64 { return s.P50MS })},
 		{stats.Metric{Name: MetricP90, Margin: r.Margins.P90}, latency(func(s *Sample) *float64 { return s.P90MS })},
 		{stats.Metric{Name: MetricP99, Margin: r.Margins.P99, Guard: true}, latency(tail)},
-		{stats.Metric{Name: MetricQPS, Margin: r.Margins.Throughput, HigherBetter: true, Advisory: true}, func(s *Sample) *float64 { return s.QPS }},
+		{
+			stats.Metric{Name: MetricQPS, Margin: r.Margins.Throughput, HigherBetter: true, Advisory: true},
+			func(s *Sample) *float64 { return s.QPS },
+		},
 	} {
 		one := m.metric
 		one.Name = workload + " " + one.Name
@@ -88,7 +91,8 @@ func (r *Record) pair(workload, arm string, round int, of func(*Sample) *float64
 func (r *Record) together(arm string, rounds []int) stats.Metric {
 	out := stats.Metric{Name: MetricTogether, Margin: r.Margins.CPU}
 	for _, n := range rounds {
-		logA, logB, share := 0.0, 0.0, 1/float64(len(r.Workloads))
+		logA, logB := 0.0, 0.0
+		share := 1 / float64(len(r.Workloads))
 		whole := true
 		for _, w := range r.Workloads {
 			a, b, ok := r.pair(w, arm, n, cpu)

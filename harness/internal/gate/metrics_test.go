@@ -66,8 +66,11 @@ func TestTogetherNeedsEveryWorkload(t *testing.T) {
 
 // Head is held against both replicas of the base.
 func TestPairUsesBothReplicas(t *testing.T) {
-	four, nine, twelve := 4.0, 9.0, 12.0
-	r := &Record{Samples: []Sample{{Workload: "w", Round: 1, Arm: Base, CPUUS: &four}, {Workload: "w", Round: 1, Arm: Again, CPUUS: &nine}, {Workload: "w", Round: 1, Arm: Head, CPUUS: &twelve}}}
+	r := &Record{Samples: []Sample{
+		{Workload: "w", Round: 1, Arm: Base, CPUUS: new(4.0)},
+		{Workload: "w", Round: 1, Arm: Again, CPUUS: new(9.0)},
+		{Workload: "w", Round: 1, Arm: Head, CPUUS: new(12.0)},
+	}}
 	if a, b, ok := r.pair("w", Head, 1, cpu); !ok || math.Abs(a-6) > 1e-12 || b != 12 {
 		t.Errorf("head: %v, %v, %v: want 6, the geometric mean of 4 and 9, and 12", a, b, ok)
 	}

@@ -59,7 +59,10 @@ func (m Margins) Validate() error {
 		name  string
 		value float64
 		most  float64
-	}{{"cpu", m.CPU, 5}, {"p50", m.P50, 5}, {"p90", m.P90, 5}, {"p99", m.P99, 5}, {"throughput", m.Throughput, 5}, {"error_rate", m.ErrorRate, 0.5}} {
+	}{
+		{"cpu", m.CPU, 5}, {"p50", m.P50, 5}, {"p90", m.P90, 5}, {"p99", m.P99, 5},
+		{"throughput", m.Throughput, 5}, {"error_rate", m.ErrorRate, 0.5},
+	} {
 		if !(one.value > 0 && one.value <= one.most) {
 			return fmt.Errorf("margin of %s: %v is not allowed: want above 0, to %v", one.name, one.value, one.most)
 		}
@@ -188,16 +191,16 @@ func (r *Record) Measured() int {
 	return most
 }
 
-// Order is the arms' order in a turn or round, from 1: it turns round and about,
-// so that every arm is as often at each place, and after each of the others.
-func Order(arms []string, round int) []string {
-	n := len(arms)
-	out := slices.Clone(arms)
-	if round = max(round-1, 0); round%2 == 1 {
-		slices.Reverse(out)
+// KeepWhole removes the samples of a last round in which not every workload was measured, and returns the number of rounds that are left.
+func (r *Record) KeepWhole() int {
+	last := r.Measured()
+	for _, w := range r.Workloads {
+		if r.sample(w, Base, last) == nil {
+			r.Samples = slices.DeleteFunc(r.Samples, func(s Sample) bool { return s.Round == last })
+			return max(last-1, 0)
+		}
 	}
-	by := round / 2 % n
-	return append(out[by:n:n], out[:by]...)
+	return last
 }
 
 // sample is one arm's in a round; nil where there is none.

@@ -19,6 +19,14 @@ type Rates struct {
 	Extended     float64 `json:"extended"`
 }
 
+// divide turns counts into shares of n.
+func (r *Rates) divide(n float64) {
+	r.Pass /= n
+	r.Fail /= n
+	r.Inconclusive /= n
+	r.Extended /= n
+}
+
 // Replay estimates the gate's error rates from the recorded rounds of one gate or
 // of several: each time it draws rounds from a record, with replacement, sets an
 // arm against Base, multiplies that arm's figures by ratio, and goes through the
@@ -39,12 +47,13 @@ func Replay(records []*Record, arm string, times int, ratio float64, cpuOnly boo
 			return Rates{}, err
 		}
 		n := float64(one.Times)
-		all.What, all.Ratio, all.Times = one.What, ratio, all.Times+one.Times
+		all.What, all.Ratio = one.What, ratio
+		all.Times += one.Times
 		all.Pass, all.Fail = all.Pass+one.Pass*n, all.Fail+one.Fail*n
 		all.Inconclusive, all.Extended = all.Inconclusive+one.Inconclusive*n, all.Extended+one.Extended*n
 	}
 	n := float64(all.Times)
-	all.Pass, all.Fail, all.Inconclusive, all.Extended = all.Pass/n, all.Fail/n, all.Inconclusive/n, all.Extended/n
+	all.divide(n)
 	return all, nil
 }
 
@@ -91,7 +100,7 @@ func replay(r *Record, arm string, times int, ratio float64, cpuOnly bool, seed 
 		}
 	}
 	n := float64(times)
-	out.Pass, out.Fail, out.Inconclusive, out.Extended = out.Pass/n, out.Fail/n, out.Inconclusive/n, out.Extended/n
+	out.divide(n)
 	return out, nil
 }
 

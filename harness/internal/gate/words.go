@@ -1,11 +1,11 @@
 package gate
 
 import (
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
 
+	"gatelab/harness/internal/junit"
 	"gatelab/harness/internal/stats"
 )
 
@@ -34,7 +34,8 @@ func Markdown(w io.Writer, r *Record, d Decision) error {
 	if path := r.Arms["baseline"]; path != "" {
 		fmt.Fprintf(&b, "Baseline: %s. Head: %s. %d rounds", mark(path), mark(r.Arms[Base]), d.Rounds)
 	} else {
-		fmt.Fprintf(&b, "Base: %s. Head: %s. %d rounds, both builds side by side in one lab, alternating", mark(r.Arms[Base]), mark(r.Arms[Head]), d.Rounds)
+		fmt.Fprintf(&b, "Base: %s. Head: %s. %d rounds, both builds side by side in one lab, alternating",
+			mark(r.Arms[Base]), mark(r.Arms[Head]), d.Rounds)
 	}
 	if d.Looks > 1 {
 		fmt.Fprintf(&b, ", extended once from %d", r.Rounds)
@@ -57,7 +58,8 @@ func Markdown(w io.Writer, r *Record, d Decision) error {
 		if e.Advisory {
 			p = "" // no part of the family that is adjusted
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s to %s | %s | %s | %s |\n", mark(e.Name), ratio(e.Ratio), ratio(e.Low), ratio(e.High), ratio(e.Margin), p, verdict)
+		fmt.Fprintf(&b, "| %s | %s | %s to %s | %s | %s | %s |\n",
+			mark(e.Name), ratio(e.Ratio), ratio(e.Low), ratio(e.High), ratio(e.Margin), p, verdict)
 	}
 	b.WriteString("\nerror_rate is a difference of rates, by an exact test; all others are ratios, above 1 is more. ")
 	b.WriteString("FAIL: wholly beyond the margin. PASS: wholly within. Otherwise inconclusive. ")
@@ -79,78 +81,34 @@ func mark(s string) string {
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", "\n", " ").Replace(s)
 }
 
-// The part of JUnit's XML that CI systems read.
-type (
-	suite struct {
-		XMLName  xml.Name   `xml:"testsuite"`
-		Name     string     `xml:"name,attr"`
-		Tests    int        `xml:"tests,attr"`
-		Failures int        `xml:"failures,attr"`
-		Errors   int        `xml:"errors,attr"`
-		Skipped  int        `xml:"skipped,attr"`
-		Cases    []testCase `xml:"testcase"`
-	}
-	testCase struct {
-		XMLName xml.Name `xml:"testcase"`
-		Class   string   `xml:"classname,attr"`
-		Name    string   `xml:"name,attr"`
-		Failure *said    `xml:"failure,omitempty"`
-		Error   *said    `xml:"error,omitempty"`
-		Skipped *said    `xml:"skipped,omitempty"`
-		Out     string   `xml:"system-out,omitempty"`
-	}
-	said struct {
-		Message string `xml:"message,attr"`
-	}
-)
-
 // JUnit is the decision as a test report: a case for each metric, and one for
 // the gate as a whole. A metric that fails is a failure, an inconclusive gate is
 // an error; advisory and inconclusive metrics are skipped.
 func JUnit(w io.Writer, d Decision) error {
-	s := suite{Name: "performance gate"}
-	add := func(c testCase) {
+	s := junit.Suite{Name: "performance gate"}
+	add := func(c junit.Case) {
 		c.Class = "gate"
-		s.Tests++
-		if c.Failure != nil {
-			s.Failures++
-		}
-		if c.Error != nil {
-			s.Errors++
-		}
-		if c.Skipped != nil {
-			s.Skipped++
-		}
-		s.Cases = append(s.Cases, c)
+		s.Add(c)
 	}
 	for _, e := range d.Metrics {
-		c := testCase{Name: e.Name, Out: e.Reason}
+		c := junit.Case{Name: e.Name, Out: e.Reason}
 		switch {
 		case e.Advisory:
-			c.Skipped = &said{"advisory: " + e.Reason}
+			c.Skipped = &junit.Said{Message: "advisory: " + e.Reason}
 		case e.Verdict == stats.Fail:
-			c.Failure = &said{e.Reason}
+			c.Failure = &junit.Said{Message: e.Reason}
 		case e.Verdict == stats.Inconclusive:
-			c.Skipped = &said{e.Reason}
+			c.Skipped = &junit.Said{Message: e.Reason}
 		}
 		add(c)
 	}
-	whole := testCase{Name: "verdict", Out: d.Line()}
+	whole := junit.Case{Name: "verdict", Out: d.Line()}
 	switch d.Verdict {
 	case stats.Fail:
-		whole.Failure = &said{d.Reason}
+		whole.Failure = &junit.Said{Message: d.Reason}
 	case stats.Inconclusive:
-		whole.Error = &said{d.Reason}
+		whole.Error = &junit.Said{Message: d.Reason}
 	}
 	add(whole)
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(s); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return junit.Write(w, s)
 }

@@ -7,17 +7,14 @@ import (
 	"sync"
 	"time"
 
-	gapi "github.com/grafana/grafana-api-golang-client"
-
 	"gatelab/dashboards"
 )
 
-// Annotator writes marks and spans beside a run without holding it up: they
-// wait in a queue, and what does not fit is counted and dropped. A nil
+// Annotator writes marks and spans without delaying a run: they wait in a queue; if it is full, they are counted and dropped. A nil
 // Annotator does nothing.
 type Annotator struct {
-	client  *gapi.Client
-	queue   chan *gapi.Annotation
+	api     *api
+	queue   chan annotation
 	written sync.WaitGroup
 	stop    context.CancelFunc
 
@@ -28,30 +25,29 @@ type Annotator struct {
 	first   error
 }
 
-// annotations that may wait; a run has tens.
+// queueLength is the number of annotations that may wait; a run has tens.
 const queueLength = 256
 
-// NewAnnotator asks whether Grafana answers and starts the writer. Close ends
-// it. Grafana keeps annotations that belong to no dashboard for the whole
-// organization; ours carry the tag that our boards show.
+// NewAnnotator checks that Grafana answers and starts the writer, which Close ends. The annotations belong to no dashboard but to the
+// organization, and carry the tag that our dashboards show.
 func NewAnnotator(ctx context.Context, c Config) (*Annotator, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	client, err := connect(ctx, c)
+	api, err := connect(ctx, c)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	a := &Annotator{client: client, queue: make(chan *gapi.Annotation, queueLength), stop: cancel}
+	a := &Annotator{api: api, queue: make(chan annotation, queueLength), stop: cancel}
 	a.written.Go(a.write)
 	return a, nil
 }
 
-// Mark writes a moment.
+// Mark annotates a moment.
 func (a *Annotator) Mark(at time.Time, text string, tags ...string) {
 	a.add(at, time.Time{}, text, tags)
 }
 
-// Span writes a time from one moment to another.
+// Span annotates a period.
 func (a *Annotator) Span(from, to time.Time, text string, tags ...string) {
 	a.add(from, to, text, tags)
 }
@@ -60,9 +56,9 @@ func (a *Annotator) add(from, to time.Time, text string, tags []string) {
 	if a == nil {
 		return
 	}
-	n := &gapi.Annotation{Time: from.UnixMilli(), Text: text, Tags: append([]string{dashboards.Tag}, tags...)}
+	n := annotation{begin: from.UnixMilli(), text: text, tags: append([]string{dashboards.Tag}, tags...)}
 	if !to.IsZero() {
-		n.TimeEnd = to.UnixMilli()
+		n.end = to.UnixMilli()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -79,7 +75,7 @@ func (a *Annotator) add(from, to time.Time, text string, tags []string) {
 
 func (a *Annotator) write() {
 	for n := range a.queue {
-		if _, err := a.client.NewAnnotation(n); err != nil {
+		if err := a.api.annotate(n); err != nil {
 			a.mu.Lock()
 			a.failed++
 			if a.first == nil {
@@ -90,8 +86,7 @@ func (a *Annotator) write() {
 	}
 }
 
-// Close waits until all that was added is written, or until ctx ends. The
-// error tells how many annotations were lost and why.
+// Close waits until all annotations are written, or until ctx ends. The error tells how many were lost and why.
 func (a *Annotator) Close(ctx context.Context) error {
 	if a == nil {
 		return nil

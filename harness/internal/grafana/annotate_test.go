@@ -54,7 +54,7 @@ func TestAnnotatorTellsWhatWasLost(t *testing.T) {
 
 func TestNoAnnotatorDoesNothing(t *testing.T) {
 	var a *Annotator
-	a.Mark(time.Now(), "nobody reads this")
+	a.Mark(time.Now(), "not written")
 	if err := a.Close(context.Background()); err != nil {
 		t.Error(err)
 	}

@@ -1,6 +1,4 @@
-// Package grafana brings the dashboards of this repository into a Grafana: a
-// folder, the Prometheus data source and the boards. It can be repeated: what
-// is the same is left alone, what changed here is updated, and what a person
-// changed there is not overwritten unless that is asked for. It also writes
-// annotations, so that stages and faults show in every graph.
+// Package grafana imports the dashboards of this repository into a Grafana, with their folder and the Prometheus data source, and writes
+// annotations, so that stages and faults show in every graph. An import can be repeated: what is the same is left alone, what changed here
+// is updated, and what was changed in Grafana is not overwritten unless that is asked for.
 package grafana

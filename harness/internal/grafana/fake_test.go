@@ -139,7 +139,9 @@ func (f *fake) postSource(w http.ResponseWriter, _ *http.Request, body map[strin
 			return
 		}
 	}
-	body["id"], body["version"], body["readOnly"] = f.id(), 1, false
+	body["id"] = f.id()
+	body["version"] = 1
+	body["readOnly"] = false
 	f.sources[text(body["uid"])] = body
 	reply(w, 200, map[string]any{"id": body["id"], "message": "Datasource added", "name": body["name"], "datasource": body})
 }
@@ -152,7 +154,9 @@ func (f *fake) putSource(w http.ResponseWriter, r *http.Request, body map[string
 	case have["readOnly"] == true:
 		reply(w, 403, map[string]any{"message": "Cannot update read-only data source"})
 	default:
-		body["id"], body["readOnly"], body["version"] = have["id"], false, number(have["version"])+1
+		body["id"] = have["id"]
+		body["readOnly"] = false
+		body["version"] = number(have["version"]) + 1
 		f.sources[r.PathValue("uid")] = body
 		reply(w, 200, map[string]any{"id": body["id"], "message": "Datasource updated", "name": body["name"]})
 	}
@@ -169,7 +173,9 @@ func (f *fake) getBoard(w http.ResponseWriter, r *http.Request, _ map[string]any
 
 func (f *fake) postBoard(w http.ResponseWriter, _ *http.Request, body map[string]any) {
 	model, _ := body["dashboard"].(map[string]any)
-	uid, folder, overwrite := text(model["uid"]), text(body["folderUid"]), body["overwrite"] == true
+	uid := text(model["uid"])
+	folder := text(body["folderUid"])
+	overwrite := body["overwrite"] == true
 	if model == nil || text(model["title"]) == "" {
 		reply(w, 400, map[string]any{"message": "Dashboard title cannot be empty"})
 		return
@@ -198,7 +204,9 @@ func (f *fake) postBoard(w http.ResponseWriter, _ *http.Request, body map[string
 		f.boards[uid] = have
 	}
 	have.version++
-	have.model, have.folder, have.message = model, folder, text(body["message"])
+	have.model = model
+	have.folder = folder
+	have.message = text(body["message"])
 	have.model["id"], have.model["version"] = have.id, have.version
 	reply(w, 200, map[string]any{"id": have.id, "uid": uid, "status": "success", "version": have.version, "slug": "x", "url": "/d/" + uid})
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	gapi "github.com/grafana/grafana-api-golang-client"
-
 	"gatelab/dashboards"
 )
 
@@ -21,7 +19,7 @@ const (
 type Options struct {
 	Config
 	PrometheusURL string // as Grafana reaches it
-	Overwrite     bool   // also what a person changed in Grafana
+	Overwrite     bool   // also what was changed in Grafana
 }
 
 // Change is what was done to one thing.
@@ -38,18 +36,17 @@ const (
 	Unchanged = "unchanged"
 )
 
-// ErrTouched says that a person changed in Grafana what would be overwritten.
+// ErrTouched says that something was changed in Grafana and would be overwritten.
 var ErrTouched = errors.New("was changed in Grafana")
 
-// Import brings the folder, the data source and all dashboards into Grafana.
-// It goes on after what a person changed, so that one board does not hold up
-// the others; the changes tell what was done, also beside an error.
+// Import brings the folder, the data source and all dashboards into Grafana. A dashboard that was changed there does not keep the others
+// from being imported. The changes say what was done, also beside an error.
 func Import(ctx context.Context, o Options) ([]Change, error) {
-	c, err := connect(ctx, o.Config)
+	a, err := connect(ctx, o.Config)
 	if err != nil {
 		return nil, err
 	}
-	i := &importer{Options: o, client: c}
+	i := &importer{Options: o, api: a}
 	if err := i.folder(); err != nil {
 		return i.changes, err
 	}
@@ -71,7 +68,7 @@ func Import(ctx context.Context, o Options) ([]Change, error) {
 
 type importer struct {
 	Options
-	client  *gapi.Client
+	api     *api
 	changes []Change
 }
 
@@ -80,17 +77,17 @@ func (i *importer) did(kind, name, what string) {
 }
 
 func (i *importer) folder() error {
-	have, err := i.client.FolderByUID(folderUID)
+	title, err := i.api.folderTitle(folderUID)
 	if err == nil {
-		// Its title is whoever's who uses it.
-		i.did("folder", have.Title, Unchanged)
+		// Users may rename it.
+		i.did("folder", title, Unchanged)
 		return nil
 	}
 	if status(err) != 404 {
 		return explain("read folder "+folderTitle, err)
 	}
-	if _, err := i.client.NewFolder(folderTitle, folderUID); err != nil {
-		return explain("make folder "+folderTitle, err)
+	if err := i.api.createFolder(folderUID, folderTitle); err != nil {
+		return explain("create folder "+folderTitle, err)
 	}
 	i.did("folder", folderTitle, Created)
 	return nil
@@ -110,30 +107,30 @@ func (i *importer) dashboard(b *dashboards.Board) error {
 		return err
 	}
 	what := Created
-	have, err := i.client.DashboardByUID(b.UID)
+	have, err := i.api.dashboard(b.UID)
 	switch {
 	case err == nil:
-		now, err := boardSum(have.Model)
+		now, err := boardSum(have.model)
 		if err != nil {
 			return err
 		}
-		same := have.Meta.FolderUID == folderUID
+		same := have.folderUID == folderUID
 		if same && now == sum {
 			i.did("dashboard", b.Title, Unchanged)
 			return nil
 		}
-		if (!same || now != stampOf(have.Model)) && !i.Overwrite {
-			return fmt.Errorf("dashboard %q %w since it was imported: save it under another name there, or repeat with --overwrite and lose the change", b.Title, ErrTouched)
+		if (!same || now != stampOf(have.model)) && !i.Overwrite {
+			return fmt.Errorf("dashboard %q %w since it was imported: save it under another name there, "+
+				"or repeat with --overwrite and lose the change", b.Title, ErrTouched)
 		}
 		// Grafana answers 412 when its version is another one by now.
-		want["id"], want["version"] = have.Model["id"], have.Model["version"]
+		want["id"], want["version"] = have.model["id"], have.model["version"]
 		what = Updated
 	case status(err) != 404:
 		return explain(fmt.Sprintf("read dashboard %q", b.Title), err)
 	}
 	stamp(want, sum)
-	_, err = i.client.NewDashboard(gapi.Dashboard{Model: want, FolderUID: folderUID, Overwrite: i.Overwrite, Message: "imported by gatelab"})
-	if err != nil {
+	if err := i.api.saveDashboard(storedDashboard{model: want, folderUID: folderUID}, i.Overwrite, "imported by gatelab"); err != nil {
 		return explain(fmt.Sprintf("save dashboard %q", b.Title), err)
 	}
 	i.did("dashboard", b.Title, what)

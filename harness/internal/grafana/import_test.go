@@ -106,7 +106,9 @@ func TestImportKeepsWhatAPersonChanged(t *testing.T) {
 		},
 		"a foreign board of that uid": {
 			func(f *fake) {
-				f.boards["gatelab-cache"] = &storedBoard{folder: "gatelab", id: 99, version: 4, model: map[string]any{"uid": "gatelab-cache", "title": "theirs", "id": 99, "version": 4}}
+				f.boards["gatelab-cache"] = &storedBoard{folder: "gatelab", id: 99, version: 4, model: map[string]any{
+					"uid": "gatelab-cache", "title": "theirs", "id": 99, "version": 4,
+				}}
 			},
 			func(f *fake) bool { return f.boards["gatelab-cache"].model["title"] == "theirs" },
 		},
@@ -133,7 +135,7 @@ func TestImportKeepsWhatAPersonChanged(t *testing.T) {
 	}
 }
 
-// Between our reading and our writing somebody saves: Grafana's 412 must win.
+// Between our reading and our writing another user saves: Grafana's 412 must win.
 func TestImportLosesARaceGracefully(t *testing.T) {
 	f := newFake(t)
 	if _, err := Import(t.Context(), options(f)); err != nil {
@@ -150,24 +152,26 @@ func TestImportLosesARaceGracefully(t *testing.T) {
 		if r.Method == http.MethodPost && r.URL.Path == "/api/dashboards/db" {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			// What was read is a copy, so is what somebody saves now.
+			// What was read is a copy, so is what another user saves now.
 			m := maps.Clone(old.model)
 			m["title"], old.version = "theirs", old.version+1
 			m["version"], old.model = old.version, m
 		}
 	}
 	_, err = Import(t.Context(), options(f))
-	if err == nil || !strings.Contains(err.Error(), "412") || !strings.Contains(err.Error(), "somebody else changed it") {
+	if err == nil || !strings.Contains(err.Error(), "412") || !strings.Contains(err.Error(), "it was changed at the same time") {
 		t.Errorf("error %v: want one that tells of the 412", err)
 	}
 	if f.boards["gatelab-cache"].model["title"] != "theirs" {
-		t.Error("what somebody saved is gone")
+		t.Error("what another user saved is gone")
 	}
 }
 
 func TestImportSaysWhatIsWrong(t *testing.T) {
 	f := newFake(t)
-	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>log in</html>")) }))
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<html>log in</html>"))
+	}))
 	defer page.Close()
 	nothing := httptest.NewServer(http.NotFoundHandler())
 	defer nothing.Close()
@@ -182,10 +186,12 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 		want   string
 	}{
 		"no url": {func(o *Options) { o.URL = "grafana:3000" }, `grafana url "grafana:3000": want http://host:port`},
-		"a password in a url that cannot be read": {func(o *Options) { o.URL = "http://u:hunter2/x@grafana:port" }, `grafana url "***": want http://host:port`},
+		"a password in a url that cannot be read": {
+			func(o *Options) { o.URL = "http://u:hunter2/x@grafana:port" }, `grafana url "***": want http://host:port`,
+		},
 		"a password":           {func(o *Options) { o.URL = "http://admin:secret@grafana:3000" }, "holds a password"},
 		"no token":             {func(o *Options) { o.Token = "" }, "grafana token: is empty"},
-		"nobody there":         {func(o *Options) { o.URL = closed }, "refused"},
+		"no server":            {func(o *Options) { o.URL = closed }, "refused"},
 		"not Grafana":          {func(o *Options) { o.URL = page.URL }, "not of a login page"},
 		"the wrong path":       {func(o *Options) { o.URL = nothing.URL }, "is the path of the URL right?"},
 		"the wrong token":      {func(o *Options) { o.Token = "guess" }, "the token is wrong"},
@@ -241,7 +247,9 @@ func TestImportDoesNotTakeTheTokenElsewhere(t *testing.T) {
 
 func TestProvisionedDataSourceIsLeftAlone(t *testing.T) {
 	f := newFake(t)
-	f.sources[dashboards.DataSourceUID] = map[string]any{"uid": dashboards.DataSourceUID, "name": "from a file", "type": "prometheus", "url": "http://p:9090", "readOnly": true}
+	f.sources[dashboards.DataSourceUID] = map[string]any{
+		"uid": dashboards.DataSourceUID, "name": "from a file", "type": "prometheus", "url": "http://p:9090", "readOnly": true,
+	}
 	if _, err := Import(t.Context(), options(f)); err != nil {
 		t.Fatal(err)
 	}

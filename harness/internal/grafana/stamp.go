@@ -10,13 +10,12 @@ import (
 	"strings"
 )
 
-// An imported dashboard carries a sum of itself, as a tag, for tags survive
-// every editor. As long as what Grafana has still makes that sum, nobody
-// changed it there. Should a Grafana rewrite what it stores, its boards look
-// changed: that refuses too much, never overwrites too much.
+// stampPrefix begins the tag with which an imported dashboard carries a sum of itself: tags survive every editor. As long as the dashboard
+// in Grafana still has that sum, it was not changed there. If a Grafana rewrites what it stores, dashboards look changed: an import may
+// then refuse too much, and never overwrites too much.
 const stampPrefix = "gatelab-sum:"
 
-// sumLength is in hexadecimal digits; this is against change, not attack.
+// sumLength is in hexadecimal digits: it detects changes, not attacks.
 const sumLength = 16
 
 // boardSum is the sum of a dashboard's model without what Grafana adds (id,

@@ -16,20 +16,22 @@ import (
 // closeWithin bounds Close, which must not depend on a context that is over.
 const closeWithin = 60 * time.Second
 
-// Options are what a Lab needs beside its topology.
+// Options are what a Lab needs beside its nodes' specs.
 type Options struct {
 	// Ports fixes ports on loopback: "gateway-1:8001" or "lb:8000" -> port. A
-	// node that is not part of the topology is left alone; one that no topology
-	// has, or a port that is not published, is an error. Every other published
-	// port is chosen by the runtime.
+	// node that the lab does not have is ignored if KnownNode accepts its name; a
+	// port that is not published is an error. Every other published port is chosen
+	// by the runtime.
 	Ports map[string]int
+	// KnownNode says whether a name of Ports may be absent; nil: none may.
+	KnownNode func(name string) bool
 	// Layout is the zero Layout for runtimes that give nodes addresses.
 	Layout Layout
 	// Progress may be nil.
 	Progress Progress
 }
 
-// Lab is a running topology. Its methods may be called from several
+// Lab is a set of running nodes. Its methods may be called from several
 // goroutines, but only one of Apply, Replace, Drop and Close does anything at
 // a time; the others wait.
 type Lab struct {
@@ -38,10 +40,9 @@ type Lab struct {
 
 	changing sync.Mutex // held while nodes come and go
 
-	mu       sync.RWMutex // guards what follows
-	topology Topology
-	nodes    map[string]Node
-	specs    map[string]Spec
+	mu    sync.RWMutex // guards what follows
+	nodes map[string]Node
+	specs map[string]Spec
 }
 
 // New is a lab without nodes yet, for Apply or Replace.
@@ -52,30 +53,21 @@ func New(rt Runtime, o Options) *Lab {
 	return &Lab{runtime: rt, options: o, nodes: map[string]Node{}, specs: map[string]Spec{}}
 }
 
-// Start brings the topology up in dependency order and waits until every node
+// Start brings the nodes up in dependency order and waits until every node
 // is ready. On an error it has removed all that it made.
-func Start(ctx context.Context, rt Runtime, t Topology, o Options) (*Lab, error) {
+func Start(ctx context.Context, rt Runtime, specs []Spec, o Options) (*Lab, error) {
 	l := New(rt, o)
-	if err := l.Apply(ctx, t); err != nil {
+	if err := l.Apply(ctx, specs); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the lab: %w", err), l.Close(ctx))
 	}
 	return l, nil
 }
 
-// Topology is what was applied last.
-func (l *Lab) Topology() Topology {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.topology
-}
+// Layout says where the nodes listen and how they reach each other.
+func (l *Lab) Layout() Layout { return l.options.Layout }
 
 // Addr is host:port at which other nodes reach the node of that name.
-func (l *Lab) Addr(node string, port int) string { return l.options.Layout.addr(node, port) }
-
-// Far is the address at which the gateways reach a node behind them.
-func (l *Lab) Far(role string, port int) string {
-	return l.Topology().Far(l.options.Layout, role, port)
-}
+func (l *Lab) Addr(node string, port int) string { return l.options.Layout.DialAddr(node, port) }
 
 // Node is a node by its name.
 func (l *Lab) Node(name string) (Node, bool) {
@@ -114,24 +106,20 @@ func (l *Lab) Settings() map[string]map[string]string {
 	return settings
 }
 
-// Apply brings the lab from the topology it has to another one: nodes whose
-// Spec changed are replaced, missing ones added, others dropped. Postgres,
-// Redis and whatever else did not change go on undisturbed. After an error the
+// Apply brings the lab from the nodes it has to others: nodes whose Spec changed
+// are replaced, missing ones added, others dropped; what did not change is not
+// disturbed. After an error the
 // lab is somewhere in between, and Close is all that should be done with it.
-func (l *Lab) Apply(ctx context.Context, t Topology) error {
+func (l *Lab) Apply(ctx context.Context, specs []Spec) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
-	specs, err := t.Specs(l.options.Layout)
-	if err != nil {
-		return err
-	}
-	if err := pin(specs, l.options.Ports); err != nil {
+	if err := pin(specs, l.options); err != nil {
 		return err
 	}
 	if err := l.runtime.Prepare(ctx, specs); err != nil {
 		return err
 	}
-	specs = without(l.runtime, specs)
+	specs = Without(l.runtime, specs)
 	if err := l.dropMissing(ctx, specs); err != nil {
 		return err
 	}
@@ -147,14 +135,11 @@ func (l *Lab) Apply(ctx context.Context, t Topology) error {
 			return err
 		}
 	}
-	l.mu.Lock()
-	l.topology = t
-	l.mu.Unlock()
 	return nil
 }
 
-// without leaves out what is optional and cannot be had.
-func without(rt Runtime, specs []Spec) []Spec {
+// Without leaves out what is optional and cannot be had.
+func Without(rt Runtime, specs []Spec) []Spec {
 	lacker, ok := rt.(Lacker)
 	if !ok {
 		return specs
@@ -162,20 +147,11 @@ func without(rt Runtime, specs []Spec) []Spec {
 	return slices.DeleteFunc(specs, func(s Spec) bool { return s.Optional && lacker.Lacks(s.Program) })
 }
 
-// tiers puts specs into the order in which they may start: what the gateways
-// need, the gateways, and the balancer, which looks their addresses up once,
-// with those who watch.
-func tiers(specs []Spec) [3][]Spec {
-	var t [3][]Spec
+// tiers groups specs by their Tier: the order in which they may start.
+func tiers(specs []Spec) [Tiers][]Spec {
+	var t [Tiers][]Spec
 	for _, s := range specs {
-		i := 0
-		switch s.Role {
-		case RoleGateway:
-			i = 1
-		case RoleBalancer, RolePrometheus, RoleAlertmanager, RoleGrafana: // who find all targets up
-			i = 2
-		}
-		t[i] = append(t[i], s)
+		t[s.Tier] = append(t[s.Tier], s)
 	}
 	return t
 }
@@ -205,13 +181,20 @@ func (l *Lab) dropMissing(ctx context.Context, specs []Spec) error {
 	return nil
 }
 
+// Prepare fetches or makes what specs need, for Replace with a program that the lab has not run yet.
+func (l *Lab) Prepare(ctx context.Context, specs ...Spec) error {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	return l.runtime.Prepare(ctx, specs)
+}
+
 // Replace removes the node of that name, if there is one, starts the new one
 // with the same address and ports and waits until it is ready.
 func (l *Lab) Replace(ctx context.Context, s Spec) (Node, error) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	specs := []Spec{s}
-	if err := pin(specs, l.options.Ports); err != nil {
+	if err := pin(specs, l.options); err != nil {
 		return nil, err
 	}
 	return l.replace(ctx, specs[0])
@@ -231,11 +214,36 @@ func (l *Lab) replace(ctx context.Context, s Spec) (Node, error) {
 	l.mu.Lock()
 	l.nodes[s.Name], l.specs[s.Name] = n, s
 	l.mu.Unlock()
-	if err := waitReady(ctx, n, s); err != nil {
+	if err := WaitReady(ctx, n, s); err != nil {
 		return n, err
 	}
 	l.options.Progress(fmt.Sprintf("%s is ready (%.1f s)", s.Name, time.Since(began).Seconds()))
 	return n, nil
+}
+
+// Restart kills a node's program, starts it again, and waits until it is ready.
+func (l *Lab) Restart(ctx context.Context, name string) error {
+	n, ok := l.Node(name)
+	if !ok {
+		return fmt.Errorf("restart %s: no such node", name)
+	}
+	if err := n.Kill(ctx); err != nil {
+		return fmt.Errorf("restart %s: %w", name, err)
+	}
+	for {
+		if s, err := n.State(ctx); err == nil && !s.Running {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("restart %s: it still runs: %w", name, context.Cause(ctx))
+		case <-time.After(readyPoll):
+		}
+	}
+	if err := n.Start(ctx); err != nil {
+		return fmt.Errorf("restart %s: %w", name, err)
+	}
+	return l.Ready(ctx, name)
 }
 
 // Drop removes a node. An unknown name is an error.
@@ -265,7 +273,7 @@ func (l *Lab) Ready(ctx context.Context, name string) error {
 	if n == nil {
 		return fmt.Errorf("wait for %s: no such node", name)
 	}
-	return waitReady(ctx, n, s)
+	return WaitReady(ctx, n, s)
 }
 
 // Spec is what a node was started with. ok is false for an unknown name.
@@ -297,8 +305,8 @@ func (l *Lab) Close(ctx context.Context) error {
 }
 
 // pin writes fixed ports into the specs that have them.
-func pin(specs []Spec, ports map[string]int) error {
-	for key, host := range ports {
+func pin(specs []Spec, o Options) error {
+	for key, host := range o.Ports {
 		name, portText, _ := strings.Cut(key, ":")
 		port, err := strconv.Atoi(portText)
 		if err != nil {
@@ -307,11 +315,11 @@ func pin(specs []Spec, ports map[string]int) error {
 		if host < 1 || host > 65535 {
 			return fmt.Errorf("port %q: %d is not allowed: want 1 to 65535", key, host)
 		}
-		if !knownNode(name) {
-			return fmt.Errorf("port %q: unknown node %q", key, name)
-		}
 		i := slices.IndexFunc(specs, func(s Spec) bool { return s.Name == name })
 		if i < 0 {
+			if o.KnownNode == nil || !o.KnownNode(name) {
+				return fmt.Errorf("port %q: unknown node %q", key, name)
+			}
 			continue
 		}
 		if !slices.Contains(specs[i].Ports, port) {
@@ -323,14 +331,4 @@ func pin(specs []Spec, ports map[string]int) error {
 		specs[i].HostPorts[port] = host
 	}
 	return nil
-}
-
-func knownNode(name string) bool {
-	number, isGateway := strings.CutPrefix(name, RoleGateway+"-")
-	if isGateway {
-		i, err := strconv.Atoi(number)
-		return err == nil && i >= 1 && i <= maxReplicas
-	}
-	return slices.Contains([]string{RolePostgres, RoleRedis, RoleOrigin, NameOf(RoleOrigin, 2), RoleLink,
-		RoleBalancer, NameOf(RoleBalancer, 2), RoleWorker, RoleEdge, RolePrometheus, RoleAlertmanager, RoleGrafana}, name)
 }

@@ -1,8 +1,5 @@
-// Package lab describes and runs a whole topology of nodes: databases, origin,
-// gateway replicas, load balancer and load worker on a network of their own.
-//
-// The package knows what a node is and in which order nodes start. How a node
-// is made is a Runtime's business: lab/docker makes containers of them.
+// Package lab runs nodes on a network of their own: it knows what a node is, in which order nodes start, and when they are ready. How a
+// node is made is a Runtime's business: lab/docker makes containers, lab/host processes.
 package lab
 
 import (
@@ -79,7 +76,9 @@ type Usage struct {
 	CPUSeconds       float64 // user and system
 	ThrottledSeconds float64 // runnable, but held back by the CPU limit
 	MemoryBytes      uint64  // in use now, page cache not counted
-	MemoryPeakBytes  uint64  // highest ever seen by the kernel, page cache counted; the highest sampled with cgroup v2 on engines that do not tell
+	// MemoryPeakBytes is the highest value that the kernel has seen, page cache included; on engines with cgroup v2 that do not tell, the
+	// highest that was sampled.
+	MemoryPeakBytes uint64
 }
 
 // The programs a Spec may name.
@@ -96,13 +95,19 @@ const (
 	ProgramGrafana      = "grafana"
 )
 
+// Tiers is the number of tiers: what the gateways need, the gateways, and what
+// looks up the addresses of all others once.
+const Tiers = 3
+
 // Spec says what a node is to be. It holds nothing of a runtime.
 type Spec struct {
 	Name      string
 	Role      string
-	Program   string   // one of the Program constants
+	Program   string   // one of the Program constants, or a server that Source says where to find
+	Source    Source   // where Program comes from, if it is none of the constants
 	Args      []string // after the program's own name
 	StandIn   []string // arguments of our own harness program where Program cannot be had; none: it must be there
+	Tier      int      // below Tiers: nodes of a tier start when those of the earlier ones are ready
 	Optional  bool     // the lab can do without the node where Program cannot be had (Lacker)
 	Env       map[string]string
 	Files     map[string][]byte                       // absolute path inside the node -> content, there before the program starts
@@ -118,6 +123,16 @@ type Spec struct {
 	Grace     time.Duration                           // how long it may take to end when asked
 	Ready     func(ctx context.Context, n Node) error // returns nil once the node answers; nil: running is enough
 	ReadyIn   time.Duration                           // how long Ready may take; 0 is 30 s
+}
+
+// Source is where a server comes from that the lab does not know by itself.
+type Source struct {
+	Executable string   // its name on disk; empty: the program's
+	Places     []string // glob patterns of its path, where it may lie outside PATH
+	Version    []string // arguments that make it tell its version; none: --version
+	Packages   []string // of Debian, that bring it
+	Image      string   // the official image
+	EntryPoint bool     // of Image starts it, as the image's user; Args come after it. Executable is not looked for
 }
 
 // fingerprint is equal for specs that make the same node.
@@ -141,6 +156,15 @@ type Runtime interface {
 	// Sweep removes what earlier runs left whose process is dead, and returns
 	// the names of what it removed.
 	Sweep(ctx context.Context) ([]string, error)
+	// Layout says where nodes listen and how others reach them.
+	Layout() Layout
+	// Attach finds the nodes of a lab that was left running, in order of their
+	// names; ErrNotUp if there is none. They can be broken and mended, and outlive
+	// this runtime.
+	Attach(ctx context.Context) ([]Node, error)
+	// Down removes the labs that were left running, and returns the names of what
+	// it removed.
+	Down(ctx context.Context) ([]string, error)
 	// Close removes all that this runtime made. It may be called twice.
 	Close(ctx context.Context) error
 }

@@ -49,7 +49,7 @@ func (d *Delay) Pipe(stub *toxics.ToxicStub) {
 			case <-time.After(d.wait() - time.Since(c.Timestamp)):
 				stub.Output <- c
 			case <-stub.Interrupt:
-				stub.Output <- c // the toxic is being replaced: nothing may be lost
+				stub.Output <- c // the toxic is being replaced: no chunk may be lost
 				return
 			}
 		}

@@ -155,9 +155,11 @@ func TestRunRefuses(t *testing.T) {
 		config link.Config
 		want   string
 	}{
-		{"a listener that is taken", link.Config{Proxies: []link.Proxy{{Name: "redis", Listen: busy, Upstream: busy}}}, "link redis:"},
-		{"an admin address that is taken", link.Config{Admin: busy}, "link admin:"},
-		{"a jitter that would make time run backwards", link.Config{Proxies: []link.Proxy{{Name: "x", Listen: free(t), Upstream: busy, Latency: 1, Jitter: 2}}}, "want 0 <= jitter <= latency"},
+		{name: "a listener that is taken", config: link.Config{Proxies: []link.Proxy{{Name: "redis", Listen: busy, Upstream: busy}}},
+			want: "link redis:"},
+		{name: "an admin address that is taken", config: link.Config{Admin: busy}, want: "link admin:"},
+		{name: "a jitter that would make time run backwards", config: link.Config{Proxies: []link.Proxy{{Name: "x", Listen: free(t),
+			Upstream: busy, Latency: 1, Jitter: 2}}}, want: "want 0 <= jitter <= latency"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := link.Run(t.Context(), c.config)
@@ -173,14 +175,16 @@ func TestParseProxy(t *testing.T) {
 		text string
 		want link.Proxy
 	}{
-		{"postgres=:15432,postgres:5432,2.5ms,500µs", link.Proxy{Name: "postgres", Listen: ":15432", Upstream: "postgres:5432", Latency: 2500 * time.Microsecond, Jitter: 500 * time.Microsecond}},
-		{"redis=127.0.0.1:1,[::1]:2", link.Proxy{Name: "redis", Listen: "127.0.0.1:1", Upstream: "[::1]:2"}},
+		{text: "postgres=:15432,postgres:5432,2.5ms,500µs", want: link.Proxy{Name: "postgres", Listen: ":15432",
+			Upstream: "postgres:5432", Latency: 2500 * time.Microsecond, Jitter: 500 * time.Microsecond}},
+		{text: "redis=127.0.0.1:1,[::1]:2", want: link.Proxy{Name: "redis", Listen: "127.0.0.1:1", Upstream: "[::1]:2"}},
 	} {
 		if got, err := link.ParseProxy(c.text); err != nil || got != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", c.text, got, err, c.want)
 		}
 	}
-	for _, text := range []string{"", "postgres", "=:1,a:2", "x=:1", "x=:1,a:2,b", "x=1,a:2", "x=:1,a:2,-1s", "x=:1,a:2,1s,2s", "x=:1,a:2,1s,1s,1s"} {
+	for _, text := range []string{"", "postgres", "=:1,a:2", "x=:1", "x=:1,a:2,b", "x=1,a:2", "x=:1,a:2,-1s", "x=:1,a:2,1s,2s",
+		"x=:1,a:2,1s,1s,1s"} {
 		if got, err := link.ParseProxy(text); err == nil {
 			t.Errorf("%q was taken: %+v", text, got)
 		}

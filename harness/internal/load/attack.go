@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,19 +14,19 @@ import (
 // Models of load.
 const (
 	Open   = "open"   // at a fixed rate
-	Closed = "closed" // a number of connections, each as fast as it is answered
-	Probes = "probe"  // open at a low rate, every answer kept: for availability
+	Closed = "closed" // a number of connections, each sends when it has its response
+	Probes = "probe"  // open at a low rate, every response kept: for availability
 )
 
-// Attack is what to send, how fast and for how long. Durations are
+// Attack says what to send, how fast and for how long. Durations are
 // nanoseconds in JSON, as Go has them.
 type Attack struct {
 	ID          string        `json:"id"`
 	Model       string        `json:"model"`             // Open, Closed or Probes
 	Target      string        `json:"target"`            // http://host:port, without a path
-	Standby     string        `json:"standby,omitempty"` // likewise: where connections go that the target does not take
-	Rate        float64       `json:"rate"`              // requests a second: Open, Probes
-	Connections int           `json:"connections"`       // Closed; for Open the most that are opened, beyond which requests wait for one; 0 is no limit but MaxWorkers
+	Standby     string        `json:"standby,omitempty"` // likewise: used for connections that the target refuses
+	Rate        float64       `json:"rate"`              // requests per second: Open, Probes
+	Connections int           `json:"connections"`       // Closed; for Open the limit, beyond which requests wait; 0: MaxWorkers
 	MaxWorkers  int           `json:"max_workers"`       // Open: requests that may be in flight; 0 is DefaultMaxWorkers
 	Warmup      time.Duration `json:"warmup"`            // sent before the measured window, not counted
 	Duration    time.Duration `json:"duration"`          // of the measured window
@@ -40,13 +41,13 @@ type Attack struct {
 	// them, 0 none.
 	SampleEvery int `json:"sample_every"`
 
-	// KeepRaw keeps every request of an open attack's measured window in
-	// Result.Raw, up to MaxRaw of them, so that what is made of them can be made
-	// again by others.
-	KeepRaw bool `json:"keep_raw,omitempty"`
+	// LatencyOf are names of requests whose latency is kept by itself as well, in Result.LatencyByRequest.
+	LatencyOf []string `json:"latency_of,omitempty"`
 
-	// overtime is what a test has in place of the constant; 0 is the constant.
-	overtime time.Duration
+	// KeepRaw keeps every request of an open attack's measured window in
+	// Result.Raw, up to MaxRaw of them, so that others can compute the figures
+	// again.
+	KeepRaw bool `json:"keep_raw,omitempty"`
 }
 
 // Request is one kind of request of an attack.
@@ -63,7 +64,7 @@ type Request struct {
 	Zipf      float64  `json:"zipf,omitempty"`
 	Consumers []string `json:"consumers,omitempty"` // groups that send it; none is all groups
 	Expect    []int    `json:"expect,omitempty"`    // statuses that are a success; none is 200
-	// LimitedOK makes a 429 that the gateway itself answered "limited", which is
+	// LimitedOK makes a 429 that the gateway itself sent "limited", which is
 	// no failure.
 	LimitedOK bool `json:"limited_ok,omitempty"`
 }
@@ -76,19 +77,22 @@ type ConsumerGroup struct {
 	Weight float64  `json:"weight"`
 }
 
+// Placeholder stands for the drawn id in a request's path and body.
+const Placeholder = "{id}"
+
 // Defaults and limits of an attack.
 const (
 	DefaultTimeout    = 10 * time.Second
 	DefaultMaxWorkers = 10_000
 	MaxRaw            = 100_000 // of Result.Raw
-	maxConnections    = 20_000
+	MaxConnections    = 20_000
 	maxRate           = 200_000
-	maxDuration       = time.Hour
+	MaxDuration       = time.Hour
 	maxIDs            = 1_000_000
 )
 
-// withDefaults fills what may be left out.
-func (a Attack) withDefaults() Attack {
+// WithDefaults fills in what may be left out.
+func (a Attack) WithDefaults() Attack {
 	if a.Timeout == 0 {
 		a.Timeout = DefaultTimeout
 	}
@@ -98,7 +102,7 @@ func (a Attack) withDefaults() Attack {
 	return a
 }
 
-// Validate names the first field that cannot be.
+// Validate returns an error that names the first invalid field.
 func (a Attack) Validate() error {
 	if err := a.validateShape(); err != nil {
 		return err
@@ -106,11 +110,16 @@ func (a Attack) Validate() error {
 	if len(a.Requests) == 0 {
 		return fmt.Errorf("requests: want at least one")
 	}
+	for i, name := range a.LatencyOf {
+		if !slices.ContainsFunc(a.Requests, func(r Request) bool { return r.Name == name }) {
+			return fmt.Errorf("latency_of[%d]: %q is not allowed: want the name of a request", i, name)
+		}
+	}
 	groups := make(map[string]bool, len(a.Consumers))
 	for i, g := range a.Consumers {
 		switch {
 		case g.Name == "" || groups[g.Name]:
-			return fmt.Errorf("consumers[%d].name: %q is empty or there twice", i, g.Name)
+			return fmt.Errorf("consumers[%d].name: %q is empty or a duplicate", i, g.Name)
 		case len(g.Keys) == 0:
 			return fmt.Errorf("consumers[%d].keys: want at least one", i)
 		case !share(g.Weight):
@@ -129,7 +138,7 @@ func (a Attack) Validate() error {
 			return fmt.Errorf("requests[%d].%w", i, err)
 		}
 		if names[r.Name] {
-			return fmt.Errorf("requests[%d].name: %q is there twice", i, r.Name)
+			return fmt.Errorf("requests[%d].name: %q is a duplicate", i, r.Name)
 		}
 		names[r.Name] = true
 	}
@@ -137,7 +146,7 @@ func (a Attack) Validate() error {
 }
 
 func (a Attack) validateShape() error {
-	if _, err := a.hostPort(); err != nil {
+	if _, err := a.HostPort(); err != nil {
 		return fmt.Errorf("target: %w", err)
 	}
 	switch a.Model {
@@ -145,21 +154,21 @@ func (a Attack) validateShape() error {
 		if !(a.Rate > 0 && a.Rate <= maxRate) {
 			return fmt.Errorf("rate: %v is not allowed: want above 0, to %d", a.Rate, maxRate)
 		}
-		if a.Connections < 0 || a.Connections > maxConnections {
-			return fmt.Errorf("connections: %d is not allowed: want 0 to %d", a.Connections, maxConnections)
+		if a.Connections < 0 || a.Connections > MaxConnections {
+			return fmt.Errorf("connections: %d is not allowed: want 0 to %d", a.Connections, MaxConnections)
 		}
 	case Closed:
-		if a.Connections < 1 || a.Connections > maxConnections {
-			return fmt.Errorf("connections: %d is not allowed: want 1 to %d", a.Connections, maxConnections)
+		if a.Connections < 1 || a.Connections > MaxConnections {
+			return fmt.Errorf("connections: %d is not allowed: want 1 to %d", a.Connections, MaxConnections)
 		}
 	default:
 		return fmt.Errorf("model: %q is not known: want %s, %s or %s", a.Model, Open, Closed, Probes)
 	}
 	switch {
-	case a.Duration <= 0 || a.Duration > maxDuration:
-		return fmt.Errorf("duration: %v is not allowed: want above 0, to %v", a.Duration, maxDuration)
-	case a.Warmup < 0 || a.Warmup > maxDuration:
-		return fmt.Errorf("warmup: %v is not allowed: want 0 to %v", a.Warmup, maxDuration)
+	case a.Duration <= 0 || a.Duration > MaxDuration:
+		return fmt.Errorf("duration: %v is not allowed: want above 0, to %v", a.Duration, MaxDuration)
+	case a.Warmup < 0 || a.Warmup > MaxDuration:
+		return fmt.Errorf("warmup: %v is not allowed: want 0 to %v", a.Warmup, MaxDuration)
 	case a.Timeout < 0:
 		return fmt.Errorf("timeout: %v is not allowed: want 0 or more", a.Timeout)
 	case a.MaxWorkers < 0:
@@ -170,10 +179,11 @@ func (a Attack) validateShape() error {
 	return nil
 }
 
-// hostPort is the address to dial.
-func (a Attack) hostPort() (string, error) { return hostPort(a.Target) }
+// HostPort is the address to dial.
+func (a Attack) HostPort() (string, error) { return HostPort(a.Target) }
 
-func hostPort(target string) (string, error) {
+// HostPort is the host:port of a target, http://host[:port].
+func HostPort(target string) (string, error) {
 	u, err := url.Parse(target)
 	if err != nil {
 		return "", err
@@ -199,8 +209,8 @@ func (r Request) validate(groups map[string]bool) error {
 		return fmt.Errorf("weight: %v is not allowed: want 0 or more", r.Weight)
 	case r.IDs < 0 || r.IDs > maxIDs:
 		return fmt.Errorf("ids: %d is not allowed: want 0 to %d", r.IDs, maxIDs)
-	case r.IDs == 0 && strings.Contains(r.Path, placeholder):
-		return fmt.Errorf("ids: want 1 or more, as the path has %s", placeholder)
+	case r.IDs == 0 && strings.Contains(r.Path, Placeholder):
+		return fmt.Errorf("ids: want 1 or more, as the path has %s", Placeholder)
 	case !share(r.Zipf) || r.Zipf > 10:
 		return fmt.Errorf("zipf: %v is not allowed: want 0 to 10", r.Zipf)
 	}

@@ -29,7 +29,7 @@ func NewClient(base string) *Client {
 // Close ends the client's idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// WorkerError is what a worker answers when it does not do as asked.
+// WorkerError is the error response of a worker.
 type WorkerError struct {
 	Status  int
 	Message string
@@ -37,7 +37,7 @@ type WorkerError struct {
 
 func (e *WorkerError) Error() string { return fmt.Sprintf("worker: %s (%d)", e.Message, e.Status) }
 
-// callTime is what one call may take; none of them waits for an attack.
+// callTime bounds one call; none of them waits for an attack.
 const callTime = 30 * time.Second
 
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
@@ -90,7 +90,7 @@ func (c *Client) Progress(ctx context.Context, id string) (Progress, error) {
 	return p, err
 }
 
-// Result is what came of an attack that is over.
+// Result is the result of an attack that is over.
 func (c *Client) Result(ctx context.Context, id string) (*Result, error) {
 	var r Result
 	if err := c.call(ctx, http.MethodGet, attackPath(id)+"/result", nil, &r); err != nil {
@@ -110,20 +110,20 @@ func (c *Client) Stop(ctx context.Context, id string) (Progress, error) {
 const (
 	pollEvery = 100 * time.Millisecond
 	pollLast  = 20 * time.Millisecond // when it should be over
-	// Of a long attack nobody sees more than a few looks a second, and each is one
-	// of the worker's requests: a hundredth of its length, but near its ends, where
-	// others wait for it to begin and to be over.
+	// A long attack is polled less often, as each poll costs the worker a request:
+	// every hundredth of its length, except near its beginning and end, which
+	// callers wait for.
 	pollSeldom = time.Second
 	pollPart   = 100
 	fewSeconds = 3
-	// maxMisses are polls in a row that may fail: a worker on a busy machine may
-	// be late, one that is gone stays so.
+	// maxMisses is how many polls in a row may fail: a worker on a busy machine may
+	// be late.
 	maxMisses = 5
 	stopTime  = 5 * time.Second
 )
 
-// recent is progress with the last seconds of the series alone: the whole of it,
-// ten times a second, would cost the worker more than an hour's attack does.
+// recent is progress with only the last seconds of the series: all of it, ten times
+// per second, would cost the worker more than an attack of an hour does.
 func (c *Client) recent(ctx context.Context, last Progress) (Progress, error) {
 	path := attackPath(last.ID)
 	if n := len(last.Series); n > 0 {
@@ -134,9 +134,9 @@ func (c *Client) recent(ctx context.Context, last Progress) (Progress, error) {
 	return p, err
 }
 
-// Run carries an attack out and waits for its result. onProgress, which may be
-// nil, is called ten times a second with the last seconds of the series (in an
-// attack of minutes less often), and once more when the attack is over.
+// Run runs an attack and waits for its result. onProgress, which may be
+// nil, is called ten times per second with the last seconds of the series (less
+// often if the attack takes minutes), and once more when the attack is over.
 // When ctx ends the attack is stopped, and the error is ctx's.
 func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (*Result, error) {
 	if onProgress == nil {
@@ -153,7 +153,7 @@ func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()
-		_, _ = c.Stop(ctx, id) // the error that brought us here is the one to tell
+		_, _ = c.Stop(ctx, id) // the error that brought us here is returned
 	}()
 	for misses := 0; ; {
 		onProgress(p)
@@ -182,7 +182,7 @@ func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (
 	}
 }
 
-// pollAfter is when to look again.
+// pollAfter is the time until the next poll.
 func pollAfter(p Progress) time.Duration {
 	seldom := min(max(p.Total/pollPart, pollEvery), pollSeldom)
 	switch left := p.Total - p.Elapsed; {

@@ -1,8 +1,8 @@
-// Package load generates load and says truthfully what came of it. A worker
-// takes attacks over HTTP, runs one at a time and reports what it saw; a client
-// drives it.
+// Package load describes attacks and their results, merges results, and drives a
+// worker over HTTP. The worker itself is package engine.
 //
-// The open model sends at a fixed rate whatever the answers do, and its latency
-// counts from the moment at which a request was due. The closed model keeps
-// every connection busy: it finds capacity, and its latency is no user's.
+// In the open model requests are sent at a fixed rate whatever the responses do,
+// and latency counts from the moment a request was due. In the closed model a
+// number of connections each send as soon as they have a response: it finds
+// capacity, and its latency is not what a user would see.
 package load

@@ -3,6 +3,8 @@ package load
 import (
 	"errors"
 	"time"
+
+	"gatelab/harness/internal/measure"
 )
 
 // Merge joins the rounds of one attack, which ran one after another; for
@@ -36,7 +38,8 @@ func Merge(rounds []*Result) (*Result, error) {
 func empty(of *Result) *Result {
 	return &Result{
 		Attack: of.Attack, Began: of.Began,
-		Status: map[int]uint64{}, Errors: map[string]uint64{}, CacheStatus: map[string]uint64{}, Nodes: map[string]uint64{}, EdgeCache: map[string]uint64{},
+		Status: map[int]uint64{}, Errors: map[string]uint64{}, CacheStatus: map[string]uint64{}, Nodes: map[string]uint64{},
+		EdgeCache: map[string]uint64{},
 		ByRequest: map[string]Counts{}, ByConsumer: map[string]Counts{}, Series: []Second{}, Mismatches: []Mismatch{},
 		WorkerCores: of.WorkerCores, WorkerCap: of.WorkerCap, FDLimit: of.FDLimit,
 	}
@@ -59,7 +62,7 @@ func (out *Result) join(r *Result) {
 		out.Probes = append(out.Probes, p)
 	}
 	for _, m := range r.Mismatches {
-		if len(out.Mismatches) < maxMismatches {
+		if len(out.Mismatches) < MaxMismatches {
 			m.Offset += before
 			out.Mismatches = append(out.Mismatches, m)
 		}
@@ -76,7 +79,7 @@ func (out *Result) join(r *Result) {
 
 // tally adds what is a sum however the parts ran.
 func (out *Result) tally(r *Result) {
-	out.add(r.Counts)
+	out.Add(r.Counts)
 	sum(out.Status, r.Status)
 	sum(out.Errors, r.Errors)
 	sum(out.CacheStatus, r.CacheStatus)
@@ -84,6 +87,14 @@ func (out *Result) tally(r *Result) {
 	sum(out.EdgeCache, r.EdgeCache)
 	sumCounts(out.ByRequest, r.ByRequest)
 	sumCounts(out.ByConsumer, r.ByConsumer)
+	for name, h := range r.LatencyByRequest {
+		if out.LatencyByRequest == nil {
+			out.LatencyByRequest = map[string]measure.Histogram{}
+		}
+		all := out.LatencyByRequest[name]
+		all.Merge(h)
+		out.LatencyByRequest[name] = all
+	}
 	out.Corrected.Merge(r.Corrected)
 	out.Service.Merge(r.Service)
 	out.Lag.Merge(r.Lag)
@@ -106,7 +117,7 @@ func sum[K comparable](into, from map[K]uint64) {
 func sumCounts(into, from map[string]Counts) {
 	for k, c := range from {
 		s := into[k]
-		s.add(c)
+		s.Add(c)
 		into[k] = s
 	}
 }

@@ -19,18 +19,24 @@ func TestMerge(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	tw := 7
 	one := &Result{Attack: Attack{ID: "r1", Model: Open}, Began: at, Ended: at.Add(time.Second), Counts: Counts{100, 90, 4, 6},
-		Status: map[int]uint64{200: 90}, Errors: map[string]uint64{KindTimeout: 6}, Corrected: histogram(10*time.Millisecond, 90), Service: histogram(time.Millisecond, 90),
-		ByRequest: map[string]Counts{"a": {100, 90, 4, 6}}, Series: []Second{{Offset: 0, Counts: Counts{Requests: 100}}}, InFlight: 1, WorkerCPUSeconds: 0.5, PeakWorkers: 9,
+		Status: map[int]uint64{200: 90}, Errors: map[string]uint64{KindTimeout: 6}, Corrected: histogram(10*time.Millisecond, 90),
+		Service:   histogram(time.Millisecond, 90),
+		ByRequest: map[string]Counts{"a": {100, 90, 4, 6}}, Series: []Second{{Offset: 0, Counts: Counts{Requests: 100}}}, InFlight: 1,
+		WorkerCPUSeconds: 0.5, PeakWorkers: 9,
 		Probes: []Probe{{Offset: 100 * time.Millisecond}}, TimeWait: &tw}
-	two := &Result{Attack: Attack{ID: "r2", Model: Open}, Began: at.Add(time.Minute), Ended: at.Add(time.Minute + 3*time.Second), Counts: Counts{1000, 1000, 0, 0},
-		Status: map[int]uint64{200: 1000}, Errors: map[string]uint64{}, Corrected: histogram(50*time.Millisecond, 1000), Service: histogram(time.Millisecond, 1000),
-		ByRequest: map[string]Counts{"a": {1000, 1000, 0, 0}}, Series: []Second{{Offset: 0}, {Offset: 1}, {Offset: 2}}, InFlight: 5, WorkerCPUSeconds: 1, PeakWorkers: 4,
+	two := &Result{Attack: Attack{ID: "r2", Model: Open}, Began: at.Add(time.Minute), Ended: at.Add(time.Minute + 3*time.Second),
+		Counts: Counts{1000, 1000, 0, 0},
+		Status: map[int]uint64{200: 1000}, Errors: map[string]uint64{}, Corrected: histogram(50*time.Millisecond, 1000),
+		Service:   histogram(time.Millisecond, 1000),
+		ByRequest: map[string]Counts{"a": {1000, 1000, 0, 0}}, Series: []Second{{Offset: 0}, {Offset: 1}, {Offset: 2}}, InFlight: 5,
+		WorkerCPUSeconds: 1, PeakWorkers: 4,
 		Probes: []Probe{{Offset: 200 * time.Millisecond}}, Unsent: 3}
 	got, err := Merge([]*Result{one, two})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Counts != (Counts{1100, 1090, 4, 6}) || got.ByRequest["a"] != got.Counts || got.Status[200] != 1090 || got.Errors[KindTimeout] != 6 || got.Unsent != 3 {
+	if got.Counts != (Counts{1100, 1090, 4, 6}) || got.ByRequest["a"] != got.Counts || got.Status[200] != 1090 ||
+		got.Errors[KindTimeout] != 6 || got.Unsent != 3 {
 		t.Errorf("%+v %v %v", got.Counts, got.Status, got.Errors)
 	}
 	if got.Window() != 4*time.Second || got.QPS() != 1090.0/4 {
@@ -65,68 +71,5 @@ func TestMerge(t *testing.T) {
 	}
 	if r := (&Result{}); r.QPS() != 0 || r.ErrorRate() != 0 {
 		t.Error("an empty result has a rate")
-	}
-}
-
-func TestCoarseIsWithinItsWord(t *testing.T) {
-	for _, d := range []time.Duration{0, time.Microsecond, 63 * time.Microsecond, 64 * time.Microsecond, 65 * time.Microsecond, 127 * time.Microsecond, 128 * time.Microsecond,
-		999 * time.Microsecond, 12345 * time.Microsecond, time.Second, 59 * time.Second, 67 * time.Second} {
-		var c coarse
-		c.record(d)
-		got := c.quantile(0.5)
-		if off := math.Abs(float64(got - d)); off > 0.016*float64(d)+float64(time.Microsecond) {
-			t.Errorf("%v became %v", d, got)
-		}
-	}
-	var c, other coarse
-	for i := range 1000 {
-		c.record(time.Duration(i+1) * time.Millisecond)
-	}
-	c.record(-time.Second)
-	c.record(time.Hour)
-	other.add(&c)
-	other.add(&coarse{})
-	for q, want := range map[float64]time.Duration{0.5: 500 * time.Millisecond, 0.99: 990 * time.Millisecond} {
-		if got := other.quantile(q); math.Abs(float64(got-want)) > 0.02*float64(want) {
-			t.Errorf("quantile %v is %v, want %v", q, got, want)
-		}
-	}
-	if (&coarse{}).quantile(0.5) != 0 {
-		t.Error("a quantile of nothing")
-	}
-}
-
-func TestSeriesSeconds(t *testing.T) {
-	p := planOf(t, Attack{Requests: []Request{{Name: "a", Path: "/"}}})
-	p.attack.Model, p.attack.Warmup, p.attack.Duration = Open, 2500*time.Millisecond, 2*time.Second
-	r := newRecorder(p)
-	random := newStream(1, 1)
-	for _, due := range []time.Duration{-2400 * time.Millisecond, -time.Second, -1, 0, 999 * time.Millisecond, time.Second, 1999 * time.Millisecond} {
-		// Answered 3 s after: it belongs to the second in which it was due.
-		r.record(0, &event{draw: p.draw(&random), due: due, sent: due + time.Second, end: due + 3*time.Second, status: 200})
-	}
-	var got []int
-	var n []uint64
-	for _, s := range r.seconds(-100) {
-		got, n = append(got, s.Offset), append(n, s.Requests)
-		if s.Requests > 0 && (s.P50 < 2900*time.Millisecond || s.P50 > 3100*time.Millisecond) {
-			t.Errorf("second %d: %v from when it was due, want 3s", s.Offset, s.P50)
-		}
-	}
-	for i, want := range []struct {
-		offset int
-		n      uint64
-	}{{-3, 1}, {-2, 0}, {-1, 2}, {0, 2}, {1, 2}} {
-		if i >= len(got) || got[i] != want.offset || n[i] != want.n {
-			t.Fatalf("seconds %v with %v requests", got, n)
-		}
-	}
-	now := time.Now()
-	res := r.result(now, now.Add(4*time.Second))
-	if len(res.Series) != 4 || res.Series[0].Offset != 0 || res.Series[3].Offset != 3 || res.Series[3].Requests != 0 {
-		t.Errorf("the window's series is %+v", res.Series)
-	}
-	if res.Requests != 4 || res.Lag.Quantile(0.5) < 990*time.Millisecond || res.Service.Max() > 2010*time.Millisecond || res.Corrected.Quantile(0.01) < 2990*time.Millisecond {
-		t.Errorf("%+v: lag %v, service %v, corrected %v", res.Counts, res.Lag.Quantile(0.5), res.Service.Max(), res.Corrected.Quantile(0.01))
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"gatelab/harness/internal/measure"
 )
 
-// Counts is what became of requests. Requests is the sum of the others.
+// Counts is the number of requests by outcome. Requests is the sum of the others.
 type Counts struct {
 	Requests  uint64 `json:"requests"`
 	Successes uint64 `json:"successes"`
@@ -14,7 +14,8 @@ type Counts struct {
 	Failed    uint64 `json:"failed"`
 }
 
-func (c *Counts) add(o Counts) {
+// Add adds other counts.
+func (c *Counts) Add(o Counts) {
 	c.Requests += o.Requests
 	c.Successes += o.Successes
 	c.Limited += o.Limited
@@ -24,10 +25,10 @@ func (c *Counts) add(o Counts) {
 // Kinds of failure, the keys of Result.Errors. A status that was not expected
 // is "status_<code>", as in status_503, save 429.
 const (
-	KindTimeout   = "timeout"    // no whole answer within the attack's time-out
-	KindRefused   = "refused"    // nobody listens
+	KindTimeout   = "timeout"    // no complete response within the attack's time-out
+	KindRefused   = "refused"    // nothing listens
 	KindReset     = "reset"      // the connection was torn down
-	KindEOF       = "eof"        // the connection ended before the answer did
+	KindEOF       = "eof"        // the connection ended before the response did
 	KindDNS       = "dns"        // the name was not found
 	KindNoPort    = "no_port"    // EADDRNOTAVAIL: local ports are used up
 	KindNoFiles   = "no_files"   // EMFILE: file descriptors are used up
@@ -41,7 +42,7 @@ const (
 	KindGateway429 = "gateway_429" // a 429 that the gateway made and the request does not allow
 )
 
-// Result is what came of an attack, of its measured window only. Latency
+// Result is the result of an attack, of its measured window only. Latency
 // histograms hold successes; ErrorLatency holds failures. Requests that the
 // gateway limited are in neither: refusing is cheap and would flatter them.
 type Result struct {
@@ -50,11 +51,11 @@ type Result struct {
 	Ended  time.Time `json:"ended"` // of the measured window
 	Counts
 
-	Status map[int]uint64    `json:"status"` // by code; answers only
+	Status map[int]uint64    `json:"status"` // by code; responses only
 	Errors map[string]uint64 `json:"errors"` // by kind
 
-	Corrected    measure.Histogram `json:"corrected"` // open: answer minus due time; empty if closed
-	Service      measure.Histogram `json:"service"`   // answer minus actual send time
+	Corrected    measure.Histogram `json:"corrected"` // open: response minus due time; empty if closed
+	Service      measure.Histogram `json:"service"`   // response minus actual send time
 	Lag          measure.Histogram `json:"lag"`       // open: actual send time minus due time
 	ErrorLatency measure.Histogram `json:"error_latency"`
 
@@ -65,9 +66,11 @@ type Result struct {
 
 	ByRequest  map[string]Counts `json:"by_request"`  // by request's name
 	ByConsumer map[string]Counts `json:"by_consumer"` // by consumer group's name
+	// LatencyByRequest are the successes of the requests in Attack.LatencyOf: corrected where the attack is open, service where it is closed.
+	LatencyByRequest map[string]measure.Histogram `json:"latency_by_request,omitempty"`
 
 	Hashed     uint64     `json:"hashed"`     // bodies whose hash was compared
-	Mismatches []Mismatch `json:"mismatches"` // the first few wrong contents and malformed answers
+	Mismatches []Mismatch `json:"mismatches"` // the first few wrong contents and malformed responses
 
 	ConnectionsOpened uint64 `json:"connections_opened"` // in the measured window
 	BytesIn           uint64 `json:"bytes_in"`           // of bodies
@@ -90,7 +93,7 @@ type Result struct {
 	Stopped          bool    `json:"stopped,omitempty"`   // before its time, by a caller
 
 	Probes []Probe `json:"probes,omitempty"` // model Probes: each, in order of due time
-	Raw    []Raw   `json:"raw,omitempty"`    // Attack.KeepRaw: each, in order of their answers
+	Raw    []Raw   `json:"raw,omitempty"`    // Attack.KeepRaw: each, in order of their responses
 }
 
 // Raw is one request of an open attack as the worker saw it. It was due at
@@ -98,7 +101,7 @@ type Result struct {
 type Raw struct {
 	Seq     uint64        `json:"seq"`     // from 0, the warm-up's included
 	Sent    time.Duration `json:"sent"`    // from Result.Began
-	Service time.Duration `json:"service"` // from Sent to the answer
+	Service time.Duration `json:"service"` // from Sent to the response
 	OK      bool          `json:"ok"`      // a success
 }
 
@@ -134,7 +137,10 @@ type Second struct {
 	P99 time.Duration `json:"p99"`
 }
 
-// Mismatch is one answer that was wrong.
+// MaxMismatches is how many mismatches a result describes.
+const MaxMismatches = 20
+
+// Mismatch is one wrong response.
 type Mismatch struct {
 	Offset  time.Duration `json:"offset"`
 	Request string        `json:"request"`
@@ -142,7 +148,7 @@ type Mismatch struct {
 	Detail  string        `json:"detail"`
 }
 
-// Probe is one question whether the service is there.
+// Probe is one request that shows whether the service is available.
 type Probe struct {
 	Offset  time.Duration `json:"offset"` // due time, from Result.Began
 	OK      bool          `json:"ok"`     // a success, or limited where that is allowed
@@ -156,7 +162,7 @@ type Probe struct {
 const (
 	Warming  = "warming"
 	Running  = "running"
-	Draining = "draining" // all is sent, the last answers are awaited
+	Draining = "draining" // all is sent, the last responses are awaited
 	Done     = "done"
 	Aborted  = "aborted" // stopped by a caller; there is a result of what was measured until then
 )

@@ -23,7 +23,9 @@ func MergeWorkers(workers []*Result) (*Result, error) {
 		return nil, errors.New("merge: no workers")
 	}
 	out := empty(workers[0])
-	out.Attack.Rate, out.Attack.Connections, out.WorkerCores = 0, 0, 0
+	out.Attack.Rate = 0
+	out.Attack.Connections = 0
+	out.WorkerCores = 0
 	for _, w := range workers {
 		if w.Attack.Model != out.Attack.Model {
 			return nil, errors.New("merge: " + out.Attack.Model + " and " + w.Attack.Model + " attacks do not mix")
@@ -69,10 +71,10 @@ func (out *Result) beside(w *Result) {
 			out.Series = append(out.Series, Second{Offset: len(out.Series)})
 		}
 		sum := &out.Series[s.Offset]
-		sum.add(s.Counts)
+		sum.Add(s.Counts)
 		sum.Hits += s.Hits
 	}
 	out.Probes = append(out.Probes, w.Probes...)
 	out.Mismatches = append(out.Mismatches, w.Mismatches...)
-	out.Mismatches = out.Mismatches[:min(len(out.Mismatches), maxMismatches)]
+	out.Mismatches = out.Mismatches[:min(len(out.Mismatches), MaxMismatches)]
 }

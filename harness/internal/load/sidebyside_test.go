@@ -25,11 +25,14 @@ func TestMergeWorkers(t *testing.T) {
 	if got.QPS() != 400 || got.Window() != 2*time.Second || !got.Began.Equal(two.Began) {
 		t.Errorf("%v/s in %v from %v", got.QPS(), got.Window(), got.Began)
 	}
-	if got.InFlight != 10 || got.MaxInFlight != 58 || got.Attack.Rate != 200 || got.Attack.Connections != 20 || got.WorkerCores != 4 || got.WorkerCPUSeconds != 2 {
-		t.Errorf("%v in flight, at most %d, offered %v on %d, %v s on %v cores", got.InFlight, got.MaxInFlight, got.Attack.Rate, got.Attack.Connections, got.WorkerCPUSeconds, got.WorkerCores)
+	if got.InFlight != 10 || got.MaxInFlight != 58 || got.Attack.Rate != 200 || got.Attack.Connections != 20 || got.WorkerCores != 4 ||
+		got.WorkerCPUSeconds != 2 {
+		t.Errorf("%v in flight, at most %d, offered %v on %d, %v s on %v cores", got.InFlight, got.MaxInFlight, got.Attack.Rate,
+			got.Attack.Connections, got.WorkerCPUSeconds, got.WorkerCores)
 	}
 	if got.PeakWorkers != 50 || got.WorkerCap != 50 || got.FDLimit != 1000 || *got.TimeWait != 7 {
-		t.Errorf("one worker is at its cap, the sum says %d of %d; files %d, TIME-WAIT %d", got.PeakWorkers, got.WorkerCap, got.FDLimit, *got.TimeWait)
+		t.Errorf("one worker is at its cap, the sum says %d of %d; files %d, TIME-WAIT %d", got.PeakWorkers, got.WorkerCap, got.FDLimit,
+			*got.TimeWait)
 	}
 	if p50 := got.Corrected.Quantile(0.5); p50 < 89*time.Millisecond {
 		t.Errorf("the median of 800 is %v; 600 took 90 ms", p50)

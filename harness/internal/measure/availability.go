@@ -33,13 +33,19 @@ func Available(failed, all uint64) (a Availability, ok bool) {
 	a = Availability{Probes: all, Failed: failed, Share: p}
 	switch failed {
 	case 0:
-		a.Low, a.High, a.Method = math.Pow((1-confidence)/2, 1/n), 1, "Clopper-Pearson"
+		a.Low = math.Pow((1-confidence)/2, 1/n)
+		a.High = 1
+		a.Method = "Clopper-Pearson"
 	case all:
-		a.Low, a.High, a.Method = 0, 1-math.Pow((1-confidence)/2, 1/n), "Clopper-Pearson"
+		a.Low = 0
+		a.High = 1 - math.Pow((1-confidence)/2, 1/n)
+		a.Method = "Clopper-Pearson"
 	default:
 		centre := (p + z*z/(2*n)) / (1 + z*z/n)
 		half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-		a.Low, a.High, a.Method = max(centre-half, 0), min(centre+half, 1), "Wilson"
+		a.Low = max(centre-half, 0)
+		a.High = min(centre+half, 1)
+		a.Method = "Wilson"
 	}
 	return a, true
 }

@@ -24,7 +24,7 @@ type Saturation struct {
 
 	PoolMax      int           // database connections of one replica
 	PoolInUseMax int           // most of them in use at a time
-	PoolWait     time.Duration // mean wait for one, a request
+	PoolWait     time.Duration // mean wait for one, per request
 
 	RedisPerRequest time.Duration // time a request spends in Redis
 	OriginLatency   time.Duration // mean, of requests that reach the origin

@@ -6,44 +6,63 @@ import (
 	"time"
 )
 
-func TestBottlenecks(t *testing.T) {
-	idle := []NodeLoad{{Name: "gateway-1", Role: "gateway", Utilisation: ptr(0.3)}, {Name: "worker", Role: "worker", Utilisation: ptr(0.2)}, {Name: "redis", Role: "redis"}}
-	with := func(name string, u float64) []NodeLoad {
-		out := append([]NodeLoad(nil), idle...)
-		for i := range out {
-			if out[i].Name == name {
-				out[i].Utilisation = &u
-			}
-		}
-		return out
+func idleNodes() []NodeLoad {
+	return []NodeLoad{
+		{Name: "gateway-1", Role: "gateway", Utilisation: ptr(0.3)},
+		{Name: "worker", Role: "worker", Utilisation: ptr(0.2)},
+		{Name: "redis", Role: "redis"},
 	}
+}
+
+// nodesWith are idleNodes, of which one has another CPU utilisation.
+func nodesWith(name string, utilisation float64) []NodeLoad {
+	out := idleNodes()
+	for i := range out {
+		if out[i].Name == name {
+			out[i].Utilisation = &utilisation
+		}
+	}
+	return out
+}
+
+func TestBottlenecks(t *testing.T) {
+	idle := idleNodes()
 	ms := time.Millisecond
 	for _, row := range []struct {
-		what string
+		name string
 		s    Saturation
 		want string // component and rule of the first
 	}{
-		{"one connection that all wait for", Saturation{Nodes: idle, PoolMax: 1, PoolInUseMax: 1, PoolWait: 400 * ms, Latency: 450 * ms},
-			"postgres pool: waiting for a connection"},
-		{"a full pool that nobody waits for", Saturation{Nodes: idle, PoolMax: 1, PoolInUseMax: 1, PoolWait: ms, Latency: 450 * ms, Reached: true},
-			"none: offered rate kept"},
-		{"a gateway without CPU left", Saturation{Nodes: with("gateway-1", 0.99), PoolMax: 1, PoolInUseMax: 1, PoolWait: 400 * ms, Latency: 450 * ms},
-			"gateway-1: CPU saturated"},
-		{"a gateway with little CPU left, and a pool", Saturation{Nodes: with("gateway-1", 0.9), PoolMax: 1, PoolInUseMax: 1, PoolWait: 400 * ms, Latency: 450 * ms},
-			"postgres pool: waiting for a connection"},
-		{"a generator that is the limit", Saturation{Nodes: with("worker", 0.97)}, "worker: generator saturated"},
-		{"an origin that refuses", Saturation{Nodes: idle, OriginInFlight: 32, OriginLimit: 32, OriginRefused: 5}, "origin: concurrency limit"},
-		{"an origin that is full and refuses nobody", Saturation{Nodes: idle, OriginInFlight: 32, OriginLimit: 32}, "unknown: no rule fired"},
-		{"an origin that refuses a handful", Saturation{Nodes: idle, OriginInFlight: 32, OriginLimit: 32, OriginRefused: 5, Requests: 300_000}, "unknown: no rule fired"},
-		{"a quota that holds a node up", Saturation{Nodes: []NodeLoad{{Name: "lb", Throttled: ptr(0.4)}}}, "lb: CPU limit throttles"},
-		{"a full host", Saturation{Nodes: idle, HostBusy: ptr(0.97)}, "host: all cores busy"},
-		{"Redis in the way", Saturation{Nodes: idle, RedisPerRequest: 3 * ms, Latency: 10 * ms}, "redis: round trips"},
-		{"most refused", Saturation{Nodes: idle, Limited: 60, Requests: 100}, "gateway's limits: most requests are refused"},
-		{"a slow origin and few connections", Saturation{Nodes: idle, OriginLatency: 20 * ms, OriginShare: 1, Latency: 22 * ms, Connections: 10},
-			"origin: latency, with this many connections"},
-		{"nothing known", Saturation{}, "unknown: no rule fired"},
+		{name: "one connection that all wait for", s: Saturation{Nodes: idle, PoolMax: 1, PoolInUseMax: 1, PoolWait: 400 * ms, Latency: 450 * ms},
+			want: "postgres pool: waiting for a connection"},
+		{name: "a full pool without waiting", s: Saturation{Nodes: idle, PoolMax: 1, PoolInUseMax: 1, PoolWait: ms, Latency: 450 * ms,
+			Reached: true},
+			want: "none: offered rate kept"},
+		{name: "a gateway without CPU left", s: Saturation{Nodes: nodesWith("gateway-1", 0.99), PoolMax: 1, PoolInUseMax: 1, PoolWait: 400 * ms,
+			Latency: 450 * ms},
+			want: "gateway-1: CPU saturated"},
+		{name: "a gateway with little CPU left, and a pool", s: Saturation{Nodes: nodesWith("gateway-1", 0.9), PoolMax: 1, PoolInUseMax: 1,
+			PoolWait: 400 * ms, Latency: 450 * ms},
+			want: "postgres pool: waiting for a connection"},
+		{name: "a generator that is the limit", s: Saturation{Nodes: nodesWith("worker", 0.97)}, want: "worker: generator saturated"},
+		{name: "an origin that refuses", s: Saturation{Nodes: idle, OriginInFlight: 32, OriginLimit: 32, OriginRefused: 5},
+			want: "origin: concurrency limit"},
+		{name: "a full origin that refuses no request", s: Saturation{Nodes: idle, OriginInFlight: 32, OriginLimit: 32},
+			want: "unknown: no rule fired"},
+		{name: "an origin that refuses a handful", s: Saturation{Nodes: idle, OriginInFlight: 32, OriginLimit: 32, OriginRefused: 5,
+			Requests: 300_000},
+			want: "unknown: no rule fired"},
+		{name: "a quota that holds a node up", s: Saturation{Nodes: []NodeLoad{{Name: "lb", Throttled: ptr(0.4)}}},
+			want: "lb: CPU limit throttles"},
+		{name: "a full host", s: Saturation{Nodes: idle, HostBusy: ptr(0.97)}, want: "host: all cores busy"},
+		{name: "Redis in the way", s: Saturation{Nodes: idle, RedisPerRequest: 3 * ms, Latency: 10 * ms}, want: "redis: round trips"},
+		{name: "most refused", s: Saturation{Nodes: idle, Limited: 60, Requests: 100}, want: "gateway's limits: most requests are refused"},
+		{name: "a slow origin and few connections", s: Saturation{Nodes: idle, OriginLatency: 20 * ms, OriginShare: 1, Latency: 22 * ms,
+			Connections: 10},
+			want: "origin: latency, with this many connections"},
+		{name: "nothing known", s: Saturation{}, want: "unknown: no rule fired"},
 	} {
-		t.Run(row.what, func(t *testing.T) {
+		t.Run(row.name, func(t *testing.T) {
 			got := Bottlenecks(row.s)
 			if len(got) == 0 {
 				t.Fatal("nothing is said")

@@ -19,71 +19,28 @@ const (
 // Check is one check of what would make a figure untrue.
 type Check struct {
 	Name    string  `json:"name"`
+	Attack  string  `json:"attack,omitempty"` // load model, and the round where there are several
 	Saw     string  `json:"saw"`
 	Limit   string  `json:"limit"`
-	Verdict Verdict `json:"verdict"`
+	Verdict Verdict `json:"verdict" jsonschema:"enum=ok,enum=warning,enum=invalid,enum=n/a"`
+	Remedy  string  `json:"remedy,omitempty"` // what to do, where the verdict is warning or invalid
 }
 
-// Reason is the check in one line: what was seen, the limit and, where it is
-// missed, what to do.
-func (c Check) Reason() string {
-	s := fmt.Sprintf("%s: %s, want %s", c.Name, c.Saw, c.Limit)
-	if todo := c.Remedy(); todo != "" && (c.Verdict == Invalid || c.Verdict == Warning) {
-		s += ": " + todo
+// String is the check in one line, with its remedy where there is one: "rate kept
+// (open): 96.1%, want at least 99%: lower the rate".
+func (c Check) String() string {
+	s := c.Name
+	if c.Attack != "" {
+		s += " (" + c.Attack + ")"
+	}
+	s += ": " + c.Saw
+	if c.Limit != "" {
+		s += ", want " + c.Limit
+	}
+	if c.Remedy != "" {
+		s += ": " + c.Remedy
 	}
 	return s
-}
-
-// Facts are what is known of one attack. A nil or zero fact is unknown, and the
-// checks that need it say so rather than pass.
-type Facts struct {
-	Open bool // open model, else closed
-	// OnlyAvailability says that answers are counted and latencies are not
-	// compared: a send lag that spoils a percentile is worth a warning then.
-	OnlyAvailability bool
-
-	Offered  float64 // open: requests a second that were asked for
-	Achieved float64 // requests a second that were sent
-	Samples  uint64  // successes, from which percentiles come
-
-	LagP99MS     *float64 // open: of actual minus due send time
-	LatencyP99MS *float64 // open: corrected
-
-	PeakWorkers int // open: most requests in flight
-	WorkerCap   int
-	FDLimit     int // of the worker's process
-
-	WorkerCPU  *float64 // share of its cores that the generator used, 0 to 1
-	CeilingQPS *float64 // null server's rate in the same lab and run
-
-	Connections int     // closed
-	InFlight    float64 // closed: throughput x mean latency
-
-	Requests       uint64  // all that were counted
-	Failed         uint64  // of Requests
-	Refused        uint64  // of Failed, by a limit that the origin is stated to have
-	ErrorBudget    float64 // share of Requests that may fail, as the scenario declares
-	Broken         bool    // faults were at work: failures are what is measured
-	Mismatches     uint64  // answers with wrong content
-	Hashed         uint64  // answers whose body was checked
-	OriginExpected *uint64 // requests that must have reached the origin
-	OriginCounted  *uint64 // requests the origin itself counted
-
-	Trends   []Trend // per-second series that must be flat
-	Extended bool    // they were not at first, and the attack was made again
-
-	ConnectionsOpened uint64 // in the measured window
-	MayReconnect      bool   // the scenario breaks or forbids connections: reuse is not asked
-	PortsExhausted    uint64 // EADDRNOTAVAIL
-	TimeWait          *int   // sockets in TIME-WAIT on the worker's side
-
-	Steal    *float64 // share of CPU time that the hypervisor took, 0 to 1
-	Pressure *float64 // share of time in which something waited for CPU (PSI some), 0 to 1
-	AASpread *float64 // coefficient of variation between like rounds, 0 to 1
-
-	StateReset *bool    // database and Redis were seen to be empty before the first attack
-	Warm       string   // why what earlier attacks left is there by design; empty: it is not
-	Shortcuts  []string // settings that buy speed with durability
 }
 
 // Errors names the check of how many requests failed.
@@ -113,12 +70,19 @@ const (
 	fdReserve = 64
 )
 
-// Run makes every check.
+// Run makes every check. One that is not OK says what to do in its Remedy.
 func Run(f Facts) []Check {
-	return []Check{
+	checks := []Check{
 		f.rateKept(), f.sendLag(), f.workers(), f.generatorCPU(), f.ceiling(), f.little(),
-		f.errors(), f.content(), f.origin(), f.samples(), f.steady(), f.connections(), f.host(), f.state(), f.durability(),
+		f.errors(), f.content(), f.origin(), f.samples(), f.steady(), f.connections(), f.host(), f.memory(),
+		f.state(), f.durability(),
 	}
+	for i := range checks {
+		if v := checks[i].Verdict; v == Invalid || v == Warning {
+			checks[i].Remedy = Remedy(checks[i].Name)
+		}
+	}
+	return checks
 }
 
 // Reasons lists the checks of a verdict as one line each.
@@ -126,7 +90,7 @@ func Reasons(checks []Check, v Verdict) []string {
 	out := []string{}
 	for _, c := range checks {
 		if c.Verdict == v {
-			out = append(out, c.Reason())
+			out = append(out, c.String())
 		}
 	}
 	return out
@@ -191,7 +155,8 @@ func (f Facts) sendLag() Check {
 	case f.OnlyAvailability && *f.LagP99MS > maxProbeLagMS:
 		return judge(name, "p99 at most 500 ms, where answers are counted", true, Invalid, "p99 %.3g ms", *f.LagP99MS)
 	case f.OnlyAvailability:
-		return judge(name, limit+" for latencies to be the target's alone; what counts here are answers", late, Warning, "p99 %.3g ms", *f.LagP99MS)
+		return judge(name, limit+" for latencies to be the target's alone; what counts here are answers", late, Warning, "p99 %.3g ms",
+			*f.LagP99MS)
 	}
 	return judge(name, limit, late, Invalid, "p99 %.3g ms", *f.LagP99MS)
 }
@@ -237,7 +202,8 @@ func (f Facts) little() Check {
 		return skip(name, limit, unknown)
 	}
 	off := f.InFlight/float64(f.Connections) - 1
-	return judge(name, limit, math.Abs(off) > maxLittle, Invalid, "%.1f in flight by the law, %d connections (%+.1f%%)", f.InFlight, f.Connections, off*100)
+	return judge(name, limit, math.Abs(off) > maxLittle, Invalid, "%.1f in flight by the law, %d connections (%+.1f%%)", f.InFlight,
+		f.Connections, off*100)
 }
 
 // errors makes a figure invalid where more failed than the scenario allows: what

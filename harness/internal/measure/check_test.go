@@ -23,7 +23,9 @@ func sound() Facts {
 
 func soundClosed() Facts {
 	f := sound()
-	f.Open, f.Connections, f.InFlight = false, 400, 396
+	f.Open = false
+	f.Connections = 400
+	f.InFlight = 396
 	return f
 }
 
@@ -42,7 +44,7 @@ func TestSoundFactsPass(t *testing.T) {
 	for name, f := range map[string]Facts{"open": sound(), "closed": soundClosed()} {
 		for _, c := range Run(f) {
 			if c.Verdict == Invalid || c.Verdict == Warning {
-				t.Errorf("%s: %s", name, c.Reason())
+				t.Errorf("%s: %s", name, c)
 			}
 			if c.Saw == "" || c.Limit == "" {
 				t.Errorf("%s: %s says nothing", name, c.Name)
@@ -54,57 +56,102 @@ func TestSoundFactsPass(t *testing.T) {
 	}
 }
 
-func TestChecks(t *testing.T) {
-	for _, row := range []struct {
-		what   string
-		check  string
-		want   Verdict
-		change func(*Facts)
-	}{
-		{"a rate just kept", "rate kept", OK, func(f *Facts) { f.Achieved = 990 }},
-		{"a rate not kept", "rate kept", Invalid, func(f *Facts) { f.Achieved = 989 }},
-		{"a closed loop has no rate to keep", "rate kept", Skipped, func(f *Facts) { f.Open = false }},
-		{"lag within a tenth of p99", "send lag", OK, func(f *Facts) { f.LagP99MS = ptr(3.9) }},
-		{"lag beyond a tenth of p99", "send lag", Invalid, func(f *Facts) { f.LagP99MS = ptr(4.1) }},
-		{"lag within 1 ms of a fast answer", "send lag", OK, func(f *Facts) { f.LagP99MS, f.LatencyP99MS = ptr(0.9), ptr(1.0) }},
-		{"lag beyond 1 ms of a fast answer", "send lag", Invalid, func(f *Facts) { f.LagP99MS, f.LatencyP99MS = ptr(1.1), ptr(1.0) }},
-		{"lag that nobody measured", "send lag", Skipped, func(f *Facts) { f.LagP99MS = nil }},
-		{"all workers in use", "workers", Invalid, func(f *Facts) { f.PeakWorkers = 10_000 }},
-		{"nearly all workers in use", "workers", OK, func(f *Facts) { f.PeakWorkers = 9_999 }},
-		{"all files in use", "workers", Invalid, func(f *Facts) { f.FDLimit, f.PeakWorkers = 1024, 960 }},
-		{"a busy generator", "generator's CPU", Invalid, func(f *Facts) { f.WorkerCPU = ptr(0.71) }},
-		{"a generator nobody watched", "generator's CPU", Skipped, func(f *Facts) { f.WorkerCPU = nil }},
-		{"a low ceiling", "generator's ceiling", Invalid, func(f *Facts) { f.CeilingQPS = ptr(1900.0) }},
-		{"no ceiling", "generator's ceiling", Skipped, func(f *Facts) { f.CeilingQPS = nil }},
-		{"Little's law in an open loop", "Little's law", Skipped, func(*Facts) {}},
-		{"idle connections", "Little's law", Invalid, func(f *Facts) { f.Open, f.Connections, f.InFlight = false, 400, 350 }},
-		{"more in flight than connections", "Little's law", Invalid, func(f *Facts) { f.Open, f.Connections, f.InFlight = false, 400, 445 }},
-		{"errors within the budget", "errors", OK, func(f *Facts) { f.Failed = 200 }},
-		{"errors beyond the budget", "errors", Invalid, func(f *Facts) { f.Failed = 201 }},
-		{"errors while faults are at work", "errors", Warning, func(f *Facts) { f.Failed, f.Broken = 201, true }},
-		{"refusals by the origin's own limit", "errors", OK, func(f *Facts) { f.Failed, f.Refused = 5201, 5001 }},
-		{"and failures beside them", "errors", Invalid, func(f *Facts) { f.Failed, f.Refused = 5201, 5000 }},
-		{"no request", "errors", Invalid, func(f *Facts) { f.Requests = 0 }},
-		{"one wrong answer", "right content", Invalid, func(f *Facts) { f.Mismatches = 1 }},
-		{"no answer checked", "right content", Warning, func(f *Facts) { f.Hashed = 0 }},
-		{"the origin saw fewer", "origin's own count", Invalid, func(f *Facts) { f.OriginCounted = ptr(uint64(4900)) }},
-		{"the origin saw more", "origin's own count", Invalid, func(f *Facts) { f.OriginCounted = ptr(uint64(5100)) }},
-		{"a handful in flight at the ends", "origin's own count", OK, func(f *Facts) { f.OriginExpected, f.OriginCounted = ptr(uint64(10)), ptr(uint64(14)) }},
-		{"too few for p99", "enough samples", Warning, func(f *Facts) { f.Samples = 999 }},
-		{"a rate that rises", "steady state", Warning, func(f *Facts) { f.Trends = []Trend{{"QPS", []float64{100, 110, 120, 131, 140, 149}}} }},
-		{"one trend of two", "steady state", Warning, func(f *Facts) {
+// checkRow is one change of sound facts, and the verdict of one check after it.
+type checkRow struct {
+	name   string
+	check  string
+	want   Verdict
+	change func(*Facts)
+}
+
+// generatorRows are about the generator and the rate.
+func generatorRows() []checkRow {
+	return []checkRow{
+		{name: "a rate just kept", check: "rate kept", want: OK, change: func(f *Facts) { f.Achieved = 990 }},
+		{name: "a rate not kept", check: "rate kept", want: Invalid, change: func(f *Facts) { f.Achieved = 989 }},
+		{name: "a closed loop has no rate to keep", check: "rate kept", want: Skipped, change: func(f *Facts) { f.Open = false }},
+		{name: "lag within a tenth of p99", check: "send lag", want: OK, change: func(f *Facts) { f.LagP99MS = ptr(3.9) }},
+		{name: "lag beyond a tenth of p99", check: "send lag", want: Invalid, change: func(f *Facts) { f.LagP99MS = ptr(4.1) }},
+		{name: "lag within 1 ms of a fast answer", check: "send lag", want: OK,
+			change: func(f *Facts) { f.LagP99MS, f.LatencyP99MS = ptr(0.9), ptr(1.0) }},
+		{name: "lag beyond 1 ms of a fast answer", check: "send lag", want: Invalid,
+			change: func(f *Facts) { f.LagP99MS, f.LatencyP99MS = ptr(1.1), ptr(1.0) }},
+		{name: "lag that was not measured", check: "send lag", want: Skipped, change: func(f *Facts) { f.LagP99MS = nil }},
+		{name: "all workers in use", check: "workers", want: Invalid, change: func(f *Facts) { f.PeakWorkers = 10_000 }},
+		{name: "nearly all workers in use", check: "workers", want: OK, change: func(f *Facts) { f.PeakWorkers = 9_999 }},
+		{name: "all files in use", check: "workers", want: Invalid, change: func(f *Facts) { f.FDLimit, f.PeakWorkers = 1024, 960 }},
+		{name: "a busy generator", check: "generator's CPU", want: Invalid, change: func(f *Facts) { f.WorkerCPU = ptr(0.71) }},
+		{name: "a generator whose CPU was not measured", check: "generator's CPU", want: Skipped, change: func(f *Facts) { f.WorkerCPU = nil }},
+		{name: "a low ceiling", check: "generator's ceiling", want: Invalid, change: func(f *Facts) { f.CeilingQPS = ptr(1900.0) }},
+		{name: "no ceiling", check: "generator's ceiling", want: Skipped, change: func(f *Facts) { f.CeilingQPS = nil }},
+		{name: "Little's law in an open loop", check: "Little's law", want: Skipped, change: func(*Facts) {}},
+		{name: "idle connections", check: "Little's law", want: Invalid, change: func(f *Facts) {
+			f.Open = false
+			f.Connections = 400
+			f.InFlight = 350
+		}},
+		{name: "more in flight than connections", check: "Little's law", want: Invalid, change: func(f *Facts) {
+			f.Open = false
+			f.Connections = 400
+			f.InFlight = 445
+		}},
+	}
+}
+
+// outcomeRows are about answers, steadiness, connections, host and state.
+func outcomeRows() []checkRow {
+	return []checkRow{
+		{name: "errors within the budget", check: "errors", want: OK, change: func(f *Facts) { f.Failed = 200 }},
+		{name: "errors beyond the budget", check: "errors", want: Invalid, change: func(f *Facts) { f.Failed = 201 }},
+		{name: "errors while faults are at work", check: "errors", want: Warning, change: func(f *Facts) { f.Failed, f.Broken = 201, true }},
+		{name: "refusals by the origin's own limit", check: "errors", want: OK, change: func(f *Facts) { f.Failed, f.Refused = 5201, 5001 }},
+		{name: "and failures beside them", check: "errors", want: Invalid, change: func(f *Facts) { f.Failed, f.Refused = 5201, 5000 }},
+		{name: "no request", check: "errors", want: Invalid, change: func(f *Facts) { f.Requests = 0 }},
+		{name: "one wrong answer", check: "right content", want: Invalid, change: func(f *Facts) { f.Mismatches = 1 }},
+		{name: "no answer checked", check: "right content", want: Warning, change: func(f *Facts) { f.Hashed = 0 }},
+		{name: "the origin saw fewer", check: "origin's own count", want: Invalid,
+			change: func(f *Facts) { f.OriginCounted = ptr(uint64(4900)) }},
+		{name: "the origin saw more", check: "origin's own count", want: Invalid, change: func(f *Facts) { f.OriginCounted = ptr(uint64(5100)) }},
+		{name: "a handful in flight at the ends", check: "origin's own count", want: OK, change: func(f *Facts) {
+			f.OriginExpected, f.OriginCounted = ptr(uint64(10)),
+				ptr(uint64(14))
+		}},
+		{name: "too few for p99", check: "enough samples", want: Warning, change: func(f *Facts) { f.Samples = 999 }},
+		{name: "a rate that rises", check: "steady state", want: Warning,
+			change: func(f *Facts) { f.Trends = []Trend{{"QPS", []float64{100, 110, 120, 131, 140, 149}}} }},
+		{name: "one trend of two", check: "steady state", want: Warning, change: func(f *Facts) {
 			f.Trends = append(f.Trends, Trend{"hit ratio", []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6}})
 		}},
-		{"too short to tell", "steady state", Skipped, func(f *Facts) { f.Trends = []Trend{{"QPS", []float64{1, 2}}} }},
-		{"connections not reused", "connections", Invalid, func(f *Facts) { f.ConnectionsOpened = 201 }},
-		{"connections that may break", "connections", OK, func(f *Facts) { f.ConnectionsOpened, f.MayReconnect = 201, true }},
-		{"no port left", "connections", Invalid, func(f *Facts) { f.PortsExhausted, f.MayReconnect = 1, true }},
-		{"a stolen host", "host", Warning, func(f *Facts) { f.Steal = ptr(0.03) }},
-		{"an unknown host", "host", Skipped, func(f *Facts) { f.Steal, f.Pressure, f.AASpread = nil, nil, nil }},
-		{"state left over", "state", Invalid, func(f *Facts) { f.StateReset = ptr(false) }},
-		{"state unknown", "state", Skipped, func(f *Facts) { f.StateReset = nil }},
-	} {
-		t.Run(row.what, func(t *testing.T) {
+		{name: "too short to tell", check: "steady state", want: Skipped,
+			change: func(f *Facts) { f.Trends = []Trend{{"QPS", []float64{1, 2}}} }},
+		{name: "connections not reused", check: "connections", want: Invalid, change: func(f *Facts) { f.ConnectionsOpened = 201 }},
+		{name: "connections that may break", check: "connections", want: OK, change: func(f *Facts) {
+			f.ConnectionsOpened, f.MayReconnect = 201,
+				true
+		}},
+		{name: "no port left", check: "connections", want: Invalid, change: func(f *Facts) { f.PortsExhausted, f.MayReconnect = 1, true }},
+		{name: "a stolen host", check: "host", want: Warning, change: func(f *Facts) { f.Steal = ptr(0.03) }},
+		{name: "an unknown host", check: "host", want: Skipped, change: func(f *Facts) {
+			f.Steal = nil
+			f.Pressure = nil
+			f.AASpread = nil
+		}},
+		{name: "a node at its memory limit", check: "memory", want: OK,
+			change: func(f *Facts) { f.Memory = []NodeMemory{{Node: "redis", Bytes: 512 << 20, Limit: 512 << 20}} }},
+		{name: "a node above its memory limit", check: "memory", want: Invalid, change: func(f *Facts) {
+			f.Memory = []NodeMemory{{Node: "redis", Bytes: 9 << 20}, {Node: "gateway-1", Bytes: 4229 << 20, Limit: 512 << 20}}
+		}},
+		{name: "a node above the host's memory", check: "memory", want: Invalid,
+			change: func(f *Facts) { f.Memory, f.HostMemory = []NodeMemory{{Node: "lb", Bytes: 9 << 30}}, 8<<30 }},
+		{name: "no node was read", check: "memory", want: Skipped, change: func(f *Facts) { f.Memory = nil }},
+		{name: "state left over", check: "state", want: Invalid, change: func(f *Facts) { f.StateReset = ptr(false) }},
+		{name: "state unknown", check: "state", want: Skipped, change: func(f *Facts) { f.StateReset = nil }},
+	}
+}
+
+func TestChecks(t *testing.T) {
+	for _, row := range append(generatorRows(), outcomeRows()...) {
+		t.Run(row.name, func(t *testing.T) {
 			f := sound()
 			row.change(&f)
 			checks := Run(f)
@@ -140,19 +187,19 @@ func TestReasons(t *testing.T) {
 
 func TestFlat(t *testing.T) {
 	for _, row := range []struct {
-		what     string
+		name     string
 		values   []float64
 		flat, ok bool
 	}{
-		{"a constant", []float64{5, 5, 5, 5, 5}, true, true},
-		{"a clear rise", []float64{10, 11, 12, 13, 14, 15}, false, true},
-		{"a clear fall", []float64{15, 14, 13, 12, 11, 10}, false, true},
-		{"noise that happens to rise", []float64{10, 18, 7, 15, 9, 20}, true, true},
-		{"four values", []float64{1, 2, 3, 4}, false, false},
-		{"nothing but zeros", []float64{0, 0, 0, 0, 0}, false, false},
+		{name: "a constant", values: []float64{5, 5, 5, 5, 5}, flat: true, ok: true},
+		{name: "a clear rise", values: []float64{10, 11, 12, 13, 14, 15}, flat: false, ok: true},
+		{name: "a clear fall", values: []float64{15, 14, 13, 12, 11, 10}, flat: false, ok: true},
+		{name: "noise that happens to rise", values: []float64{10, 18, 7, 15, 9, 20}, flat: true, ok: true},
+		{name: "four values", values: []float64{1, 2, 3, 4}, flat: false, ok: false},
+		{name: "nothing but zeros", values: []float64{0, 0, 0, 0, 0}, flat: false, ok: false},
 	} {
 		if _, flat, ok := (Trend{Values: row.values}).Flat(); flat != row.flat || ok != row.ok {
-			t.Errorf("%s: flat %v, ok %v", row.what, flat, ok)
+			t.Errorf("%s: flat %v, ok %v", row.name, flat, ok)
 		}
 	}
 	if change, _, _ := (Trend{Values: []float64{10, 11, 12, 13, 14}}).Flat(); math.Abs(change-4.0/12) > 1e-9 {
@@ -162,24 +209,24 @@ func TestFlat(t *testing.T) {
 
 func TestAvailable(t *testing.T) {
 	for _, row := range []struct {
-		what        string
+		name        string
 		failed, all uint64
 		low, high   float64
 		method      string
 	}{
-		{"no failure in 15,000", 0, 15_000, 0.999754, 1, "Clopper-Pearson"},
-		{"no failure in 10", 0, 10, 0.69150, 1, "Clopper-Pearson"},
-		{"10 of 100", 10, 100, 0.82563, 0.94477, "Wilson"},
-		{"half of 20", 10, 20, 0.29930, 0.70070, "Wilson"},
-		{"1 of 1000", 1, 1000, 0.99436, 0.99982, "Wilson"},
-		{"all of 10", 10, 10, 0, 0.30850, "Clopper-Pearson"},
+		{name: "no failure in 15,000", failed: 0, all: 15_000, low: 0.999754, high: 1, method: "Clopper-Pearson"},
+		{name: "no failure in 10", failed: 0, all: 10, low: 0.69150, high: 1, method: "Clopper-Pearson"},
+		{name: "10 of 100", failed: 10, all: 100, low: 0.82563, high: 0.94477, method: "Wilson"},
+		{name: "half of 20", failed: 10, all: 20, low: 0.29930, high: 0.70070, method: "Wilson"},
+		{name: "1 of 1000", failed: 1, all: 1000, low: 0.99436, high: 0.99982, method: "Wilson"},
+		{name: "all of 10", failed: 10, all: 10, low: 0, high: 0.30850, method: "Clopper-Pearson"},
 	} {
 		a, ok := Available(row.failed, row.all)
 		if !ok || math.Abs(a.Low-row.low) > 2e-5 || math.Abs(a.High-row.high) > 2e-5 || a.Method != row.method {
-			t.Errorf("%s: %+v, want %v to %v", row.what, a, row.low, row.high)
+			t.Errorf("%s: %+v, want %v to %v", row.name, a, row.low, row.high)
 		}
 		if want := 1 - float64(row.failed)/float64(row.all); math.Abs(a.Share-want) > 1e-12 {
-			t.Errorf("%s: %v, want %v", row.what, a.Share, want)
+			t.Errorf("%s: %v, want %v", row.name, a.Share, want)
 		}
 	}
 	for _, bad := range [][2]uint64{{0, 0}, {3, 2}} {

@@ -39,7 +39,7 @@ func (h *Histogram) Record(d time.Duration) {
 	// 40 us seem 1% better than they are.
 	us := int64((d + time.Microsecond/2) / time.Microsecond)
 	us = min(max(us, int64(Lowest/time.Microsecond)), int64(Highest/time.Microsecond))
-	// Within its range, and nobody counts to 2^63: it cannot fail.
+	// The value is within the range, and a count does not reach 2^63: it cannot fail.
 	_ = h.h.RecordValue(us)
 }
 

@@ -181,19 +181,19 @@ func FuzzDecode(f *testing.F) {
 
 func TestPercentilesNeedSamples(t *testing.T) {
 	for _, row := range []struct {
-		what           string
+		name           string
 		n              int
 		p50, p99, p999 bool
 	}{
-		{"nothing", 0, false, false, false},
-		{"19 carry no median", 19, false, false, false},
-		{"20 carry a median", 20, true, false, false},
-		{"999 carry no p99", 999, true, false, false},
-		{"1000 carry a p99", 1000, true, true, false},
-		{"9999 carry no p99.9", 9999, true, true, false},
-		{"10000 carry a p99.9", 10_000, true, true, true},
+		{name: "nothing", n: 0, p50: false, p99: false, p999: false},
+		{name: "19 carry no median", n: 19, p50: false, p99: false, p999: false},
+		{name: "20 carry a median", n: 20, p50: true, p99: false, p999: false},
+		{name: "999 carry no p99", n: 999, p50: true, p99: false, p999: false},
+		{name: "1000 carry a p99", n: 1000, p50: true, p99: true, p999: false},
+		{name: "9999 carry no p99.9", n: 9999, p50: true, p99: true, p999: false},
+		{name: "10000 carry a p99.9", n: 10_000, p50: true, p99: true, p999: true},
 	} {
-		t.Run(row.what, func(t *testing.T) {
+		t.Run(row.name, func(t *testing.T) {
 			var h Histogram
 			for range row.n {
 				h.Record(5 * time.Millisecond)

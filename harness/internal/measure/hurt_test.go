@@ -16,11 +16,11 @@ func TestHurt(t *testing.T) {
 		probes []Probe
 		want   time.Duration
 	}{
-		{"nothing was hurt", []Probe{probe(0, true, 5), probe(1100, true, 5), probe(1200, true, 5)}, 0},
-		{"before the fault does not count", []Probe{probe(900, false, 5), probe(1100, true, 5)}, 0},
-		{"slow is hurt as failed is", []Probe{probe(1100, true, 400), probe(1300, false, 5), probe(1400, true, 5)}, 300 * ms},
-		{"a second without ends it", []Probe{probe(1100, false, 5), probe(2200, false, 5)}, 100 * ms},
-		{"the first may be late by a second", []Probe{probe(2000, false, 5), probe(2900, false, 5)}, 1900 * ms},
+		{name: "nothing was hurt", probes: []Probe{probe(0, true, 5), probe(1100, true, 5), probe(1200, true, 5)}, want: 0},
+		{name: "before the fault does not count", probes: []Probe{probe(900, false, 5), probe(1100, true, 5)}, want: 0},
+		{name: "slow is hurt as failed is", probes: []Probe{probe(1100, true, 400), probe(1300, false, 5), probe(1400, true, 5)}, want: 300 * ms},
+		{name: "a second without ends it", probes: []Probe{probe(1100, false, 5), probe(2200, false, 5)}, want: 100 * ms},
+		{name: "the first may be late by a second", probes: []Probe{probe(2000, false, 5), probe(2900, false, 5)}, want: 1900 * ms},
 	} {
 		if got := Hurt(c.probes, 1000*ms, slow); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)

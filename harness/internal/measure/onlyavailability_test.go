@@ -7,7 +7,8 @@ func TestLagOfAnExperiment(t *testing.T) {
 		lag  float64
 		only bool
 		want Verdict
-	}{{20, false, Invalid}, {20, true, Warning}, {0.9, true, OK}, {600, true, Invalid}} {
+	}{{lag: 20, only: false, want: Invalid}, {lag: 20, only: true, want: Warning}, {lag: 0.9, only: true, want: OK}, {lag: 600, only: true,
+		want: Invalid}} {
 		f := Facts{Open: true, LagP99MS: &c.lag, LatencyP99MS: new(float64), OnlyAvailability: c.only}
 		for _, got := range Run(f) {
 			if got.Name == "send lag" && got.Verdict != c.want {

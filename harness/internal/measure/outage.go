@@ -66,8 +66,8 @@ func Recovered(probes []Probe, from time.Duration, k int) (at time.Duration, ok 
 }
 
 // UsedAgain is the time of the first of k answers of a node in a row at or after
-// from. A probe that fails ends the row, whoever it was sent to; answers of other
-// nodes do not. ok is false where there is no such row.
+// from. A probe that fails ends the row, whichever node it was sent to; answers of
+// other nodes do not. ok is false where there is no such row.
 func UsedAgain(probes []Probe, node string, from time.Duration, k int) (at time.Duration, ok bool) {
 	own := slices.DeleteFunc(slices.Clone(probes), func(p Probe) bool { return p.OK && p.Node != node })
 	return Recovered(own, from, k)

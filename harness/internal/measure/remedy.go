@@ -1,9 +1,9 @@
 package measure
 
-// Remedy is what to do where the check is not OK, as the rest of a sentence;
-// empty where there is nothing to do.
-func (c Check) Remedy() string {
-	switch c.Name {
+// Remedy says what to do where the named check is not OK, as the rest of a
+// sentence; empty where there is nothing to do.
+func Remedy(check string) string {
+	switch check {
 	case "rate kept":
 		return "lower the rate, or give the worker more cores"
 	case "send lag":
@@ -30,6 +30,9 @@ func (c Check) Remedy() string {
 		return "turn keep-alive on along the way, or declare that the scenario breaks connections"
 	case "host":
 		return "run again when the machine is quiet"
+	case memoryCheck:
+		return "do not use memory and CPU of this attack: a control group that is not the node's was read; report it with the manifest's kernel" +
+			" and engine"
 	case "state":
 		return "empty database and Redis before the stage"
 	}

@@ -5,20 +5,20 @@ import "testing"
 func TestState(t *testing.T) {
 	yes, no := true, false
 	for _, c := range []struct {
-		why   string
+		name  string
 		reset *bool
 		warm  string
 		want  Verdict
 	}{
-		{"nobody looked", nil, "", Skipped},
-		{"it was empty", &yes, "", OK},
-		{"something was left over", &no, "", Invalid},
-		{"what is warm by design is not called reset", &yes, "warm", Skipped},
-		{"a design excuses nothing that was there before it", &no, "warm", Invalid},
+		{name: "state that was not looked at", reset: nil, warm: "", want: Skipped},
+		{name: "it was empty", reset: &yes, warm: "", want: OK},
+		{name: "something was left over", reset: &no, warm: "", want: Invalid},
+		{name: "what is warm by design is not called reset", reset: &yes, warm: "warm", want: Skipped},
+		{name: "a design excuses nothing that was there before it", reset: &no, warm: "warm", want: Invalid},
 	} {
 		got := Facts{StateReset: c.reset, Warm: c.warm}.state()
 		if got.Verdict != c.want {
-			t.Errorf("%s: %s (%s), want %s", c.why, got.Verdict, got.Saw, c.want)
+			t.Errorf("%s: %s (%s), want %s", c.name, got.Verdict, got.Saw, c.want)
 		}
 	}
 }

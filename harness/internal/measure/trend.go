@@ -2,7 +2,7 @@ package measure
 
 import "math"
 
-// Trend is a series, one value a second, that should be flat.
+// Trend is a series, one value per second, that should be flat.
 type Trend struct {
 	Name   string
 	Values []float64

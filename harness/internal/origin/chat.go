@@ -92,7 +92,8 @@ func token(model string, i int) []byte {
 
 func completion(r chatRequest) []byte {
 	b := append([]byte(`{"object":"chat.completion","model":`), quote(r.Model)...)
-	b = append(b, `,"choices":[{"index":0,"message":{"role":"assistant","content":"a simulated answer"},"finish_reason":"stop"}],"usage":{"completion_tokens":`...)
+	b = append(b, `,"choices":[{"index":0,"message":{"role":"assistant","content":"a simulated answer"},`+
+		`"finish_reason":"stop"}],"usage":{"completion_tokens":`...)
 	b = strconv.AppendInt(b, int64(r.MaxTokens), 10)
 	return append(b, "}}"...)
 }

@@ -14,9 +14,9 @@ func TestDelayQuantiles(t *testing.T) {
 		u    float64
 		want time.Duration
 	}{
-		{"the median is the median", 0.5, 20 * time.Millisecond},
-		{"the 99th percentile is p99", 0.99, 80 * time.Millisecond},
-		{"the first percentile is as far below", 0.01, 5 * time.Millisecond},
+		{say: "the median is the median", u: 0.5, want: 20 * time.Millisecond},
+		{say: "the 99th percentile is p99", u: 0.99, want: 80 * time.Millisecond},
+		{say: "the first percentile is as far below", u: 0.01, want: 5 * time.Millisecond},
 	} {
 		if got := d.at(row.u); math.Abs(float64(got-row.want)) > float64(row.want)/1000 {
 			t.Errorf("%s: got %s, want %s", row.say, got, row.want)
@@ -32,7 +32,9 @@ func TestDelayQuantiles(t *testing.T) {
 
 func TestDrawsAreUniformAndSeeded(t *testing.T) {
 	const n = 20000
-	o, same, other := New(Config{Seed: 1}), New(Config{Seed: 1}), New(Config{Seed: 2})
+	o := New(Config{Seed: 1})
+	same := New(Config{Seed: 1})
+	other := New(Config{Seed: 2})
 	var delays []time.Duration
 	sum := [2]float64{}
 	for i := range uint64(n) {

@@ -20,7 +20,7 @@ const (
 	chatPath   = "/v1/chat/completions"
 )
 
-// Handler serves the API, and /health, /stats, /reset and /illness, which are
+// Handler serves the API, /anything and /bytes/N, and /health, /stats, /reset and /illness, which are
 // not counted.
 func (o *Origin) Handler(ctx *fasthttp.RequestCtx) {
 	path := string(ctx.Path())
@@ -29,7 +29,7 @@ func (o *Origin) Handler(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	if path == illnessPath || path == "/stats" || path == "/reset" {
-		if why := o.guard.Check(asked(ctx)); why != nil {
+		if why := o.guard.Check(guardRequest(ctx)); why != nil {
 			ctx.Error(why.Message, fasthttp.StatusForbidden)
 			return
 		}
@@ -50,20 +50,26 @@ func (o *Origin) Handler(ctx *fasthttp.RequestCtx) {
 		o.serveModel(ctx, path[len(modelsPath)+1:])
 	case path == chatPath && ctx.IsPost():
 		o.serveChat(ctx)
+	case hasAny(ctx):
+		o.serveAny(ctx)
 	case path == chatPath:
 		ctx.Response.Header.Set("Allow", "POST")
 		o.fail(ctx, chat, fasthttp.StatusMethodNotAllowed, "want POST")
 	case path == modelsPath || strings.HasPrefix(path, modelsPath+"/"):
 		ctx.Response.Header.Set("Allow", "GET, HEAD")
 		o.fail(ctx, other, fasthttp.StatusMethodNotAllowed, "want GET")
+	case isEcho(path):
+		o.serveEcho(ctx)
+	case strings.HasPrefix(path, bytesPath) && get:
+		o.serveBytes(ctx, path[len(bytesPath):])
 	default:
 		o.fail(ctx, other, fasthttp.StatusNotFound, "no such resource")
 	}
 }
 
-// asked is what the guard looks at. The API itself takes any Host: it stands
+// guardRequest is what the guard looks at. The API itself takes any Host: it is
 // behind gateways.
-func asked(ctx *fasthttp.RequestCtx) *webguard.Request {
+func guardRequest(ctx *fasthttp.RequestCtx) *webguard.Request {
 	h := &ctx.Request.Header
 	values := func(name string) (out []string) {
 		for _, v := range h.PeekAll(name) {
@@ -88,8 +94,8 @@ func (o *Origin) writeStats(ctx *fasthttp.RequestCtx) {
 	ctx.SetBody(b)
 }
 
-// begin waits a request's delay and draws its luck; false when it was answered
-// with an error.
+// begin waits a request's delay and draws whether it fails; false when an error was
+// sent.
 func (o *Origin) begin(ctx *fasthttp.RequestCtx, e endpoint, d delay) bool {
 	n := o.counts.arrive()
 	if !o.wait(d.at(o.draw(n, 0))) {
@@ -127,7 +133,7 @@ func (o *Origin) serveList(ctx *fasthttp.RequestCtx) {
 	o.cacheable(ctx, models, o.listBody(after, min(limit, 100)))
 }
 
-// cacheable answers with a body, or 304 to who has it.
+// cacheable sends a body, or 304 if the client has it.
 func (o *Origin) cacheable(ctx *fasthttp.RequestCtx, e endpoint, body []byte) {
 	tag := `"` + hash(body) + `"`
 	ctx.Response.Header.Set("ETag", tag)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -77,6 +78,7 @@ type Origin struct {
 	config Config
 	counts counts
 	ill    atomic.Pointer[Illness] // nil: well
+	bodies sync.Map                // of /bytes: length -> []byte
 	models delay
 	chats  delay
 	guard  *webguard.Guard // of what is not the API: /stats, /reset, /illness

@@ -92,20 +92,22 @@ func TestAnswers(t *testing.T) {
 		status                  int
 		prefix                  string
 	}{
-		{"a model begins with its id", "GET", "/v1/models/7", "", 200, `{"id":"model-7",`},
-		{"a model can be asked for by its whole id", "GET", "/v1/models/model-7", "", 200, `{"id":"model-7",`},
-		{"the last model is there", "GET", "/v1/models/500", "", 200, `{"id":"model-500",`},
-		{"one more is not", "GET", "/v1/models/501", "", 404, `{"error":{`},
-		{"a name with quotes is still answered in JSON", "GET", "/v1/models/%22%01", "", 404, `{"error":{`},
-		{"a page of models", "GET", "/v1/models", "", 200, `{"object":"list","data":[{"id":"model-1",`},
-		{"the next page", "GET", "/v1/models?after=20", "", 200, `{"object":"list","data":[{"id":"model-21",`},
-		{"a page behind the last", "GET", "/v1/models?after=9999", "", 200, `{"object":"list","data":[],"total":500,"has_more":false}`},
-		{"a chat", "POST", "/v1/chat/completions", hello, 200, `{"object":"chat.completion","model":"m",`},
-		{"a chat that is no JSON", "POST", "/v1/chat/completions", "hello", 400, `{"error":{`},
-		{"a chat without messages", "POST", "/v1/chat/completions", "{}", 400, `{"error":{`},
-		{"a chat cannot be read", "GET", "/v1/chat/completions", "", 405, `{"error":{`},
-		{"a model cannot be written", "POST", "/v1/models/7", "{}", 405, `{"error":{`},
-		{"nothing else is there", "GET", "/v2", "", 404, `{"error":{`},
+		{say: "a model begins with its id", method: "GET", path: "/v1/models/7", status: 200, prefix: `{"id":"model-7",`},
+		{say: "a model can be asked for by its whole id", method: "GET", path: "/v1/models/model-7", status: 200, prefix: `{"id":"model-7",`},
+		{say: "the last model is there", method: "GET", path: "/v1/models/500", status: 200, prefix: `{"id":"model-500",`},
+		{say: "one more is not", method: "GET", path: "/v1/models/501", status: 404, prefix: `{"error":{`},
+		{say: "a name with quotes is still answered in JSON", method: "GET", path: "/v1/models/%22%01", status: 404, prefix: `{"error":{`},
+		{say: "a page of models", method: "GET", path: "/v1/models", status: 200, prefix: `{"object":"list","data":[{"id":"model-1",`},
+		{say: "the next page", method: "GET", path: "/v1/models?after=20", status: 200, prefix: `{"object":"list","data":[{"id":"model-21",`},
+		{say: "a page behind the last", method: "GET", path: "/v1/models?after=9999", status: 200,
+			prefix: `{"object":"list","data":[],"total":500,"has_more":false}`},
+		{say: "a chat", method: "POST", path: "/v1/chat/completions", body: hello, status: 200,
+			prefix: `{"object":"chat.completion","model":"m",`},
+		{say: "a chat that is no JSON", method: "POST", path: "/v1/chat/completions", body: "hello", status: 400, prefix: `{"error":{`},
+		{say: "a chat without messages", method: "POST", path: "/v1/chat/completions", body: "{}", status: 400, prefix: `{"error":{`},
+		{say: "a chat cannot be read", method: "GET", path: "/v1/chat/completions", status: 405, prefix: `{"error":{`},
+		{say: "a model cannot be written", method: "POST", path: "/v1/models/7", body: "{}", status: 405, prefix: `{"error":{`},
+		{say: "nothing else is there", method: "GET", path: "/v2", status: 404, prefix: `{"error":{`},
 	} {
 		t.Run(row.say, func(t *testing.T) {
 			a := ask(t, client, row.method, base+row.path, row.body)
@@ -231,7 +233,9 @@ func TestStats(t *testing.T) {
 // places, and what comes beyond is refused.
 func TestChatConcurrency(t *testing.T) {
 	c := config()
-	c.ChatConcurrency, c.ChatMedian, c.ChatP99 = 2, time.Hour, time.Hour
+	c.ChatConcurrency = 2
+	c.ChatMedian = time.Hour
+	c.ChatP99 = time.Hour
 	o, base, client := serve(t, c)
 	for range 2 {
 		defer stream(t.Context(), t, client, base, 4).Body.Close()
@@ -364,13 +368,19 @@ func TestValidate(t *testing.T) {
 		set  func(*origin.Config)
 		want string
 	}{
-		{"no models", func(c *origin.Config) { c.Models = 0 }, "models: 0 is not allowed: want 1 or more"},
-		{"a p99 below the median", func(c *origin.Config) { c.Median = time.Second }, "p99: 0s with a median of 1s is not allowed: want 0 <= median <= p99"},
-		{"likewise of chats", func(c *origin.Config) { c.ChatMedian = time.Second }, "chat-p99: 0s with a chat-median of 1s is not allowed: want 0 <= chat-median <= chat-p99"},
-		{"more errors than requests", func(c *origin.Config) { c.ErrorRate = 1.5 }, "error-rate: 1.5 is not allowed: want 0 to 1"},
-		{"a body of less than nothing", func(c *origin.Config) { c.BodyBytes = -1 }, "body-bytes: -1 is not allowed: want 0 to 16777216"},
-		{"an age in parts of seconds", func(c *origin.Config) { c.CacheMaxAge = time.Millisecond }, "cache-max-age: 1ms is not allowed: want whole seconds, 0 or more"},
-		{"less than no chats", func(c *origin.Config) { c.ChatConcurrency = -1 }, "chat-concurrency: -1 is not allowed: want 0 or more"},
+		{say: "no models", set: func(c *origin.Config) { c.Models = 0 }, want: "models: 0 is not allowed: want 1 or more"},
+		{say: "a p99 below the median", set: func(c *origin.Config) { c.Median = time.Second },
+			want: "p99: 0s with a median of 1s is not allowed: want 0 <= median <= p99"},
+		{say: "likewise of chats", set: func(c *origin.Config) { c.ChatMedian = time.Second },
+			want: "chat-p99: 0s with a chat-median of 1s is not allowed: want 0 <= chat-median <= chat-p99"},
+		{say: "more errors than requests", set: func(c *origin.Config) { c.ErrorRate = 1.5 },
+			want: "error-rate: 1.5 is not allowed: want 0 to 1"},
+		{say: "a body of less than nothing", set: func(c *origin.Config) { c.BodyBytes = -1 },
+			want: "body-bytes: -1 is not allowed: want 0 to 16777216"},
+		{say: "an age in parts of seconds", set: func(c *origin.Config) { c.CacheMaxAge = time.Millisecond },
+			want: "cache-max-age: 1ms is not allowed: want whole seconds, 0 or more"},
+		{say: "less than no chats", set: func(c *origin.Config) { c.ChatConcurrency = -1 },
+			want: "chat-concurrency: -1 is not allowed: want 0 or more"},
 	} {
 		t.Run(row.say, func(t *testing.T) {
 			c := config()
@@ -388,7 +398,8 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	if err := origin.New(config()).Serve(t.Context(), ln.Addr().String()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if err := origin.New(config()).Serve(t.Context(), ln.Addr().String()); err == nil ||
+		!strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("got %v", err)
 	}
 }

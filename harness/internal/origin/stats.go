@@ -9,17 +9,19 @@ import (
 type endpoint string
 
 const (
-	models endpoint = "models" // the list
-	model  endpoint = "model"  // one of them
-	chat   endpoint = "chat"
-	other  endpoint = "other" // what the API does not have
+	models   endpoint = "models" // the list
+	model    endpoint = "model"  // one of them
+	chat     endpoint = "chat"
+	anything endpoint = "any"   // of the API that has every path
+	echo     endpoint = "echo"  // /anything and /bytes
+	other    endpoint = "other" // what the API does not have
 )
 
 // Stats is what was served since the start or the last reset.
 type Stats struct {
 	Requests        uint64                       `json:"requests"`
 	Bytes           uint64                       `json:"bytes"`     // of bodies
-	Endpoints       map[string]map[string]uint64 `json:"endpoints"` // models, model, chat, other: by status
+	Endpoints       map[string]map[string]uint64 `json:"endpoints"` // models, model, chat, any, echo, other: by status
 	Streams         uint64                       `json:"streams"`   // chats answered as events, also counted above
 	StreamsBroken   uint64                       `json:"streams_broken"`
 	NotModified     uint64                       `json:"not_modified"`
@@ -122,6 +124,11 @@ func (o *Origin) Reset() {
 	c := &o.counts
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.arrivals, c.served, c.bytes, c.streams, c.broken, c.ill = 0, nil, 0, 0, 0, 0
+	c.arrivals = 0
+	c.served = nil
+	c.bytes = 0
+	c.streams = 0
+	c.broken = 0
+	c.ill = 0
 	c.chatsMax = c.chats
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"gatelab/harness/internal/result"
 )
 
 // Bench writes the Go benchmark format, which benchstat reads: one line for
@@ -16,9 +18,9 @@ import (
 // with a valid one, and its reasons in a comment. What differs from run to run
 // (commit, run) is a comment too: as configuration it would keep benchstat from
 // comparing two runs. The Result must be settled.
-func Bench(w io.Writer, r *Result) error {
+func Bench(w io.Writer, r *result.Result) error {
 	b := bufio.NewWriter(w)
-	goos, goarch, _ := strings.Cut(r.Manifest.OS, "/")
+	goos, goarch, _ := strings.Cut(r.Manifest.Platform, "/") // benchstat groups by both
 	for _, c := range []fact{
 		{"goos", goos}, {"goarch", goarch}, {"pkg", "gatelab/scenarios/" + word(r.Scenario)}, {"cpu", r.Manifest.CPUModel},
 		{"profile", r.Profile}, {"runtime", r.Runtime}, {"# commit", r.Manifest.Commit}, {"# run", r.RunID},
@@ -37,10 +39,36 @@ func Bench(w io.Writer, r *Result) error {
 	for i := range r.Stages {
 		stageBench(b, r, &r.Stages[i])
 	}
+	if r.Matrix != nil {
+		matrixBench(b, r)
+	}
 	return b.Flush()
 }
 
-func stageBench(b *bufio.Writer, r *Result, s *Stage) {
+// matrixBench has a line for each cell that was measured: the policy, then the gateway.
+func matrixBench(b *bufio.Writer, r *result.Result) {
+	for i := range r.Matrix.Rows {
+		row := &r.Matrix.Rows[i]
+		for j := range row.Cells {
+			c := &row.Cells[j]
+			if c.Outcome != result.CellMeasured {
+				fmt.Fprintf(b, "# %s %s: %s: %s\n", word(row.Policy), word(c.Arm), c.Outcome, line(strings.Join(c.Reasons, "; ")))
+				continue
+			}
+			fmt.Fprintf(b, "Benchmark%s/%s/%s-%d 1", capital(word(r.Scenario)), word(row.Policy), word(c.Arm), max(r.Manifest.Cores, 1))
+			for _, v := range []benchValue{
+				{"cpu-us/req", c.CPUUS}, {"open-p50-ms", c.P50MS}, {"open-p99-ms", c.P99MS}, {"closed-qps", c.QPS}, {"memory-MiB", c.MemoryMiB},
+			} {
+				if v.value != nil {
+					fmt.Fprintf(b, " %s %s", strconv.FormatFloat(*v.value, 'g', 6, 64), v.unit)
+				}
+			}
+			fmt.Fprintln(b)
+		}
+	}
+}
+
+func stageBench(b *bufio.Writer, r *result.Result, s *result.Stage) {
 	name := "Benchmark" + capital(word(r.Scenario)) + "/" + word(s.Name)
 	if !s.Valid {
 		name += "/INVALID"
@@ -49,13 +77,14 @@ func stageBench(b *bufio.Writer, r *Result, s *Stage) {
 	if r.Manifest.Cores > 1 {
 		name += "-" + strconv.Itoa(r.Manifest.Cores)
 	}
-	for round := 1; round <= max(1, s.rounds()); round++ {
-		requests, values := s.round(round)
+	for round := 1; round <= max(1, s.LastRound()); round++ {
+		requests, values := benchRound(s, round)
 		if round == 1 {
-			values = append(values, measured{"cpu-us/req", s.cpuTotal()}, measured{"hit-ratio", s.hitRatio()}, measured{"availability", s.availability()})
-			for _, role := range s.roles() {
+			values = append(values, benchValue{"cpu-us/req", s.CPUTotalUS()}, benchValue{"hit-ratio", s.HitRatio()},
+				benchValue{"availability", s.AvailabilityShare()})
+			for _, role := range s.Roles() {
 				us := s.CPUPerRequestUS[role]
-				values = append(values, measured{"cpu-us/req-" + word(role), &us})
+				values = append(values, benchValue{"cpu-us/req-" + word(role), &us})
 			}
 		}
 		text := ""
@@ -64,48 +93,42 @@ func stageBench(b *bufio.Writer, r *Result, s *Stage) {
 				text += "\t" + strconv.FormatFloat(*v.value, 'g', 6, 64) + " " + v.unit
 			}
 		}
-		if text != "" { // a line without a value is no result
+		if text != "" { // the format does not allow a line without a value
 			fmt.Fprintf(b, "%s\t%d%s\n", name, max(1, requests), text)
 		}
 	}
 }
 
-// measured is a value with its unit in the benchmark format.
-type measured struct {
+// benchValue is a value with its unit in the benchmark format.
+type benchValue struct {
 	unit  string
 	value *float64
 }
 
-// rounds is the highest round of which there is an attack.
-func (s *Stage) rounds() int {
-	n := 0
-	for _, a := range s.Attacks {
-		n = max(n, a.Round)
-	}
-	return n
-}
-
-// round is one round's own figures; a stage without attacks has its merged ones.
-func (s *Stage) round(n int) (requests uint64, values []measured) {
+// benchRound are the figures of one round; of a stage without attacks, the merged
+// ones.
+func benchRound(s *result.Stage, n int) (requests uint64, values []benchValue) {
 	if len(s.Attacks) == 0 {
 		if s.Requests != nil {
 			requests = *s.Requests
 		}
-		return requests, []measured{{"closed-qps", s.QPS}, {"open-p50-ms", s.p50()}, {"open-p99-ms", s.p99()}, {"open-error-ratio", s.ErrorRate}}
+		return requests, []benchValue{
+			{"closed-qps", s.QPS}, {"open-p50-ms", s.P50()}, {"open-p99-ms", s.P99()}, {"open-error-ratio", s.ErrorRate},
+		}
 	}
 	for _, a := range s.Attacks {
 		if a.Round != n {
 			continue
 		}
 		requests += a.Requests
-		if a.Model == Closed {
-			values = append(values, measured{"closed-qps", a.QPS})
+		if a.Model == result.Closed {
+			values = append(values, benchValue{"closed-qps", a.QPS})
 			continue
 		}
 		if l := a.LatencyMS; l != nil {
-			values = append(values, measured{"open-p50-ms", l.P50}, measured{"open-p99-ms", l.P99})
+			values = append(values, benchValue{"open-p50-ms", l.P50}, benchValue{"open-p99-ms", l.P99})
 		}
-		values = append(values, measured{"open-error-ratio", a.ErrorRate})
+		values = append(values, benchValue{"open-error-ratio", a.ErrorRate})
 	}
 	return requests, values
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 	"gatelab/internal/testenv/chromium"
 )
 
@@ -14,23 +16,23 @@ import (
 const published = "../../../reports/published/ladder/result.json"
 
 // pageFile writes a result's page to a file and returns its address.
-func pageFile(t *testing.T, r *Result) string {
+func pageFile(t *testing.T, r *result.Result) string {
 	t.Helper()
 	r.Settle()
 	var b bytes.Buffer
 	if err := HTML(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), FileHTML)
+	path := filepath.Join(t.TempDir(), result.FileHTML)
 	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return "file://" + path
 }
 
-func load(t *testing.T, path string) *Result {
+func load(t *testing.T, path string) *result.Result {
 	t.Helper()
-	r, err := Read(path)
+	r, err := result.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +77,18 @@ func TestThePageInABrowser(t *testing.T) {
 				if view.NoScript {
 					return // it loaded, and Eval is a script
 				}
-				wide := chromium.Eval[[]string](p, `[...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, svg, .skip, #tip") && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.tagName + "." + e.className)`)
-				scroll, room := chromium.Eval[int](p, `document.documentElement.scrollWidth`), chromium.Eval[int](p, `document.documentElement.clientWidth`)
+				wide := chromium.Eval[[]string](
+					p,
+					`[...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, svg, .skip, #tip") &&
+						e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.tagName + "." + e.className)`,
+				)
+				scroll, room := chromium.Eval[int](
+					p,
+					`document.documentElement.scrollWidth`,
+				), chromium.Eval[int](
+					p,
+					`document.documentElement.clientWidth`,
+				)
 				if !view.Print && (scroll > room || len(wide) > 0) {
 					t.Errorf("%d px wide in a window of %d px: %q", scroll, room, wide)
 				}
@@ -105,8 +117,12 @@ func TestHoverShowsAValue(t *testing.T) {
 	r := load(t, published)
 	address := pageFile(t, r)
 	const text = `document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent`
-	const place = `(() => { const b = document.querySelector("svg.plot rect.s0[height='18']").getBoundingClientRect(); scrollTo(0, b.top + scrollY - 200); const c = document.querySelector("svg.plot rect.s0[height='18']").getBoundingClientRect(); return [c.left + c.width / 2, c.top + c.height / 2] })()`
-	first := "baseline: " + figure(*r.Stages[0].QPS) + " QPS (closed-loop)"
+	const place = `(() => {
+		const b = document.querySelector("svg.plot rect.s0[height='18']").getBoundingClientRect();
+		scrollTo(0, b.top + scrollY - 200);
+		const c = document.querySelector("svg.plot rect.s0[height='18']").getBoundingClientRect();
+		return [c.left + c.width / 2, c.top + c.height / 2] })()`
+	first := "baseline: " + figure.Rounded(*r.Stages[0].QPS) + " QPS (closed-loop)"
 
 	p := browser.Open(t, address, views()["desktop-light"])
 	if got := chromium.Eval[string](p, text); got != "" {
@@ -146,7 +162,7 @@ func TestHoverShowsAValue(t *testing.T) {
 	}
 }
 
-// TestThePageHasEveryFigure holds the page, as it is shown, against the result.
+// TestThePageHasEveryFigure compares the page, as it is shown, with the result.
 func TestThePageHasEveryFigure(t *testing.T) {
 	browser := chromium.Start(t)
 	r := load(t, published)
@@ -155,16 +171,17 @@ func TestThePageHasEveryFigure(t *testing.T) {
 	var want []string
 	for i := range r.Stages {
 		s := &r.Stages[i]
-		for _, g := range []grid{r.summary(), r.latencies(), r.costs(), r.beside(), r.breaks(), r.troubles(), s.checks(), outcomes("", "", s.Consumers), outcomes("", "", s.Mix), r.Manifest.Stages[s.Name].nodes()} {
+		for _, g := range []grid{summaryGrid(r), latencyGrid(r), costGrid(r), publishedGrid(r), faultGrid(r), troubleGrid(r), checkGrid(s),
+			outcomes("", "", s.Consumers), outcomes("", "", s.Mix), nodeGrid(r.Manifest.Stages[s.Name])} {
 			for _, row := range g.Rows {
 				want = append(want, row...)
 			}
 		}
-		for _, f := range append(s.facts(), r.limits()...) {
+		for _, f := range append(stageFacts(s), limitFacts(r)...) {
 			want = append(want, f.Value)
 		}
 	}
-	for _, f := range r.Manifest.facts() {
+	for _, f := range manifestFacts(&r.Manifest) {
 		want = append(want, f.Value)
 	}
 	if len(want) < 500 {
@@ -189,14 +206,19 @@ func TestThePageCanBeReadAloud(t *testing.T) {
 			}
 		}
 		for what, query := range map[string]string{
-			"table heads without a scope":             `document.querySelectorAll("th:not([scope])").length`,
-			"tables without row heads":                `[...document.querySelectorAll("tbody tr")].filter(r => !r.querySelector("th[scope=row]")).length`,
-			"plots without a name or description":     `[...document.querySelectorAll("svg.plot")].filter(s => !s.getAttribute("aria-label") || !s.querySelector("desc")).length`,
-			"plots that no key reaches":               `[...document.querySelectorAll("svg.plot")].filter(s => s.tabIndex !== 0).length`,
-			"tables that no key scrolls":              `[...document.querySelectorAll(".scroll")].filter(s => s.tabIndex !== 0 || !s.getAttribute("aria-label")).length`,
-			"addresses in the page that lead nowhere": `[...document.querySelectorAll("a")].filter(a => !document.getElementById(a.hash.slice(1))).length`,
-			"ids that are there twice":                `document.querySelectorAll("[id]").length - new Set([...document.querySelectorAll("[id]")].map(e => e.id)).size`,
-			"documents without a language":            `document.documentElement.lang ? 0 : 1`,
+			"table heads without a scope": `document.querySelectorAll("th:not([scope])").length`,
+			"tables without row heads": `[...document.querySelectorAll("tbody tr")].
+				filter(r => !r.querySelector("th[scope=row]")).length`,
+			"plots without a name or description": `[...document.querySelectorAll("svg.plot")].
+				filter(s => !s.getAttribute("aria-label") || !s.querySelector("desc")).length`,
+			"plots that no key reaches": `[...document.querySelectorAll("svg.plot")].filter(s => s.tabIndex !== 0).length`,
+			"tables that no key scrolls": `[...document.querySelectorAll(".scroll")].
+				filter(s => s.tabIndex !== 0 || !s.getAttribute("aria-label")).length`,
+			"addresses in the page that lead nowhere": `[...document.querySelectorAll("a")].
+				filter(a => !document.getElementById(a.hash.slice(1))).length`,
+			"ids that are there twice": `document.querySelectorAll("[id]").length -
+				new Set([...document.querySelectorAll("[id]")].map(e => e.id)).size`,
+			"documents without a language": `document.documentElement.lang ? 0 : 1`,
 		} {
 			if n := chromium.Eval[int](p, query); n != 0 {
 				t.Errorf("%s: %d %s", path, n, what)

@@ -5,6 +5,10 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/stats"
 )
 
 // errorRate is the metric whose comparison is a difference of rates, for a
@@ -12,62 +16,67 @@ import (
 const errorRate = "error_rate"
 
 // comparisonPart is the verdict on two builds. Empty without a comparison.
-func (r *Result) comparisonPart() part {
+func comparisonPart(r *result.Result) part {
 	c := r.Comparison
 	if c == nil {
 		return part{}
 	}
-	p := part{ID: "comparison", Title: "Comparison", Verdict: c.Verdict, Lead: c.String()}
+	p := part{ID: "comparison", Title: "Comparison", Verdict: c.Verdict, Lead: comparisonText(c)}
 	if c.Reason != "" {
 		p.Lead += ": " + c.Reason
 	}
-	p.Notes = append(slices.Clone(c.Notes), "A metric fails where its ratio is beyond the margin with 95% confidence, passes where it is within it with 95% confidence, and is inconclusive where the data carry neither")
-	p.draw("Ratio of every metric, with its interval and margin", c.plot())
-	p.tabulate(c.grid())
+	p.Notes = append(
+		slices.Clone(c.Notes),
+		"A metric fails where its ratio is beyond the margin with 95% confidence, passes where it is within the margin with"+
+			" 95% confidence, and is inconclusive where the data support neither",
+	)
+	p.draw("Ratio of every metric, with its interval and margin", comparisonPlot(c))
+	p.tabulate(comparisonGrid(c))
 	return p
 }
 
-// String is the verdict in a sentence.
-func (c *Comparison) String() string {
+// comparisonText is the verdict in a sentence.
+func comparisonText(c *result.Comparison) string {
 	if len(c.Arms) == 2 {
 		return fmt.Sprintf("%s against %s: %s", c.Arms[1], c.Arms[0], c.Verdict)
 	}
-	return c.Verdict
+	return string(c.Verdict)
 }
 
-// grid is the comparison as a table.
-func (c *Comparison) grid() grid {
+// comparisonGrid is the comparison as a table.
+func comparisonGrid(c *result.Comparison) grid {
 	g := grid{
 		Title: "Metrics", Heads: []string{"metric", "ratio", "change", "interval", "margin", "verdict"}, Text: []bool{0: true, 5: true},
-		Note: "Ratios are of the second arm to the first. The interval is that of the one-sided 95% bounds. Of " + errorRate + " all figures are differences, in percent of the requests.",
+		Note: "Ratios are of the second arm to the first. The interval is that of the one-sided 95% bounds. Figures of " + errorRate +
+			" are differences, in percent of the requests.",
 	}
 	for _, m := range c.Metrics {
 		ratio, change := ratioText(m.Ratio), signed((m.Ratio-1)*100)
 		if m.Name == errorRate {
 			ratio, change = "", signed(m.Ratio*100)
 		}
-		interval := na
+		interval := figure.NA
 		if m.Low != nil && m.High != nil {
-			interval = m.bound(*m.Low) + " to " + m.bound(*m.High)
+			interval = boundText(m, *m.Low) + " to " + boundText(m, *m.High)
 		}
-		margin := na
+		margin := figure.NA
 		if m.Margin != nil {
-			margin = m.bound(*m.Margin)
+			margin = boundText(m, *m.Margin)
 		}
-		verdict := m.Verdict
+		verdict := string(m.Verdict)
 		if m.Advisory {
 			verdict += " (advisory)"
 		}
 		if m.Low == nil && m.Ratio == 0 {
-			ratio, change = na, na
+			ratio, change = figure.NA, figure.NA
 		}
-		g.add(m.Verdict == "fail", m.Name, ratio, change, interval, margin, verdict)
+		g.add(m.Verdict == stats.Fail, m.Name, ratio, change, interval, margin, verdict)
 	}
 	return g
 }
 
-// bound is an end of the metric's interval, or its margin.
-func (m ComparisonMetric) bound(v float64) string {
+// boundText is an end of the metric's interval, or its margin.
+func boundText(m result.ComparisonMetric, v float64) string {
 	if m.Name == errorRate {
 		return signed(v * 100)
 	}
@@ -85,17 +94,21 @@ func signed(percent float64) string {
 	return fmt.Sprintf("%+.*f%%", digits, percent)
 }
 
-// plot shows each ratio with its interval around 1, and the margin as a dashed
+// comparisonPlot shows each ratio with its interval around 1, and the margin as a dashed
 // line. Empty where no metric has an interval.
-func (c *Comparison) plot() string {
-	var shown []ComparisonMetric
-	low, high, left := 0.9, 1.1, 60.0
+func comparisonPlot(c *result.Comparison) string {
+	var shown []result.ComparisonMetric
+	low := 0.9
+	high := 1.1
+	left := 60.0
 	for _, m := range c.Metrics {
 		if m.Name == errorRate || m.Low == nil || m.High == nil || !(*m.Low > 0) {
 			continue
 		}
 		shown = append(shown, m)
-		low, high, left = min(low, *m.Low), max(high, *m.High), max(left, nameWidth(m.Name)+14)
+		low = min(low, *m.Low)
+		high = max(high, *m.High)
+		left = max(left, nameWidth(m.Name)+14)
 		if m.Margin != nil && *m.Margin > 0 {
 			low, high = min(low, *m.Margin), max(high, *m.Margin)
 		}
@@ -104,12 +117,18 @@ func (c *Comparison) plot() string {
 		return ""
 	}
 	const head, row = 14.0, 34.0
-	low, high, left = low*0.97, high*1.03, min(left, plotWidth/2)
+	low *= 0.97
+	high *= 1.03
+	left = min(left, plotWidth/2)
 	x := func(v float64) float64 {
 		return left + (math.Log(v)-math.Log(low))/(math.Log(high)-math.Log(low))*(plotWidth-left-20)
 	}
 	bottom := head + row*float64(len(shown))
-	p := newCanvas(bottom+36, "Comparison: "+c.String(), "The dot is the ratio, the bar its interval, the dashed line the margin, the solid line no difference.")
+	p := newCanvas(
+		bottom+36,
+		"Comparison: "+comparisonText(c),
+		"The dot is the ratio, the bar its interval, the dashed line the margin, the solid line no difference.",
+	)
 	for _, t := range ratioTicks(low, high) {
 		p.line("grid", x(t), head-6, x(t), bottom, "")
 		p.text("tick", "middle", x(t), bottom+16, strconv.FormatFloat(t, 'f', -1, 64))
@@ -118,7 +137,7 @@ func (c *Comparison) plot() string {
 	p.line("axis", x(1), head-6, x(1), bottom, "")
 	for i, m := range shown {
 		y := head + row*(float64(i)+0.5)
-		class := map[string]string{"fail": "fail", "pass": "s0"}[m.Verdict]
+		class := map[stats.Verdict]string{stats.Fail: "fail", stats.Pass: "s0"}[m.Verdict]
 		if class == "" {
 			class = "s7"
 		}

@@ -6,102 +6,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 )
 
-// Experiment is what came of breaking things on purpose under load: beside
-// Faults, which has each of them, this is the whole.
-type Experiment struct {
-	Passed       bool          `json:"passed"` // every expectation was met
-	Expectations []Expectation `json:"expectations"`
-	Entries      []Entry       `json:"entries"` // what probes saw, by entry point and kind of request
-	Writes       *Writes       `json:"writes,omitempty"`
-	Cost         *FaultCost    `json:"cost,omitempty"`
-	Timeline     []Moment      `json:"timeline,omitempty"`
-	Bands        []Band        `json:"bands,omitempty"` // when faults were at work
-	// CapacityQPS is what the lab carries of an open loop, of which the load is a
-	// share: by the cores' use at a quarter of the closed loop's rate. Absent: the
-	// rate was stated.
-	CapacityQPS *float64 `json:"capacity_qps,omitempty"`
-	Drift       []Drift  `json:"drift,omitempty"` // by node
-}
-
-// What an Expectation can be about, where others count on the words.
-const (
-	WhatIdempotent = "idempotent requests failed"
-	WhatAny        = "requests of any kind failed"
-)
-
-// Drift is what a node held at the beginning of the load and at its end: medians
-// of the first and of the last tenth of the readings. Goroutines are a gateway's.
-type Drift struct {
-	Node            string   `json:"node"`
-	MemoryFirstMiB  *float64 `json:"memory_first_mib,omitempty"`
-	MemoryLastMiB   *float64 `json:"memory_last_mib,omitempty"`
-	GoroutinesFirst *float64 `json:"goroutines_first,omitempty"`
-	GoroutinesLast  *float64 `json:"goroutines_last,omitempty"`
-	Restarts        uint64   `json:"restarts,omitempty"` // of a gateway: it began anew so often
-}
-
-// Expectation is one thing that the experiment was to show.
-type Expectation struct {
-	What string `json:"what"`
-	Want string `json:"want"`
-	Saw  string `json:"saw"`
-	Met  bool   `json:"met"`
-}
-
-// Entry is what probes of one kind saw at one entry point. Only what is for
-// Information does not decide: clients go through the balancers.
-type Entry struct {
-	Name        string  `json:"name"`   // lb, lb-2, gateway-1
-	Method      string  `json:"method"` // GET or POST
-	Information bool    `json:"information"`
-	RatePerS    float64 `json:"rate_per_s"`
-	Availability
-	OutageMS        float64           `json:"outage_ms"`         // all outages together
-	LongestOutageMS float64           `json:"longest_outage_ms"` // from the first bad probe to the last
-	ResolutionMS    float64           `json:"resolution_ms"`
-	Failures        map[string]uint64 `json:"failures,omitempty"` // by kind and by who said so
-}
-
-// Writes is what became of configuration that was written during the faults.
-type Writes struct {
-	Sent         uint64   `json:"sent"`
-	Acknowledged uint64   `json:"acknowledged"`
-	Lost         uint64   `json:"lost"`     // acknowledged, and not there afterwards on some replica
-	Half         uint64   `json:"half"`     // there, but not as it was written
-	Unknown      uint64   `json:"unknown"`  // without an answer; may be there or not, but whole
-	Followed     uint64   `json:"followed"` // of which it was measured when each living replica served them
-	VisibleP50MS *float64 `json:"visible_p50_ms,omitempty"`
-	VisibleMaxMS *float64 `json:"visible_max_ms,omitempty"`
-}
-
-// FaultCost is what such faults make of a month of 30 days.
-type FaultCost struct {
-	FaultsPerMonth      float64 `json:"faults_per_month"` // assumed
-	Objective           float64 `json:"objective"`        // assumed
-	Faults              int     `json:"faults"`           // of this run, over which the loss is spread
-	LostSPerFault       float64 `json:"lost_s_per_fault"` // error-seconds: bad probes times their distance
-	MonthlyAvailability float64 `json:"monthly_availability"`
-	BudgetSpent         float64 `json:"budget_spent"` // of the month's error budget; 1 is all of it
-}
-
-// Moment is one second: who answered the idempotent probes at the balancers.
-type Moment struct {
-	Offset int               `json:"offset"` // seconds from the beginning of the open attack's measured window
-	Nodes  map[string]uint64 `json:"nodes"`
-	Failed uint64            `json:"failed"`
-}
-
-// Band is the time in which one fault was at work.
-type Band struct {
-	FromS float64 `json:"from_s"`
-	ToS   float64 `json:"to_s"`
-	Label string  `json:"label"`
-}
-
-// headline is the verdict in words.
-func (x *Experiment) headline() string {
+// experimentHeadline is the verdict in words.
+func experimentHeadline(x *result.Experiment) string {
 	var missed []string
 	for _, e := range x.Expectations {
 		if !e.Met {
@@ -114,12 +25,12 @@ func (x *Experiment) headline() string {
 	case !x.Passed:
 		return "Not judged: the experiment broke off"
 	}
-	return "As expected: the faults had their effect, and what was to hold held"
+	return "As expected: every fault took effect, and every expectation was met"
 }
 
-// expectations is the verdict's table.
-func (r *Result) expectations() grid {
-	g := grid{Title: "Expected", Heads: []string{"what", "wanted", "saw", "met"}, Text: []bool{true, true, true, true}}
+// expectationGrid is the verdict's table.
+func expectationGrid(r *result.Result) grid {
+	g := grid{Title: "Expectations", Heads: []string{"what", "wanted", "observed", "met"}, Text: []bool{true, true, true, true}}
 	if r.Experiment == nil {
 		return g
 	}
@@ -133,11 +44,12 @@ func (r *Result) expectations() grid {
 	return g
 }
 
-// entries is availability by entry point.
-func (r *Result) entries() grid {
+// entryGrid is availability by entry point.
+func entryGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Entry points",
-		Note:  "Open-loop probes beside the load. A balancer's decide; those straight at a gateway are for information: nobody switches away from it.",
+		Note: "Open-loop probes beside the load. The load balancers' results decide; those of the gateways are for information," +
+			" since no client calls a gateway directly.",
 		Heads: []string{"entry", "request", "probes", "failed", "availability (95% interval)", "outage", "longest", "resolution", "failures"},
 		Text:  []bool{0: true, 1: true, 8: true},
 	}
@@ -149,18 +61,18 @@ func (r *Result) entries() grid {
 		if e.Information {
 			name += " (information)"
 		}
-		g.add(e.Failed > 0 && !e.Information, name, e.Method, grouped(float64(e.Probes)), grouped(float64(e.Failed)),
-			fmt.Sprintf("%s (%s to %s)", percent(e.Availability.Availability), percent(e.Low), percent(e.High)),
-			span(e.OutageMS), span(e.LongestOutageMS), span(e.ResolutionMS), tallied(e.Failures))
+		g.add(e.Failed > 0 && !e.Information, name, e.Method, figure.Count(e.Probes), figure.Count(e.Failed),
+			fmt.Sprintf("%s (%s to %s)", figure.Percent(e.Availability.Availability), figure.Percent(e.Low), figure.Percent(e.High)),
+			figure.Millis(e.OutageMS), figure.Millis(e.LongestOutageMS), figure.Millis(e.ResolutionMS), tallied(e.Failures))
 	}
 	return g
 }
 
-// drifts is what nodes held at both ends of the load.
-func (r *Result) drifts() grid {
+// driftGrid is the memory and the goroutines of nodes at both ends of the load.
+func driftGrid(r *result.Result) grid {
 	g := grid{
-		Title: "Memory and goroutines, at the beginning and at the end",
-		Note:  "Medians of the first and of the last tenth of the readings under load. A gateway that was restarted began anew.",
+		Title: "Memory and goroutines at the start and at the end",
+		Note:  "Medians of the first and of the last tenth of the readings under load. A restarted gateway starts from zero.",
 		Heads: []string{"node", "MiB first", "MiB last", "goroutines first", "goroutines last", "restarts seen"},
 		Text:  []bool{true},
 	}
@@ -171,7 +83,8 @@ func (r *Result) drifts() grid {
 		if d.MemoryFirstMiB == nil && d.GoroutinesFirst == nil {
 			continue // too short to tell
 		}
-		g.add(false, d.Node, figureOr(d.MemoryFirstMiB), figureOr(d.MemoryLastMiB), figureOr(d.GoroutinesFirst), figureOr(d.GoroutinesLast), grouped(float64(d.Restarts)))
+		g.add(false, d.Node, figure.RoundedOr(d.MemoryFirstMiB), figure.RoundedOr(d.MemoryLastMiB),
+			figure.RoundedOr(d.GoroutinesFirst), figure.RoundedOr(d.GoroutinesLast), figure.Count(d.Restarts))
 	}
 	return g
 }
@@ -180,13 +93,13 @@ func (r *Result) drifts() grid {
 func tallied(m map[string]uint64) string {
 	var parts []string
 	for _, k := range slices.SortedFunc(maps.Keys(m), func(a, b string) int { return cmp.Or(cmp.Compare(m[b], m[a]), cmp.Compare(a, b)) }) {
-		parts = append(parts, fmt.Sprintf("%s %s", grouped(float64(m[k])), k))
+		parts = append(parts, fmt.Sprintf("%s %s", figure.Count(m[k]), k))
 	}
 	return strings.Join(parts, ", ")
 }
 
-// consequences are writes and cost in words.
-func (r *Result) consequences() []string {
+// consequences are load, writes and cost in words.
+func consequences(r *result.Result) []string {
 	x := r.Experiment
 	if x == nil {
 		return nil
@@ -194,33 +107,45 @@ func (r *Result) consequences() []string {
 	var out []string
 	if x.CapacityQPS != nil && len(r.Stages) > 0 && r.Stages[0].Load.OfferedQPS != nil {
 		offered := *r.Stages[0].Load.OfferedQPS
-		out = append(out, fmt.Sprintf("Load: %s requests/s, %s of the %s that the cores carry of an open loop (by their use at a quarter of the closed loop's rate).",
-			figure(offered), percent(offered / *x.CapacityQPS), figure(*x.CapacityQPS)))
+		out = append(out, fmt.Sprintf("Load: %s requests/s, %s of the open-loop capacity of %s"+
+			" (estimated from the CPU use at a quarter of the closed-loop rate).",
+			figure.Rounded(offered), figure.Percent(offered / *x.CapacityQPS), figure.Rounded(*x.CapacityQPS)))
 	}
-	if w := x.Writes; w != nil {
-		text := fmt.Sprintf("Configuration written meanwhile: %s sent, %s acknowledged, %s lost, %s half there, %s without an answer",
-			grouped(float64(w.Sent)), grouped(float64(w.Acknowledged)), grouped(float64(w.Lost)), grouped(float64(w.Half)), grouped(float64(w.Unknown)))
-		if w.VisibleMaxMS != nil && w.VisibleP50MS != nil {
-			text += fmt.Sprintf("; %s were followed: served by every living replica after %s (median), %s at most", grouped(float64(w.Followed)), span(*w.VisibleP50MS), span(*w.VisibleMaxMS))
-		}
-		out = append(out, text+".")
+	if x.Writes != nil {
+		out = append(out, writesSentence(x.Writes))
 	}
-	if c := x.Cost; c != nil {
-		out = append(out, fmt.Sprintf("Cost: %s lost a fault, over %d fault(s). At %s such faults a month (assumed) that is an availability of %s, and %s of the error budget of an objective of %s (assumed).",
-			span(c.LostSPerFault*1000), c.Faults, figure(c.FaultsPerMonth), percent(c.MonthlyAvailability), percent(c.BudgetSpent), percent(c.Objective)))
+	if x.Cost != nil {
+		out = append(out, costSentence(x.Cost))
 	}
 	return out
 }
 
+func writesSentence(w *result.Writes) string {
+	text := fmt.Sprintf("Configuration writes during the faults: %s sent, %s acknowledged, %s lost, %s half-written, %s unanswered",
+		figure.Count(w.Sent), figure.Count(w.Acknowledged), figure.Count(w.Lost), figure.Count(w.Half), figure.Count(w.Unknown))
+	if w.VisibleMaxMS != nil && w.VisibleP50MS != nil {
+		text += fmt.Sprintf("; %s were followed: every living replica served them after %s (median), %s at most",
+			figure.Count(w.Followed), figure.Millis(*w.VisibleP50MS), figure.Millis(*w.VisibleMaxMS))
+	}
+	return text + "."
+}
+
+func costSentence(c *result.FaultCost) string {
+	return fmt.Sprintf("Cost: %s lost per fault, over %d fault(s). At %s such faults per month (assumed), availability is %s,"+
+		" which spends %s of the error budget of an objective of %s (assumed).",
+		figure.Millis(c.LostSPerFault*1000), c.Faults, figure.Rounded(c.FaultsPerMonth),
+		figure.Percent(c.MonthlyAvailability), figure.Percent(c.BudgetSpent), figure.Percent(c.Objective))
+}
+
 // experimentPart is what was expected and seen. Empty without an experiment.
-func (r *Result) experimentPart() part {
+func experimentPart(r *result.Result) part {
 	if r.Experiment == nil {
 		return part{}
 	}
-	p := part{ID: "experiment", Title: "Experiment", Notes: r.consequences()}
-	p.drawFile("What happened, second by second", r.timelinePlot(), FileTimeline)
-	p.tabulate(r.expectations())
-	p.tabulate(r.entries())
-	p.tabulate(r.drifts())
+	p := part{ID: "experiment", Title: "Experiment", Notes: consequences(r)}
+	p.drawFile("What happened, second by second", timelinePlot(r), result.FileTimeline)
+	p.tabulate(expectationGrid(r))
+	p.tabulate(entryGrid(r))
+	p.tabulate(driftGrid(r))
 	return p
 }

@@ -6,45 +6,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// experimental is sample as an experiment, with two overlapping faults.
-func experimental() *Result {
-	r := sample()
-	r.Scenario = "kill-gateway"
-	r.Stages = r.Stages[2:]
-	r.Experiment = &Experiment{
-		Passed: false,
-		Expectations: []Expectation{
-			{What: "idempotent requests failed", Want: "at most 0", Saw: "3", Met: false},
-			{What: "acknowledged writes lost or half there", Want: "0", Saw: "0", Met: true},
-		},
-		Entries: []Entry{
-			{Name: "lb", Method: "GET", RatePerS: 50, Availability: Availability{Probes: 1000, Failed: 3, Availability: 0.997, Low: 0.9912, High: 0.999},
-				OutageMS: 40, LongestOutageMS: 40, ResolutionMS: 20, Failures: map[string]uint64{"status_502 by lb": 2, "timeout (no answer)": 1}},
-			{Name: "gateway-2", Method: "GET", Information: true, RatePerS: 5, Availability: Availability{Probes: 100, Availability: 1, Low: 0.964, High: 1}},
-		},
-		Writes: &Writes{Sent: 100, Acknowledged: 97, Unknown: 3, Followed: 12, VisibleP50MS: p(81.0), VisibleMaxMS: p(412.0)},
-		Cost:   &FaultCost{FaultsPerMonth: 30, Objective: 0.9995, Faults: 2, LostSPerFault: 0.03, MonthlyAvailability: 0.99999965, BudgetSpent: 0.0007},
-		Timeline: []Moment{
-			{Offset: 0, Nodes: map[string]uint64{"gateway-1": 17, "gateway-2": 17, "gateway-3": 16}},
-			{Offset: 1, Nodes: map[string]uint64{"gateway-1": 24, "gateway-3": 23}, Failed: 3},
-		},
-		Bands: []Band{{FromS: 0.5, ToS: 1.6, Label: "kill gateway-2"}, {FromS: 1, ToS: 1.4, Label: "flush redis"}},
-	}
-	return r
-}
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/result/resulttest"
+)
 
 func TestAnExperimentIsInEveryFormat(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(dir, experimental()); err != nil {
+	if err := Write(dir, resulttest.Experiment()); err != nil {
 		t.Fatal(err)
 	}
 	for file, wants := range map[string][]string{
-		FileMarkdown: {"**Not as expected: idempotent requests failed: 3, wanted at most 0**", "idempotent requests failed | at most 0 | 3 | NO", "gateway-2 (information)", "2 status_502 by lb, 1 timeout (no answer)",
-			"100 sent, 97 acknowledged, 0 lost", "At 30 such faults a month (assumed)", "](timeline.svg)"},
-		FileHTML:     {"<td class=\"left\">NO</td>", "kill gateway-2", "probes answered by", "gateway-2 (information)"},
-		FileTimeline: {"second 1: 3 failed", "kill gateway-2, second 0.5 to 1.6", "flush redis", "second 1: 24 by gateway-1"},
+		result.FileMarkdown: {"**Not as expected: idempotent requests failed: 3, wanted at most 0**",
+			"idempotent requests failed | at most 0 | 3 | NO", "gateway-2 (information)", "2 status_502 by lb, 1 timeout (no answer)",
+			"100 sent, 97 acknowledged, 0 lost", "At 30 such faults per month (assumed)", "](timeline.svg)"},
+		result.FileHTML:     {"<td class=\"left\">NO</td>", "kill gateway-2", "probes answered by", "gateway-2 (information)"},
+		result.FileTimeline: {"second 1: 3 failed", "kill gateway-2, second 0.5 to 1.6", "flush redis", "second 1: 24 by gateway-1"},
 	} {
 		b, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
@@ -56,11 +33,11 @@ func TestAnExperimentIsInEveryFormat(t *testing.T) {
 			}
 		}
 	}
-	back, err := Read(filepath.Join(dir, FileJSON))
+	back, err := result.Read(filepath.Join(dir, result.FileJSON))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, problem := range violations(t, []byte(rendered(t, FileJSON, back))) {
+	for _, problem := range resulttest.Violations(t, []byte(rendered(t, result.FileJSON, back))) {
 		t.Error(problem)
 	}
 	var table bytes.Buffer
@@ -74,16 +51,16 @@ func TestAnExperimentIsInEveryFormat(t *testing.T) {
 
 func TestWithoutAnExperimentThereIsNoTimeline(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(dir, sample()); err != nil {
+	if err := Write(dir, resulttest.Ladder()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, FileTimeline)); !os.IsNotExist(err) {
+	if _, err := os.Stat(filepath.Join(dir, result.FileTimeline)); !os.IsNotExist(err) {
 		t.Errorf("a timeline of a ladder: %v", err)
 	}
 }
 
 func TestOverlappingBandsHaveRowsOfTheirOwn(t *testing.T) {
-	rows, level := stacked([]Band{{FromS: 0, ToS: 4}, {FromS: 2, ToS: 5}, {FromS: 4, ToS: 6}, {FromS: 4.5, ToS: 6}})
+	rows, level := stacked([]result.Band{{FromS: 0, ToS: 4}, {FromS: 2, ToS: 5}, {FromS: 4, ToS: 6}, {FromS: 4.5, ToS: 6}})
 	if rows != 3 || level[0] != 0 || level[1] != 1 || level[2] != 0 || level[3] != 2 {
 		t.Errorf("%d rows, levels %v", rows, level)
 	}

@@ -2,70 +2,85 @@ package report
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/measure"
+	"gatelab/harness/internal/result"
 )
 
-// fact is a name and what it is, for lists.
+// fact is a name and its value, in words, for lists.
 type fact struct{ Name, Value string }
 
-// facts are what a stage's own section says beside its tables. What was not
-// measured is left out: a list, unlike a table, has no holes to fill.
-func (s *Stage) facts() []fact {
+// manifestFacts are the manifest's, without its stages.
+func manifestFacts(m *result.Manifest) []fact {
 	var out []fact
-	add := func(name, value string) {
-		if value != "" && value != na {
-			out = append(out, fact{name, value})
-		}
-	}
-	add("replicas", strconv.Itoa(s.Replicas))
-	add("load", s.Load.String())
-	if s.QPS != nil {
-		add("capacity (closed-loop)", figure(*s.QPS)+" QPS"+s.ofCeiling()+s.spread())
-	}
-	if s.Requests != nil {
-		add("requests", countOr(s.Requests))
-	}
-	add("status", counts(s.Status))
-	add("errors", counts(s.Errors))
-	if c := s.Cache; c != nil {
-		add("cache", c.String())
-	}
-	if l := s.Limits; l != nil {
-		add("limits", l.String())
-	}
-	if p := s.Postgres; p != nil {
-		add("Postgres pool", p.String())
-	}
-	if a := s.Availability; a != nil {
-		add("availability", fmt.Sprintf("%s (95%% interval %s to %s), %s of %s probes failed", percent(a.Availability), percent(a.Low), percent(a.High), grouped(float64(a.Failed)), grouped(float64(a.Probes))))
-	}
-	if o := s.SLO; o != nil {
-		add("SLO", o.String())
-	}
-	add("CPU in use, of its limit", shares(s.Utilisation))
-	add("peak memory, MiB", figures(s.MemoryPeakMiB))
-	if b := s.Bottleneck; b != nil {
-		add("limited by", b.String())
+	for _, f := range m.Facts() {
+		out = append(out, fact(f))
 	}
 	return out
 }
 
-// String names the models with their sizes, closed first, as they are run.
-func (l Load) String() string {
+// stageFacts are what a stage's section lists beside its tables. What was not
+// measured is left out.
+func stageFacts(s *result.Stage) []fact {
+	var out []fact
+	add := func(name, value string) {
+		if value != "" && value != figure.NA {
+			out = append(out, fact{name, value})
+		}
+	}
+	add("replicas", strconv.Itoa(s.Replicas))
+	add("load", loadText(s.Load))
+	if s.QPS != nil {
+		add("capacity (closed-loop)", figure.Rounded(*s.QPS)+" QPS"+ofCeiling(s)+roundsText(s))
+	}
+	if s.Requests != nil {
+		add("requests", figure.CountOr(s.Requests))
+	}
+	add("status", counts(s.Status))
+	add("errors", counts(s.Errors))
+	if c := s.Cache; c != nil {
+		add("cache", cacheText(c))
+	}
+	if l := s.Limits; l != nil {
+		add("limits", limitsText(l))
+	}
+	if p := s.Postgres; p != nil {
+		add("Postgres pool", postgresText(p))
+	}
+	if a := s.Availability; a != nil {
+		add(
+			"availability",
+			fmt.Sprintf("%s (95%% interval %s to %s), %s of %s probes failed", figure.Percent(a.Availability), figure.Percent(a.Low),
+				figure.Percent(a.High), figure.Count(a.Failed), figure.Count(a.Probes)),
+		)
+	}
+	if o := s.SLO; o != nil {
+		add("SLO", sloText(o))
+	}
+	add("CPU in use, of its limit", shares(s.Utilisation))
+	add("peak memory, MiB", figures(s.MemoryPeakMiB))
+	if b := s.Bottleneck; b != nil {
+		add("limited by", bottleneckText(b))
+	}
+	return out
+}
+
+// loadText names the models with their sizes, closed first, as they are run.
+func loadText(l result.Load) string {
 	var parts []string
 	if l.Connections != nil {
 		d := l.DurationS
 		if l.ClosedDurationS != nil {
 			d = *l.ClosedDurationS
 		}
-		parts = append(parts, fmt.Sprintf("closed-loop, %d connections, %s s", *l.Connections, figure(d)))
+		parts = append(parts, fmt.Sprintf("closed-loop, %d connections, %s s", *l.Connections, figure.Rounded(d)))
 	}
 	if l.OfferedQPS != nil {
-		parts = append(parts, fmt.Sprintf("open-loop, %s requests/s, %s s", figure(*l.OfferedQPS), figure(l.DurationS)))
+		parts = append(parts, fmt.Sprintf("open-loop, %s requests/s, %s s", figure.Rounded(*l.OfferedQPS), figure.Rounded(l.DurationS)))
 	}
 	if len(parts) == 0 {
 		parts = append(parts, l.Model)
@@ -76,60 +91,75 @@ func (l Load) String() string {
 	return strings.Join(parts, "; ")
 }
 
-func (s *Stage) ofCeiling() string {
+func ofCeiling(s *result.Stage) string {
 	if s.QPSOfCeiling == nil {
 		return ""
 	}
-	return ", " + percent(*s.QPSOfCeiling) + " of the null server's"
+	return ", " + figure.Percent(*s.QPSOfCeiling) + " of the null server's"
 }
 
-// spread shows the rounds, never only their middle.
-func (s *Stage) spread() string {
+// roundsText lists the QPS of each round; empty for fewer than two.
+func roundsText(s *result.Stage) string {
 	if len(s.QPSRounds) < 2 {
 		return ""
 	}
 	var each []string
 	for _, r := range s.QPSRounds {
-		each = append(each, figure(r.Value))
+		each = append(each, figure.Rounded(r.Value))
 	}
 	return "; rounds: " + strings.Join(each, ", ")
 }
 
-// String lists what is known of the cache.
-func (c *Cache) String() string {
+// cacheText lists what is known of the cache.
+func cacheText(c *result.Cache) string {
 	return named([]fact{
-		{"hit ratio", percentOr(c.HitRatio)}, {"hits", countOr(c.Hits)}, {"misses", countOr(c.Misses)}, {"stale", countOr(c.Stale)},
-		{"coalesced", countOr(c.Coalesced)}, {"bypassed", countOr(c.Bypassed)}, {"origin requests", countOr(c.OriginRequests)},
+		{
+			"hit ratio",
+			figure.PercentOr(c.HitRatio),
+		}, {"hits", figure.CountOr(c.Hits)}, {"misses", figure.CountOr(c.Misses)}, {"stale", figure.CountOr(c.Stale)},
+		{
+			"coalesced",
+			figure.CountOr(c.Coalesced),
+		}, {"bypassed", figure.CountOr(c.Bypassed)}, {"origin requests", figure.CountOr(c.OriginRequests)},
 	})
 }
 
-// String lists what is known of the limits.
-func (l *Limits) String() string {
+// limitsText lists what is known of the limits.
+func limitsText(l *result.Limits) string {
 	return named([]fact{
-		{"allowed", countOr(l.Allowed)}, {"limited", countOr(l.Limited)}, {"admitted beyond the limit", countOr(l.OverAdmitted)},
-		{"the origin's own 429s", countOr(l.Origin429)},
+		{
+			"allowed",
+			figure.CountOr(l.Allowed),
+		}, {"limited", figure.CountOr(l.Limited)}, {"admitted beyond the limit", figure.CountOr(l.OverAdmitted)},
+		{"the origin's own 429s", figure.CountOr(l.Origin429)},
 	})
 }
 
-// String lists what is known of the pool.
-func (p *Postgres) String() string {
+// postgresText lists what is known of the pool.
+func postgresText(p *result.Postgres) string {
 	whole := func(v *int) string {
 		if v == nil {
-			return na
+			return figure.NA
 		}
 		return strconv.Itoa(*v)
 	}
-	return named([]fact{{"connections a replica, at most", whole(p.MaxConns)}, {"in use, at most", whole(p.InUseMax)}, {"wait p99", spanOr(p.WaitMSP99)}})
+	return named(
+		[]fact{
+			{"connections per replica", whole(p.MaxConns)},
+			{"in use, at most", whole(p.InUseMax)},
+			{"wait p99", figure.MillisOr(p.WaitMSP99)},
+		},
+	)
 }
 
-// String says what was asked and whether it was met.
-func (o *SLO) String() string {
-	var asked []string
-	if o.P99MS != nil {
-		asked = append(asked, "p99 <= "+span(*o.P99MS))
-	}
-	if o.ErrorRate != nil {
-		asked = append(asked, "errors <= "+percent(*o.ErrorRate))
+// sloText says what was asked and whether it was met.
+func sloText(o *result.SLO) string {
+	if len(o.Objectives) > 0 {
+		var parts []string
+		for _, one := range o.Objectives {
+			parts = append(parts, one.Objective+": "+one.Saw()+", "+one.Verdict())
+		}
+		return strings.Join(parts, "; ")
 	}
 	met := "not known"
 	if o.Met != nil && *o.Met {
@@ -137,11 +167,11 @@ func (o *SLO) String() string {
 	} else if o.Met != nil {
 		met = "missed"
 	}
-	return strings.Join(asked, ", ") + ": " + met
+	return strings.Join(asked(o), ", ") + ": " + met
 }
 
-// String is the component with its evidence.
-func (b *Bottleneck) String() string {
+// bottleneckText is the component with its evidence.
+func bottleneckText(b *measure.Bottleneck) string {
 	s := b.Component
 	for _, more := range []string{b.Rule, b.Evidence} {
 		if more != "" {
@@ -155,7 +185,7 @@ func (b *Bottleneck) String() string {
 func named(facts []fact) string {
 	var parts []string
 	for _, f := range facts {
-		if f.Value != na {
+		if f.Value != figure.NA {
 			parts = append(parts, f.Name+": "+f.Value)
 		}
 	}
@@ -163,121 +193,77 @@ func named(facts []fact) string {
 }
 
 func counts(m map[string]uint64) string {
-	return each(m, func(v uint64) string { return grouped(float64(v)) })
+	return figure.Map(m, figure.Count)
 }
 func shares(m map[string]float64) string {
-	return each(m, percent)
+	return figure.Map(m, figure.Percent)
 }
-func figures(m map[string]float64) string { return each(m, figure) }
+func figures(m map[string]float64) string { return figure.Map(m, figure.Rounded) }
 
-func each[V any](m map[string]V, say func(V) string) string {
-	var parts []string
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		parts = append(parts, k+": "+say(m[k]))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// facts are the manifest as a list, stages apart.
-func (m *Manifest) facts() []fact {
-	var out []fact
-	add := func(name, value string) {
-		if value != "" {
-			out = append(out, fact{name, value})
-		}
-	}
-	commit := m.Commit
-	if m.Dirty != nil && *m.Dirty {
-		commit += " with changes that are not committed"
-	}
-	add("commit", commit)
-	add("version", m.Version)
-	add("Go", m.GoVersion)
-	add("system", strings.TrimSpace(m.OS+" "+m.Kernel))
-	if m.Cores > 0 {
-		add("CPU", strings.TrimSpace(fmt.Sprintf("%d x %s", m.Cores, m.CPUModel)))
-	}
-	if m.MemoryMiB > 0 {
-		add("memory", grouped(m.MemoryMiB)+" MiB")
-	}
-	add("cgroup", m.Cgroup)
-	add("runtime", each(m.Runtime, plain))
-	add("images", each(m.Images, plain))
-	for _, program := range slices.Sorted(maps.Keys(m.Durability)) {
-		add("durability of "+program, each(m.Durability[program], plain))
-	}
-	add("host", figures(m.Host))
-	add("seed", strconv.FormatUint(m.Seed, 10))
-	add("command", strings.Join(m.CommandLine, " "))
-	return out
-}
-
-func plain(s string) string {
-	if s == "" {
-		return `""`
-	}
-	return s
-}
-
-// nodes is what a stage was made of.
-func (m StageManifest) nodes() grid {
+// nodeGrid are the nodes of a stage.
+func nodeGrid(m result.StageManifest) grid {
 	g := grid{Title: "Nodes", Heads: []string{"node", "role", "CPUs", "memory", "settings"}, Text: []bool{0: true, 1: true, 4: true}}
 	for _, n := range m.Nodes {
 		cpus, memory := "no limit", "no limit"
 		if n.CPUs > 0 {
-			cpus = figure(n.CPUs)
+			cpus = figure.Rounded(n.CPUs)
 		}
 		if n.MemoryMiB > 0 {
-			memory = grouped(n.MemoryMiB) + " MiB"
+			memory = figure.Grouped(n.MemoryMiB) + " MiB"
 		}
-		g.add(false, n.Name, n.Role, cpus, memory, each(n.Settings, plain))
+		g.add(false, n.Name, n.Role, cpus, memory, figure.Map(n.Settings, figure.Quoted))
 	}
 	return g
 }
 
 // subtitle is the run in one line.
-func (r *Result) subtitle() string {
+func subtitle(r *result.Result) string {
 	parts := []string{r.Scenario}
 	if r.Profile != "" {
 		parts = append(parts, "profile "+r.Profile)
 	}
-	parts = append(parts, "runtime "+r.Runtime, r.StartedAt.Format(time.RFC3339), "took "+r.FinishedAt.Sub(r.StartedAt).Round(time.Second).String())
+	parts = append(parts, "runtime "+r.Runtime, r.StartedAt.Format(time.RFC3339),
+		"took "+r.FinishedAt.Sub(r.StartedAt).Round(time.Second).String())
 	return strings.Join(parts, ", ")
 }
 
-// headline is the last valid stage in one sentence, for who reads no further.
-func (r *Result) headline() string {
+// headline is the outcome in one sentence.
+func headline(r *result.Result) string {
 	if r.Experiment != nil {
-		return r.Experiment.headline()
+		return experimentHeadline(r.Experiment)
 	}
-	if text := r.decided(); text != "" {
+	if text := decision(r); text != "" {
 		return text
 	}
-	rungs := r.ladder()
+	rungs := r.Ladder()
 	if len(rungs) == 1 && rungs[0].Valid && len(rungs[0].Countries) > 0 {
-		return rungs[0].distance()
+		return countryText(rungs[0].Stage)
 	}
-	s := r.final()
+	s := r.Final()
 	if s == nil {
 		return "No stage has a valid figure."
 	}
 	var parts []string
 	if s.QPS != nil {
-		capacity := figure(*s.QPS) + " QPS (closed-loop)"
+		capacity := figure.Rounded(*s.QPS) + " QPS (closed-loop)"
 		if s.VsFirst != nil {
-			capacity += fmt.Sprintf(", %s of %s", times(s.VsFirst), r.Stages[0].Name)
+			capacity += fmt.Sprintf(", %s of %s", figure.Times(s.VsFirst), r.Stages[0].Name)
 		}
 		parts = append(parts, capacity)
 	}
 	if s.LatencyMS != nil && s.Load.OfferedQPS != nil {
-		parts = append(parts, fmt.Sprintf("at %s requests/s (open-loop) p50 %s, p99 %s", figure(*s.Load.OfferedQPS), spanOr(s.p50()), spanOr(s.p99())))
+		parts = append(
+			parts,
+			fmt.Sprintf("at %s requests/s (open-loop) p50 %s, p99 %s", figure.Rounded(*s.Load.OfferedQPS), figure.MillisOr(s.P50()),
+				figure.MillisOr(s.P99())),
+		)
 	}
 	text := s.Name + ": " + strings.Join(parts, "; ")
 	if s.ErrorRate != nil {
-		text += ", errors " + percent(*s.ErrorRate)
+		text += ", errors " + figure.Percent(*s.ErrorRate)
 	}
 	if s.Availability != nil {
-		text += ", availability " + percent(s.Availability.Availability)
+		text += ", availability " + figure.Percent(s.Availability.Availability)
 	}
 	return text
 }

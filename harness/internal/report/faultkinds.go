@@ -4,45 +4,55 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 )
 
-// manyFaults is from when on faults are shown by kind first: nobody reads three
-// hundred rows on a terminal.
+// manyFaults is the number of faults above which a terminal shows them by kind.
 const manyFaults = 30
 
-// faultKinds sums the faults up by what was done to which role's nodes. Empty
+// faultKindGrid sums the faults up by what was done to which role's nodes. Empty
 // where there are few.
-func (r *Result) faultKinds() grid {
+func faultKindGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Faults by kind",
-		Note:  "Probes are those from each fault to the end of its consequences; those of faults that overlap count for each. Longest: of any one of the kind.",
-		Heads: []string{"fault", "times", "effect seen", "mended", "probes", "failed", "longest outage", "hurt probes for at most", "used again after at most", "lost writes"},
-		Text:  []bool{true},
+		Note: "Probes count from each fault to the end of its consequences; where faults overlap they count for each." +
+			" Longest: of any one fault of the kind.",
+		Heads: []string{
+			"fault", "times", "effect observed", "recovered", "probes", "failed", "longest outage", "longest impact",
+			"longest recovery", "lost writes",
+		},
+		Text: []bool{true},
 	}
 	if len(r.Faults) <= manyFaults {
 		return g
 	}
-	kinds := map[string][]Fault{}
+	kinds := map[string][]result.Fault{}
 	for _, f := range r.Faults {
 		name := f.Name + " " + role(f.Target)
 		kinds[name] = append(kinds[name], f)
 	}
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
-		var seen, mended int
+		var seen, recovered int
 		var probes, failed, lost uint64
-		var outage, hurt, again *float64
+		outage := result.Longest(kinds[name], func(f *result.Fault) *float64 { return f.OutageMS })
+		impact := result.Longest(kinds[name], func(f *result.Fault) *float64 { return f.ImpactMS })
+		again := result.Longest(kinds[name], func(f *result.Fault) *float64 { return f.TimeToRecoverMS })
 		for _, f := range kinds[name] {
 			if f.EffectObservedAt != nil {
 				seen++
 			}
 			if f.RecoveredAt != nil {
-				mended++
+				recovered++
 			}
-			probes, failed, lost = probes+orZero(f.Probes), failed+orZero(f.Failed), lost+orZero(f.LostWrites)
-			outage, hurt, again = larger(outage, f.OutageMS), larger(hurt, f.TimeToDetectMS), larger(again, f.TimeToRecoverMS)
+			probes += orZero(f.Probes)
+			failed += orZero(f.Failed)
+			lost += orZero(f.LostWrites)
 		}
-		g.add(seen < len(kinds[name]) || mended < len(kinds[name]), name, fmt.Sprint(len(kinds[name])), fmt.Sprint(seen), fmt.Sprint(mended),
-			grouped(float64(probes)), grouped(float64(failed)), spanOr(outage), spanOr(hurt), spanOr(again), grouped(float64(lost)))
+		g.add(seen < len(kinds[name]) || recovered < len(kinds[name]), name, fmt.Sprint(len(kinds[name])), fmt.Sprint(seen),
+			fmt.Sprint(recovered), figure.Count(probes), figure.Count(failed), figure.MillisOr(outage), figure.MillisOr(impact),
+			figure.MillisOr(again), figure.Count(lost))
 	}
 	return g
 }
@@ -66,11 +76,4 @@ func orZero(n *uint64) uint64 {
 		return 0
 	}
 	return *n
-}
-
-func larger(a, b *float64) *float64 {
-	if a == nil || b != nil && *b > *a {
-		return b
-	}
-	return a
 }

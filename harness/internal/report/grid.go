@@ -5,6 +5,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/measure"
+	"gatelab/harness/internal/result"
 )
 
 // grid is a table for people; every format prints the same ones. The first
@@ -35,7 +39,7 @@ func (g grid) below(level int) grid {
 func (g grid) compact() grid {
 	out := grid{Title: g.Title, Note: g.Note, Bad: g.Bad, Level: g.Level, Rows: make([][]string, len(g.Rows))}
 	for i, head := range g.Heads {
-		if !slices.ContainsFunc(g.Rows, func(row []string) bool { return row[i] != na && row[i] != "" }) {
+		if !slices.ContainsFunc(g.Rows, func(row []string) bool { return row[i] != figure.NA && row[i] != "" }) {
 			continue
 		}
 		out.Heads, out.Text = append(out.Heads, head), append(out.Text, i < len(g.Text) && g.Text[i])
@@ -46,49 +50,56 @@ func (g grid) compact() grid {
 	return out
 }
 
-// label is the stage's name, with the mark that an invalid one always carries.
-func (s *Stage) label() string {
+// stageLabel is the stage's name, with the mark that an invalid one always carries.
+func stageLabel(s *result.Stage) string {
 	if s.Valid {
 		return s.Name
 	}
 	return s.Name + " (INVALID)"
 }
 
-// summary is the table that is read first.
-func (r *Result) summary() grid {
+// summaryGrid is the table that is read first.
+func summaryGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Ladder",
-		Note:  "QPS is closed-loop capacity: successes per second. Latency is open-loop, corrected from the intended send time; errors and hits are of the same attack. Availability is the probe's.",
-		Heads: []string{"stage", "QPS closed-loop", "vs first", "vs previous", "offered open-loop", "p50 ms", "p99 ms", "errors", "availability", "hits", "CPU us/req", "limited by"},
-		Text:  []bool{0: true, 11: true},
+		Note: "QPS is closed-loop capacity: successes per second. Latency is open-loop, counted from the intended send time (corrected);" +
+			" errors and hits are of the same attack. Availability is measured by the probe.",
+		Heads: []string{
+			"stage", "QPS closed-loop", "vs first", "vs previous", "offered open-loop", "p50 ms", "p99 ms", "errors",
+			"availability", "hits", "CPU us/req", "limited by",
+		},
+		Text: []bool{0: true, 11: true},
 	}
-	for i, s := range r.ladder() {
-		first, previous := times(s.VsFirst), times(s.VsPrevious)
+	for i, s := range r.Ladder() {
+		first, previous := figure.Times(s.VsFirst), figure.Times(s.VsPrevious)
 		if i == 0 {
 			first, previous = "", ""
 		}
-		limit := na
+		limit := figure.NA
 		if s.Bottleneck != nil {
 			limit = s.Bottleneck.Component
 		}
-		g.add(!s.Valid, s.label(), figureOr(s.QPS), first, previous, figureOr(s.Load.OfferedQPS),
-			figureOr(s.p50()), figureOr(s.p99()), percentOr(s.ErrorRate), percentOr(s.availability()),
-			percentOr(s.hitRatio()), figureOr(s.cpuTotal()), limit)
+		g.add(!s.Valid, stageLabel(s.Stage), figure.RoundedOr(s.QPS), first, previous, figure.RoundedOr(s.Load.OfferedQPS),
+			figure.RoundedOr(s.P50()), figure.RoundedOr(s.P99()), figure.PercentOr(s.ErrorRate), figure.PercentOr(s.AvailabilityShare()),
+			figure.PercentOr(s.HitRatio()), figure.RoundedOr(s.CPUTotalUS()), limit)
 	}
 	return g
 }
 
-// latencies is the corrected and the service latency of every stage.
-func (r *Result) latencies() grid {
+// latencyGrid is the corrected and the service latency of every stage.
+func latencyGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Latency, open-loop, ms",
-		Note:  "Corrected counts from the time at which a request should have been sent; service from when it was. A percentile without enough samples is n/a. Closed-loop latency is nobody's experience and is not shown.",
+		Note: "Corrected latency counts from the intended send time, service latency from the actual one. A percentile without" +
+			" enough samples is n/a. Closed-loop latency is not shown: no user experiences it.",
 		Heads: []string{"stage", "kind", "p50", "p90", "p95", "p99", "p99.9", "max", "mean", "samples"},
 		Text:  []bool{true, true},
 	}
-	row := func(s *Stage, kind string, l *Latency) {
+	row := func(s *result.Stage, kind string, l *result.Latency) {
 		if l != nil {
-			g.add(!s.Valid, s.label(), kind, figureOr(l.P50), figureOr(l.P90), figureOr(l.P95), figureOr(l.P99), figureOr(l.P999), figureOr(l.Max), figureOr(l.Mean), countOr(l.Samples))
+			g.add(!s.Valid, stageLabel(s), kind, figure.RoundedOr(l.P50), figure.RoundedOr(l.P90), figure.RoundedOr(l.P95),
+				figure.RoundedOr(l.P99), figure.RoundedOr(l.P999), figure.RoundedOr(l.Max), figure.RoundedOr(l.Mean),
+				figure.CountOr(l.Samples))
 		}
 	}
 	for i := range r.Stages {
@@ -99,12 +110,12 @@ func (r *Result) latencies() grid {
 	return g
 }
 
-// costs is the CPU time of every component.
-func (r *Result) costs() grid {
-	roles := r.roles()
+// costGrid is the CPU time of every component.
+func costGrid(r *result.Result) grid {
+	roles := r.Roles()
 	g := grid{
 		Title: "CPU us per request, by component",
-		Note:  "CPU time over the measured windows, divided by the requests in them: the figure that travels between machines.",
+		Note:  "CPU time over the measured windows, divided by the requests in them.",
 		Heads: append(append([]string{"stage"}, roles...), "total"),
 		Text:  []bool{true},
 	}
@@ -113,82 +124,89 @@ func (r *Result) costs() grid {
 	}
 	for i := range r.Stages {
 		s := &r.Stages[i]
-		row := []string{s.label()}
+		row := []string{stageLabel(s)}
 		for _, role := range roles {
 			var v *float64
 			if us, ok := s.CPUPerRequestUS[role]; ok {
 				v = &us
 			}
-			row = append(row, figureOr(v))
+			row = append(row, figure.RoundedOr(v))
 		}
-		g.add(!s.Valid, append(row, figureOr(s.cpuTotal()))...)
+		g.add(!s.Valid, append(row, figure.RoundedOr(s.CPUTotalUS()))...)
 	}
 	return g
 }
 
-// beside puts published figures next to ours.
-func (r *Result) beside() grid {
+// publishedGrid puts published figures beside measured ones.
+func publishedGrid(r *result.Result) grid {
 	g := grid{
-		Title: "Published figures beside ours",
-		Heads: []string{"stage", "whose", "QPS", "p50 ms", "p99 ms", "errors", "availability"},
+		Title: "Published and measured figures",
+		Heads: []string{"stage", "source", "QPS", "p50 ms", "p99 ms", "errors", "availability"},
 		Text:  []bool{true, true},
 	}
 	for i := range r.Stages {
 		s := &r.Stages[i]
 		if p := s.Published; p != nil {
-			g.add(false, s.Name, "published", figureOr(p.QPS), figureOr(p.P50MS), figureOr(p.P99MS), percentOr(p.ErrorRate), percentOr(p.Availability))
-			g.add(!s.Valid, s.label(), "measured", figureOr(s.QPS), figureOr(s.p50()), figureOr(s.p99()), percentOr(s.ErrorRate), percentOr(s.availability()))
+			g.add(false, s.Name, "published", figure.RoundedOr(p.QPS), figure.RoundedOr(p.P50MS), figure.RoundedOr(p.P99MS),
+				figure.PercentOr(p.ErrorRate), figure.PercentOr(p.Availability))
+			g.add(!s.Valid, stageLabel(s), "measured", figure.RoundedOr(s.QPS), figure.RoundedOr(s.P50()), figure.RoundedOr(s.P99()),
+				figure.PercentOr(s.ErrorRate), figure.PercentOr(s.AvailabilityShare()))
 		}
 	}
 	return g
 }
 
-// breaks is what each fault did.
-func (r *Result) breaks() grid {
+// faultGrid is the outcome of each fault.
+func faultGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Faults",
-		Note:  "Outage is from the first to the last failed probe, as exact as the probes are apart. Probes were hurt that failed or were slow: from the fault to the last of them before a second without one. Used again counts from the recovery to the first of three answers of the target in a row. Requests are the load's own.",
-		Heads: []string{"fault", "stage", "effect seen", "probes", "failed", "availability (95% interval)", "outage", "probes hurt for", "used again", "requests failed (idempotent)", "lost writes"},
-		Text:  []bool{true, true, true},
+		Note: "Outage: from the first to the last failed probe, as exact as the interval between probes. Impact: from the injection to the" +
+			" last probe that failed or was slow, before a second without one. Recovery: from the beginning of the recovery to the first" +
+			" of three consecutive answers of the target. Requests are those of the load.",
+		Heads: []string{
+			"fault", "stage", "effect observed", "probes", "failed", "availability (95% interval)", "outage", "impact",
+			"recovery", "requests failed (idempotent)", "lost writes",
+		},
+		Text: []bool{true, true, true},
 	}
 	for _, f := range r.Faults {
 		seen := "never"
 		if f.EffectObservedAt != nil {
-			seen = "after " + span(float64(f.EffectObservedAt.Sub(f.InjectedAt).Microseconds())/1000)
+			seen = "after " + figure.Millis(float64(f.EffectObservedAt.Sub(f.InjectedAt).Microseconds())/1000)
 		}
-		interval := percentOr(f.Availability)
+		interval := figure.PercentOr(f.Availability)
 		if f.AvailabilityLow != nil && f.AvailabilityHigh != nil {
-			interval += fmt.Sprintf(" (%s to %s)", percent(*f.AvailabilityLow), percent(*f.AvailabilityHigh))
+			interval += fmt.Sprintf(" (%s to %s)", figure.Percent(*f.AvailabilityLow), figure.Percent(*f.AvailabilityHigh))
 		}
 		stage := f.Stage
 		if f.Round > 1 {
 			stage += ", round " + strconv.Itoa(f.Round)
 		}
-		g.add(f.EffectObservedAt == nil, f.Name+" "+f.Target, stage, seen, countOr(f.Probes), countOr(f.Failed), interval,
-			f.outage(), f.hurt(), f.within(f.TimeToRecoverMS), f.requests(), countOr(f.LostWrites))
+		g.add(f.EffectObservedAt == nil, f.Name+" "+f.Target, stage, seen, figure.CountOr(f.Probes), figure.CountOr(f.Failed), interval,
+			outageText(f), impactText(f), withinText(f, f.TimeToRecoverMS), failedRequests(f), figure.CountOr(f.LostWrites))
 	}
 	return g.compact()
 }
 
 // outcomes is what became of each group's or request's share.
-func outcomes(title, head string, of map[string]Outcomes) grid {
-	g := grid{Title: title, Heads: []string{head, "requests", "successes", "success", "limited by the gateway", "failed"}, Text: []bool{true}}
+func outcomes(title, head string, of map[string]result.Outcomes) grid {
+	g := grid{Title: title, Heads: []string{head, "requests", "successes", "success", "rate-limited", "failed"}, Text: []bool{true}}
 	for _, name := range slices.Sorted(maps.Keys(of)) {
 		o := of[name]
-		share := na
+		share := figure.NA
 		if o.Requests > 0 {
-			share = percent(float64(o.Successes) / float64(o.Requests))
+			share = figure.Percent(float64(o.Successes) / float64(o.Requests))
 		}
-		g.add(false, name, grouped(float64(o.Requests)), grouped(float64(o.Successes)), share, grouped(float64(o.Limited)), grouped(float64(o.Failed)))
+		g.add(false, name, figure.Count(o.Requests), figure.Count(o.Successes), share, figure.Count(o.Limited), figure.Count(o.Failed))
 	}
 	return g
 }
 
-// checks is what was looked at to believe a stage's figures.
-func (s *Stage) checks() grid {
-	g := grid{Title: "Checks", Heads: []string{"check", "attack", "seen", "wanted", "verdict"}, Text: []bool{true, true, true, true, true}}
+// checkGrid are the checks of a stage's figures.
+func checkGrid(s *result.Stage) grid {
+	g := grid{Title: "Checks", Heads: []string{"check", "attack", "observed", "wanted", "verdict"}, Text: []bool{true, true, true, true, true}}
 	for _, c := range s.Checks {
-		g.add(c.Verdict == Invalid, c.Name, c.Attack, c.Saw, c.Limit, loud(c.Verdict))
+		g.add(c.Verdict == measure.Invalid, c.Name, c.Attack, c.Saw, c.Limit, loud(c.Verdict))
 	}
 	return g
 }

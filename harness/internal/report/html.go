@@ -8,6 +8,9 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 )
 
 //go:embed colours.css
@@ -27,7 +30,7 @@ var pageText string
 
 // page is what the template sees: grids, facts and plots, all decided in Go.
 type page struct {
-	*Result
+	*result.Result
 	Style              template.CSS
 	Script             template.JS
 	Policy             string
@@ -50,7 +53,7 @@ type page struct {
 
 // section is one stage's part of the page.
 type section struct {
-	*Stage
+	*result.Stage
 	ID                                           string
 	Facts                                        []fact
 	ByCountry, Consumers, Mix, Checks, NodesGrid grid
@@ -65,33 +68,34 @@ func Style() string { return colourSheet + plotSheet + pageSheet }
 // HTML writes the report as one page that needs nothing beside it: style,
 // script and plots are inside, and its own policy lets the browser load nothing
 // else. The Result must be settled.
-func HTML(w io.Writer, r *Result) error {
+func HTML(w io.Writer, r *result.Result) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"left": left, "verdict": verdict, "head": func(g grid) int { return max(g.Level, 3) },
-		"join": func(s []string) string { return strings.Join(s, ", ") },
+		"changes": changes,
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("parse page: %w", err)
 	}
 	p := page{
 		Result: r, Style: template.CSS(Style()), Script: template.JS(pageScript), //nolint:gosec // embedded, not foreign
-		Policy:   fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; base-uri 'none'; form-action 'none'", digest(Style()), digest(pageScript)),
-		Subtitle: r.subtitle(), Headline: r.headline(), Tiles: r.tiles(), Limits: r.limits(),
-		LadderPlot: markup(r.ladderPlot(plotWidth)), Summary: r.summary(), Beside: r.beside(),
-		First: r.firstParts(), Last: r.lastParts(),
-		Latencies: r.latencies(), Costs: r.costs(),
-		Validity: r.validity(), Troubles: r.troubles(), ManifestFacts: r.Manifest.facts(),
+		Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; base-uri 'none'; form-action 'none'",
+			digest(Style()), digest(pageScript)),
+		Subtitle: subtitle(r), Headline: headline(r), Tiles: keyTiles(r), Limits: limitFacts(r),
+		LadderPlot: markup(ladderPlot(r, plotWidth)), Summary: summaryGrid(r), Beside: publishedGrid(r),
+		First: firstParts(r), Last: lastParts(r),
+		Latencies: latencyGrid(r), Costs: costGrid(r),
+		Validity: validityText(r), Troubles: troubleGrid(r), ManifestFacts: manifestFacts(&r.Manifest),
 	}
 	if r.Ceiling != nil {
-		p.CeilingQPS = figure(r.Ceiling.QPS)
+		p.CeilingQPS = figure.Rounded(r.Ceiling.QPS)
 	}
 	var overview part
-	overview.draw("Latency by percentile, open-loop, corrected", r.percentilePlot())
-	overview.draw("CPU per request, by component", r.costPlot())
+	overview.draw("Latency by percentile, open-loop, corrected", percentilePlot(r))
+	overview.draw("CPU per request, by component", costPlot(r))
 	p.Overview = overview.Plots
-	for i, s := range r.ladder() {
-		if s.Note != "" {
-			p.Notes = append(p.Notes, s.Name+": "+s.Note)
+	for i, s := range r.Ladder() {
+		if note := replicaNote(s); note != "" {
+			p.Notes = append(p.Notes, s.Name+": "+note)
 		}
 		if s.Published != nil {
 			for _, remark := range s.Published.Remarks {
@@ -99,7 +103,7 @@ func HTML(w io.Writer, r *Result) error {
 			}
 		}
 		p.Checked = p.Checked || len(s.Checks) > 0
-		p.Sections = append(p.Sections, r.section(i, s.Stage))
+		p.Sections = append(p.Sections, newSection(r, i, s.Stage))
 	}
 	return t.Execute(w, p)
 }
@@ -110,30 +114,30 @@ func digest(text string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-func (r *Result) section(i int, s *Stage) section {
+func newSection(r *result.Result, i int, s *result.Stage) section {
 	m := r.Manifest.Stages[s.Name]
 	out := section{
-		Stage: s, ID: fmt.Sprintf("stage-%d", i+1), Facts: s.facts(), Links: each(m.Links, plain),
+		Stage: s, ID: fmt.Sprintf("stage-%d", i+1), Facts: stageFacts(s), Links: figure.Map(m.Links, figure.Quoted),
 		Consumers: outcomes("Consumers", "group", s.Consumers).below(3), Mix: outcomes("Requests", "request", s.Mix).below(3),
-		NodesGrid: m.nodes().below(3), ByCountry: s.countries().below(3),
+		NodesGrid: nodeGrid(m).below(3), ByCountry: countryGrid(s).below(3),
 	}
-	out.Checks = s.checks().below(2)
-	out.Checks.Title = "Checks of " + s.label()
+	out.Checks = checkGrid(s).below(2)
+	out.Checks.Title = "Checks of " + stageLabel(s)
 	var plots part
-	for _, a := range s.open() {
+	for _, a := range s.OpenAttacks() {
 		caption := "QPS, latency and errors over time, open-loop"
-		if s.rounds() > 1 {
+		if s.LastRound() > 1 {
 			caption += fmt.Sprintf(", round %d", a.Round)
 		}
-		plots.draw(caption, timePlot(s, &a, r.faultsOf(s)))
+		plots.draw(caption, timePlot(s, &a, faultsOf(r, s)))
 	}
 	out.Times = plots.Plots
 	return out
 }
 
 // faultsOf are the faults of a stage.
-func (r *Result) faultsOf(s *Stage) []Fault {
-	var out []Fault
+func faultsOf(r *result.Result, s *result.Stage) []result.Fault {
+	var out []result.Fault
 	for _, f := range r.Faults {
 		if f.Stage == s.Name {
 			out = append(out, f)
@@ -152,6 +156,8 @@ func left(g grid, column int) bool { return column < len(g.Text) && g.Text[colum
 // its own: the page around it may be light where the reader's system is dark.
 func withStyle(w io.Writer, svg string) error {
 	head, tail, _ := strings.Cut(svg, ">")
-	_, err := fmt.Fprintf(w, "%s font-family=\"system-ui, sans-serif\"><style>%s%s</style><rect class=\"ground\" width=\"100%%\" height=\"100%%\"/>%s\n", head, colourSheet, plotSheet, tail)
+	_, err := fmt.Fprintf(w,
+		"%s font-family=\"system-ui, sans-serif\"><style>%s%s</style><rect class=\"ground\" width=\"100%%\" height=\"100%%\"/>%s\n",
+		head, colourSheet, plotSheet, tail)
 	return err
 }

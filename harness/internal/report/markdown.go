@@ -4,29 +4,33 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 )
 
 // Markdown writes the report for people who read text. The Result must be
 // settled.
-func Markdown(w io.Writer, r *Result) error {
+func Markdown(w io.Writer, r *result.Result) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "# %s: %s\n\n%s\n\n", cell(r.Scenario), verdict(r.Valid), cell(r.subtitle()))
+	fmt.Fprintf(b, "# %s: %s\n\n%s\n\n", cell(r.Scenario), verdict(r.Valid), cell(subtitle(r)))
 	bullets(b, r.InvalidReasons)
-	fmt.Fprintf(b, "**%s**\n\n", cell(r.headline()))
-	for _, p := range r.firstParts() {
+	fmt.Fprintf(b, "**%s**\n\n", cell(headline(r)))
+	for _, p := range firstParts(r) {
 		partMarkdown(b, p)
 	}
-	table(b, r.summary())
-	for _, s := range r.ladder() {
-		if s.Note != "" {
-			fmt.Fprintf(b, "- %s: %s.\n\n", cell(s.Name), cell(s.Note))
+	markdownTable(b, summaryGrid(r))
+	for _, s := range r.Ladder() {
+		if note := replicaNote(s); note != "" {
+			fmt.Fprintf(b, "- %s: %s.\n\n", cell(s.Name), cell(note))
 		}
 	}
 	if r.Ceiling != nil {
-		fmt.Fprintf(b, "The null server in the same lab and run: %s QPS.\n\n", figure(r.Ceiling.QPS))
+		fmt.Fprintf(b, "The null server in the same lab and run: %s QPS.\n\n", figure.Rounded(r.Ceiling.QPS))
 	}
-	table(b, r.beside())
+	markdownTable(b, publishedGrid(r))
 	for i := range r.Stages {
 		if p := r.Stages[i].Published; p != nil {
 			for _, remark := range p.Remarks {
@@ -35,18 +39,18 @@ func Markdown(w io.Writer, r *Result) error {
 		}
 	}
 	fmt.Fprintln(b)
-	table(b, r.latencies())
-	table(b, r.costs())
-	for _, p := range r.lastParts() {
+	markdownTable(b, latencyGrid(r))
+	markdownTable(b, costGrid(r))
+	for _, p := range lastParts(r) {
 		partMarkdown(b, p)
 	}
-	fmt.Fprintf(b, "## Validity\n\n%s\n\n", r.validity())
-	table(b, r.troubles())
+	fmt.Fprintf(b, "## Validity\n\n%s\n\n", validityText(r))
+	markdownTable(b, troubleGrid(r))
 	for i := range r.Stages {
 		stageMarkdown(b, &r.Stages[i], r.Manifest.Stages[r.Stages[i].Name])
 	}
 	fmt.Fprint(b, "## Manifest\n\n")
-	list(b, r.Manifest.facts())
+	list(b, manifestFacts(&r.Manifest))
 	fmt.Fprintf(b, "- run: %s\n", cell(r.RunID))
 	return b.Flush()
 }
@@ -68,29 +72,32 @@ func partMarkdown(b *bufio.Writer, p part) {
 			fmt.Fprintf(b, "![%s](%s)\n\n", cell(d.Caption), d.File)
 		}
 	}
-	for _, g := range p.Grids {
-		table(b, g)
+	for _, g := range slices.Concat(p.Plain, p.Grids) {
+		markdownTable(b, g)
 	}
 }
 
-func stageMarkdown(b *bufio.Writer, s *Stage, m StageManifest) {
+// changes are a list to which a full stop is added: a scenario's last change may have one.
+func changes(list []string) string { return strings.TrimRight(strings.Join(list, ", "), ".") }
+
+func stageMarkdown(b *bufio.Writer, s *result.Stage, m result.StageManifest) {
 	fmt.Fprintf(b, "## Stage %s: %s\n\n", cell(s.Name), verdict(s.Valid))
 	bullets(b, s.InvalidReasons)
 	if len(s.Changes) > 0 {
-		fmt.Fprintf(b, "Changes: %s.\n\n", cell(strings.Join(s.Changes, ", ")))
+		fmt.Fprintf(b, "Changes: %s.\n\n", cell(changes(s.Changes)))
 	}
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(b, "> Warning: %s\n\n", cell(warning))
 	}
-	list(b, s.facts())
+	list(b, stageFacts(s))
 	fmt.Fprintln(b)
-	table(b, s.countries())
-	table(b, outcomes("Consumers", "group", s.Consumers))
-	table(b, outcomes("Requests", "request", s.Mix))
-	table(b, s.checks())
-	table(b, m.nodes())
+	markdownTable(b, countryGrid(s))
+	markdownTable(b, outcomes("Consumers", "group", s.Consumers))
+	markdownTable(b, outcomes("Requests", "request", s.Mix))
+	markdownTable(b, checkGrid(s))
+	markdownTable(b, nodeGrid(m))
 	if len(m.Links) > 0 {
-		fmt.Fprintf(b, "Links: %s.\n\n", cell(each(m.Links, plain)))
+		fmt.Fprintf(b, "Links: %s.\n\n", cell(figure.Map(m.Links, figure.Quoted)))
 	}
 }
 
@@ -116,8 +123,8 @@ func list(b *bufio.Writer, facts []fact) {
 	}
 }
 
-// table writes a grid, nothing for an empty one.
-func table(b *bufio.Writer, g grid) {
+// markdownTable writes a grid, nothing for an empty one.
+func markdownTable(b *bufio.Writer, g grid) {
 	if g.empty() {
 		return
 	}

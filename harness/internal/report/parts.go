@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/stats"
 )
 
 // part is a section of the report that is there only when its data are: it
@@ -12,12 +16,14 @@ import (
 // A new kind of result hooks in here: a method that makes its part, named in
 // firstParts or lastParts.
 type part struct {
-	ID, Title string   // of the heading; ID is the page's anchor
-	Verdict   string   // pass, fail or inconclusive; empty where there is none
-	Lead      string   // the outcome in a sentence
-	Notes     []string // what a reader must know to read it rightly
+	ID, Title string        // of the heading; ID is the page's anchor
+	Verdict   stats.Verdict // empty where there is none
+	Lead      string        // the outcome in a sentence
+	Notes     []string      // what a reader must know to read it rightly
 	Plots     []drawing
 	Grids     []grid
+	Matrices  []matrixView // on the page
+	Plain     []grid       // the same for Markdown
 }
 
 // drawing is a plot with its caption.
@@ -53,12 +59,12 @@ func (p *part) tabulate(g grid) {
 }
 
 // firstParts come before the stages: what the run was made to decide.
-func (r *Result) firstParts() []part {
-	return present(r.overviewPart(), r.experimentPart(), r.comparisonPart(), r.capacityPart(), r.drillPart())
+func firstParts(r *result.Result) []part {
+	return present(overviewPart(r), matrixPart(r), experimentPart(r), comparisonPart(r), objectivePart(r), capacityPart(r), drillPart(r))
 }
 
 // lastParts come after the stages.
-func (r *Result) lastParts() []part { return present(r.faultPart()) }
+func lastParts(r *result.Result) []part { return present(faultPart(r)) }
 
 func present(all ...part) []part {
 	var out []part
@@ -71,76 +77,84 @@ func present(all ...part) []part {
 }
 
 // faultPart is what each fault did, in a sentence and a table.
-func (r *Result) faultPart() part {
+func faultPart(r *result.Result) part {
 	p := part{ID: "faults", Title: "Faults"}
 	for _, f := range r.Faults {
 		if len(r.Faults) <= manyFaults || f.EffectObservedAt == nil || orZero(f.Failed) > 0 {
-			p.Notes = append(p.Notes, f.String())
+			p.Notes = append(p.Notes, faultSentence(f))
 		}
 	}
-	p.tabulate(r.faultKinds())
-	g := r.breaks()
+	p.tabulate(faultKindGrid(r))
+	g := faultGrid(r)
 	g.Title = "What each fault did"
 	p.tabulate(g)
 	return p
 }
 
-// String is the fault in a sentence.
-func (f Fault) String() string {
+// faultSentence is the fault in a sentence.
+func faultSentence(f result.Fault) string {
 	text := f.Name + " " + f.Target
 	if f.Stage != "" {
 		text += " in " + f.Stage
 	}
 	if f.EffectObservedAt == nil {
-		return text + ": no effect was seen, so nothing is known of what it would do"
+		return text + ": no effect was observed, so its consequences are unknown"
 	}
 	var said []string
 	if f.Probes != nil && f.Failed != nil {
-		said = append(said, fmt.Sprintf("%s of %s probes failed", countOr(f.Failed), countOr(f.Probes)))
+		said = append(said, fmt.Sprintf("%s of %s probes failed", figure.CountOr(f.Failed), figure.CountOr(f.Probes)))
 	}
 	if f.OutageMS != nil && *f.OutageMS > 0 {
-		said = append(said, "an outage of "+span(*f.OutageMS))
+		said = append(said, "an outage of "+figure.Millis(*f.OutageMS))
 	}
 	if f.TimeToRecoverMS != nil {
-		said = append(said, "in use again "+f.within(f.TimeToRecoverMS)+" after it was back")
+		said = append(said, "recovered "+afterText(f, f.TimeToRecoverMS))
 	} else if f.RecoveredAt == nil {
-		said = append(said, "it did not come back")
+		said = append(said, "it did not recover")
 	}
 	if len(said) == 0 {
-		return text + ": its effect was seen"
+		return text + ": its effect was observed"
 	}
 	return text + ": " + strings.Join(said, ", ")
 }
 
-// outage is how long probes failed, with how exactly that is known.
-func (f Fault) outage() string {
+// outageText is how long probes failed, with its resolution.
+func outageText(f result.Fault) string {
 	if f.OutageMS == nil || f.ResolutionMS == nil {
-		return spanOr(f.OutageMS)
+		return figure.MillisOr(f.OutageMS)
 	}
-	return span(*f.OutageMS) + " ±" + span(*f.ResolutionMS)
+	return figure.Millis(*f.OutageMS) + " ±" + figure.Millis(*f.ResolutionMS)
 }
 
-// hurt is for how long probes felt the fault.
-func (f Fault) hurt() string {
-	if f.TimeToDetectMS == nil && f.Probes != nil {
-		return "none hurt"
+// impactText is how long probes failed or were slow.
+func impactText(f result.Fault) string {
+	if f.ImpactMS == nil && f.Probes != nil {
+		return "none"
 	}
-	return f.within(f.TimeToDetectMS)
+	return withinText(f, f.ImpactMS)
 }
 
-// within is a time as far as the probes can tell it.
-func (f Fault) within(ms *float64) string {
+// withinText is a time, no more exact than the interval between probes.
+func withinText(f result.Fault, ms *float64) string {
 	if ms != nil && f.ResolutionMS != nil && *ms < *f.ResolutionMS {
-		return "within " + span(*f.ResolutionMS)
+		return "within " + figure.Millis(*f.ResolutionMS)
 	}
-	return spanOr(ms)
+	return figure.MillisOr(ms)
 }
 
-// requests are the load's own failures, those that may be sent again in
-// brackets.
-func (f Fault) requests() string {
-	if f.RequestsFailed == nil || f.IdempotentFailed == nil {
-		return countOr(f.RequestsFailed)
+// afterText is withinText with its preposition: "after 1.4 s", "within 20 ms".
+func afterText(f result.Fault, ms *float64) string {
+	text := withinText(f, ms)
+	if strings.HasPrefix(text, "within ") {
+		return text
 	}
-	return countOr(f.RequestsFailed) + " (" + countOr(f.IdempotentFailed) + ")"
+	return "after " + text
+}
+
+// failedRequests are the load's own failures, idempotent ones in brackets.
+func failedRequests(f result.Fault) string {
+	if f.RequestsFailed == nil || f.IdempotentFailed == nil {
+		return figure.CountOr(f.RequestsFailed)
+	}
+	return figure.CountOr(f.RequestsFailed) + " (" + figure.CountOr(f.IdempotentFailed) + ")"
 }

@@ -3,12 +3,15 @@ package report
 import (
 	"fmt"
 	"io"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 )
 
 // ladderPlot shows the stages' capacity as bars from zero, published figures as
 // outlines below them. Empty when no stage has a rate.
-func (r *Result) ladderPlot(width float64) string {
-	rungs := r.ladder()
+func ladderPlot(r *result.Result, width float64) string {
+	rungs := r.Ladder()
 	top := 0.0
 	for _, s := range rungs {
 		if s.QPS != nil {
@@ -21,16 +24,16 @@ func (r *Result) ladderPlot(width float64) string {
 	if top == 0 {
 		return ""
 	}
-	left, head := r.nameRoom(), 40.0
+	left, head := nameRoom(r), 40.0
 	ticks := niceTicks(top, 5)
 	scale := (width - left - 24) / ticks[len(ticks)-1]
 	bottom := head
 	for _, s := range rungs {
-		bottom += s.height()
+		bottom += rungHeight(s)
 	}
-	c := newCanvasOf(width, bottom+24, "Capacity of every stage", r.headline())
+	c := newCanvasOf(width, bottom+24, "Capacity of every stage", headline(r))
 	legend := []swatch{{"s0", "measured, closed-loop QPS"}}
-	if r.published() {
+	if anyPublished(r) {
 		legend = append(legend, swatch{"outline", "published QPS"})
 	}
 	c.legend(left, legend)
@@ -41,14 +44,14 @@ func (r *Result) ladderPlot(width float64) string {
 	y := head
 	for _, s := range rungs {
 		c.rung(s, left, y, scale)
-		y += s.height()
+		y += rungHeight(s)
 	}
 	c.line("axis", left, head-8, left, bottom, "")
 	return c.end()
 }
 
 // nameRoom is how much room the stages' names want on the left.
-func (r *Result) nameRoom() float64 {
+func nameRoom(r *result.Result) float64 {
 	room := 56.0
 	for i := range r.Stages {
 		room = max(room, nameWidth(r.Stages[i].Name)+14)
@@ -56,8 +59,8 @@ func (r *Result) nameRoom() float64 {
 	return min(room, 140)
 }
 
-// height is a rung's: one with a published figure has one more bar.
-func (s rung) height() float64 {
+// rungHeight is a rung's: one with a published figure has one more bar.
+func rungHeight(s result.Rung) float64 {
 	if s.Published != nil && s.Published.QPS != nil {
 		return 62
 	}
@@ -65,25 +68,25 @@ func (s rung) height() float64 {
 }
 
 // rung draws one stage's bars with its figures in words.
-func (c *canvas) rung(s rung, left, y, scale float64) {
+func (c *canvas) rung(s result.Rung, left, y, scale float64) {
 	c.stageName(s.Stage, left-8, y+14)
 	class := "s0"
 	if !s.Valid {
 		class = "bad"
 	}
 	if s.QPS != nil {
-		value := figure(*s.QPS) + " QPS"
+		value := figure.Rounded(*s.QPS) + " QPS"
 		if s.VsFirst != nil {
-			value += ", " + times(s.VsFirst)
+			value += ", " + figure.Times(s.VsFirst)
 		}
-		c.rect(class, left, y, *s.QPS*scale, 18, s.label()+": "+value+" (closed-loop)")
+		c.rect(class, left, y, *s.QPS*scale, 18, stageLabel(s.Stage)+": "+value+" (closed-loop)")
 		c.beside(left, y+14, *s.QPS*scale, value)
 	} else {
-		c.text("label", "start", left+6, y+14, na)
+		c.text("label", "start", left+6, y+14, figure.NA)
 	}
 	below := y + 32
 	if p := s.Published; p != nil && p.QPS != nil {
-		c.rect("outline", left, y+21, *p.QPS*scale, 7, fmt.Sprintf("%s, published: %s QPS", s.Name, figure(*p.QPS)))
+		c.rect("outline", left, y+21, *p.QPS*scale, 7, fmt.Sprintf("%s, published: %s QPS", s.Name, figure.Rounded(*p.QPS)))
 		below += 10
 	}
 	if s.LatencyMS != nil {
@@ -92,13 +95,13 @@ func (c *canvas) rung(s rung, left, y, scale float64) {
 }
 
 // inWords are a rung's other figures, with what limits it where there is room.
-func (c *canvas) inWords(s rung) string {
-	text := "open-loop p50 " + spanOr(s.p50()) + ", p99 " + spanOr(s.p99()) + ", errors " + percentOr(s.ErrorRate)
+func (c *canvas) inWords(s result.Rung) string {
+	text := "open-loop p50 " + figure.MillisOr(s.P50()) + ", p99 " + figure.MillisOr(s.P99()) + ", errors " + figure.PercentOr(s.ErrorRate)
 	if c.width < wideWidth {
 		return text
 	}
 	if s.Availability != nil {
-		text += ", availability " + percent(s.Availability.Availability)
+		text += ", availability " + figure.Percent(s.Availability.Availability)
 	}
 	if s.Bottleneck != nil {
 		text += "; limited by " + s.Bottleneck.Component
@@ -107,7 +110,7 @@ func (c *canvas) inWords(s rung) string {
 }
 
 // stageName writes a row's name, ending at x, with the mark of an invalid one.
-func (c *canvas) stageName(s *Stage, x, y float64) {
+func (c *canvas) stageName(s *result.Stage, x, y float64) {
 	c.text("name", "end", x, y, s.Name)
 	if !s.Valid {
 		c.text("warn", "end", x, y+14, "INVALID")
@@ -123,13 +126,13 @@ func (c *canvas) beside(left, y, length float64, s string) {
 	c.text("label", "start", left+length+6, y, s)
 }
 
-// costPlot shows every component's CPU time of a request, stacked. Empty when
+// costPlot shows every component's CPU time per request, stacked. Empty when
 // nothing is known.
-func (r *Result) costPlot() string {
-	roles := r.roles()
+func costPlot(r *result.Result) string {
+	roles := r.Roles()
 	top := 0.0
 	for i := range r.Stages {
-		if t := r.Stages[i].cpuTotal(); t != nil {
+		if t := r.Stages[i].CPUTotalUS(); t != nil {
 			top = max(top, *t)
 		}
 	}
@@ -137,7 +140,7 @@ func (r *Result) costPlot() string {
 		return ""
 	}
 	const rowHeight = 34.0
-	left := r.nameRoom()
+	left := nameRoom(r)
 	ticks := niceTicks(top, 5)
 	scale := (plotWidth - left - 24) / ticks[len(ticks)-1]
 	var legend []swatch
@@ -147,7 +150,8 @@ func (r *Result) costPlot() string {
 	// The legend's height is known only once it is written.
 	head := newCanvas(0, "", "").legend(left, legend) + 4
 	bottom := head + rowHeight*float64(len(r.Stages))
-	c := newCanvas(bottom+36, "CPU time of a request by component, us", "Each stage is a bar from zero, the components stacked in the order of the legend.")
+	c := newCanvas(bottom+36, "CPU time per request by component, us",
+		"Each stage is a bar from zero, the components stacked in the order of the legend.")
 	c.legend(left, legend)
 	for _, t := range ticks {
 		c.line("grid", left+t*scale, head-4, left+t*scale, bottom, "")
@@ -161,12 +165,12 @@ func (r *Result) costPlot() string {
 		for j, role := range roles {
 			us, ok := s.CPUPerRequestUS[role]
 			if ok {
-				c.rect(series(j)+" part", x, y, us*scale, 20, fmt.Sprintf("%s, %s: %s us a request", s.label(), role, figure(us)))
+				c.rect(series(j)+" part", x, y, us*scale, 20, fmt.Sprintf("%s, %s: %s us per request", stageLabel(s), role, figure.Rounded(us)))
 				x += us * scale
 			}
 		}
-		if t := s.cpuTotal(); t != nil {
-			c.beside(left, y+15, x-left, figure(*t))
+		if t := s.CPUTotalUS(); t != nil {
+			c.beside(left, y+15, x-left, figure.Rounded(*t))
 		}
 	}
 	c.line("axis", left, head-4, left, bottom, "")
@@ -179,15 +183,15 @@ func series(i int) string { return fmt.Sprintf("s%d", i%8) }
 // short is an axis's number: 12k, 250.
 func short(v float64) string {
 	if v >= 1000 {
-		return trimZeros(fmt.Sprintf("%.2f", v/1000)) + "k"
+		return figure.TrimZeros(fmt.Sprintf("%.2f", v/1000)) + "k"
 	}
-	return trimZeros(fmt.Sprintf("%.3f", v))
+	return figure.TrimZeros(fmt.Sprintf("%.3f", v))
 }
 
 // LadderSVG writes the ladder as a picture of its own, with its style inside,
 // for a README. The Result must be settled.
-func LadderSVG(w io.Writer, r *Result) error {
-	plot := r.ladderPlot(wideWidth)
+func LadderSVG(w io.Writer, r *result.Result) error {
+	plot := ladderPlot(r, wideWidth)
 	if plot == "" {
 		c := newCanvasOf(wideWidth, 60, "Capacity of every stage", "")
 		c.text("label", "middle", wideWidth/2, 34, "no stage was measured")

@@ -4,23 +4,30 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 )
 
 // percentilePlot shows every stage's corrected latency by percentile, both axes
 // logarithmic, so that the tail has as much room as the rest. Empty when no
 // stage has a distribution.
-func (r *Result) percentilePlot() string {
-	low, high, most := math.Inf(1), 0.0, 0.0
+func percentilePlot(r *result.Result) string {
+	low := math.Inf(1)
+	high := 0.0
+	most := 0.0
 	var legend []swatch
 	for i := range r.Stages {
 		s := &r.Stages[i]
-		points := plottable(s.percentiles())
+		points := plottable(s.Distribution())
 		if len(points) == 0 {
 			continue
 		}
-		legend = append(legend, swatch{series(i), s.label()})
+		legend = append(legend, swatch{series(i), stageLabel(s)})
 		for _, p := range points {
-			low, high, most = min(low, p.MS), max(high, p.MS), max(most, p.Percentile)
+			low = min(low, p.MS)
+			high = max(high, p.MS)
+			most = max(most, p.Percentile)
 		}
 	}
 	if len(legend) == 0 {
@@ -28,7 +35,11 @@ func (r *Result) percentilePlot() string {
 	}
 	const left, right = 44.0, 18.0
 	head := newCanvas(0, "", "").shapedLegend(left, legend) + 6
-	c := newCanvas(head+plotHeight, "Latency by percentile, open-loop, corrected", "Both axes are logarithmic: percentiles by their nines, latency in ms.")
+	c := newCanvas(
+		head+plotHeight,
+		"Latency by percentile, open-loop, corrected",
+		"Both axes are logarithmic: percentiles by their nines, latency in ms.",
+	)
 	c.shapedLegend(left, legend)
 	bottom := head + plotHeight - 44
 	y := logAxis(c, logTicks(low, high), left, plotWidth-right, head, bottom)
@@ -37,20 +48,32 @@ func (r *Result) percentilePlot() string {
 	c.text("tick", "end", plotWidth-right, bottom+34, "percentile")
 	for i := range r.Stages {
 		var line []point
-		for _, p := range plottable(r.Stages[i].percentiles()) {
+		for _, p := range plottable(r.Stages[i].Distribution()) {
 			line = append(line, point{x(p.Percentile), y(p.MS)})
 		}
 		c.path("line l"+strconv.Itoa(i%8), line, false)
-		for j, p := range plottable(r.Stages[i].percentiles()) {
-			c.shape(series(i), i%8, line[j].x, line[j].y, 3.5, fmt.Sprintf("%s: p%s %s", r.Stages[i].label(), trimZeros(strconv.FormatFloat(p.Percentile, 'f', 3, 64)), span(p.MS)))
+		for j, p := range plottable(r.Stages[i].Distribution()) {
+			c.shape(
+				series(i),
+				i%8,
+				line[j].x,
+				line[j].y,
+				3.5,
+				fmt.Sprintf(
+					"%s: p%s %s",
+					stageLabel(&r.Stages[i]),
+					figure.TrimZeros(strconv.FormatFloat(p.Percentile, 'f', 3, 64)),
+					figure.Millis(p.MS),
+				),
+			)
 		}
 	}
 	return c.end()
 }
 
 // plottable leaves out what logarithmic axes have no place for.
-func plottable(points []Percentile) []Percentile {
-	var out []Percentile
+func plottable(points []result.Percentile) []result.Percentile {
+	var out []result.Percentile
 	for _, p := range points {
 		if p.MS > 0 && !math.IsInf(p.MS, 0) && p.Percentile >= 0 && p.Percentile < 100 {
 			out = append(out, p)

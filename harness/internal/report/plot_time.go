@@ -3,27 +3,35 @@ package report
 import (
 	"fmt"
 	"strconv"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 )
 
 // The layout of a plot over time: panels on one axis of seconds.
 const (
-	timeLeft, timeRight             = 44.0, 12.0
-	ratePanel, delayPanel, badPanel = 104.0, 86.0, 54.0
-	panelHead, panelGap             = 20.0, 14.0 // the name above a panel, the room below
+	timeLeft, timeRight = 44.0, 12.0
+	ratePanel           = 104.0
+	delayPanel          = 86.0
+	badPanel            = 54.0
+	panelHead, panelGap = 20.0, 14.0 // the name above a panel, the room below
 )
 
 // timePlot shows one attack second by second: successes, latency, and below
 // failures and limited requests, each on a scale of its own; marks and the time
 // that a fault lasted across all. Empty when there is no series.
-func timePlot(stage *Stage, a *Attack, faults []Fault) string {
+func timePlot(stage *result.Stage, a *result.Attack, faults []result.Fault) string {
 	if len(a.Series) == 0 {
 		return ""
 	}
-	title := stage.label() + ", " + a.Model + "-loop"
-	if stage.rounds() > 1 {
+	title := stageLabel(stage) + ", " + a.Model + "-loop"
+	if stage.LastRound() > 1 {
 		title += ", round " + strconv.Itoa(a.Round)
 	}
-	seconds, top, bad, slow := 1.0, 0.0, 0.0, 0.0
+	seconds := 1.0
+	top := 0.0
+	bad := 0.0
+	slow := 0.0
 	for _, s := range a.Series {
 		seconds, top = max(seconds, float64(s.Offset+1)), max(top, float64(s.Successes))
 		bad = max(bad, float64(s.Failed+s.Limited))
@@ -32,6 +40,9 @@ func timePlot(stage *Stage, a *Attack, faults []Fault) string {
 		}
 	}
 	names := 14 * float64(len(a.Marks))
+	if len(a.Marks) > mostNames {
+		names = 14
+	}
 	bottom := names + panelHead + ratePanel
 	if slow > 0 {
 		bottom += panelGap + panelHead + delayPanel
@@ -39,15 +50,23 @@ func timePlot(stage *Stage, a *Attack, faults []Fault) string {
 	if bad > 0 {
 		bottom += panelGap + panelHead + badPanel
 	}
-	c := newCanvas(bottom+34, "QPS, latency and errors over time: "+title, "One column a second. Faults are dashed lines.")
+	c := newCanvas(bottom+34, "QPS, latency and errors over time: "+title, "One column per second. Faults are dashed lines.")
 	x := func(s float64) float64 { return timeLeft + s/seconds*(plotWidth-timeLeft-timeRight) }
 	c.faultBands(a, faults, x, seconds, names, bottom)
-	y := c.panel(names, "successes/s", ratePanel, top, func(scale func(float64) float64, floor float64) { c.successes(a.Series, x, scale, floor) })
+	y := c.panel(names, "successes/s", ratePanel, top,
+		func(scale func(float64) float64, floor float64) { c.successes(a.Series, x, scale, floor) })
 	if slow > 0 {
-		y = c.panel(y, "ms: p99, and p50 dashed", delayPanel, slow, func(scale func(float64) float64, floor float64) { c.delays(a.Series, x, scale, floor) })
+		y = c.panel(
+			y,
+			"ms: p99, and p50 dashed",
+			delayPanel,
+			slow,
+			func(scale func(float64) float64, floor float64) { c.delays(a.Series, x, scale, floor) },
+		)
 	}
 	if bad > 0 {
-		c.panel(y, "failed/s, and limited/s in the lighter colour", badPanel, bad, func(scale func(float64) float64, floor float64) { c.failures(a.Series, x, scale, floor) })
+		c.panel(y, "failed/s, and limited/s in the lighter colour", badPanel, bad,
+			func(scale func(float64) float64, floor float64) { c.failures(a.Series, x, scale, floor) })
 	}
 	for _, t := range niceTicks(seconds, 6) {
 		if t <= seconds {
@@ -59,21 +78,40 @@ func timePlot(stage *Stage, a *Attack, faults []Fault) string {
 	return c.end()
 }
 
-// marks are dashed lines across all panels, each from its name downwards.
-func (c *canvas) marks(marks []Mark, x func(float64) float64, seconds, bottom float64) {
+// mostNames is how many marks of a plot have names. The faults of an experiment
+// are more, and are named in its timeline.
+const mostNames = 8
+
+// marks are dashed lines across all panels, each from its name downwards. The
+// names come last, so that no line goes through one.
+func (c *canvas) marks(marks []result.Mark, x func(float64) float64, seconds, bottom float64) {
+	named := len(marks) <= mostNames
+	at := func(i int) (px, y float64) {
+		if px, y = x(min(max(marks[i].OffsetS, 0), seconds)), 14; named {
+			y = 14 * float64(i+1)
+		}
+		return px, y
+	}
 	for i, m := range marks {
-		at, y := x(min(max(m.OffsetS, 0), seconds)), 14*float64(i+1)
+		px, y := at(i)
+		c.line("mark", px, y-10, px, bottom, fmt.Sprintf("%s at %s s", m.Label, figure.Rounded(m.OffsetS)))
+	}
+	if !named {
+		c.text("warn", "start", 4, 12, fmt.Sprintf("%d faults and recoveries: see the timeline", len(marks)))
+		return
+	}
+	for i, m := range marks {
+		px, y := at(i)
 		anchor, aside := "start", 4.0
-		if at > c.width/2 {
+		if px > c.width/2 {
 			anchor, aside = "end", -4
 		}
-		c.line("mark", at, y-10, at, bottom, fmt.Sprintf("%s at %s s", m.Label, figure(m.OffsetS)))
-		c.text("warn", anchor, at+aside, y-2, fmt.Sprintf("%s (%s s)", m.Label, figure(m.OffsetS)))
+		c.text("warn", anchor, px+aside, y-2, fmt.Sprintf("%s (%s s)", m.Label, figure.Rounded(m.OffsetS)))
 	}
 }
 
 // faultBands shades the time from a fault to the node's recovery.
-func (c *canvas) faultBands(a *Attack, faults []Fault, x func(float64) float64, seconds, top, bottom float64) {
+func (c *canvas) faultBands(a *result.Attack, faults []result.Fault, x func(float64) float64, seconds, top, bottom float64) {
 	for _, f := range faults {
 		from := f.InjectedAt.Sub(a.BeganAt).Seconds()
 		if from < 0 || from > seconds {
@@ -102,7 +140,7 @@ func (c *canvas) panel(y float64, name string, height, top float64, fill func(sc
 }
 
 // successes is an area of steps: a second's count belongs to all of it.
-func (c *canvas) successes(series []Second, x, y func(float64) float64, floor float64) {
+func (c *canvas) successes(series []result.Second, x, y func(float64) float64, floor float64) {
 	area := []point{{x(float64(series[0].Offset)), floor}}
 	for _, s := range series {
 		v := y(float64(s.Successes))
@@ -111,36 +149,36 @@ func (c *canvas) successes(series []Second, x, y func(float64) float64, floor fl
 	c.path("area", append(area, point{x(float64(series[len(series)-1].Offset + 1)), floor}), true)
 	c.path("line l0", area[1:], false)
 	for _, s := range series {
-		c.rect("hover", x(float64(s.Offset)), y(float64(s.Successes)), x(1)-x(0), floor-y(float64(s.Successes)), s.String())
+		c.rect("hover", x(float64(s.Offset)), y(float64(s.Successes)), x(1)-x(0), floor-y(float64(s.Successes)), secondText(s))
 	}
 }
 
-// String is a second in words.
-func (s Second) String() string {
-	text := fmt.Sprintf("second %d: %s successes", s.Offset, grouped(float64(s.Successes)))
+// secondText is a second in words.
+func secondText(s result.Second) string {
+	text := fmt.Sprintf("second %d: %s successes", s.Offset, figure.Count(s.Successes))
 	if s.P50MS != nil && s.P99MS != nil {
-		text += ", p50 " + span(*s.P50MS) + ", p99 " + span(*s.P99MS)
+		text += ", p50 " + figure.Millis(*s.P50MS) + ", p99 " + figure.Millis(*s.P99MS)
 	}
 	if s.Failed > 0 {
-		text += ", " + grouped(float64(s.Failed)) + " failed"
+		text += ", " + figure.Count(s.Failed) + " failed"
 	}
 	if s.Limited > 0 {
-		text += ", " + grouped(float64(s.Limited)) + " limited by the gateway"
+		text += ", " + figure.Count(s.Limited) + " limited by the gateway"
 	}
 	if s.Hits != nil && *s.Hits > 0 && s.Requests > 0 {
-		text += ", " + percent(float64(*s.Hits)/float64(s.Requests)) + " cache hits"
+		text += ", " + figure.Percent(float64(*s.Hits)/float64(s.Requests)) + " cache hits"
 	}
 	return text
 }
 
 // delays are two lines of steps; a second without samples leaves a gap.
-func (c *canvas) delays(series []Second, x, y func(float64) float64, floor float64) {
+func (c *canvas) delays(series []result.Second, x, y func(float64) float64, floor float64) {
 	for _, of := range []struct {
 		class, name string
-		value       func(Second) *float64
+		value       func(result.Second) *float64
 	}{
-		{"line l3", "p99", func(s Second) *float64 { return s.P99MS }},
-		{"line thin l2", "p50", func(s Second) *float64 { return s.P50MS }},
+		{"line l3", "p99", func(s result.Second) *float64 { return s.P99MS }},
+		{"line thin l2", "p50", func(s result.Second) *float64 { return s.P50MS }},
 	} {
 		var steps []point
 		for _, s := range series {
@@ -156,18 +194,20 @@ func (c *canvas) delays(series []Second, x, y func(float64) float64, floor float
 	}
 	for _, s := range series {
 		if s.P99MS != nil && s.P50MS != nil {
-			c.rect("hover", x(float64(s.Offset)), y(*s.P99MS), x(1)-x(0), floor-y(*s.P99MS), fmt.Sprintf("second %d: p50 %s, p99 %s", s.Offset, span(*s.P50MS), span(*s.P99MS)))
+			c.rect("hover", x(float64(s.Offset)), y(*s.P99MS), x(1)-x(0), floor-y(*s.P99MS),
+				fmt.Sprintf("second %d: p50 %s, p99 %s", s.Offset, figure.Millis(*s.P50MS), figure.Millis(*s.P99MS)))
 		}
 	}
 }
 
 // failures are bars, limited requests on top of failed ones.
-func (c *canvas) failures(series []Second, x, y func(float64) float64, floor float64) {
+func (c *canvas) failures(series []result.Second, x, y func(float64) float64, floor float64) {
 	for _, s := range series {
 		at, w := x(float64(s.Offset)), (x(1)-x(0))*0.9
 		failed := floor - y(float64(s.Failed))
-		c.rect("fail", at, floor-failed, w, failed, fmt.Sprintf("second %d: %s failed", s.Offset, grouped(float64(s.Failed))))
+		c.rect("fail", at, floor-failed, w, failed, fmt.Sprintf("second %d: %s failed", s.Offset, figure.Count(s.Failed)))
 		limited := floor - y(float64(s.Limited))
-		c.rect("limited", at, floor-failed-limited, w, limited, fmt.Sprintf("second %d: %s limited by the gateway", s.Offset, grouped(float64(s.Limited))))
+		c.rect("limited", at, floor-failed-limited, w, limited,
+			fmt.Sprintf("second %d: %s limited by the gateway", s.Offset, figure.Count(s.Limited)))
 	}
 }

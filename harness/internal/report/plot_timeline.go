@@ -5,6 +5,9 @@ import (
 	"io"
 	"maps"
 	"slices"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
 )
 
 // The panels of the timeline, from the top: what the load did, what it felt,
@@ -19,8 +22,8 @@ const (
 
 // TimelineSVG writes the plot as a file of its own; nothing where the result is
 // no experiment. The Result must be settled.
-func TimelineSVG(w io.Writer, r *Result) error {
-	plot := r.timelinePlot()
+func TimelineSVG(w io.Writer, r *result.Result) error {
+	plot := timelinePlot(r)
 	if plot == "" {
 		return nil
 	}
@@ -29,11 +32,11 @@ func TimelineSVG(w io.Writer, r *Result) error {
 
 // timelinePlot shows rate, failures, p99 and who answered, second by second,
 // with the faults as bands. Empty without an experiment.
-func (r *Result) timelinePlot() string {
+func timelinePlot(r *result.Result) string {
 	if r.Experiment == nil || len(r.Stages) == 0 {
 		return ""
 	}
-	open := r.Stages[len(r.Stages)-1].open()
+	open := r.Stages[len(r.Stages)-1].OpenAttacks()
 	if len(open) == 0 || len(open[0].Series) == 0 {
 		return ""
 	}
@@ -41,7 +44,7 @@ func (r *Result) timelinePlot() string {
 	rows, level := stacked(r.Experiment.Bands)
 	top := 20 + float64(rows)*timelineBand + 18
 	height := top + 4*timelinePanel + 3*timelineGap + 40
-	c := newCanvas(height, "Rate, failures, p99 and who answered, with the faults", "")
+	c := newCanvas(height, "Rate, failures, p99 and answering replicas, with the faults", "")
 	end := float64(series[len(series)-1].Offset + 1)
 	x := func(s float64) float64 {
 		return timelineLeft + min(max(s, 0), end)/end*(plotWidth-26-timelineLeft)
@@ -51,7 +54,7 @@ func (r *Result) timelinePlot() string {
 		if b.FromS >= end {
 			continue
 		}
-		label := fmt.Sprintf("%s, second %s to %s", b.Label, figure(b.FromS), figure(b.ToS))
+		label := fmt.Sprintf("%s, second %s to %s", b.Label, figure.Rounded(b.FromS), figure.Rounded(b.ToS))
 		w := max(x(b.ToS)-x(b.FromS), 1)
 		c.rect("bad", x(b.FromS), top-6, w, bottom-top+6, label)
 		c.rect("s5", x(b.FromS), 20+float64(level[i])*timelineBand, w, timelineBand-5, label)
@@ -79,7 +82,7 @@ func (r *Result) timelinePlot() string {
 
 // stacked gives each band the first row that is free, so that overlapping
 // faults are both seen.
-func stacked(bands []Band) (rows int, level []int) {
+func stacked(bands []result.Band) (rows int, level []int) {
 	var ends []float64
 	for _, b := range bands {
 		at := slices.IndexFunc(ends, func(end float64) bool { return end <= b.FromS })
@@ -95,7 +98,7 @@ func stacked(bands []Band) (rows int, level []int) {
 }
 
 // fits says whether a band's label has room before the next one in its row.
-func fits(bands []Band, level []int, i int, x func(float64) float64) bool {
+func fits(bands []result.Band, level []int, i int, x func(float64) float64) bool {
 	for j := i + 1; j < len(bands); j++ {
 		if level[j] == level[i] {
 			return x(bands[i].ToS)+3+textWidth(bands[i].Label) < x(bands[j].FromS)
@@ -105,7 +108,7 @@ func fits(bands []Band, level []int, i int, x func(float64) float64) bool {
 }
 
 // rates are the load's successes, failures and p99.
-func (c *canvas) rates(series []Second, x func(float64) float64, panel func(int) (float64, float64)) {
+func (c *canvas) rates(series []result.Second, x func(float64) float64, panel func(int) (float64, float64)) {
 	var most, bad, late float64
 	for _, s := range series {
 		most, bad = max(most, float64(s.Successes)), max(bad, float64(s.Failed))
@@ -117,7 +120,7 @@ func (c *canvas) rates(series []Second, x func(float64) float64, panel func(int)
 	c.text("tick", "start", 4, from-8, "QPS (load)")
 	c.successes(series, x, linearAxis(c, niceTicks(most, 3), timelineLeft, plotWidth-26, from, to), to)
 	from, to = panel(1)
-	c.text("tick", "start", 4, from-8, "failed a second (load)")
+	c.text("tick", "start", 4, from-8, "failed/s (load)")
 	c.failures(series, x, linearAxis(c, niceTicks(max(bad, 1), 3), timelineLeft, plotWidth-26, from, to), to)
 	from, to = panel(2)
 	c.text("tick", "start", 4, from-8, "p99 ms (load, corrected)")
@@ -135,7 +138,7 @@ func (c *canvas) rates(series []Second, x func(float64) float64, panel func(int)
 }
 
 // answers are stacked bars: which replica answered the probes, and failures.
-func (c *canvas) answers(moments []Moment, x func(float64) float64, panel func(int) (float64, float64)) {
+func (c *canvas) answers(moments []result.Moment, x func(float64) float64, panel func(int) (float64, float64)) {
 	names := map[string]bool{}
 	most := 1.0
 	for _, m := range moments {

@@ -6,18 +6,22 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/result/resulttest"
 )
+
+func p[T any](v T) *T { return &v }
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// golden holds got against a file in testdata.
+// golden compares got with a file in testdata.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -40,27 +44,27 @@ func golden(t *testing.T, name string, got []byte) {
 
 func clip(b []byte) []byte { return b[:min(len(b), 4000)] }
 
-// formats are all that people and programs read.
-func formats() map[string]func(io.Writer, *Result) error {
-	return map[string]func(io.Writer, *Result) error{
-		FileJSON: JSON, FileMarkdown: Markdown, FileHTML: HTML, FileBench: Bench, FileLadder: LadderSVG,
-		"table.txt": func(w io.Writer, r *Result) error { return Table(w, r, TableOptions{}) },
+// allFormats are all that people and programs read.
+func allFormats() map[string]func(io.Writer, *result.Result) error {
+	return map[string]func(io.Writer, *result.Result) error{
+		result.FileJSON: result.JSON, result.FileMarkdown: Markdown, result.FileHTML: HTML, result.FileBench: Bench, result.FileLadder: LadderSVG,
+		"table.txt": func(w io.Writer, r *result.Result) error { return Table(w, r, TableOptions{}) },
 	}
 }
 
-func rendered(t *testing.T, name string, r *Result) string {
+func rendered(t *testing.T, name string, r *result.Result) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := formats()[name](&b, r); err != nil {
+	if err := allFormats()[name](&b, r); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return b.String()
 }
 
 func TestGoldens(t *testing.T) {
-	for name := range formats() {
+	for name := range allFormats() {
 		t.Run(name, func(t *testing.T) {
-			r := sample()
+			r := resulttest.Ladder()
 			r.Settle()
 			golden(t, name, []byte(rendered(t, name, r)))
 		})
@@ -68,15 +72,15 @@ func TestGoldens(t *testing.T) {
 }
 
 func TestInvalidStageSaysSoInEveryFormat(t *testing.T) {
-	r := sample()
+	r := resulttest.Ladder()
 	r.Settle()
-	for name := range formats() {
+	for name := range allFormats() {
 		got := rendered(t, name, r)
 		mark, reason := "INVALID", "generator saturated"
-		if name == FileJSON {
+		if name == result.FileJSON {
 			mark = `"valid": false`
 		}
-		if name == FileLadder { // a picture has room for the mark alone
+		if name == result.FileLadder { // a picture has room for the mark alone
 			reason = "INVALID"
 		}
 		if !strings.Contains(got, mark) || !strings.Contains(got, reason) {
@@ -86,12 +90,13 @@ func TestInvalidStageSaysSoInEveryFormat(t *testing.T) {
 }
 
 func TestAResultWithNothingMeasuredIsWrittenInEveryFormat(t *testing.T) {
-	for _, r := range []*Result{
+	for _, r := range []*result.Result{
 		{Scenario: "empty", Runtime: "docker"},
-		{Scenario: "bare", Runtime: "host", Stages: []Stage{{Name: "baseline", Valid: true, Replicas: 1, Load: Load{Model: Closed, Rounds: 1}}}},
+		{Scenario: "bare", Runtime: "host",
+			Stages: []result.Stage{{Name: "baseline", Valid: true, Replicas: 1, Load: result.Load{Model: result.Closed, Rounds: 1}}}},
 	} {
 		r.Settle()
-		for name := range formats() {
+		for name := range allFormats() {
 			got := rendered(t, name, r)
 			for _, never := range []string{"NaN", "Inf", "<nil>", "%!"} {
 				if strings.Contains(got, never) {
@@ -102,57 +107,11 @@ func TestAResultWithNothingMeasuredIsWrittenInEveryFormat(t *testing.T) {
 	}
 }
 
-func TestAnEmptyRunIsNotValid(t *testing.T) {
-	r := &Result{Scenario: "empty", Valid: true}
-	r.Settle()
-	if r.Valid || len(r.InvalidReasons) != 1 {
-		t.Errorf("valid %v, reasons %q; want a reason", r.Valid, r.InvalidReasons)
-	}
-}
-
-func TestSettle(t *testing.T) {
-	t.Run("an invalid check makes its stage and the run invalid, once", func(t *testing.T) {
-		r := &Result{Stages: []Stage{{Name: "pool", Valid: true, Checks: []Check{{Name: "rate kept", Attack: Open, Saw: "97%", Limit: "at least 99%", Verdict: Invalid}}}}}
-		r.Settle()
-		r.Settle()
-		want := []string{"pool: rate kept (open): 97%, want at least 99%"}
-		if r.Valid || r.Stages[0].Valid || !reflect.DeepEqual(r.InvalidReasons, want) {
-			t.Errorf("got %v %v %q, want %q", r.Valid, r.Stages[0].Valid, r.InvalidReasons, want)
-		}
-	})
-	t.Run("a stage that is not valid has a reason", func(t *testing.T) {
-		r := &Result{Stages: []Stage{{Name: "pool"}}}
-		r.Settle()
-		if len(r.Stages[0].InvalidReasons) != 1 {
-			t.Errorf("reasons %q", r.Stages[0].InvalidReasons)
-		}
-	})
-	t.Run("what is no number was not measured", func(t *testing.T) {
-		r := &Result{Stages: []Stage{{
-			Name: "a", Valid: true, ErrorRate: p(math.NaN()), QPS: p(math.Inf(1)), Cache: &Cache{HitRatio: p(math.NaN())},
-			CPUPerRequestUS: map[string]float64{"lb": math.Inf(1), "gateway": 50},
-		}}}
-		r.Settle()
-		s := r.Stages[0]
-		if s.ErrorRate != nil || s.QPS != nil || s.Cache.HitRatio != nil || len(s.CPUPerRequestUS) != 1 {
-			t.Errorf("got %+v", s)
-		}
-		rendered(t, FileJSON, r)
-	})
-	t.Run("a closed loop's latency is never a user's", func(t *testing.T) {
-		r := &Result{Stages: []Stage{{Name: "a", Valid: true, Load: Load{Model: Closed}, LatencyMS: &Latency{P50: p(1.0)}, Attacks: []Attack{{Model: Closed, LatencyMS: &Latency{P50: p(1.0)}}}}}}
-		r.Settle()
-		if r.Stages[0].LatencyMS != nil || r.Stages[0].Attacks[0].LatencyMS != nil {
-			t.Error("the closed loop's latency is still there")
-		}
-	})
-}
-
 func TestClosedLoopLatencyIsShownToNobody(t *testing.T) {
-	r := sample()
+	r := resulttest.Ladder()
 	r.Settle()
-	for name := range formats() {
-		if name == FileJSON {
+	for name := range allFormats() {
+		if name == result.FileJSON {
 			continue // there, in the attack that is labelled closed
 		}
 		if got := rendered(t, name, r); strings.Contains(got, "2,105") || strings.Contains(got, "2.1 s") {
@@ -162,14 +121,14 @@ func TestClosedLoopLatencyIsShownToNobody(t *testing.T) {
 }
 
 func TestTooFewSamplesAreNotANumber(t *testing.T) {
-	r := sample()
+	r := resulttest.Ladder()
 	r.Settle()
-	row := r.summary().Rows[0]
+	row := summaryGrid(r).Rows[0]
 	if row[6] != "n/a" {
 		t.Errorf("p99 of 900 samples is %q, want n/a", row[6])
 	}
-	for name := range formats() {
-		if name == FileJSON || name == FileBench || name == FileLadder {
+	for name := range allFormats() {
+		if name == result.FileJSON || name == result.FileBench || name == result.FileLadder {
 			continue
 		}
 		if !strings.Contains(rendered(t, name, r), "n/a") {
@@ -179,7 +138,7 @@ func TestTooFewSamplesAreNotANumber(t *testing.T) {
 }
 
 func TestColourOnlyWhereAsked(t *testing.T) {
-	r := sample()
+	r := resulttest.Ladder()
 	r.Settle()
 	var with, without bytes.Buffer
 	if err := Table(&with, r, TableOptions{Color: true}); err != nil {
@@ -197,10 +156,37 @@ func TestColourOnlyWhereAsked(t *testing.T) {
 	}
 }
 
-func TestThePageIsOneFileAndItsPlotsAreWellFormed(t *testing.T) {
-	r := sample()
+// A table that is too wide for the terminal is a list.
+func TestTablesFitTheTerminal(t *testing.T) {
+	r := resulttest.Ladder()
 	r.Settle()
-	page := rendered(t, FileHTML, r)
+	var free bytes.Buffer
+	if err := Table(&free, r, TableOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, width := range []int{40, 80, 140, 400} {
+		var b bytes.Buffer
+		if err := Table(&b, r, TableOptions{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		if width == 400 && b.String() != free.String() {
+			t.Errorf("400 columns are not enough:\n%s", b.String())
+		}
+		for l := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(l) - 1; n > width {
+				t.Errorf("%d columns: a line of %d: %s", width, n, l)
+			}
+		}
+		if width == 80 && !strings.Contains(b.String(), "QPS (closed): 12,581, ") {
+			t.Errorf("80 columns: no list with the QPS of the last stage:\n%s", b.String())
+		}
+	}
+}
+
+func TestThePageIsOneFileAndItsPlotsAreWellFormed(t *testing.T) {
+	r := resulttest.Ladder()
+	r.Settle()
+	page := rendered(t, result.FileHTML, r)
 	rest := strings.NewReplacer(`xmlns="http://www.w3.org/2000/svg"`, "", `href="#`, "").Replace(page)
 	for _, never := range []string{"<script ", "src=", "href=", "url(", "@import", "http://", "https://", "fetch(", "XMLHttpRequest"} {
 		if strings.Contains(rest, never) {
@@ -211,7 +197,7 @@ func TestThePageIsOneFileAndItsPlotsAreWellFormed(t *testing.T) {
 	if len(plots) != 7 { // ladder, percentiles, cost, and one for each open-loop attack
 		t.Errorf("%d plots, want 7", len(plots))
 	}
-	for _, plot := range append(plots, rendered(t, FileLadder, r)) {
+	for _, plot := range append(plots, rendered(t, result.FileLadder, r)) {
 		d := xml.NewDecoder(strings.NewReader(plot))
 		for {
 			if _, err := d.Token(); errors.Is(err, io.EOF) {
@@ -228,8 +214,10 @@ func TestThePageIsOneFileAndItsPlotsAreWellFormed(t *testing.T) {
 
 func TestForeignTextIsNoMarkup(t *testing.T) {
 	const evil = "<script>alert(1)</script>|\x1b[31m\n\"'&"
-	r := sample()
-	r.Scenario, r.Profile, r.RunID = evil, evil, evil
+	r := resulttest.Ladder()
+	r.Scenario = evil
+	r.Profile = evil
+	r.RunID = evil
 	r.InvalidReasons = []string{evil}
 	r.Stages[2].Name, r.Stages[2].Warnings = evil, []string{evil}
 	r.Stages[2].Bottleneck.Evidence = evil
@@ -237,12 +225,12 @@ func TestForeignTextIsNoMarkup(t *testing.T) {
 	r.Manifest.CommandLine = []string{evil}
 	r.Faults[0].Target = evil
 	r.Settle()
-	for name := range formats() {
+	for name := range allFormats() {
 		got := rendered(t, name, r)
-		if name != FileJSON && name != FileBench && name != "table.txt" && strings.Contains(got, "<script>alert") {
+		if name != result.FileJSON && name != result.FileBench && name != "table.txt" && strings.Contains(got, "<script>alert") {
 			t.Errorf("%s holds foreign markup", name)
 		}
-		if strings.ContainsRune(got, 0x1b) && name != FileHTML && name != FileMarkdown {
+		if strings.ContainsRune(got, 0x1b) && name != result.FileHTML && name != result.FileMarkdown {
 			t.Errorf("%s holds a foreign escape code", name)
 		}
 	}

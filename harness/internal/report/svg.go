@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"gatelab/harness/internal/figure"
 )
 
 // The size of a plot's coordinate system. It is narrow on purpose: a phone
@@ -24,8 +26,8 @@ type canvas struct {
 	width, height float64
 }
 
-// newCanvas begins a plot of plotWidth. Its title names it to who cannot see
-// it; the description, which may be empty, says what it shows.
+// newCanvas begins a plot of plotWidth. Its title and its description, which
+// may be empty, are for screen readers.
 func newCanvas(height float64, title, description string) *canvas {
 	return newCanvasOf(plotWidth, height, title, description)
 }
@@ -50,7 +52,7 @@ func coord(v float64) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return "0"
 	}
-	return trimZeros(strconv.FormatFloat(v, 'f', 2, 64))
+	return figure.TrimZeros(strconv.FormatFloat(v, 'f', 2, 64))
 }
 
 func esc(s string) string { return html.EscapeString(line(s)) }
@@ -67,7 +69,8 @@ func (c *canvas) rect(class string, x, y, w, h float64, hover string) {
 	if w <= 0 || h <= 0 {
 		return
 	}
-	fmt.Fprintf(c, `<rect class="%s" x="%s" y="%s" width="%s" height="%s">%s</rect>`, class, coord(x), coord(y), coord(w), coord(h), tip(hover))
+	fmt.Fprintf(c, `<rect class="%s" x="%s" y="%s" width="%s" height="%s">%s</rect>`, class, coord(x), coord(y), coord(w), coord(h),
+		tip(hover))
 }
 
 func (c *canvas) line(class string, x1, y1, x2, y2 float64, hover string) {

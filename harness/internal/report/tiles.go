@@ -1,6 +1,12 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/slo"
+)
 
 // tile is one key figure of the summary.
 type tile struct {
@@ -9,76 +15,66 @@ type tile struct {
 	Goal, GoalState    string // "SLO p99 <= 180 ms: missed", and met or missed
 }
 
-// final is the last valid stage that was measured, which the key figures are
-// of: with a capacity where there is one, else with a latency. It is nil where
-// there is none.
-func (r *Result) final() *rung {
-	rungs := r.ladder()
-	for _, measured := range []func(*Stage) bool{
-		func(s *Stage) bool { return s.QPS != nil },
-		func(s *Stage) bool { return s.LatencyMS != nil && s.Load.OfferedQPS != nil },
-	} {
-		for i := len(rungs) - 1; i >= 0; i-- {
-			if rungs[i].Valid && measured(rungs[i].Stage) {
-				return &rungs[i]
-			}
-		}
-	}
-	return nil
-}
-
-// tiles are the key figures. What was not measured has no tile.
-func (r *Result) tiles() []tile {
-	s := r.final()
+// keyTiles are the key figures. What was not measured has no tile.
+func keyTiles(r *result.Result) []tile {
+	s := r.Final()
 	if s == nil {
 		return nil
 	}
 	if s.QPS == nil {
-		return s.tiles()
+		return stageTiles(s.Stage)
 	}
-	capacity := tile{What: "Capacity", Figure: figure(*s.QPS), Unit: "QPS", More: "closed-loop"}
+	capacity := tile{What: "Capacity", Figure: figure.Rounded(*s.QPS), Unit: "QPS", More: "closed-loop"}
 	if s.VsFirst != nil {
-		capacity.More += fmt.Sprintf(", %s of %s", times(s.VsFirst), r.Stages[0].Name)
+		capacity.More += fmt.Sprintf(", %s of %s", figure.Times(s.VsFirst), r.Stages[0].Name)
 	}
 	if s.QPSOfCeiling != nil {
-		capacity.More += ", " + percent(*s.QPSOfCeiling) + " of the null server's"
+		capacity.More += ", " + figure.Percent(*s.QPSOfCeiling) + " of the null server's"
 	}
-	return append([]tile{capacity}, s.tiles()...)
+	capacity.goalOf(s.Stage, slo.QPS)
+	return append([]tile{capacity}, stageTiles(s.Stage)...)
 }
 
-// tiles are a stage's key figures beside its capacity.
-func (s *Stage) tiles() []tile {
+// stageTiles are a stage's key figures beside its capacity.
+func stageTiles(s *result.Stage) []tile {
 	var out []tile
 	at := "open-loop, corrected"
 	if s.Load.OfferedQPS != nil {
-		at = "at " + figure(*s.Load.OfferedQPS) + " requests/s, open-loop"
+		at = "at " + figure.Rounded(*s.Load.OfferedQPS) + " requests/s, open-loop"
 	}
-	if v := s.p50(); v != nil {
-		out = append(out, tile{What: "Latency p50", Figure: figure(*v), Unit: "ms", More: at})
+	if v := s.P50(); v != nil {
+		t := tile{What: "Latency p50", Figure: figure.Rounded(*v), Unit: "ms", More: at}
+		t.goalOf(s, slo.P50)
+		out = append(out, t)
 	}
-	if v := s.p99(); v != nil {
-		t := tile{What: "Latency p99", Figure: figure(*v), Unit: "ms", More: at}
-		if s.SLO != nil && s.SLO.P99MS != nil {
-			t.goal(*v <= *s.SLO.P99MS, "SLO at most "+span(*s.SLO.P99MS))
+	if v := s.P99(); v != nil {
+		t := tile{What: "Latency p99", Figure: figure.Rounded(*v), Unit: "ms", More: at}
+		if t.goalOf(s, slo.P99); t.Goal == "" && s.SLO != nil && s.SLO.P99MS != nil {
+			t.goal(*v <= *s.SLO.P99MS, "SLO at most "+figure.Millis(*s.SLO.P99MS))
 		}
 		out = append(out, t)
 	}
 	if v := s.ErrorRate; v != nil {
-		t := tile{What: "Errors", Figure: percent(*v), More: "of requests"}
-		if s.SLO != nil && s.SLO.ErrorRate != nil {
-			t.goal(*v <= *s.SLO.ErrorRate, "SLO at most "+percent(*s.SLO.ErrorRate))
+		t := tile{What: "Errors", Figure: figure.Percent(*v), More: "of requests"}
+		if t.goalOf(s, slo.Errors); t.Goal == "" && s.SLO != nil && s.SLO.ErrorRate != nil {
+			t.goal(*v <= *s.SLO.ErrorRate, "SLO at most "+figure.Percent(*s.SLO.ErrorRate))
 		}
 		out = append(out, t)
 	}
 	if a := s.Availability; a != nil {
-		out = append(out, tile{What: "Availability", Figure: percent(a.Availability),
-			More: fmt.Sprintf("95%% interval %s to %s; %s of %s probes failed", percent(a.Low), percent(a.High), grouped(float64(a.Failed)), grouped(float64(a.Probes)))})
+		t := tile{What: "Availability", Figure: figure.Percent(a.Availability),
+			More: fmt.Sprintf("95%% interval %s to %s; %s of %s probes failed", figure.Percent(a.Low), figure.Percent(a.High),
+				figure.Count(a.Failed), figure.Count(a.Probes))}
+		t.goalOf(s, slo.Availability)
+		out = append(out, t)
 	}
-	if v := s.hitRatio(); v != nil {
-		out = append(out, tile{What: "Cache hits", Figure: percent(*v), More: "of what may be cached"})
+	if v := s.HitRatio(); v != nil {
+		t := tile{What: "Cache hits", Figure: figure.Percent(*v), More: "of what may be cached"}
+		t.goalOf(s, slo.Hits)
+		out = append(out, t)
 	}
-	if v := s.cpuTotal(); v != nil {
-		out = append(out, tile{What: "CPU per request", Figure: figure(*v), Unit: "us", More: "all components, generator included"})
+	if v := s.CPUTotalUS(); v != nil {
+		out = append(out, tile{What: "CPU per request", Figure: figure.Rounded(*v), Unit: "us", More: "all components, generator included"})
 	}
 	return out
 }
@@ -91,12 +87,12 @@ func (t *tile) goal(met bool, asked string) {
 	t.Goal = asked + ": " + t.GoalState
 }
 
-// limits are what limits each stage, by evidence.
-func (r *Result) limits() []fact {
+// limitFacts are the bottleneck of each stage, with its evidence.
+func limitFacts(r *result.Result) []fact {
 	var out []fact
 	for i := range r.Stages {
 		if s := &r.Stages[i]; s.Bottleneck != nil {
-			out = append(out, fact{s.label(), s.Bottleneck.String()})
+			out = append(out, fact{stageLabel(s), bottleneckText(s.Bottleneck)})
 		}
 	}
 	return out

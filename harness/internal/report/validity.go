@@ -4,11 +4,12 @@ import (
 	"fmt"
 
 	"gatelab/harness/internal/measure"
+	"gatelab/harness/internal/result"
 )
 
-// validity says how many checks there were and what came of them.
-func (r *Result) validity() string {
-	count := map[string]int{}
+// validityText says how many checks there were and what came of them.
+func validityText(r *result.Result) string {
+	count := map[measure.Verdict]int{}
 	all := 0
 	for i := range r.Stages {
 		for _, c := range r.Stages[i].Checks {
@@ -19,22 +20,29 @@ func (r *Result) validity() string {
 	if all == 0 && r.Overview != nil {
 		return "Every experiment was checked in its own run."
 	}
+	if all == 0 && r.Matrix != nil {
+		return "Every cell was checked: what is not valid says so in its place."
+	}
 	if all == 0 {
 		return "No check was made."
 	}
 	return fmt.Sprintf("%d checks: %d ok, %d with a warning, %d INVALID, %d not applicable.",
-		all, count[OK], count[Warning], count[Invalid], count[Skipped])
+		all, count[measure.OK], count[measure.Warning], count[measure.Invalid], count[measure.Skipped])
 }
 
-// troubles are the checks that were not ok, with what to do about each. What is
+// troubleGrid are the checks that were not ok, with what to do about each. What is
 // INVALID comes first.
-func (r *Result) troubles() grid {
-	g := grid{Title: "What was not ok", Heads: []string{"stage", "check", "attack", "seen", "wanted", "verdict", "remedy"}, Text: []bool{true, true, true, true, true, true, true}}
-	for _, verdict := range []string{Invalid, Warning} {
+func troubleGrid(r *result.Result) grid {
+	g := grid{
+		Title: "Checks that did not pass",
+		Heads: []string{"stage", "check", "attack", "observed", "wanted", "verdict", "remedy"},
+		Text:  []bool{true, true, true, true, true, true, true},
+	}
+	for _, verdict := range []measure.Verdict{measure.Invalid, measure.Warning} {
 		for i := range r.Stages {
 			for _, c := range r.Stages[i].Checks {
 				if c.Verdict == verdict {
-					g.add(verdict == Invalid, r.Stages[i].label(), c.Name, c.Attack, c.Saw, c.Limit, loud(c.Verdict), c.remedy())
+					g.add(verdict == measure.Invalid, stageLabel(&r.Stages[i]), c.Name, c.Attack, c.Saw, c.Limit, loud(c.Verdict), measure.Remedy(c.Name))
 				}
 			}
 		}
@@ -42,13 +50,10 @@ func (r *Result) troubles() grid {
 	return g
 }
 
-// remedy is what to do about a check that was not ok.
-func (c Check) remedy() string { return measure.Check{Name: c.Name}.Remedy() }
-
 // loud is a verdict as people read it.
-func loud(verdict string) string {
-	if verdict == Invalid {
+func loud(verdict measure.Verdict) string {
+	if verdict == measure.Invalid {
 		return "INVALID"
 	}
-	return verdict
+	return string(verdict)
 }

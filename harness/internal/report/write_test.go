@@ -6,15 +6,19 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/result/resulttest"
 )
 
 func TestWriteThenRead(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "runs", "one")
-	r := sample()
+	r := resulttest.Ladder()
 	if err := Write(dir, r); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{FileJSON, FileMarkdown, FileHTML, FileBench, FileLadder, "histograms/multi-1-open.json"} {
+	for _, name := range []string{result.FileJSON, result.FileMarkdown, result.FileHTML, result.FileBench, result.FileLadder,
+		"histograms/multi-1-open.json"} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -22,7 +26,7 @@ func TestWriteThenRead(t *testing.T) {
 	if parts, _ := filepath.Glob(filepath.Join(dir, "*.part")); len(parts) > 0 {
 		t.Errorf("left behind: %v", parts)
 	}
-	again, err := Read(filepath.Join(dir, FileJSON))
+	again, err := result.Read(filepath.Join(dir, result.FileJSON))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,14 +38,14 @@ func TestWriteThenRead(t *testing.T) {
 func TestWriteTellsWhichFile(t *testing.T) {
 	dir := t.TempDir()
 	// A folder in the file's place stands for every reason not to write it.
-	if err := os.MkdirAll(filepath.Join(dir, FileHTML, "x"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, result.FileHTML, "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	err := Write(dir, sample())
-	if err == nil || !strings.Contains(err.Error(), "write report: ") || !strings.Contains(err.Error(), FileHTML) {
+	err := Write(dir, resulttest.Ladder())
+	if err == nil || !strings.Contains(err.Error(), "write report: ") || !strings.Contains(err.Error(), result.FileHTML) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, FileJSON)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, result.FileJSON)); err == nil {
 		t.Error("result.json is there though the report is not whole")
 	}
 	if parts, _ := filepath.Glob(filepath.Join(dir, "*.part")); len(parts) > 0 {
@@ -50,49 +54,25 @@ func TestWriteTellsWhichFile(t *testing.T) {
 }
 
 func TestHistogramNamesStayInTheirFolder(t *testing.T) {
-	r := sample()
+	r := resulttest.Ladder()
 	r.Histograms = map[string][]byte{"../out": nil}
 	if err := Write(t.TempDir(), r); err == nil || !strings.Contains(err.Error(), `histogram "../out"`) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
-	tests := []struct{ why, text, want string }{
-		{"not JSON", "x", "invalid character"},
-		{"another program's file", `{"schema":"other/v1"}`, `schema "other/v1" is not allowed: want "gatelab/result/v1"`},
-		{"a field of a later version", `{"schema":"gatelab/result/v1","later":1}`, `unknown field "later"`},
-	}
-	for _, test := range tests {
-		t.Run(test.why, func(t *testing.T) {
-			if _, err := Parse([]byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("got %v, want %q", err, test.want)
-			}
-		})
-	}
-}
-
-func TestAbsentIsAbsent(t *testing.T) {
-	r := &Result{Scenario: "bare", Stages: []Stage{{Name: "a", Valid: true}}}
-	r.Settle()
-	got := rendered(t, FileJSON, r)
-	for _, never := range []string{"qps", "latency_ms", "error_rate", "cache", "limits", "postgres", "bottleneck", "availability", "ceiling", "faults", "comparison", "null"} {
-		if strings.Contains(got, never) {
-			t.Errorf("result.json holds %q though nothing was measured:\n%s", never, got)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"schema":"gatelab/result/v1","stages":[{"name":"a","attacks":[{"series":[{"offset":-5}]}]}]}`))
+	f.Add([]byte(`{"schema":"gatelab/result/v2","faults":[{"name":"kill","impact_ms":-1}]}`))
+	f.Add([]byte(`{"schema":"gatelab/result/v1","faults":[{"name":"kill","time_to_detect_ms":1e300},null]}`))
 	f.Add([]byte(`{"schema":"gatelab/result/v1","stages":[{"qps":1e308,"percentiles":[{"percentile":100,"ms":-1}]}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := Parse(b)
+		r, err := result.Parse(b)
 		if err != nil {
 			return
 		}
 		r.Settle()
-		for name := range formats() {
+		for name := range allFormats() {
 			rendered(t, name, r) // must neither panic nor fail
 		}
 	})

@@ -2,9 +2,10 @@ package scenario
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
+
+	"gatelab/internal/shipped"
 )
 
 // maxBases is how many files may lie under one: more could not be read.
@@ -30,7 +31,7 @@ func (d *decoder) loadBase(s *Scenario, root *node, depth int) (*Scenario, error
 		return nil, fmt.Errorf("%s: more than %d bases, one on the other, are not allowed", d.file, maxBases)
 	}
 	path := filepath.Join(filepath.Dir(d.file), name)
-	b, err := os.ReadFile(path)
+	b, err := shipped.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: base: %w", d.file, err)
 	}

@@ -106,7 +106,8 @@ func TestRandomFaultsKeepTheRules(t *testing.T) {
 
 func TestBaseIsUnderneath(t *testing.T) {
 	s := plan(t, load(t, chaos+"kill-lb.yaml"), "smoke")[0]
-	if s.Topology.Balancers != 2 || s.Load.Open.Rate == 0 || s.Load.Open.Share != 0 || s.Gateway["lookup"] != "snapshot" || s.LB.MaxFails != 3 {
+	if s.Topology.Balancers != 2 || s.Load.Open.Rate == 0 || s.Load.Open.Share != 0 ||
+		s.Gateway["lookup"] != "snapshot" || s.LB.MaxFails != 3 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gatelab/internal/suggest"
 )
 
 // decoder checks nodes and fills Go values from them. partial is for an
@@ -18,6 +20,8 @@ type decoder struct {
 	partial bool
 	within  string // the stage and profile that are resolved, "" for an overlay
 	errs    Errors
+	about   *Field // not nil: keys are described instead of decoded
+	inList  int    // lists around about
 }
 
 // target takes one value; path is where it stands, for errors.
@@ -48,6 +52,10 @@ func join(path, key string) string {
 
 // object gives every entry of a map to its field, and refuses others.
 func (d *decoder) object(path string, n *node, f fields) {
+	if d.about != nil {
+		d.describeMap(path, f)
+		return
+	}
 	if n == nil {
 		return
 	}
@@ -61,16 +69,15 @@ func (d *decoder) object(path string, n *node, f fields) {
 			continue
 		}
 		allowed := slices.Sorted(maps.Keys(f))
-		guess := ""
-		if near := nearest(e.key, allowed); near != "" {
-			guess = fmt.Sprintf(" (did you mean %q?)", near)
-		}
-		d.wrong(&node{at: e.at}, path, "unknown field %q%s; allowed: %s", e.key, guess, strings.Join(allowed, ", "))
+		d.wrong(&node{at: e.at}, path, "unknown field %q%s; allowed: %s", e.key, suggest.Hint(e.key, allowed), strings.Join(allowed, ", "))
 	}
 }
 
 // require refuses a map in which a key is missing.
 func (d *decoder) require(path string, n *node, keys ...string) {
+	if d.about != nil {
+		d.describeRequired(keys)
+	}
 	if d.partial || n.kind != mapping {
 		return
 	}
@@ -84,6 +91,10 @@ func (d *decoder) require(path string, n *node, keys ...string) {
 // each gives every entry of a map with free keys to take.
 func (d *decoder) each(take func(path, key string, n *node)) target {
 	return func(path string, n *node) {
+		if d.about != nil {
+			d.describeEach(kindMap, path+".*", func(p string, n *node) { take(p, "any", n) })
+			return
+		}
 		if n.kind != mapping {
 			d.refuse(n, path, "a map")
 			return
@@ -97,6 +108,12 @@ func (d *decoder) each(take func(path, key string, n *node)) target {
 // items gives every item of a list to take.
 func (d *decoder) items(take target) target {
 	return func(path string, n *node) {
+		if d.about != nil {
+			d.inList++
+			d.describeEach(kindList, path+"[]", take)
+			d.inList--
+			return
+		}
 		if n.kind != list {
 			d.refuse(n, path, "a list")
 			return
@@ -110,6 +127,9 @@ func (d *decoder) items(take target) target {
 func (d *decoder) whole(out *int, low, high int) target {
 	return func(path string, n *node) {
 		want := fmt.Sprintf("%d to %d", low, high)
+		if d.describe(Field{Kind: kindWhole, Allowed: want, Default: shown(*out), least: float64(low), most: float64(high)}) {
+			return
+		}
 		v, ok := n.value.(int64)
 		if !ok {
 			want = "a whole number from " + want
@@ -124,6 +144,9 @@ func (d *decoder) whole(out *int, low, high int) target {
 
 func (d *decoder) seed(out *uint64) target {
 	return func(path string, n *node) {
+		if d.describe(Field{Kind: kindWhole, Allowed: "0 or more", Default: shown(*out), most: math.MaxUint64}) {
+			return
+		}
 		switch v := n.value.(type) {
 		case int64:
 			if v >= 0 {
@@ -141,6 +164,10 @@ func (d *decoder) seed(out *uint64) target {
 // number takes a number from 0 to high.
 func (d *decoder) number(out *float64, high float64) target {
 	return func(path string, n *node) {
+		want := "0 to " + strconv.FormatFloat(high, 'f', -1, 64)
+		if d.describe(Field{Kind: kindNumber, Allowed: want, Default: shown(*out), most: high}) {
+			return
+		}
 		v := math.NaN()
 		switch x := n.value.(type) {
 		case int64:
@@ -149,7 +176,7 @@ func (d *decoder) number(out *float64, high float64) target {
 			v = x
 		}
 		if !(v >= 0 && v <= high) { // also false for NaN
-			d.refuse(n, path, fmt.Sprintf("0 to %s", strconv.FormatFloat(high, 'f', -1, 64)))
+			d.refuse(n, path, want)
 			return
 		}
 		*out = v
@@ -158,6 +185,9 @@ func (d *decoder) number(out *float64, high float64) target {
 
 func (d *decoder) yes(out *bool) target {
 	return func(path string, n *node) {
+		if d.describe(Field{Kind: kindBool, Allowed: "true or false", Default: shown(*out)}) {
+			return
+		}
 		v, ok := n.value.(bool)
 		if !ok {
 			d.refuse(n, path, "true or false")
@@ -169,6 +199,9 @@ func (d *decoder) yes(out *bool) target {
 
 func (d *decoder) words(out *string) target {
 	return func(path string, n *node) {
+		if d.describe(Field{Kind: kindText, Allowed: "text", Default: *out}) {
+			return
+		}
 		v, ok := n.value.(string)
 		if !ok {
 			d.refuse(n, path, "text")
@@ -181,6 +214,9 @@ func (d *decoder) words(out *string) target {
 // match takes text that a pattern allows; want says in words what that is.
 func (d *decoder) match(out *string, pattern *regexp.Regexp, want string) target {
 	return func(path string, n *node) {
+		if d.describe(Field{Kind: kindText, Allowed: want, Default: *out, pattern: pattern.String()}) {
+			return
+		}
 		v, ok := n.value.(string)
 		if !ok || !pattern.MatchString(v) {
 			d.refuse(n, path, want)
@@ -192,9 +228,13 @@ func (d *decoder) match(out *string, pattern *regexp.Regexp, want string) target
 
 func (d *decoder) choice(out *string, allowed ...string) target {
 	return func(path string, n *node) {
+		want := "one of " + strings.Join(allowed, ", ")
+		if d.describe(Field{Kind: kindText, Allowed: want, Default: *out, choices: allowed}) {
+			return
+		}
 		v, ok := n.value.(string)
 		if !ok || !slices.Contains(allowed, v) {
-			d.refuse(n, path, "one of "+strings.Join(allowed, ", "))
+			d.refuse(n, path, want)
 			return
 		}
 		*out = v
@@ -203,6 +243,10 @@ func (d *decoder) choice(out *string, allowed ...string) target {
 
 func (d *decoder) duration(out *time.Duration, low, high time.Duration) target {
 	return func(path string, n *node) {
+		want := fmt.Sprintf("a duration from %s to %s, as in 250ms or 1m30s", low, high)
+		if d.describe(Field{Kind: kindDuration, Allowed: fmt.Sprintf("%s to %s", low, high), Default: shown(*out)}) {
+			return
+		}
 		v, err := time.Duration(0), error(nil)
 		if s, ok := n.value.(string); ok {
 			v, err = time.ParseDuration(s)
@@ -210,7 +254,7 @@ func (d *decoder) duration(out *time.Duration, low, high time.Duration) target {
 			err = strconv.ErrSyntax
 		}
 		if err != nil || v < low || v > high {
-			d.refuse(n, path, fmt.Sprintf("a duration from %s to %s, as in 250ms or 1m30s", low, high))
+			d.refuse(n, path, want)
 			return
 		}
 		*out = v
@@ -219,6 +263,9 @@ func (d *decoder) duration(out *time.Duration, low, high time.Duration) target {
 
 func (d *decoder) bytes(out *Bytes, high Bytes) target {
 	return func(path string, n *node) {
+		if d.describe(Field{Kind: kindBytes, Allowed: "0 to " + high.String(), Default: shown(*out)}) {
+			return
+		}
 		s, _ := n.scalar()
 		v, ok := parseBytes(s)
 		if !ok || v > high {
@@ -229,12 +276,13 @@ func (d *decoder) bytes(out *Bytes, high Bytes) target {
 	}
 }
 
-// parseBytes reads an amount of memory with or without a unit.
+// parseBytes reads an amount of memory with or without a unit: 64KiB, 64kib, 64K and 64k are the same, as in the gateway's settings.
 func parseBytes(s string) (Bytes, bool) {
-	digits := strings.TrimRight(s, "BKMGiTkmgb")
+	digits := strings.TrimRight(s, "BKMGiTkmgtb")
 	unit, ok := map[string]float64{
-		"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
-	}[s[len(digits):]]
+		"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+		"k": 1 << 10, "m": 1 << 20, "g": 1 << 30,
+	}[strings.ToLower(s[len(digits):])]
 	v, err := strconv.ParseFloat(digits, 64)
 	if !ok || err != nil || !(v >= 0 && v*unit < math.MaxInt64) {
 		return 0, false

@@ -40,12 +40,15 @@ var (
 func (d *decoder) edge(path string, n *node, out *Edge) {
 	d.object(path, n, fields{
 		"vars": d.each(func(p, key string, n *node) {
+			if d.describe(Field{Kind: kindScalar, Allowed: wantScalar}) {
+				return
+			}
 			v, ok := n.scalar()
 			switch {
 			case !varPattern.MatchString(key):
 				d.wrong(n, p, "the name %q is not allowed: want capitals, digits and underscores", key)
 			case !ok:
-				d.refuse(n, p, "text, a number, true or false")
+				d.refuse(n, p, wantScalar)
 			default:
 				if out.Vars == nil {
 					out.Vars = map[string]string{}

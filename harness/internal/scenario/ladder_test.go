@@ -104,7 +104,7 @@ func TestLadderSmokeIsShort(t *testing.T) {
 // fit into the origin, at 10,000 they do not, and with the limit they do.
 func TestLadderFloodsTheOriginOnlyWhenFast(t *testing.T) {
 	s := plan(t, load(t, ladder), "", "limits")[0]
-	total, steady, flood := 0.0, 0.0, 0.0
+	var total, steady, flood float64
 	for _, r := range s.Workload.Requests {
 		total += r.Weight
 		switch r.Name {

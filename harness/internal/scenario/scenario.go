@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"fmt"
-	"os"
 	"slices"
+
+	"gatelab/internal/shipped"
+	"gatelab/internal/suggest"
 )
 
 // All is the stage name that stands for every stage.
@@ -11,7 +13,7 @@ const All = "all"
 
 // Load reads and checks the scenario in the file at path.
 func Load(path string) (*Scenario, error) {
-	b, err := os.ReadFile(path)
+	b, err := shipped.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
@@ -55,21 +57,7 @@ func parseWith(file string, b []byte, depth int) (*Scenario, error) {
 // scenario decodes the file's own keys, and checks each overlay by itself.
 func (d *decoder) scenario(root *node) *Scenario {
 	s := &Scenario{File: d.file, Published: map[string]Published{}, root: root}
-	base := defaults()
-	f := d.stage(&base)
-	f["name"] = d.match(&s.Name, namePattern, wantName)
-	f["description"] = d.words(&s.Description)
-	f["stages"] = d.items(func(p string, n *node) { d.overlay(p, n, s) })
-	f["profiles"] = d.each(func(p, key string, n *node) { d.profile(p, key, n, s) })
-	f["published"] = func(string, *node) {} // below, when the stages are known
-	f["base"] = func(string, *node) {}      // loadBase's
-	f["stage"] = d.match(&s.baseStage, namePattern, wantName)
-	f["changes"] = d.items(func(p string, n *node) {
-		var change string
-		d.words(&change)(p, n)
-		s.changes = append(s.changes, change)
-	})
-	d.object("", root, f)
+	d.object("", root, d.keys(s))
 	based := root.field("base") != nil
 	if based && root.field("stages") == nil && s.Name != "" {
 		s.StageNames = []string{s.Name} // the base's stage with this file on top
@@ -99,6 +87,26 @@ func (d *decoder) scenario(root *node) *Scenario {
 	return s
 }
 
+// keys are those of a file.
+func (d *decoder) keys(s *Scenario) fields {
+	base := defaults()
+	f := d.stage(&base)
+	f["name"] = d.match(&s.Name, namePattern, wantName)
+	f["description"] = d.words(&s.Description)
+	f["stages"] = d.items(func(p string, n *node) { d.overlay(p, n, s) })
+	f["profiles"] = d.each(func(p, key string, n *node) { d.profile(p, key, n, s) })
+	// Decoded by scenario, when the stages are known.
+	f["published"] = d.described(func(p string, n *node) { d.published(p, n) })
+	f["base"] = func(string, *node) { d.describe(Field{Kind: kindText, Allowed: "a file's name, relative to this one"}) } // loadBase's
+	f["stage"] = d.match(&s.baseStage, namePattern, wantName)
+	f["changes"] = d.items(func(p string, n *node) {
+		var change string
+		d.words(&change)(p, n)
+		s.changes = append(s.changes, change)
+	})
+	return f
+}
+
 // overlay decodes one entry of stages by itself.
 func (d *decoder) overlay(path string, n *node, s *Scenario) {
 	var name string
@@ -110,6 +118,9 @@ func (d *decoder) overlay(path string, n *node, s *Scenario) {
 		d.words(&change)(p, n)
 	})
 	d.object(path, n, f)
+	if d.about != nil {
+		d.describeRequired([]string{"name"})
+	}
 	at := n.field("name")
 	switch {
 	case n.kind != mapping:
@@ -127,7 +138,11 @@ func (d *decoder) overlay(path string, n *node, s *Scenario) {
 func (d *decoder) profile(path, key string, n *node, s *Scenario) {
 	over := defaults()
 	f := d.stage(&over)
-	f["stages"] = func(string, *node) {} // checked when the stages are known
+	// Checked when the stages are known.
+	f["stages"] = d.described(func(p string, n *node) {
+		one := defaults()
+		d.object(p, n, d.stage(&one))
+	})
 	d.object(path, n, f)
 	if !namePattern.MatchString(key) {
 		d.wrong(n, path, "the name %q is not allowed: want %s", key, wantName)
@@ -181,9 +196,16 @@ func (s *Scenario) merged(profile, stage string) *node {
 	return out
 }
 
+// Full is the profile of commands that are given none. It is the file without a
+// profile where the file has none of that name: a first scenario of one's own.
+const Full = "full"
+
 // Plan resolves the named stages under a profile, in the file's order. No
 // stage, or "all", is every stage. An empty profile is the file without one.
 func (s *Scenario) Plan(profile string, stages ...string) ([]Stage, error) {
+	if profile == Full && !slices.Contains(s.Profiles, Full) {
+		profile = ""
+	}
 	if profile != "" && !slices.Contains(s.Profiles, profile) {
 		return nil, unknown(s.File, "profile", profile, s.Profiles)
 	}
@@ -218,9 +240,5 @@ func (s *Scenario) Plan(profile string, stages ...string) ([]Stage, error) {
 }
 
 func unknown(file, what, name string, allowed []string) error {
-	guess := ""
-	if near := nearest(name, allowed); near != "" {
-		guess = fmt.Sprintf(" (did you mean %q?)", near)
-	}
-	return fmt.Errorf("%s: unknown %s %q%s: want one of %s", file, what, name, guess, orNone(allowed))
+	return fmt.Errorf("%s: %w", file, suggest.Unknown(what, name, allowed))
 }

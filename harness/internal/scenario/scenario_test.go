@@ -65,8 +65,9 @@ func TestPlanRefuses(t *testing.T) {
 	s := load(t, "testdata/merge.yaml")
 	for _, row := range []struct{ say, profile, stage, want string }{
 		{"an unknown stage", "", "fourth", `testdata/merge.yaml: unknown stage "fourth": want one of first, second, third, all`},
-		{"a misspelt stage", "", "secnd", `testdata/merge.yaml: unknown stage "secnd" (did you mean "second"?): want one of first, second, third, all`},
-		{"an unknown profile", "full", "all", `testdata/merge.yaml: unknown profile "full": want one of quick`},
+		{"a misspelt stage", "", "secnd",
+			`testdata/merge.yaml: unknown stage "secnd" (did you mean "second"?): want one of first, second, third, all`},
+		{"an unknown profile", "slow", "all", `testdata/merge.yaml: unknown profile "slow": want one of quick`},
 	} {
 		if _, err := s.Plan(row.profile, row.stage); err == nil || err.Error() != row.want {
 			t.Errorf("%s: got %v, want %s", row.say, err, row.want)
@@ -76,7 +77,8 @@ func TestPlanRefuses(t *testing.T) {
 
 func TestOverlaysAreCumulative(t *testing.T) {
 	p := plan(t, load(t, "testdata/merge.yaml"), "")
-	first, second, third := p[0], p[1], p[2]
+	first, second := p[0], p[1]
+	third := p[2]
 
 	wantNode := []scenario.Node{{CPUs: 1.5, Memory: 64 << 20}, {CPUs: 2, Memory: 64 << 20}, {CPUs: 2, Memory: 64 << 20}}
 	for i, s := range p {
@@ -138,15 +140,18 @@ func TestEntitiesMergeByName(t *testing.T) {
 	for i, want := range []string{
 		`{"consumers":[{"tags":["x"],"username":"ann"}],
 		  "plugins":[{"config":{"hide_credentials":true,"key_names":["apikey"]},"name":"key-auth"},{"name":"prometheus"}],
-		  "services":[{"name":"one","routes":[{"name":"r","paths":["/r"]}],"url":"http://origin:9000"},{"name":"two","url":"http://origin:9000"}]}`,
+		  "services":[{"name":"one","routes":[{"name":"r","paths":["/r"]}],"url":"http://origin:9000"},
+		  {"name":"two","url":"http://origin:9000"}]}`,
 		`{"consumers":[{"plugins":[{"config":{"second":5},"name":"rate-limiting"}],"tags":["x"],"username":"ann"},{"username":"bob"}],
 		  "plugins":[{"config":{"key_names":["key"]},"name":"key-auth"},{"name":"prometheus"},{"config":{"cache_ttl":300},"name":"proxy-cache"}],
 		  "services":[{"name":"one","plugins":[{"config":{"second":1},"name":"rate-limiting"}],
-		    "routes":[{"name":"r","paths":["/s"]},{"name":"t","paths":["/t"]}],"url":"http://origin:9000"},{"name":"two","url":"http://origin:9000"}]}`,
+		    "routes":[{"name":"r","paths":["/s"]},{"name":"t","paths":["/t"]}],"url":"http://origin:9000"},
+		    {"name":"two","url":"http://origin:9000"}]}`,
 		`{"consumers":[{"plugins":[{"config":{"second":5},"name":"rate-limiting"}],"tags":["x"],"username":"ann"},{"username":"bob"}],
 		  "plugins":[{"config":{"key_names":["key"]},"name":"key-auth"},{"name":"prometheus"},{"config":{"cache_ttl":300},"name":"proxy-cache"}],
 		  "services":[{"name":"one","plugins":[{"config":{"minute":9},"name":"rate-limiting"}],
-		    "routes":[{"name":"r","paths":["/s"]},{"name":"t","paths":["/t"]}],"url":"http://origin:9000"},{"name":"two","url":"http://origin:9000"}]}`,
+		    "routes":[{"name":"r","paths":["/s"]},{"name":"t","paths":["/t"]}],"url":"http://origin:9000"},
+		    {"name":"two","url":"http://origin:9000"}]}`,
 	} {
 		var wanted any
 		if err := json.Unmarshal([]byte(want), &wanted); err != nil {
@@ -182,7 +187,8 @@ func TestProfileGoesOnTop(t *testing.T) {
 		{"", "third", 5 * time.Second, 1, 2, 8},
 	} {
 		st := plan(t, s, row.profile, row.stage)[0]
-		if st.Load.Open.Duration != row.open || st.Rounds != row.rounds || st.Topology.Nodes["gateway"].CPUs != row.cpus || st.Origin.Seed != row.seed {
+		if st.Load.Open.Duration != row.open || st.Rounds != row.rounds ||
+			st.Topology.Nodes["gateway"].CPUs != row.cpus || st.Origin.Seed != row.seed {
 			t.Errorf("%s under %q: open %s, rounds %d, cpus %v, origin's seed %d; want %+v", row.stage, row.profile,
 				st.Load.Open.Duration, st.Rounds, st.Topology.Nodes["gateway"].CPUs, st.Origin.Seed, row)
 		}
@@ -196,13 +202,16 @@ func TestStagesShareNothing(t *testing.T) {
 	one.Entities["plugins"].([]any)[0].(map[string]any)["name"] = "changed"
 	one.Gateway["a"] = "changed"
 	one.Published.QPS = 0
-	if two := plan(t, s, "")[1]; two.Entities["plugins"].([]any)[0].(map[string]any)["name"] != "key-auth" || two.Gateway["a"] != "1" || two.Published.QPS != 200 {
+	two := plan(t, s, "")[1]
+	name := two.Entities["plugins"].([]any)[0].(map[string]any)["name"]
+	if name != "key-auth" || two.Gateway["a"] != "1" || two.Published.QPS != 200 {
 		t.Errorf("a plan that was changed shows in the next: %v", two)
 	}
 }
 
 func TestDefaults(t *testing.T) {
-	s, err := scenario.Parse("x.yaml", []byte("name: x\nstages: [{name: one}]\nworkload: {requests: [{name: a, path: /}]}\nload: {open: {rate: 10, duration: 5s}}\n"))
+	s, err := scenario.Parse("x.yaml", []byte("name: x\nstages: [{name: one}]\n"+
+		"workload: {requests: [{name: a, path: /}]}\nload: {open: {rate: 10, duration: 5s}}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +237,8 @@ func TestDefaults(t *testing.T) {
 
 func TestBytes(t *testing.T) {
 	for text, want := range map[string]string{
-		"64MiB": "64MiB", "1GiB": "1GiB", "1.5GiB": "1536MiB", "20MB": "20000000B", "33554432": "32MiB", "0": "0B", "1TiB": "1TiB",
+		"64MiB": "64MiB", "1GiB": "1GiB", "1.5GiB": "1536MiB", "20MB": "20000000B", "65536k": "64MiB", "65536K": "64MiB",
+		"256mib": "256MiB", "2g": "2GiB", "33554432": "32MiB", "0": "0B", "1TiB": "1TiB",
 	} {
 		s, err := scenario.Parse("x.yaml", []byte("name: x\nstages: [{name: one}]\ntopology: {nodes: {redis: {memory: "+text+"}}}\n"+
 			"workload: {requests: [{name: a, path: /}]}\nload: {open: {rate: 10, duration: 5s}}\n"))
@@ -250,7 +260,10 @@ func TestLoadSaysWhichFile(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, file := range []string{"testdata/merge.yaml", "../../../scenarios/ladder.yaml", "testdata/invalid-workload.yaml", "testdata/invalid-entities.yaml", "testdata/invalid-anchor.yaml"} {
+	for _, file := range []string{
+		"testdata/merge.yaml", "../../../scenarios/ladder.yaml", "testdata/invalid-workload.yaml",
+		"testdata/invalid-entities.yaml", "testdata/invalid-anchor.yaml",
+	} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)

@@ -13,6 +13,8 @@ var (
 	settingPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 )
 
+const wantScalar = "text, a number, true or false"
+
 const wantName = "lower-case letters, digits and dashes, at most 63"
 
 // defaults is a stage that a file says nothing about.
@@ -51,7 +53,7 @@ func (d *decoder) stage(s *Stage) fields {
 		"writes":   func(p string, n *node) { d.object(p, n, fields{"rate": d.number(&s.Writes.Rate, 100)}) },
 		"expect":   func(p string, n *node) { d.expect(p, n, &s.Expect) },
 		"month":    func(p string, n *node) { d.month(p, n, &s.Month) },
-		"slo":      func(p string, n *node) { d.slo(p, n, &s.SLO) },
+		"slo":      d.objectives(&s.SLO),
 	}
 }
 
@@ -72,6 +74,7 @@ func (d *decoder) resolve(name, profile string, n *node) Stage {
 	d.checkLoad(n, &s)
 	d.checkFaults(n, &s)
 	d.checkEdge(n, &s)
+	d.checkObjectives(n, &s)
 	return s
 }
 
@@ -83,7 +86,7 @@ func (d *decoder) topology(path string, n *node, out *Topology) {
 		"nodes": func(p string, n *node) {
 			out.Nodes = make(map[string]Node, 8)
 			f := fields{}
-			for _, role := range []string{"gateway", "lb", "postgres", "redis", "origin", "worker", "link", "edge"} {
+			for _, role := range nodeRoles {
 				f[role] = func(p string, n *node) { out.Nodes[role] = d.node(p, n) }
 			}
 			d.object(p, n, f)
@@ -128,12 +131,15 @@ func (d *decoder) link(path string, n *node) (out Link) {
 
 // setting takes any name: the gateway itself knows which ones it has.
 func (d *decoder) setting(path, key string, n *node, out map[string]string) {
+	if d.describe(Field{Kind: kindScalar, Allowed: wantScalar}) {
+		return
+	}
 	v, ok := n.scalar()
 	switch {
 	case !settingPattern.MatchString(key):
 		d.wrong(n, path, "the name %q is not allowed: want lower-case letters, digits and underscores", key)
 	case !ok:
-		d.refuse(n, path, "text, a number, true or false")
+		d.refuse(n, path, wantScalar)
 	default:
 		out[key] = v
 	}
@@ -191,13 +197,6 @@ func (d *decoder) latency(path string, n *node, out *Latency) {
 	}
 }
 
-func (d *decoder) slo(path string, n *node, out *SLO) {
-	d.object(path, n, fields{
-		"p99":        d.duration(&out.P99, 0, hour),
-		"error_rate": d.number(&out.ErrorRate, 1),
-	})
-}
-
 // entities are Kong's: their own keys are checked by the Admin API, which
 // knows them.
 func (d *decoder) entities(path string, n *node, s *Stage) {
@@ -205,6 +204,9 @@ func (d *decoder) entities(path string, n *node, s *Stage) {
 	for _, key := range []string{"services", "consumers", "plugins", "upstreams"} {
 		id := identity(key)
 		f[key] = d.items(func(p string, n *node) {
+			if d.describe(Field{Kind: kindEntity, Allowed: "a map with " + id, required: []string{id}}) {
+				return
+			}
 			if n.kind != mapping {
 				d.refuse(n, p, "a map")
 				return

@@ -3,6 +3,8 @@ package scenario
 import (
 	"strconv"
 	"time"
+
+	"gatelab/harness/internal/slo"
 )
 
 // Scenario is one experiment: its stages in order, its profiles, and the
@@ -41,8 +43,8 @@ type Stage struct {
 	Writes    Writes  // of configuration, during the open-loop attack of an experiment
 	Expect    Expect  // what an experiment must show
 	Month     Month
-	SLO       SLO
-	Published *Published // nil: nobody published figures of this stage
+	SLO       slo.Objectives // what the stage's figures should meet
+	Published *Published     // nil: nobody published figures of this stage
 }
 
 // Bytes is an amount of memory. In YAML 256MiB, 1GiB, 64KiB, 500MB or a plain
@@ -194,12 +196,6 @@ type Probe struct {
 	PostRate   float64 // others, per second and balancer; 0: none
 	DirectRate float64 // idempotent requests per second straight to each gateway; 0: none
 	Timeout    time.Duration
-}
-
-// SLO is what the open-loop attack should meet. Zero asks nothing.
-type SLO struct {
-	P99       time.Duration // corrected latency of successes
-	ErrorRate float64
 }
 
 // Published are the figures somebody else gave for a stage. Zero: not given.

@@ -75,6 +75,9 @@ func (d *decoder) request(path string, n *node, out *Workload) {
 }
 
 func (d *decoder) header(path, key string, n *node, r *Request) {
+	if d.describe(Field{Kind: kindScalar, Allowed: "one line of text"}) {
+		return
+	}
 	v, ok := n.scalar()
 	switch {
 	case !headerPattern.MatchString(key):

@@ -16,8 +16,10 @@ func TestThePagesInABrowser(t *testing.T) {
 	for name, path := range map[string]string{
 		"list": "/", "compare": "/compare?a=published/ladder&b=runs/newer-x%3Cb%3E", "report": "/run/published/ladder/",
 		"over": "/live/runs/20261123T110000Z-pool/", "missing-log": "/live/published/ladder/", "problem": "/compare",
+		"docs": "/docs/", "docs-page": "/docs/getting-started", "docs-table": "/docs/settings", "docs-search": "/docs/search?q=latency",
 	} {
-		for size, view := range map[string]chromium.View{"desktop": {Width: 1280, Height: 900}, "phone": {Width: 375, Height: 800, Touch: true, Dark: true}} {
+		for size, view := range map[string]chromium.View{"desktop": {Width: 1280, Height: 900},
+			"phone": {Width: 375, Height: 800, Touch: true, Dark: true}} {
 			t.Run(name+"/"+size, func(t *testing.T) {
 				p := browser.Open(t, h.URL+path, view)
 				if dir := os.Getenv("GATELAB_TEST_PICTURES"); dir != "" {
@@ -26,7 +28,13 @@ func TestThePagesInABrowser(t *testing.T) {
 				if got := p.Problems(); len(got) > 0 && name != "problem" { // there the answer is 400
 					t.Errorf("the page complains: %q", got)
 				}
-				scroll, room := chromium.Eval[int](p, `document.documentElement.scrollWidth`), chromium.Eval[int](p, `document.documentElement.clientWidth`)
+				scroll, room := chromium.Eval[int](
+					p,
+					`document.documentElement.scrollWidth`,
+				), chromium.Eval[int](
+					p,
+					`document.documentElement.clientWidth`,
+				)
 				if scroll > room {
 					t.Errorf("%d px wide in a window of %d px", scroll, room)
 				}
@@ -54,8 +62,17 @@ func TestARunIsFollowedInABrowser(t *testing.T) {
 			QPS: p(9000.0 + float64(i)), P50MS: p(1.5), P99MS: p(20.0 + float64(i)), ErrorRate: p(0.0102), HitRatio: p(0.97)})
 	}
 	log.Add(follow.Event{Kind: follow.Fault, Text: "fault kill gateway-2: injected"})
-	page.WaitFor(`document.querySelector("#log .fault") && document.querySelector("#plot-qps .mark") && document.getElementById("qps").textContent === "9,029"`)
-	want := map[string]string{"p50": "1.50 ms", "p99": "49.0 ms", "errors": "1.0%", "hits": "97.0%", "state": "running", "clock": "29 of 30 s", "phase": "cache open-loop: running"}
+	page.WaitFor(`document.querySelector("#log .fault") && document.querySelector("#plot-qps .mark") &&
+		document.getElementById("qps").textContent === "9,029"`)
+	want := map[string]string{
+		"p50":    "1.50 ms",
+		"p99":    "49.0 ms",
+		"errors": "1.0%",
+		"hits":   "97.0%",
+		"state":  "running",
+		"clock":  "29 of 30 s",
+		"phase":  "cache open-loop: running",
+	}
 	for id, text := range want {
 		if got := chromium.Eval[string](page, `document.getElementById("`+id+`").textContent`); got != text {
 			t.Errorf("%s: %q, want %q", id, got, text)

@@ -67,7 +67,7 @@ type tail struct {
 }
 
 // follow passes lines on until the run's last one, or until ctx ends. An error
-// means that nobody reads any more.
+// means that the client is gone.
 func (t *tail) follow(ctx context.Context, poll time.Duration) {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/report"
+	"gatelab/harness/internal/result"
 )
 
 // folders are where runs are, inside the reports: what was just run, and what
@@ -43,7 +43,7 @@ type run struct {
 	State string
 	Why   string // of an unreadable one
 	At    time.Time
-	report.Brief
+	result.Summary
 	Followable bool // it has a live log
 }
 
@@ -96,7 +96,8 @@ func (s *server) list(w http.ResponseWriter, _ *http.Request) {
 // allowed tells whether folder/name may name a run. Whatever gets past it still
 // cannot leave the root.
 func allowed(folder, name string) bool {
-	return slices.Contains(folders(), folder) && name != "" && name[0] != '.' && !strings.ContainsAny(name, `/\`) && fs.ValidPath(folder+"/"+name)
+	return slices.Contains(folders(), folder) && name != "" && name[0] != '.' && !strings.ContainsAny(name, `/\`) &&
+		fs.ValidPath(folder+"/"+name)
 }
 
 // look is what can be said of a run without measuring it again.
@@ -107,16 +108,21 @@ func (s *server) look(folder, name string) run {
 	res, err := s.cache.read(s.root, r.ID)
 	switch {
 	case err == nil:
-		r.Brief, r.At, r.State = res.Brief(), res.StartedAt, stateInvalid
+		r.Summary = res.Summary()
+		r.At, r.State = res.StartedAt, stateInvalid
 		if res.Valid {
 			r.State = stateValid
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		r.State, r.Why, r.At = stateBroken, err.Error(), heard
+		r.State = stateBroken
+		r.Why = err.Error()
+		r.At = heard
 	case last.Kind != follow.End && time.Since(heard) < silence:
 		r.State, r.At = stateRunning, heard
 	default:
-		r.State, r.At, r.Why = stateStopped, heard, last.Text
+		r.State = stateStopped
+		r.At = heard
+		r.Why = last.Text
 	}
 	return r
 }
@@ -154,7 +160,7 @@ type results struct {
 type known struct {
 	size   int64
 	at     time.Time
-	result *report.Result
+	result *result.Result
 }
 
 // maxResult is the largest result.json that is read.
@@ -162,8 +168,8 @@ const maxResult = 64 << 20
 
 // read reads a run's result, settled. The Result is shared: it must not be
 // changed.
-func (c *results) read(root *os.Root, id string) (*report.Result, error) {
-	f, err := root.Open(path.Join(id, report.FileJSON))
+func (c *results) read(root *os.Root, id string) (*result.Result, error) {
+	f, err := root.Open(path.Join(id, result.FileJSON))
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +179,7 @@ func (c *results) read(root *os.Root, id string) (*report.Result, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxResult {
-		return nil, fmt.Errorf("%s: not a file of at most %d MiB", report.FileJSON, maxResult>>20)
+		return nil, fmt.Errorf("%s: not a file of at most %d MiB", result.FileJSON, maxResult>>20)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,7 +190,7 @@ func (c *results) read(root *os.Root, id string) (*report.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := report.Parse(b)
+	r, err := result.Parse(b)
 	if err != nil {
 		return nil, err
 	}
@@ -193,19 +199,19 @@ func (c *results) read(root *os.Root, id string) (*report.Result, error) {
 	return r, nil
 }
 
-// open shows a run: its report, or how it goes on where there is none.
+// open shows a run: its report, or its live page where there is none.
 func (s *server) open(w http.ResponseWriter, q *http.Request) {
 	id, ok := s.run(w, q)
 	if !ok {
 		return
 	}
-	if _, err := s.root.Stat(path.Join(id, report.FileHTML)); err == nil {
-		s.send(w, q, id, report.FileHTML)
+	if _, err := s.root.Stat(path.Join(id, result.FileHTML)); err == nil {
+		s.send(w, q, id, result.FileHTML)
 		return
 	}
-	if r, err := s.cache.read(s.root, id); err == nil {
+	if r, err := s.cache.read(s.root, id); err == nil && s.report != nil {
 		var b bytes.Buffer
-		if err := report.HTML(&b, r); err == nil {
+		if err := s.report(&b, r); err == nil {
 			w.Header().Set("Content-Security-Policy", sandbox)
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = w.Write(b.Bytes())
@@ -231,9 +237,14 @@ func (s *server) run(w http.ResponseWriter, q *http.Request) (id string, ok bool
 func kinds() map[string]string {
 	const plain = "text/plain; charset=utf-8"
 	return map[string]string{
-		report.FileHTML: "text/html; charset=utf-8", report.FileJSON: "application/json", report.FileMarkdown: plain,
-		report.FileBench: plain, report.FileLadder: "image/svg+xml", follow.File: plain,
+		result.FileHTML: "text/html; charset=utf-8", result.FileJSON: "application/json", result.FileMarkdown: plain,
+		result.FileBench: plain, result.FileLadder: "image/svg+xml", follow.File: plain,
 	}
+}
+
+// pictures are the kinds of picture that a run may have, by extension.
+func pictures() map[string]string {
+	return map[string]string{".svg": "image/svg+xml", ".png": "image/png"}
 }
 
 // sandbox lets a report run its own script, cut off from this server: the
@@ -249,6 +260,9 @@ func (s *server) file(w http.ResponseWriter, q *http.Request) {
 
 func (s *server) send(w http.ResponseWriter, q *http.Request, id, name string) {
 	kind, ok := kinds()[name]
+	if !ok {
+		kind, ok = pictures()[path.Ext(name)]
+	}
 	if !ok {
 		s.problem(w, http.StatusNotFound, "A run has no such file.")
 		return

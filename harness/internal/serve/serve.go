@@ -1,20 +1,25 @@
 // Package serve shows runs in a browser: a list of them, each one's report, any
-// two side by side, and one that is under way as it goes. It only reads, and
-// only inside the folder of reports.
+// two side by side, and one that is under way as it goes; and the documentation.
+// It only reads, and only inside the folder of reports.
 package serve
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"time"
 
-	"gatelab/harness/internal/report"
+	"gatelab/docs"
+	"gatelab/harness/internal/figure"
+	"gatelab/harness/internal/manual"
+	"gatelab/harness/internal/result"
 	"gatelab/internal/webguard"
 )
 
@@ -24,6 +29,10 @@ type Config struct {
 	Hosts   []string             // further names by which browsers reach it
 	Reports string               // the folder with runs/ and published/
 	Ready   func(address string) // called once, when requests are answered; may be nil
+	// Report writes a settled result as a page, for runs that have no report.html;
+	// may be nil. Style is the style sheet of such a page, which ours build on.
+	Report func(io.Writer, *result.Result) error
+	Style  string
 }
 
 //go:embed *.html.tmpl
@@ -38,8 +47,11 @@ var ownStyle string
 // server answers requests. Its methods are safe for concurrent use.
 type server struct {
 	root      *os.Root // of the reports: nothing outside can be opened through it
+	manual    *manual.Manual
 	templates *template.Template
 	guard     *webguard.Guard
+	report    func(io.Writer, *result.Result) error // may be nil
+	style     string
 	cache     results
 	followers chan struct{} // a place for each page that follows a run
 	poll      time.Duration // how often a live log is looked at
@@ -65,7 +77,7 @@ func Run(ctx context.Context, c Config) error {
 		l.Close()
 		return fmt.Errorf("serve: hosts: %w", err)
 	}
-	s, err := newServer(root, guard)
+	s, err := newServer(root, guard, c)
 	if err != nil {
 		l.Close()
 		return err
@@ -97,12 +109,22 @@ func Run(ctx context.Context, c Config) error {
 	return nil
 }
 
-func newServer(root *os.Root, guard *webguard.Guard) (*server, error) {
-	t, err := template.ParseFS(pages, "*.html.tmpl")
+func newServer(root *os.Root, guard *webguard.Guard, c Config) (*server, error) {
+	t, err := template.New("pages").Funcs(template.FuncMap{
+		"rounded": figure.RoundedOr, "millis": figure.MillisOr, "percent": figure.PercentOr,
+		"paired": pairedFigure, "ratio": ratioText, "known": func(s string) string { return cmp.Or(s, figure.NA) },
+	}).ParseFS(pages, "*.html.tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	return &server{root: root, templates: t, guard: guard, cache: results{known: map[string]known{}}, followers: make(chan struct{}, maxFollowers), poll: 500 * time.Millisecond}, nil
+	m, err := manual.Open(docs.Files)
+	if err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
+	return &server{
+		root: root, manual: m, templates: t, guard: guard, report: c.Report, style: c.Style + ownStyle,
+		cache: results{known: map[string]known{}}, followers: make(chan struct{}, maxFollowers), poll: 500 * time.Millisecond,
+	}, nil
 }
 
 func (s *server) handler() http.Handler {
@@ -113,14 +135,17 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /live/{folder}/{name}/{$}", s.live)
 	mux.HandleFunc("GET /live/{folder}/{name}/events", s.events)
 	mux.HandleFunc("GET /compare", s.compare)
-	mux.HandleFunc("GET /style.css", text("text/css; charset=utf-8", report.Style()+ownStyle))
+	mux.HandleFunc("GET /docs/{page...}", s.docs)
+	mux.HandleFunc("GET /docs/search", s.searchDocs)
+	mux.HandleFunc("GET /style.css", text("text/css; charset=utf-8", s.style))
 	mux.HandleFunc("GET /live.js", text("text/javascript; charset=utf-8", liveScript))
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	return s.guard.Wrap(withPolicy(mux))
 }
 
 // policy lets our own pages load our own style and script, and nothing else.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:;" +
+	" form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // withPolicy sets what every answer carries.
 func withPolicy(next http.Handler) http.Handler {

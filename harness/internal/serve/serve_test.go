@@ -1,11 +1,8 @@
 package serve
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,8 +13,8 @@ import (
 
 	"gatelab/harness/internal/follow"
 	"gatelab/harness/internal/report"
+	"gatelab/harness/internal/result"
 	"gatelab/internal/webguard"
-	"gatelab/internal/webguard/guardtest"
 )
 
 const (
@@ -28,6 +25,9 @@ const (
 
 func p[T any](v T) *T { return &v }
 
+// withReports renders as the program does.
+var withReports = Config{Report: report.HTML, Style: report.Style()}
+
 // reports makes a folder of reports: the published run, a newer one that is
 // not valid and has an evil name, one that is under way, one that died, one
 // that cannot be read, and a secret beside the folder.
@@ -35,13 +35,15 @@ func reports(t *testing.T) string {
 	t.Helper()
 	top := t.TempDir()
 	dir := filepath.Join(top, "reports")
-	r, err := report.Read(published)
+	r, err := result.Read(published)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Histograms = nil
 	write(t, filepath.Join(dir, "published", "ladder"), r)
-	r.RunID, r.Scenario, r.StartedAt = "newer", evil, r.StartedAt.Add(time.Hour)
+	r.RunID = "newer"
+	r.Scenario = evil
+	r.StartedAt = r.StartedAt.Add(time.Hour)
 	r.Stages = r.Stages[1:3]
 	r.Stages[0].QPS, r.Manifest.Commit = p(*r.Stages[0].QPS*2), "fedcba9876543210"
 	r.Stages[1].InvalidReasons = []string{"the host was busy: " + evil}
@@ -60,10 +62,10 @@ func reports(t *testing.T) string {
 	dead.Add(follow.Event{Kind: follow.End, Text: "no engine answers"})
 	dead.Close()
 
-	put(t, filepath.Join(dir, "runs", "broken", report.FileJSON), `{"schema":"another"}`)
+	put(t, filepath.Join(dir, "runs", "broken", result.FileJSON), `{"schema":"another"}`)
 	put(t, filepath.Join(top, "secret.txt"), "secret")
 	put(t, filepath.Join(dir, "secret.txt"), "secret")
-	if err := os.Symlink(filepath.Join(top, "secret.txt"), filepath.Join(dir, "runs", "broken", report.FileMarkdown)); err != nil {
+	if err := os.Symlink(filepath.Join(top, "secret.txt"), filepath.Join(dir, "runs", "broken", result.FileMarkdown)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(top, filepath.Join(dir, "runs", "outside")); err != nil {
@@ -72,7 +74,7 @@ func reports(t *testing.T) string {
 	return dir
 }
 
-func write(t *testing.T, dir string, r *report.Result) {
+func write(t *testing.T, dir string, r *result.Result) {
 	t.Helper()
 	if err := report.Write(dir, r); err != nil {
 		t.Fatal(err)
@@ -97,7 +99,7 @@ func start(t *testing.T, dir string) *httptest.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	s, err := newServer(root, loopbackGuard(t))
+	s, err := newServer(root, loopbackGuard(t), withReports)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +150,8 @@ func TestTheListHasEveryRunNewestFirst(t *testing.T) {
 			at = next
 		}
 	}
-	for _, want := range []string{`badge running`, `badge no report`, `badge unreadable`, `badge valid`, `badge INVALID`, "no engine answers", "fedcba987"} {
+	for _, want := range []string{`badge running`, `badge no report`, `badge unreadable`, `badge valid`, `badge INVALID`,
+		"no engine answers", "fedcba987"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is not in the list", want)
 		}
@@ -162,7 +165,8 @@ func TestAReportIsShownInASandbox(t *testing.T) {
 	h := start(t, reports(t))
 	for _, path := range []string{"/run/published/ladder/", "/run/published/ladder/report.html", "/run/runs/newer-x%3Cb%3E/"} {
 		status, header, body := get(t, h.URL+path)
-		if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Security-Policy"), "sandbox allow-scripts;") || !strings.Contains(body, "<h1>gatelab: ") {
+		if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Security-Policy"), "sandbox allow-scripts;") ||
+			!strings.Contains(body, "<h1>gatelab: ") {
 			t.Errorf("%s: %d, %v", path, status, header)
 		}
 		if strings.Contains(body, "<script>alert") {
@@ -173,7 +177,7 @@ func TestAReportIsShownInASandbox(t *testing.T) {
 
 func TestARunWithoutAPageIsRendered(t *testing.T) {
 	dir := reports(t)
-	if err := os.Remove(filepath.Join(dir, "published", "ladder", report.FileHTML)); err != nil {
+	if err := os.Remove(filepath.Join(dir, "published", "ladder", result.FileHTML)); err != nil {
 		t.Fatal(err)
 	}
 	status, _, body := get(t, start(t, dir).URL+"/run/published/ladder/")
@@ -186,9 +190,11 @@ func TestNothingOutsideIsShown(t *testing.T) {
 	h := start(t, reports(t))
 	for _, path := range []string{
 		"/run/published/../", "/run/..%2f/ladder/report.html", "/run/runs/..%2f..%2f/secret.txt", "/run/runs/%2e%2e/secret.txt",
-		"/run/runs/..%5c/secret.txt", "/run/runs/broken/report.md", "/run/runs/outside/secret.txt", "/run/runs/outside/", "/run/runs/broken/..%2f..%2fsecret.txt",
+		"/run/runs/..%5c/secret.txt", "/run/runs/broken/report.md", "/run/runs/outside/secret.txt", "/run/runs/outside/",
+		"/run/runs/broken/..%2f..%2fsecret.txt",
 		"/run/secret.txt/x/", "/run/histograms/x/", "/run/runs//report.html", "/run/runs/%00/report.html", "/live/runs/outside/events",
-		"/compare?a=../secret.txt&b=runs/broken", "/compare?a=runs/..&b=runs/..", "/compare", "/secret.txt", "/run/published/ladder/result.schema.json", "/run/published/ladder/histograms",
+		"/compare?a=../secret.txt&b=runs/broken", "/compare?a=runs/..&b=runs/..", "/compare", "/secret.txt",
+		"/run/published/ladder/result.schema.json", "/run/published/ladder/histograms",
 	} {
 		status, _, body := get(t, h.URL+path)
 		if status < 400 || strings.Contains(body, "secret\n") || body == "secret" {
@@ -245,7 +251,9 @@ func TestTwoRunsSideBySide(t *testing.T) {
 	}
 	for _, want := range []string{
 		"not a paired comparison", "make gate",
-		"<h2>pool</h2>", "<tr><th scope=\"row\">QPS, closed-loop</th><td>2,268</td><td>4,536</td><td>2.00</td></tr>", "<tr><th scope=\"row\">p99</th><td>199 ms</td><td>199 ms</td><td>1.00</td></tr>",
+		"<h2>pool</h2>",
+		"<tr><th scope=\"row\">QPS, closed-loop</th><td>2,268</td><td>4,536</td><td>2.00</td></tr>",
+		"<tr><th scope=\"row\">p99</th><td>199 ms</td><td>199 ms</td><td>1.00</td></tr>",
 		"CPU us per request", "<h2>cache</h2>", "INVALID in the second run: no ratio is given", "fedcba9876543210",
 	} {
 		if !strings.Contains(body, want) {
@@ -257,157 +265,6 @@ func TestTwoRunsSideBySide(t *testing.T) {
 	}
 }
 
-// event reads the next server-sent event.
-func event(t *testing.T, r *bufio.Scanner) (id string, e follow.Event) {
-	t.Helper()
-	for r.Scan() {
-		switch text := r.Text(); {
-		case strings.HasPrefix(text, "id: "):
-			id = text[4:]
-		case strings.HasPrefix(text, "data: "):
-			e, err := follow.Parse([]byte(text[6:]))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return id, e
-		}
-	}
-	t.Fatalf("the stream ended: %v", r.Err())
-	return "", e
-}
-
-func TestARunIsFollowed(t *testing.T) {
-	dir := reports(t)
-	h := start(t, dir)
-	log, err := follow.Create(filepath.Join(dir, "runs", "20261123T120000Z-cache"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	log.Add(follow.Event{Kind: follow.Begin, Text: "cache"})
-	ctx, cancel := context.WithTimeout(context.Background(), waitFor)
-	defer cancel()
-	address := h.URL + "/live/runs/20261123T120000Z-cache/events"
-	open := func(last string) *bufio.Scanner {
-		q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		q.Header.Set("Last-Event-ID", last)
-		res, err := http.DefaultClient.Do(q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { res.Body.Close() })
-		if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || got != "text/event-stream" {
-			t.Fatalf("%d, %s", res.StatusCode, got)
-		}
-		return bufio.NewScanner(res.Body)
-	}
-	first := open("")
-	id, e := event(t, first)
-	if e.Text != "cache" {
-		t.Errorf("first event %+v", e)
-	}
-	log.Add(follow.Event{Kind: follow.Attack, Stage: "cache", QPS: p(9000.0)})
-	if _, e = event(t, first); e.Stage != "cache" || *e.QPS != 9000 {
-		t.Errorf("second event %+v", e)
-	}
-	// Who comes back does not get again what it had.
-	second := open(id)
-	if _, e = event(t, second); e.Kind != follow.Attack {
-		t.Errorf("after coming back: %+v", e)
-	}
-	log.Add(follow.Event{Kind: follow.End, Valid: p(true)})
-	for _, r := range []*bufio.Scanner{first, second} {
-		if _, e = event(t, r); e.Kind != follow.End {
-			t.Errorf("at the end: %+v", e)
-		}
-		for r.Scan() {
-			if r.Text() != "" {
-				t.Errorf("after the end: %q", r.Text())
-			}
-		}
-	}
-}
-
-func TestALogThatIsNotOursIsPassedOver(t *testing.T) {
-	dir := reports(t)
-	put(t, filepath.Join(dir, "runs", "odd", follow.File), "null\nnot json\n"+strings.Repeat("x", 3*maxLine)+"\n"+
-		`{"kind":"step","text":"kept","unknown":"<b>"}`+"\n"+`{"kind":"end"}`+"\n"+`{"kind":"step","text":"after"}`+"\n")
-	_, _, body := get(t, start(t, dir).URL+"/live/runs/odd/events")
-	if n := strings.Count(body, "data: "); n != 2 || !strings.Contains(body, "kept") || strings.Contains(body, "unknown") || strings.Contains(body, "after") {
-		t.Errorf("got %q", body)
-	}
-}
-
-func TestHowManyMayFollow(t *testing.T) {
-	root, err := os.OpenRoot(reports(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	s, err := newServer(root, loopbackGuard(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range maxFollowers {
-		s.followers <- struct{}{}
-	}
-	h := httptest.NewServer(s.handler())
-	defer h.Close()
-	if status, _, _ := get(t, h.URL+"/live/runs/20261123T120000Z-cache/events"); status != http.StatusServiceUnavailable {
-		t.Errorf("%d, want 503", status)
-	}
-}
-
-// TestRunEndsWithItsContext holds Run to a clean end while a page follows.
-func TestRunEndsWithItsContext(t *testing.T) {
-	dir := reports(t)
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	ready, done := make(chan string, 1), make(chan error, 1)
-	go func() {
-		done <- Run(ctx, Config{Listen: "127.0.0.1:0", Reports: dir, Ready: func(a string) { ready <- a }})
-	}()
-	var address string
-	select {
-	case address = <-ready:
-	case err := <-done:
-		t.Fatal(err)
-	case <-time.After(waitFor):
-		t.Fatal("not ready")
-	}
-	conn, err := net.DialTimeout("tcp", address, waitFor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(waitFor))
-	if _, err := io.WriteString(conn, "GET /live/runs/20261123T120000Z-cache/events HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
-		t.Fatalf("%q, %v", line, err)
-	}
-	stop()
-	select {
-	case err := <-done:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(waitFor):
-		t.Error("did not end")
-	}
-}
-
-func TestRunSaysWhatIsMissing(t *testing.T) {
-	err := Run(context.Background(), Config{Listen: "127.0.0.1:0", Reports: filepath.Join(t.TempDir(), "none")})
-	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("none")) {
-		t.Errorf("got %v", err)
-	}
-}
-
 func loopbackGuard(t *testing.T) *webguard.Guard {
 	t.Helper()
 	g, err := webguard.New(webguard.Config{Listen: "127.0.0.1:0"})
@@ -415,24 +272,4 @@ func loopbackGuard(t *testing.T) *webguard.Guard {
 		t.Fatal(err)
 	}
 	return g
-}
-
-func TestFurtherHosts(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	ready, done := make(chan string, 1), make(chan error, 1)
-	go func() {
-		done <- Run(ctx, Config{Listen: "127.0.0.1:0", Hosts: []string{"lab.example"}, Reports: reports(t), Ready: func(a string) { ready <- a }})
-	}()
-	url := "http://" + <-ready + "/"
-	guardtest.Refuses(t, "GET", url)
-	if got := guardtest.Status(t, "GET", url, "lab.example:8090"); got != 200 {
-		t.Errorf("under a name that was given: %d", got)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if err := Run(t.Context(), Config{Listen: "127.0.0.1:0", Hosts: []string{"a:80"}, Reports: reports(t)}); err == nil || !strings.Contains(err.Error(), `hosts: host "a:80"`) {
-		t.Errorf("a host with a port: %v", err)
-	}
 }

@@ -22,7 +22,7 @@ type BalancerConfig struct {
 	Keepalive      int           // idle connections to all upstreams; 0: a new one a request
 	MaxFails       int           // failures within FailTimeout that take an upstream out; 0: never
 	FailTimeout    time.Duration // also how long it stays out; 0 is 10 s
-	Retries        bool          // another upstream for idempotent requests without an answer
+	Retries        bool          // another upstream for idempotent requests without a response
 }
 
 // connectWithin is nginx's proxy_connect_timeout in the lab.
@@ -56,7 +56,7 @@ func Balancer(ctx context.Context, c BalancerConfig) error {
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	// The front has no limit for whole requests and answers: event streams.
+	// The front has no limit for whole requests and responses: event streams.
 	front := &http.Server{Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, ErrorLog: quiet()}
 	status := webguard.NewServer(guard.Wrap(p.statusHandler()), webguard.Limits{})
 	status.ErrorLog = quiet()

@@ -50,7 +50,7 @@ func newPool(c BalancerConfig) *pool {
 	return p
 }
 
-// idempotent are the methods that may be sent again when no answer came.
+// idempotent are the methods that may be sent again when no response came.
 func idempotent(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodTrace:
@@ -59,7 +59,7 @@ func idempotent(method string) bool {
 	return false
 }
 
-// RoundTrip tries upstreams until one answers. What cannot be sent again gets
+// RoundTrip tries upstreams until one responds. What cannot be sent again gets
 // one try, unless not even a connection could be made.
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, err := buffered(req)
@@ -114,17 +114,17 @@ func (p *pool) try(req *http.Request, u *upstream, body []byte) (*http.Response,
 		}
 		return nil, err
 	}
-	res.Body = &counted{ReadCloser: res.Body, done: sync.OnceFunc(func() { u.inFlight.Add(-1) })}
+	res.Body = &countedBody{ReadCloser: res.Body, done: sync.OnceFunc(func() { u.inFlight.Add(-1) })}
 	return res, nil
 }
 
-// counted tells when an answer was read to its end.
-type counted struct {
+// countedBody calls done when a response was read to its end.
+type countedBody struct {
 	io.ReadCloser
 	done func()
 }
 
-func (c *counted) Close() error {
+func (c *countedBody) Close() error {
 	c.done()
 	return c.ReadCloser.Close()
 }

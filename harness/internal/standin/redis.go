@@ -9,7 +9,7 @@ import (
 )
 
 // clockTick is how often time passes for keys that expire: miniredis has a
-// clock of its own that somebody must move.
+// clock of its own that must be advanced.
 const clockTick = 50 * time.Millisecond
 
 // Redis serves an in-memory Redis at listen (host:port) until the context ends.

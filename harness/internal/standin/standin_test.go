@@ -25,7 +25,7 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// free is an address on which nobody listens.
+// free is an address on which nothing listens.
 func free(t *testing.T) string {
 	t.Helper()
 	return testenv.FreeAddr(t)
@@ -155,7 +155,8 @@ func TestBalancerSpreadsAndKeepsTheHost(t *testing.T) {
 
 func TestDeadReplicaIsTakenOut(t *testing.T) {
 	dead := free(t)
-	front, status := balance(t, BalancerConfig{Upstreams: []string{dead, replica(t, "b")}, MaxFails: 2, FailTimeout: time.Minute, Retries: true, Keepalive: 4})
+	front, status := balance(t, BalancerConfig{Upstreams: []string{dead, replica(t, "b")}, MaxFails: 2, FailTimeout: time.Minute,
+		Retries: true, Keepalive: 4})
 	for range 10 {
 		if code, body := ask(t, "POST", front, ""); code != 200 || !strings.HasPrefix(body, "b ") {
 			t.Errorf("answer %d %q", code, body)
@@ -175,7 +176,8 @@ func TestOnlyIdempotentRequestsAreSentAgain(t *testing.T) {
 		}
 	}))
 	defer rude.Close()
-	front, _ := balance(t, BalancerConfig{Upstreams: []string{strings.TrimPrefix(rude.URL, "http://"), strings.TrimPrefix(rude.URL, "http://")}, Retries: true})
+	front, _ := balance(t, BalancerConfig{Upstreams: []string{strings.TrimPrefix(rude.URL, "http://"),
+		strings.TrimPrefix(rude.URL, "http://")}, Retries: true})
 	for method, want := range map[string]int64{"POST": 1, "GET": 2} {
 		hits.Store(0)
 		if code, _ := ask(t, method, front, ""); code != http.StatusBadGateway || hits.Load() != want {

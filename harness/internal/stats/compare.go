@@ -19,42 +19,6 @@ const (
 // MinPairs is the fewest pairs that a verdict rests on.
 const MinPairs = 6
 
-// Metric is one figure, measured of both arms in every round. A round's two
-// values belong together: they were taken one after the other on the same host.
-type Metric struct {
-	Name         string
-	HigherBetter bool    // throughput; else lower is better
-	Margin       float64 // what is tolerated, as a share: 0.10 is 10% worse
-	Advisory     bool    // shown, but no part of the verdict
-	// Guard is a metric that may be too noisy to be told: one that is beyond its
-	// margin fails the comparison, one that is not told holds no pass up.
-	Guard bool
-	// Unpaired says that A and B were measured apart: what the host did to one of
-	// them it did not do to the other, so values do not belong together and what
-	// the host does is not taken out.
-	Unpaired bool
-	A, B     []float64
-}
-
-// Failures are both arms' failed requests, all rounds together.
-type Failures struct {
-	FailedA, AllA uint64
-	FailedB, AllB uint64
-	Margin        float64 // tolerated rise of the rate, absolute: 0.001 is one in a thousand
-}
-
-// Data are what Compare judges.
-type Data struct {
-	Metrics  []Metric
-	Failures *Failures
-	// Control are the same metrics with the first arm on both sides (A/A). Without
-	// them there is no verdict.
-	Control []Metric
-	// Looks is how often the data are looked at: 2 where a run may be extended
-	// once. More looks need more evidence at each.
-	Looks int
-}
-
 // ErrorRate is the name under which Failures are estimated.
 const ErrorRate = "error_rate"
 
@@ -96,19 +60,19 @@ func level(looks int) float64 {
 	return alpha / float64(looks)
 }
 
-// Compare judges the second arm (B) against the first (A).
+// Compare compares the second arm (B) with the first (A).
 //
-// Each metric's paired log-ratios are summed up by their Hodges-Lehmann median,
-// its uncertainty by Wilcoxon's signed-rank test; unpaired ones by the ratio of
-// medians and a bootstrap. A metric fails where the median is beyond the margin
-// with 95% confidence, all metrics that gate taken together (Holm); it passes
-// where it is within the margin with 95% confidence; else it is inconclusive. One failing metric fails the comparison, and it passes where
-// all that gate pass; guards need not, as long as they do not fail.
+// Paired metrics are estimated by the Hodges-Lehmann median of their log-ratios
+// with bounds from Wilcoxon's signed-rank test, unpaired ones by the ratio of
+// medians with bootstrap bounds. A metric fails where its ratio is beyond the margin
+// with 95% confidence, adjusted over all decisive metrics (Holm); it passes where
+// the ratio is within the margin with 95% confidence; otherwise it is inconclusive.
+// The comparison fails where a metric fails, and passes where all decisive metrics
+// pass; a guard may also be inconclusive. Advisory metrics decide nothing.
 //
-// Where the control differs from itself the host was not steady enough, and
-// there is no verdict but Inconclusive; of a guard it takes the metric's own
-// verdict only. A metric whose control could not be measured has none of its own
-// either; the others' stand.
+// Where a metric of the control differs from itself the host was not steady enough,
+// and the comparison is inconclusive; where it is a guard, only that guard is. A
+// metric whose control has too few pairs is inconclusive itself.
 func Compare(d Data) Comparison {
 	at := level(d.Looks)
 	var out Comparison
@@ -124,10 +88,10 @@ func Compare(d Data) Comparison {
 	adjust(out.Metrics)
 	for i := range out.Metrics {
 		out.Metrics[i].conclude(at, passing[i])
-		out.Metrics[i].uncontrolled(d)
+		out.Metrics[i].applyControl(d)
 	}
 	out.Verdict, out.Reason = overall(out.Metrics)
-	if why := unsteady(d); why != "" {
+	if why := controlProblem(d); why != "" {
 		out.Verdict, out.Reason = Inconclusive, why
 	}
 	return out
@@ -243,7 +207,7 @@ func (e *Estimate) conclude(at, pass float64) {
 func overall(all []Estimate) (Verdict, string) {
 	why := map[Verdict][]string{}
 	var untold []string
-	gating := 0
+	decisive := 0
 	for _, e := range all {
 		if e.Advisory {
 			continue
@@ -252,82 +216,27 @@ func overall(all []Estimate) (Verdict, string) {
 			untold = append(untold, e.Name)
 			continue
 		}
-		gating++
+		decisive++
 		why[e.Verdict] = append(why[e.Verdict], e.Reason)
 	}
 	switch {
-	case gating == 0:
+	case decisive == 0:
 		return Inconclusive, "no metric to judge by"
 	case len(why[Fail]) > 0:
 		return Fail, strings.Join(why[Fail], "; ")
 	case len(why[Inconclusive]) > 0:
 		return Inconclusive, strings.Join(why[Inconclusive], "; ")
 	}
-	said := fmt.Sprintf("all %d metrics are within their margins", gating)
+	said := fmt.Sprintf("all %d metrics are within their margins", decisive)
 	if len(untold) > 0 {
 		said += "; not told: " + strings.Join(untold, ", ")
 	}
 	return Pass, said
 }
 
-// uncontrolled takes a metric's verdict back where its control has too few
-// pairs, or, of a guard, differs from itself.
-func (e *Estimate) uncontrolled(d Data) {
-	for _, m := range d.Control {
-		if m.Name != e.Name || m.Advisory || e.Pairs == 0 {
-			continue
-		}
-		low, high, ok := m.itself(d.gating())
-		switch {
-		case !ok:
-			e.Verdict, e.Reason = Inconclusive, fmt.Sprintf("%s: the A/A control has no %d pairs of %s", e.Name, MinPairs, m.Name)
-		case e.Guard && (low > 1 || high < 1):
-			e.Verdict, e.Reason = Inconclusive, fmt.Sprintf("%s: the same build differs from itself (%.3g to %.3g)", e.Name, low, high)
-		}
-	}
-}
-
-// gating is how many metrics of the control are no advice.
-func (d Data) gating() int {
-	n := 0
-	for _, m := range d.Control {
-		if !m.Advisory {
-			n++
-		}
-	}
-	return n
-}
-
-// itself is a control's two-sided 95% interval, the level shared among so many
-// metrics; not ok where it has too few pairs.
-func (m Metric) itself(among int) (low, high float64, ok bool) {
-	ratios, ok := m.logRatios()
-	if !ok {
-		return 0, 0, false
-	}
-	b := newSignedRank(ratios)
-	tail := alpha / 2 / float64(among)
-	return math.Exp(b.below(tail)), math.Exp(b.below(1 - tail)), true
-}
-
-// unsteady says why the control allows no verdict: it lacks, or a metric's
-// interval excludes 1. Guards speak for themselves.
-func unsteady(d Data) string {
-	gating := d.gating()
-	if gating == 0 {
-		return "no verdict: there is no A/A control; measure the first arm against itself in the same run"
-	}
-	for _, m := range d.Control {
-		if m.Advisory || m.Guard {
-			continue
-		}
-		low, high, ok := m.itself(gating)
-		if !ok {
-			continue // that metric's verdict is taken back alone
-		}
-		if low > 1 || high < 1 {
-			return fmt.Sprintf("no verdict: the same build differs from itself in %s (%.3g to %.3g): the host was not steady; run again when it is quiet", m.Name, low, high)
-		}
-	}
-	return ""
+// Ratio estimates a metric by itself: the ratio of B to A with its bounds, without a verdict. Pairs is 0 where there are fewer than
+// MinPairs.
+func Ratio(m Metric) Estimate {
+	e, _ := m.estimate()
+	return e
 }

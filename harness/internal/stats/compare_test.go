@@ -43,28 +43,28 @@ func shares(t *testing.T, runs, n int, ratio, own float64) map[Verdict]float64 {
 func TestCompareIsRightAsOftenAsItSays(t *testing.T) {
 	const runs, noise = 400, 0.07
 	for _, tt := range []struct {
-		why     string
+		name    string
 		ratio   float64
 		verdict Verdict
 		least   float64
 		most    float64
 	}{
 		// One run in twenty is void by chance: the control's own 5%.
-		{"the same build passes nearly always", 1, Pass, 0.80, 1},
-		{"the same build hardly ever fails", 1, Fail, 0, 0.01},
-		{"a better build passes", 0.7, Pass, 0.90, 1},
-		{"a third worse fails nearly always", 1.33, Fail, 0.90, 1},
-		{"a third worse never passes", 1.33, Pass, 0, 0},
+		{name: "the same build passes nearly always", ratio: 1, verdict: Pass, least: 0.80, most: 1},
+		{name: "the same build hardly ever fails", ratio: 1, verdict: Fail, least: 0, most: 0.01},
+		{name: "a better build passes", ratio: 0.7, verdict: Pass, least: 0.90, most: 1},
+		{name: "a third worse fails nearly always", ratio: 1.33, verdict: Fail, least: 0.90, most: 1},
+		{name: "a third worse never passes", ratio: 1.33, verdict: Pass, least: 0, most: 0},
 		// The bootstrap of a median of few pairs is a little bold: 5% is what is
 		// promised.
-		{"exactly at the margin is called a regression by chance only", 1.10, Fail, 0, 0.08},
-		{"exactly at the margin is passed by chance only", 1.10, Pass, 0, 0.08},
+		{name: "exactly at the margin is called a regression by chance only", ratio: 1.10, verdict: Fail, least: 0, most: 0.08},
+		{name: "exactly at the margin is passed by chance only", ratio: 1.10, verdict: Pass, least: 0, most: 0.08},
 	} {
 		for _, n := range []int{10, 20} {
 			got := shares(t, runs, n, tt.ratio, noise)[tt.verdict]
-			t.Logf("%d pairs: %s: %s in %.1f%%", n, tt.why, tt.verdict, got*100)
+			t.Logf("%d pairs: %s: %s in %.1f%%", n, tt.name, tt.verdict, got*100)
 			if n == 20 && (got < tt.least || got > tt.most) {
-				t.Errorf("%s: %s in %.1f%% of runs, want %.0f%% to %.0f%%", tt.why, tt.verdict, got*100, tt.least*100, tt.most*100)
+				t.Errorf("%s: %s in %.1f%% of runs, want %.0f%% to %.0f%%", tt.name, tt.verdict, got*100, tt.least*100, tt.most*100)
 			}
 		}
 	}
@@ -106,33 +106,50 @@ func TestCompareRules(t *testing.T) {
 	hole := Metric{Name: "cpu", Margin: 0.1, A: repeat(100, 10), B: append(repeat(100, 9), 0)}
 	control := []Metric{even}
 	for _, tt := range []struct {
-		why    string
+		name   string
 		data   Data
 		want   Verdict
 		reason string
 	}{
-		{"all within their margins", Data{Metrics: []Metric{even}, Control: control}, Pass, "all 1 metrics"},
-		{"one beyond fails all", Data{Metrics: []Metric{even, worse}, Control: control}, Fail, "p99: beyond the margin of 1.1: 1.5"},
-		{"an advisory metric decides nothing", Data{Metrics: []Metric{even, advisory}, Control: control}, Pass, ""},
-		{"less throughput is worse", Data{Metrics: []Metric{slower}, Control: control}, Fail, "throughput: beyond the margin of 0.909"},
-		{"more throughput is no regression", Data{Metrics: []Metric{faster}, Control: control}, Pass, ""},
-		{"too few pairs carry nothing", Data{Metrics: []Metric{few}, Control: control}, Inconclusive, "not measured in 6 pairs"},
-		{"a figure of zero is no measurement", Data{Metrics: []Metric{hole}, Control: control}, Inconclusive, "not measured"},
-		{"nothing to judge by", Data{Metrics: []Metric{advisory}, Control: control}, Inconclusive, "no metric"},
-		{"no control, no verdict", Data{Metrics: []Metric{even}}, Inconclusive, "no A/A control"},
-		{"a control that differs from itself voids a pass", Data{Metrics: []Metric{even}, Control: []Metric{worse}}, Inconclusive, "differs from itself in p99"},
-		{"and a fail", Data{Metrics: []Metric{worse}, Control: []Metric{worse}}, Inconclusive, "differs from itself"},
-		{"a control of too few pairs is none", Data{Metrics: []Metric{even}, Control: []Metric{few}}, Inconclusive, "no 6 pairs of cpu"},
-		{"what has a control may fail beside what has none", Data{Metrics: []Metric{slowCPU, p99}, Control: []Metric{even, fewP99}}, Fail, "cpu: beyond"},
-		{"but nothing passes beside it", Data{Metrics: []Metric{even, p99}, Control: []Metric{even, fewP99}}, Inconclusive, "no 6 pairs of p99"},
-		{"no failures in either arm", Data{Metrics: []Metric{even}, Control: control, Failures: &Failures{0, 10_000, 0, 10_000, 0.001}}, Pass, ""},
-		{"failures that are there now and were not before", Data{Metrics: []Metric{even}, Control: control, Failures: &Failures{0, 10_000, 100, 10_000, 0.001}}, Fail, "error_rate: beyond"},
-		{"a rise within the margin", Data{Metrics: []Metric{even}, Control: control, Failures: &Failures{0, 100_000, 20, 100_000, 0.001}}, Pass, ""},
-		{"too few requests to exclude a rise", Data{Metrics: []Metric{even}, Control: control, Failures: &Failures{0, 100, 0, 100, 0.001}}, Inconclusive, "error_rate: not told from"},
+		{name: "all within their margins", data: Data{Metrics: []Metric{even}, Control: control}, want: Pass, reason: "all 1 metrics"},
+		{name: "one beyond fails all", data: Data{Metrics: []Metric{even, worse}, Control: control}, want: Fail,
+			reason: "p99: beyond the margin of 1.1: 1.5"},
+		{name: "an advisory metric decides nothing", data: Data{Metrics: []Metric{even, advisory}, Control: control}, want: Pass, reason: ""},
+		{name: "less throughput is worse", data: Data{Metrics: []Metric{slower}, Control: control}, want: Fail,
+			reason: "throughput: beyond the margin of 0.909"},
+		{name: "more throughput is no regression", data: Data{Metrics: []Metric{faster}, Control: control}, want: Pass, reason: ""},
+		{name: "too few pairs carry nothing", data: Data{Metrics: []Metric{few}, Control: control}, want: Inconclusive,
+			reason: "not measured in 6 pairs"},
+		{name: "a figure of zero is no measurement", data: Data{Metrics: []Metric{hole}, Control: control}, want: Inconclusive,
+			reason: "not measured"},
+		{name: "nothing to judge by", data: Data{Metrics: []Metric{advisory}, Control: control}, want: Inconclusive, reason: "no metric"},
+		{name: "no control, no verdict", data: Data{Metrics: []Metric{even}}, want: Inconclusive, reason: "no A/A control"},
+		{name: "a control that differs from itself voids a pass", data: Data{Metrics: []Metric{even}, Control: []Metric{worse}},
+			want:   Inconclusive,
+			reason: "differs from itself in p99"},
+		{name: "and a fail", data: Data{Metrics: []Metric{worse}, Control: []Metric{worse}}, want: Inconclusive, reason: "differs from itself"},
+		{name: "a control of too few pairs is none", data: Data{Metrics: []Metric{even}, Control: []Metric{few}}, want: Inconclusive,
+			reason: "no 6 pairs of cpu"},
+		{name: "what has a control may fail beside what has none", data: Data{Metrics: []Metric{slowCPU, p99}, Control: []Metric{even, fewP99}},
+			want:   Fail,
+			reason: "cpu: beyond"},
+		{name: "but nothing passes beside it", data: Data{Metrics: []Metric{even, p99}, Control: []Metric{even, fewP99}}, want: Inconclusive,
+			reason: "no 6 pairs of p99"},
+		{name: "no failures in either arm", data: Data{Metrics: []Metric{even}, Control: control,
+			Failures: &Failures{0, 10_000, 0, 10_000, 0.001}}, want: Pass,
+			reason: ""},
+		{name: "failures that are there now and were not before", data: Data{Metrics: []Metric{even}, Control: control,
+			Failures: &Failures{0, 10_000, 100, 10_000, 0.001}}, want: Fail, reason: "error_rate: beyond"},
+		{name: "a rise within the margin", data: Data{Metrics: []Metric{even}, Control: control,
+			Failures: &Failures{0, 100_000, 20, 100_000, 0.001}}, want: Pass,
+			reason: ""},
+		{name: "too few requests to exclude a rise", data: Data{Metrics: []Metric{even}, Control: control,
+			Failures: &Failures{0, 100, 0, 100, 0.001}},
+			want: Inconclusive, reason: "error_rate: not told from"},
 	} {
 		got := Compare(tt.data)
 		if got.Verdict != tt.want || !strings.Contains(got.Reason, tt.reason) {
-			t.Errorf("%s: %s because %q, want %s because of %q", tt.why, got.Verdict, got.Reason, tt.want, tt.reason)
+			t.Errorf("%s: %s because %q, want %s because of %q", tt.name, got.Verdict, got.Reason, tt.want, tt.reason)
 		}
 	}
 }
@@ -163,7 +180,7 @@ func TestBootstrap(t *testing.T) {
 	}
 }
 
-// TestBootstrapAgainstAllDraws holds the formulas against every draw that there
+// TestBootstrapAgainstAllDraws compares the formulas with every draw that there
 // is: 4^4 and 5^5 of them.
 func TestBootstrapAgainstAllDraws(t *testing.T) {
 	for _, x := range [][]float64{{1, 2, 4, 8}, {1, 2, 4, 8, 16}, {3}, {1, 5}, {2, 2, 7, 9}} {

@@ -1,7 +1,7 @@
-// Package subprocess puts into a sentence what a program that the harness started
-// (git, go, initdb, apt-get, wrk) did not do: what it was for, how it ended, the
-// last line of what it said, and what to do now. A bare "exit status 128" is
-// none of these.
+// Package subprocess describes the failure of a program that the harness started
+// (git, go, initdb, apt-get, wrk) in one sentence: its purpose, how it ended, the
+// last line of its output, and what to do. A bare "exit status 128" says none of
+// this.
 package subprocess
 
 import (
@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// Failure is a child program that did not do what it was started for.
+// Failure is the failure of a child program.
 type Failure struct {
 	What    string // what was to be done, e.g. "build head"
 	Program string // as a user would type it, e.g. "go build"
@@ -68,7 +68,7 @@ func how(err error) string {
 	return "could not be run: " + err.Error()
 }
 
-// mostLine bounds what is repeated of a program's words.
+// mostLine bounds what is quoted of a program's output.
 const mostLine = 400
 
 // LastLine is the last line of a program's output that is not empty.

@@ -16,13 +16,14 @@ func TestFailedSaysWhatHowAndWhatToDo(t *testing.T) {
 		within     time.Duration
 		argv       []string
 	}{
-		{"an exit code and words", `check the base out: sh ended with exit code 128 (fatal: no such commit): fetch it`, 0,
-			[]string{"sh", "-c", "echo hint: >&2; echo 'fatal: no such commit' >&2; echo >&2; exit 128"}},
-		{"without words", `check the base out: sh ended with exit code 3: fetch it`, 0, []string{"sh", "-c", "exit 3"}},
-		{"a signal", `check the base out: sh was ended by the signal killed: fetch it`, 0, []string{"sh", "-c", "kill -9 $$"}},
-		{"not installed", `check the base out: no-such-program is not installed: fetch it`, 0, []string{"no-such-program"}},
-		{"too long", `check the base out: sleep did not end in time: fetch it`, 50 * time.Millisecond, []string{"sleep", "60"}},
-		{"no program", `check the base out: / could not be run: exec: "/": is a directory: fetch it`, 0, []string{"/"}},
+		{name: "an exit code and words", want: `check the base out: sh ended with exit code 128 (fatal: no such commit): fetch it`,
+			argv: []string{"sh", "-c", "echo hint: >&2; echo 'fatal: no such commit' >&2; echo >&2; exit 128"}},
+		{name: "without words", want: `check the base out: sh ended with exit code 3: fetch it`, argv: []string{"sh", "-c", "exit 3"}},
+		{name: "a signal", want: `check the base out: sh was ended by the signal killed: fetch it`, argv: []string{"sh", "-c", "kill -9 $$"}},
+		{name: "not installed", want: `check the base out: no-such-program is not installed: fetch it`, argv: []string{"no-such-program"}},
+		{name: "too long", want: `check the base out: sleep did not end in time: fetch it`, within: 50 * time.Millisecond,
+			argv: []string{"sleep", "60"}},
+		{name: "no program", want: `check the base out: / could not be run: exec: "/": is a directory: fetch it`, argv: []string{"/"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			ctx := t.Context()

@@ -55,7 +55,9 @@ func Refuses(t *testing.T, method, url string) {
 	if method == http.MethodGet {
 		return
 	}
-	for _, header := range [][]string{{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}} {
+	for _, header := range [][]string{
+		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
+	} {
 		if got := Status(t, method, url, "", header...); got != http.StatusForbidden {
 			t.Errorf("%s %s with %v: %d, want 403", method, url, header, got)
 		}

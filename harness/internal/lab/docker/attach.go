@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,19 +12,11 @@ import (
 	"gatelab/harness/internal/lab"
 )
 
-// ErrNotUp says that no lab was left running.
-var ErrNotUp = errors.New("no stack is up")
-
 // Attach finds the nodes of a lab that a run with Keep has left, in order of
-// their names; c.RunID chooses one where there are several. They can be broken
-// and mended, and stay when this process ends. It is ErrNotUp where there is no
-// such lab.
-func Attach(ctx context.Context, c Config) ([]lab.Node, error) {
-	only := c.RunID
-	r, err := New(ctx, c)
-	if err != nil {
-		return nil, err
-	}
+// their names; the configuration's RunID chooses one where there are several.
+// They can be broken and mended, and stay when this process ends. The error is
+// lab.ErrNotUp if there is no such lab.
+func (r *Runtime) Attach(ctx context.Context) ([]lab.Node, error) {
 	filter := make(client.Filters).Add("label", labelKeep+"=true").Add("label", labelNode)
 	list, err := r.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
 	if err != nil {
@@ -33,7 +24,7 @@ func Attach(ctx context.Context, c Config) ([]lab.Node, error) {
 	}
 	var nodes []lab.Node
 	for _, item := range list.Items {
-		if only != "" && item.Labels[labelLab] != only {
+		if r.only != "" && item.Labels[labelLab] != r.only {
 			continue
 		}
 		n, err := r.attach(ctx, item)
@@ -43,7 +34,7 @@ func Attach(ctx context.Context, c Config) ([]lab.Node, error) {
 		nodes = append(nodes, n)
 	}
 	if len(nodes) == 0 {
-		return nil, ErrNotUp
+		return nil, lab.ErrNotUp
 	}
 	slices.SortFunc(nodes, func(a, b lab.Node) int { return strings.Compare(a.Name(), b.Name()) })
 	return nodes, nil
@@ -58,7 +49,8 @@ func (r *Runtime) attach(ctx context.Context, item container.Summary) (*node, er
 	}
 	name := item.Labels[labelNode]
 	role, _, _ := strings.Cut(name, "-")
-	n := &node{runtime: r, name: name, role: role, id: item.ID, ports: map[int]int{}, network: &labNetwork{name: "gatelab-" + item.Labels[labelLab]}}
+	n := &node{runtime: r, name: name, role: role, id: item.ID, ports: map[int]int{},
+		network: &labNetwork{name: "gatelab-" + item.Labels[labelLab]}}
 	found, err := r.api.NetworkInspect(ctx, n.network.name, client.NetworkInspectOptions{})
 	if err != nil {
 		return nil, err

@@ -5,12 +5,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -26,12 +24,9 @@ const staleAfter = time.Hour
 // binaryImage makes an image of nothing but one static binary, tagged with the
 // binary's hash so that it is made once a build.
 func (r *Runtime) binaryImage(ctx context.Context, program, path string) (image, error) {
-	content, err := os.ReadFile(path)
+	content, err := r.forEngine(ctx, program, path)
 	if err != nil {
-		return image{}, fmt.Errorf("read the binary: %w", err)
-	}
-	if err := checkStatic(path); err != nil {
-		return image{}, err
+		return image{}, fmt.Errorf("the binary of %s: %w", program, err)
 	}
 	sum := sha256.Sum256(content)
 	program, _, _ = strings.Cut(program, "@") // builds of one program differ by their hash
@@ -47,22 +42,6 @@ func (r *Runtime) binaryImage(ctx context.Context, program, path string) (image,
 	}
 	r.removeStale(ctx, repo, ref)
 	return r.present(ctx, ref, layoutScratch)
-}
-
-// checkStatic refuses a binary that could not run FROM scratch: without this
-// the engine says only "no such file or directory".
-func checkStatic(path string) error {
-	f, err := elf.Open(path)
-	if err != nil {
-		return fmt.Errorf("%s is no Linux binary: %w", path, err)
-	}
-	defer f.Close()
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return fmt.Errorf("%s is linked dynamically: build it with CGO_ENABLED=0", path)
-		}
-	}
-	return nil
 }
 
 // scratchTar is the file system of such an image: the binary and a /tmp.
@@ -129,7 +108,7 @@ func (r *Runtime) importReader(ctx context.Context, ref string, source io.Reader
 func (r *Runtime) removeStale(ctx context.Context, repo, keep string) {
 	list, err := r.api.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("reference", repo+":*")})
 	if err != nil {
-		r.log.Warn("list old images", "repo", repo, "err", err)
+		r.progress("images of earlier builds of %s cannot be listed: %v", repo, err)
 		return
 	}
 	for _, img := range list.Items {
@@ -141,7 +120,7 @@ func (r *Runtime) removeStale(ctx context.Context, repo, keep string) {
 				continue
 			}
 			if _, err := r.api.ImageRemove(ctx, tag, client.ImageRemoveOptions{}); err != nil && !errdefs.IsConflict(err) {
-				r.log.Warn("remove old image", "image", tag, "err", err)
+				r.progress("image %s of an earlier build cannot be removed: %v", tag, err)
 			}
 		}
 	}

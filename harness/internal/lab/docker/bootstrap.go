@@ -121,7 +121,8 @@ func (r *Runtime) bootstrap(ctx context.Context, rec recipe, w io.Writer) error 
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		f := subprocess.Failure{What: "make the image of " + rec.Suite + " packages", Program: "mmdebstrap", Advice: "install mmdebstrap, or " + haveImages}
+		f := subprocess.Failure{What: "make the image of " + rec.Suite + " packages", Program: "mmdebstrap",
+			Advice: "install mmdebstrap, or " + haveImages}
 		return subprocess.Failed(ctx, f, err, nil)
 	}
 	said := make(chan string, 1)

@@ -63,9 +63,11 @@ func recipeOf(program, mirror string) (m made, ok bool) {
 	case lab.ProgramNode:
 		return made{recipe: nodeRecipe(mirror), repo: nodeRepo, user: nobodyUID, about: "Node.js from Debian packages, for gatelab"}, true
 	case lab.ProgramPrometheus, lab.ProgramAlertmanager:
-		return made{recipe: observeRecipe(mirror), repo: observeRepo, user: nobodyUID, about: "Prometheus and Alertmanager from Debian packages, for gatelab"}, true
+		return made{recipe: observeRecipe(mirror), repo: observeRepo, user: nobodyUID,
+			about: "Prometheus and Alertmanager from Debian packages, for gatelab"}, true
 	}
-	return made{recipe: newRecipe(mirror), repo: debianRepo, user: postgresUID, about: "postgres, redis and nginx from Debian packages, for gatelab"}, true
+	return made{recipe: newRecipe(mirror), repo: debianRepo, user: postgresUID,
+		about: "postgres, redis and nginx from Debian packages, for gatelab"}, true
 }
 
 // observeRecipe is newRecipe with Prometheus and Alertmanager in place of the
@@ -125,7 +127,8 @@ func initDBScript() string {
 			" --encoding=UTF8 --locale=C.UTF-8 --no-sync >/tmp/log 2>&1 || { cat /tmp/log >&2; exit 1; }",
 		": >/tmp/pw",
 		"echo 'host all all all scram-sha-256' >>$D/pg_hba.conf",
-		"echo 'CREATE DATABASE " + lab.PostgresDatabase + "' | $B/postgres --single -D $D -j postgres >/tmp/log 2>&1 || { cat /tmp/log >&2; exit 1; }",
+		"echo 'CREATE DATABASE " + lab.PostgresDatabase + "'" +
+			" | $B/postgres --single -D $D -j postgres >/tmp/log 2>&1 || { cat /tmp/log >&2; exit 1; }",
 		"$B/postgres --version",
 		"/usr/bin/redis-server --version",
 		"/usr/sbin/nginx -v 2>&1",
@@ -165,7 +168,7 @@ func (r *Runtime) untag(ref string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if _, err := r.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
-		r.log.Warn("remove image tag", "image", ref, "err", err)
+		r.progress("image %s cannot be removed: %v", ref, err)
 	}
 }
 

@@ -8,9 +8,7 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"net/url"
@@ -26,28 +24,32 @@ import (
 )
 
 // ErrNoEngine says that no Docker engine answers.
-var ErrNoEngine = errors.New("no Docker engine answers")
+var ErrNoEngine error = engineError{}
+
+// engineError is ErrNoEngine, which is one case of lab.ErrUnavailable.
+type engineError struct{}
+
+func (engineError) Error() string        { return "no Docker engine answers" }
+func (engineError) Is(target error) bool { return target == lab.ErrUnavailable }
 
 // Config is what a Runtime needs.
-type Config struct {
-	// Binaries are our own static programs: lab.ProgramGateway and
-	// lab.ProgramHarness -> path on this machine.
-	Binaries map[string]string
-	// Images overrides the image of a program: lab.ProgramRedis ->
-	// "redis:7.2-alpine". Such an image must be laid out as the official one.
-	Images map[string]string
-	// Mirror is where Debian packages come from when images are made of them;
-	// empty is http://deb.debian.org/debian.
-	Mirror string
-	// RunID names the lab in labels and container names; empty is made up.
-	RunID string
-	// Keep leaves the lab running when this process ends: a later Sweep does
-	// not touch it, Down removes it.
-	Keep bool
-	// Progress receives a line a step; may be nil.
-	Progress lab.Progress
-	// Log receives what went wrong without being an error; may be nil.
-	Log *slog.Logger
+type Config = lab.RuntimeConfig
+
+// Name is the runtime's, as in --runtime.
+const Name = "docker"
+
+// Driver makes runtimes of containers.
+func Driver() lab.Driver {
+	return lab.Driver{
+		Name:        Name,
+		Description: "containers of a Docker engine",
+		Remedy:      "start Docker, set DOCKER_HOST to where it answers (`make doctor` tells more), or run without it: RUNTIME=host",
+		Available: func(ctx context.Context) error {
+			_, err := connect(ctx)
+			return err
+		},
+		New: func(ctx context.Context, c lab.RuntimeConfig) (lab.Runtime, error) { return New(ctx, c) },
+	}
 }
 
 // Runtime is a lab.Runtime on a Docker engine of this machine.
@@ -56,7 +58,7 @@ type Runtime struct {
 	provider *testcontainers.DockerProvider
 	api      client.APIClient
 	owner    owner
-	log      *slog.Logger
+	only     string // the run that Attach and Down are about; empty: all
 
 	mu        sync.Mutex
 	network   *labNetwork
@@ -66,6 +68,7 @@ type Runtime struct {
 	addresses map[string]netip.Addr // by node name, kept when a node is replaced
 	ports     map[string]int        // "node:port" -> port on loopback, kept likewise
 	tuning    tuning
+	used      bool // something was made that Close must remove
 	closed    bool
 }
 
@@ -86,13 +89,11 @@ func New(ctx context.Context, c Config) (*Runtime, error) {
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
 	provider, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
+	only := c.RunID
 	if c.RunID == "" {
 		c.RunID = newRunID()
 	}
@@ -101,7 +102,7 @@ func New(ctx context.Context, c Config) (*Runtime, error) {
 		return nil, fmt.Errorf("identify this process: %w", err)
 	}
 	return &Runtime{
-		config: c, provider: provider, api: provider.Client(), owner: own, log: c.Log,
+		config: c, provider: provider, api: provider.Client(), owner: own, only: only,
 		images: map[string]image{}, lacks: map[string]bool{}, nodes: map[string]*node{},
 		addresses: map[string]netip.Addr{}, ports: map[string]int{}, tuning: newTuning(),
 	}, nil
@@ -124,7 +125,8 @@ func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
 		// testcontainers tells of every place that it looked at, a line each; what
 		// the user chose is what the user can mend.
 		if want := os.Getenv("DOCKER_HOST"); want != "" {
-			return nil, fmt.Errorf("%w at DOCKER_HOST=%s: it is no address such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375", ErrNoEngine, want)
+			return nil, fmt.Errorf("%w at DOCKER_HOST=%s: it is no address such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375",
+				ErrNoEngine, want)
 		}
 		return nil, fmt.Errorf("%w: %s", ErrNoEngine, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
@@ -133,11 +135,12 @@ func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
 		return nil, fmt.Errorf("%w at %s: %w", ErrNoEngine, api.DaemonHost(), err)
 	}
 	if want := os.Getenv("DOCKER_HOST"); want != "" && want != api.DaemonHost() {
-		// testcontainers goes on to other sockets, which may be another engine's.
+		// testcontainers tries other sockets next, which may be another engine's.
 		return nil, fmt.Errorf("%w at DOCKER_HOST=%s", ErrNoEngine, want)
 	}
 	if !localEngine(api.DaemonHost()) {
-		return nil, fmt.Errorf("docker engine %s is not on this machine: the lab publishes its ports on loopback only; unset DOCKER_HOST", api.DaemonHost())
+		return nil, fmt.Errorf("docker engine %s is not on this machine: the lab publishes its ports on loopback only; unset DOCKER_HOST",
+			api.DaemonHost())
 	}
 	return provider, nil
 }
@@ -155,6 +158,9 @@ func localEngine(host string) bool {
 	addr, err := netip.ParseAddr(name)
 	return name == "localhost" || err == nil && addr.IsLoopback()
 }
+
+// Layout is the zero Layout: nodes have addresses and names of their own.
+func (r *Runtime) Layout() lab.Layout { return lab.Layout{} }
 
 // RunID is the label and the name part of everything this runtime makes.
 func (r *Runtime) RunID() string { return r.config.RunID }
@@ -199,10 +205,14 @@ func (r *Runtime) Remove(ctx context.Context, n lab.Node) error {
 // containers that were made but never became a node go too.
 func (r *Runtime) Close(ctx context.Context) error {
 	r.mu.Lock()
+	used := r.used
 	r.closed = true
 	r.nodes = map[string]*node{}
 	r.network = nil
 	r.mu.Unlock()
+	if !used {
+		return nil // a lab of this name may be another process's, which was attached to
+	}
 	_, err := r.removeLabelled(ctx, func(labels map[string]string) bool {
 		return labels[labelLab] == r.config.RunID
 	})

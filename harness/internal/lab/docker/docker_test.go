@@ -16,6 +16,7 @@ import (
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/lab/docker"
+	"gatelab/harness/internal/topology"
 )
 
 // standin builds the program that plays gateway and harness.
@@ -70,7 +71,7 @@ func fetch(t *testing.T, target string) (string, error) {
 // reachable asks node for whether it can dial an address of another.
 func reachable(t *testing.T, from lab.Node, addr string) error {
 	t.Helper()
-	_, err := fetch(t, "http://"+from.HostAddr(lab.PortOrigin)+"/dial?addr="+url.QueryEscape(addr))
+	_, err := fetch(t, "http://"+from.HostAddr(topology.PortOrigin)+"/dial?addr="+url.QueryEscape(addr))
 	return err
 }
 

@@ -46,3 +46,22 @@ func (r *Runtime) VolumeExists(ctx context.Context, name string) bool {
 	_, err := r.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
 	return err == nil
 }
+
+// Limits are the user and the cores of a node's container.
+func (r *Runtime) Limits(ctx context.Context, name string) (user string, cpus float64, err error) {
+	r.mu.Lock()
+	n := r.nodes[name]
+	r.mu.Unlock()
+	c, err := n.inspect(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	return c.Config.User, float64(c.HostConfig.CPUQuota) / float64(c.HostConfig.CPUPeriod), nil
+}
+
+// Image is the reference of a program's image.
+func (r *Runtime) Image(program string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.images[program].ref
+}

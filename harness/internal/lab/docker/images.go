@@ -2,12 +2,10 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"gatelab/harness/internal/lab"
@@ -28,6 +26,7 @@ type image struct {
 	layout   layout
 	id       string
 	versions string // of the packages inside, where known
+	program  string // path of the executable inside, of a server that a spec's Source names
 }
 
 func (i image) describe() string {
@@ -89,7 +88,7 @@ func (r *Runtime) prepareImage(ctx context.Context, s lab.Spec) error {
 	if s.Optional && r.Lacks(s.Program) {
 		return nil // told before
 	}
-	_, err := r.image(ctx, s.Program)
+	_, err := r.image(ctx, s)
 	if err == nil || !s.Optional || ctx.Err() != nil {
 		return err
 	}
@@ -107,66 +106,37 @@ func (r *Runtime) Lacks(program string) bool {
 	return r.lacks[program]
 }
 
-// image resolves a program's image once.
-func (r *Runtime) image(ctx context.Context, program string) (image, error) {
+// image resolves the image of a spec's program once.
+func (r *Runtime) image(ctx context.Context, s lab.Spec) (image, error) {
 	r.mu.Lock()
-	img, ok := r.images[program]
+	img, ok := r.images[s.Program]
 	r.mu.Unlock()
 	if ok {
 		return img, nil
 	}
-	img, err := r.resolve(ctx, program)
+	img, err := r.resolve(ctx, s)
 	if err != nil {
-		return image{}, fmt.Errorf("image of %s: %w", program, err)
+		return image{}, fmt.Errorf("image of %s: %w", s.Program, err)
 	}
 	r.mu.Lock()
-	r.images[program] = img
+	r.images[s.Program] = img
 	r.mu.Unlock()
 	return img, nil
 }
 
-func (r *Runtime) resolve(ctx context.Context, program string) (image, error) {
-	if path := r.config.Binaries[program]; path != "" {
-		return r.binaryImage(ctx, program, path)
+func (r *Runtime) resolve(ctx context.Context, s lab.Spec) (image, error) {
+	if path := r.config.Binaries[s.Program]; path != "" {
+		return r.binaryImage(ctx, s.Program, path)
 	}
-	ref, known := official()[program]
-	if own := r.config.Images[program]; own != "" {
-		ref, known = own, true
+	if fromSource(s) {
+		return r.resolveSource(ctx, s)
 	}
+	ref, known := official()[s.Program]
 	if !known {
 		return image{}, fmt.Errorf("no binary is given and no official image is known")
 	}
-	if img, err := r.present(ctx, ref, layoutOfficial); err == nil || !errdefs.IsNotFound(err) {
-		return img, err
-	}
-	if r.config.Images[program] != "" {
-		if err := r.pull(ctx, ref); err != nil {
-			return image{}, err
-		}
-		return r.present(ctx, ref, layoutOfficial)
-	}
-	debian, packaged := recipeOf(program, r.config.Mirror)
-	if !packaged {
-		if err := r.pull(ctx, ref); err != nil {
-			return image{}, err
-		}
-		return r.present(ctx, ref, layoutOfficial)
-	}
-	if img, err := r.present(ctx, debian.ref(), layoutDebian); err == nil || !errdefs.IsNotFound(err) {
-		return img, err
-	}
-	pullErr := r.pull(ctx, ref)
-	if pullErr == nil {
-		return r.present(ctx, ref, layoutOfficial)
-	}
-	if ctx.Err() != nil {
-		return image{}, ctx.Err()
-	}
-	r.progress("%s cannot be pulled (%s); making images from Debian packages instead, once", ref, firstLine(pullErr))
-	if err := r.buildDebian(ctx, debian); err != nil {
-		return image{}, errors.Join(err, pullErr)
-	}
-	return r.present(ctx, debian.ref(), layoutDebian)
+	debian, _ := recipeOf(s.Program, "")
+	return r.presentOrMade(ctx, ref, debian)
 }
 
 // present describes an image that the engine has; the error is

@@ -15,14 +15,15 @@ import (
 	"gatelab/harness/internal/fault"
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/lab/docker"
+	"gatelab/harness/internal/topology"
 )
 
-func wholeTopology() lab.Topology {
-	return lab.Topology{
+func wholeTopology() topology.Topology {
+	return topology.Topology{
 		Replicas:  3,
-		Resources: map[string]lab.Resources{lab.RoleGateway: {CPUs: 1, Memory: 64 << 20}},
-		Links:     map[string]lab.Link{lab.RolePostgres: {Latency: 2500 * time.Microsecond}},
-		Balancer:  lab.Balance{Method: "least_conn", Keepalive: 64, MaxFails: 3, FailTimeout: 30 * time.Second, Retries: true},
+		Resources: map[string]topology.Resources{topology.RoleGateway: {CPUs: 1, Memory: 64 << 20}},
+		Links:     map[string]topology.Link{topology.RolePostgres: {Latency: 2500 * time.Microsecond}},
+		Balancer:  topology.Balance{Method: "least_conn", Keepalive: 64, MaxFails: 3, FailTimeout: 30 * time.Second, Retries: true},
 	}
 }
 
@@ -32,18 +33,19 @@ func wholeTopology() lab.Topology {
 func TestWholeLab(t *testing.T) {
 	r := open(t, docker.Config{Binaries: standin(t)})
 	began := time.Now()
-	l, err := lab.Start(t.Context(), r, wholeTopology(), lab.Options{Progress: func(s string) { t.Log(s) }})
+	l, err := topology.Start(t.Context(), r, wholeTopology(), lab.Options{Progress: func(s string) { t.Log(s) }})
 	must(t, err)
 	t.Logf("the lab was up after %s", time.Since(began).Round(10*time.Millisecond))
-	lb, _ := l.Node(lab.RoleBalancer)
-	database, _ := l.Node(lab.RolePostgres)
-	volumes, err := r.Volumes(t.Context(), lab.RolePostgres)
+	lb, _ := l.Node(topology.RoleBalancer)
+	database, _ := l.Node(topology.RolePostgres)
+	volumes, err := r.Volumes(t.Context(), topology.RolePostgres)
 	must(t, err)
 	if len(volumes) == 0 {
 		t.Error("the database lies on the layered file system, not in a volume")
 	}
 
-	db, err := pgx.Connect(t.Context(), fmt.Sprintf("postgres://%s:%s@%s/%s", lab.PostgresUser, lab.PostgresPassword, database.HostAddr(lab.PortPostgres), lab.PostgresDatabase))
+	db, err := pgx.Connect(t.Context(), fmt.Sprintf("postgres://%s:%s@%s/%s", lab.PostgresUser, lab.PostgresPassword,
+		database.HostAddr(topology.PortPostgres), lab.PostgresDatabase))
 	must(t, err)
 	_, err = db.Exec(t.Context(), "create table kept (n int)")
 	must(t, err)
@@ -58,7 +60,7 @@ func TestWholeLab(t *testing.T) {
 	t.Run("every replica answers through the balancer", func(t *testing.T) {
 		seen := map[string]bool{}
 		for range 30 {
-			body, err := fetch(t, "http://"+lb.HostAddr(lab.PortBalancer)+"/x")
+			body, err := fetch(t, "http://"+lb.HostAddr(topology.PortBalancer)+"/x")
 			must(t, err)
 			seen[strings.Fields(body)[0]] = true
 		}
@@ -73,9 +75,9 @@ func TestWholeLab(t *testing.T) {
 	next := wholeTopology()
 	next.Replicas = 2
 	next.Balancer.Method = "round_robin"
-	must(t, l.Apply(t.Context(), next))
+	must(t, topology.Apply(t.Context(), l, next))
 	t.Logf("another topology after %s", time.Since(began).Round(10*time.Millisecond))
-	if _, ok := l.Node("gateway-3"); ok || len(l.Nodes(lab.RoleGateway)) != 2 {
+	if _, ok := l.Node("gateway-3"); ok || len(l.Nodes(topology.RoleGateway)) != 2 {
 		t.Error("the third replica is still there")
 	}
 	if _, err := db.Exec(t.Context(), "insert into kept values (1)"); err != nil {
@@ -99,7 +101,7 @@ func TestWholeLab(t *testing.T) {
 func firstEvent(t *testing.T, lb lab.Node) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+lb.HostAddr(lab.PortBalancer)+"/events", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+lb.HostAddr(topology.PortBalancer)+"/events", http.NoBody)
 	must(t, err)
 	res, err := http.DefaultClient.Do(req)
 	must(t, err)
@@ -112,20 +114,21 @@ func firstEvent(t *testing.T, lb lab.Node) {
 
 // killAndServe kills a replica by way of a fault while requests go on.
 func killAndServe(t *testing.T, l *lab.Lab) {
-	lb, _ := l.Node(lab.RoleBalancer)
+	lb, _ := l.Node(topology.RoleBalancer)
 	target, _ := l.Node("gateway-2")
-	before := target.HostAddr(lab.PortProxy)
+	before := target.HostAddr(topology.PortProxy)
 	f, err := fault.New(fault.KindKill, target, func(ctx context.Context) error { return l.Ready(ctx, target.Name()) })
 	must(t, err)
 	done := make(chan error, 1)
 	go func() {
 		e, err := fault.Run(t.Context(), f, fault.Plan{RecoverAfter: time.Second})
-		t.Logf("effect after %s, recovered after %s", e.EffectObservedAt.Sub(e.InjectedAt).Round(time.Millisecond), e.RecoveredAt.Sub(e.RecoverAt).Round(time.Millisecond))
+		t.Logf("effect after %s, recovered after %s", e.EffectObservedAt.Sub(e.InjectedAt).Round(time.Millisecond),
+			e.RecoveredAt.Sub(e.RecoverAt).Round(time.Millisecond))
 		done <- err
 	}()
 	requests := 0
 	for running := true; running; requests++ {
-		if _, err := fetch(t, "http://"+lb.HostAddr(lab.PortBalancer)+"/x"); err != nil {
+		if _, err := fetch(t, "http://"+lb.HostAddr(topology.PortBalancer)+"/x"); err != nil {
 			t.Errorf("request %d: %v", requests, err)
 		}
 		select {
@@ -136,7 +139,7 @@ func killAndServe(t *testing.T, l *lab.Lab) {
 		}
 	}
 	t.Logf("%d requests", requests)
-	if target.HostAddr(lab.PortProxy) != before {
+	if target.HostAddr(topology.PortProxy) != before {
 		t.Error("the replica came back on another port")
 	}
 	if body, err := fetch(t, "http://"+before+"/"); err != nil || !strings.HasPrefix(body, "gateway-2 ") {
@@ -153,7 +156,7 @@ func TestFixedPorts(t *testing.T) {
 	_, err = fmt.Sscan(port, &number)
 	must(t, err)
 	r := open(t, docker.Config{Binaries: standin(t)})
-	_, err = lab.Start(t.Context(), r, lab.Topology{Replicas: 1}, lab.Options{Ports: map[string]int{"origin:9000": number}})
+	_, err = topology.Start(t.Context(), r, topology.Topology{Replicas: 1}, lab.Options{Ports: map[string]int{"origin:9000": number}})
 	want := fmt.Sprintf("port %d on 127.0.0.1, wanted for origin (its port 9000), is in use", number)
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %q", err, want)
@@ -166,7 +169,7 @@ func TestStartGivenUpLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	// Given up as soon as the first node is ready, when others are half made.
-	_, err := lab.Start(ctx, r, wholeTopology(), lab.Options{Progress: func(string) { cancel() }})
+	_, err := topology.Start(ctx, r, wholeTopology(), lab.Options{Progress: func(string) { cancel() }})
 	if err == nil {
 		t.Fatal("a cancelled start succeeded")
 	}
@@ -175,10 +178,11 @@ func TestStartGivenUpLeavesNothing(t *testing.T) {
 
 func TestNodeThatEndsIsExplainedByItsLog(t *testing.T) {
 	r := open(t, docker.Config{Binaries: standin(t)})
-	_, err := lab.Start(t.Context(), r, lab.Topology{
+	_, err := topology.Start(t.Context(), r, topology.Topology{
 		Replicas: 1, Gateway: map[string]string{"proxy_listen": "nonsense"},
 	}, lab.Options{})
-	if err == nil || !strings.Contains(err.Error(), "gateway-1: it ended with exit code 1") || !strings.Contains(err.Error(), "missing port in address") {
+	if err == nil || !strings.Contains(err.Error(), "gateway-1: it ended with exit code 1") ||
+		!strings.Contains(err.Error(), "missing port in address") {
 		t.Errorf("error %v: want how it ended and its last words", err)
 	}
 	nothingLeft(t, r)

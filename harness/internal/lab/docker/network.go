@@ -1,20 +1,17 @@
 package docker
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+	"github.com/prometheus/procfs"
 )
 
 // labNetwork is a run's bridge. Its subnet is ours to choose, because the
@@ -31,6 +28,7 @@ func (r *Runtime) ensureNetwork(ctx context.Context) (*labNetwork, error) {
 	if r.network != nil {
 		return r.network, nil
 	}
+	r.used = true
 	taken := takenPrefixes()
 	name := "gatelab-" + r.config.RunID
 	var last error
@@ -91,37 +89,27 @@ func takenPrefixes() []netip.Prefix {
 			taken = append(taken, p.Masked())
 		}
 	}
-	f, err := os.Open("/proc/net/route")
-	if err != nil {
-		return taken
+	if system, err := procfs.NewDefaultFS(); err == nil {
+		taken = append(taken, routes(system)...)
 	}
-	defer f.Close()
-	return append(taken, routes(f)...)
+	return taken
 }
 
-// routes reads /proc/net/route: destination and mask are hexadecimal in the
+// routes are the destinations of the routing table. Addresses in it are in the
 // machine's byte order.
-func routes(rd io.Reader) []netip.Prefix {
+func routes(system procfs.FS) []netip.Prefix {
+	lines, err := system.NetRoute()
+	if err != nil {
+		return nil // none known: the engine's own check remains
+	}
 	var found []netip.Prefix
-	lines := bufio.NewScanner(rd)
-	for lines.Scan() {
-		f := strings.Fields(lines.Text())
-		if len(f) < 8 {
-			continue
+	for _, l := range lines {
+		var destination, mask [4]byte
+		binary.NativeEndian.PutUint32(destination[:], l.Destination)
+		binary.NativeEndian.PutUint32(mask[:], l.Mask)
+		if ones, _ := net.IPMask(mask[:]).Size(); ones > 0 {
+			found = append(found, netip.PrefixFrom(netip.AddrFrom4(destination), ones).Masked())
 		}
-		dest, err1 := hex.DecodeString(f[1])
-		mask, err2 := hex.DecodeString(f[7])
-		if err1 != nil || err2 != nil || len(dest) != 4 || len(mask) != 4 {
-			continue
-		}
-		var d, m [4]byte
-		binary.NativeEndian.PutUint32(d[:], binary.BigEndian.Uint32(dest))
-		binary.NativeEndian.PutUint32(m[:], binary.BigEndian.Uint32(mask))
-		ones, _ := net.IPMask(m[:]).Size()
-		if ones == 0 {
-			continue
-		}
-		found = append(found, netip.PrefixFrom(netip.AddrFrom4(d), ones).Masked())
 	}
 	return found
 }

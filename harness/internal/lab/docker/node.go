@@ -110,7 +110,9 @@ func (n *node) State(ctx context.Context) (lab.State, error) {
 	}
 	var s lab.State
 	if c.State != nil {
-		s.Running, s.Paused, s.ExitCode = c.State.Running, c.State.Paused, c.State.ExitCode
+		s.Running = c.State.Running
+		s.Paused = c.State.Paused
+		s.ExitCode = c.State.ExitCode
 	}
 	if c.NetworkSettings != nil {
 		_, s.Connected = c.NetworkSettings.Networks[n.network.name]

@@ -14,18 +14,19 @@ import (
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/lab/docker"
+	"gatelab/harness/internal/topology"
 )
 
 // start starts redis and two stand-ins as origin and worker.
 func start(t *testing.T, r *docker.Runtime) (redis, origin, other lab.Node) {
 	t.Helper()
-	topology := lab.Topology{Resources: map[string]lab.Resources{lab.RoleOrigin: {CPUs: 0.5, Memory: 64 << 20}}}
-	first := lab.Origin(topology, lab.Layout{}, 1)
+	wanted := topology.Topology{Resources: map[string]topology.Resources{topology.RoleOrigin: {CPUs: 0.5, Memory: 64 << 20}}}
+	first := topology.Origin(wanted, lab.Layout{}, 1)
 	first.Files = map[string][]byte{"/etc/standin/hello": []byte("hello")}
-	second := lab.Origin(topology, lab.Layout{}, 1)
+	second := topology.Origin(wanted, lab.Layout{}, 1)
 	second.Name = "other"
 	nodes := make([]lab.Node, 3)
-	for i, s := range []lab.Spec{lab.Redis(topology, lab.Layout{}), first, second} {
+	for i, s := range []lab.Spec{topology.Redis(wanted, lab.Layout{}), first, second} {
 		n, err := r.Start(t.Context(), s)
 		must(t, err)
 		eventually(t, s.Name+" ready", func() error { return s.Ready(t.Context(), n) })
@@ -39,11 +40,11 @@ func TestNodeLifecycle(t *testing.T) {
 	r := open(t, docker.Config{Binaries: standin(t)})
 	redis, origin, other := start(t, r)
 	ctx := t.Context()
-	address := origin.HostAddr(lab.PortOrigin)
+	address := origin.HostAddr(topology.PortOrigin)
 	answers := func() error { _, err := fetch(t, "http://"+address+"/"); return err }
 	must(t, answers())
-	must(t, reachable(t, other, origin.Addr(lab.PortOrigin)))
-	must(t, reachable(t, origin, redis.Addr(lab.PortRedis)))
+	must(t, reachable(t, other, origin.Addr(topology.PortOrigin)))
+	must(t, reachable(t, origin, redis.Addr(topology.PortRedis)))
 	if got := origin.HostAddr(1); got != "" {
 		t.Errorf("an unpublished port is at %q", got)
 	}
@@ -63,13 +64,13 @@ func TestNodeLifecycle(t *testing.T) {
 		}
 		must(t, origin.Start(ctx))
 		eventually(t, "the node answers where it did", answers)
-		eventually(t, "by its name too", func() error { return reachable(t, other, origin.Addr(lab.PortOrigin)) })
+		eventually(t, "by its name too", func() error { return reachable(t, other, origin.Addr(topology.PortOrigin)) })
 	})
 	t.Run("pause and resume", func(t *testing.T) {
 		must(t, redis.Pause(ctx))
 		state, err := redis.State(ctx)
 		must(t, err)
-		ready := lab.Redis(lab.Topology{}, lab.Layout{}).Ready
+		ready := topology.Redis(topology.Topology{}, lab.Layout{}).Ready
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
 		if !state.Running || !state.Paused || ready(short, redis) == nil {
@@ -82,11 +83,11 @@ func TestNodeLifecycle(t *testing.T) {
 		must(t, origin.CutOff(ctx))
 		state, err := origin.State(ctx)
 		must(t, err)
-		if state.Connected || !state.Running || reachable(t, other, origin.Addr(lab.PortOrigin)) == nil {
+		if state.Connected || !state.Running || reachable(t, other, origin.Addr(topology.PortOrigin)) == nil {
 			t.Errorf("state %+v after a cut-off, or it can still be reached", state)
 		}
 		must(t, origin.Reconnect(ctx))
-		eventually(t, "the node is reached by name", func() error { return reachable(t, other, origin.Addr(lab.PortOrigin)) })
+		eventually(t, "the node is reached by name", func() error { return reachable(t, other, origin.Addr(topology.PortOrigin)) })
 		eventually(t, "the node is reached from outside", answers)
 	})
 	t.Run("stop ends it politely", func(t *testing.T) {
@@ -110,7 +111,7 @@ func TestUsage(t *testing.T) {
 	_, origin, _ := start(t, r)
 	before, err := origin.Usage(t.Context())
 	must(t, err)
-	_, err = fetch(t, "http://"+origin.HostAddr(lab.PortOrigin)+"/burn")
+	_, err = fetch(t, "http://"+origin.HostAddr(topology.PortOrigin)+"/burn")
 	must(t, err)
 	after, err := origin.Usage(t.Context())
 	must(t, err)
@@ -156,7 +157,7 @@ func crash(binary string) {
 		Binaries: map[string]string{lab.ProgramHarness: binary}, Keep: os.Getenv(crashEnv+"_KEEP") != "",
 	})
 	if err == nil {
-		_, err = r.Start(context.Background(), lab.Origin(lab.Topology{}, lab.Layout{}, 1))
+		_, err = r.Start(context.Background(), topology.Origin(topology.Topology{}, lab.Layout{}, 1))
 	}
 	if err != nil {
 		fmt.Println("error", err)
@@ -220,7 +221,7 @@ func TestSweep(t *testing.T) {
 			t.Errorf("run %s has %v, want %d", id, got, want)
 		}
 	}
-	removed, err = docker.Down(t.Context(), docker.Config{RunID: kept})
+	removed, err = down(kept)
 	must(t, err)
 	if len(removed) != 2 || len(left(kept)) != 0 || len(left(living)) != 2 {
 		t.Errorf("down removed %v, left %v", removed, left(kept))
@@ -238,8 +239,11 @@ func TestNoEngine(t *testing.T) {
 		return
 	}
 	_, err := docker.New(t.Context(), docker.Config{})
-	if !errors.Is(err, docker.ErrNoEngine) {
+	if !errors.Is(err, docker.ErrNoEngine) || !errors.Is(err, lab.ErrUnavailable) {
 		t.Errorf("error %v, want ErrNoEngine", err)
+	}
+	if err := docker.Driver().Available(t.Context()); !errors.Is(err, lab.ErrUnavailable) {
+		t.Errorf("available: %v, want that it is not", err)
 	}
 	t.Log(err)
 }

@@ -4,12 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/prometheus/procfs"
 )
 
 // The labels on everything that a run makes. Together they tell whether the
@@ -47,27 +48,18 @@ func currentOwner() (owner, error) {
 	return o, err
 }
 
-// processStart is field 22 of /proc/PID/stat. The second field, the command in
-// parentheses, may hold blanks and parentheses itself.
+// processStart is when a process started, in clock ticks since boot. The error
+// is fs.ErrNotExist where there is no such process.
 func processStart(pid int) (string, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return "", err
 	}
-	start, ok := parseStart(string(stat))
-	if !ok {
-		return "", fmt.Errorf("unexpected /proc/%d/stat: %q", pid, stat)
+	stat, err := p.Stat()
+	if err != nil {
+		return "", err
 	}
-	return start, nil
-}
-
-func parseStart(stat string) (start string, ok bool) {
-	end := strings.LastIndexByte(stat, ')')
-	fields := strings.Fields(stat[end+1:])
-	if end < 0 || len(fields) < 20 {
-		return "", false
-	}
-	return fields[19], true
+	return strconv.FormatUint(stat.Starttime, 10), nil
 }
 
 func (o owner) labels() map[string]string {

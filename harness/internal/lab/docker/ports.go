@@ -75,7 +75,8 @@ func probe(port int) error {
 // portError names the port and the node that was to have it.
 func portError(node string, port, host int, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %d on 127.0.0.1, wanted for %s (its port %d), is in use: stop what listens there or choose another", host, node, port)
+		return fmt.Errorf("port %d on 127.0.0.1, wanted for %s (its port %d), is in use: stop what listens there or choose another", host,
+			node, port)
 	}
 	return fmt.Errorf("port %d on 127.0.0.1, wanted for %s (its port %d): %w", host, node, port, err)
 }

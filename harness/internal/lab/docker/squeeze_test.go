@@ -7,6 +7,7 @@ import (
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/lab/docker"
+	"gatelab/harness/internal/topology"
 )
 
 func TestSqueeze(t *testing.T) {
@@ -21,7 +22,7 @@ func TestSqueeze(t *testing.T) {
 		t.Helper()
 		before, err := other.Usage(ctx)
 		must(t, err)
-		_, err = fetch(t, "http://"+other.HostAddr(lab.PortOrigin)+"/burn")
+		_, err = fetch(t, "http://"+other.HostAddr(topology.PortOrigin)+"/burn")
 		must(t, err)
 		after, err := other.Usage(ctx)
 		must(t, err)
@@ -44,31 +45,51 @@ func TestSqueeze(t *testing.T) {
 	}
 }
 
+// attach finds the nodes of another process's run, and closes what found them:
+// they stay.
+func attach(t *testing.T, run string) ([]lab.Node, error) {
+	t.Helper()
+	r, err := docker.New(t.Context(), docker.Config{RunID: run})
+	must(t, err)
+	nodes, err := r.Attach(t.Context())
+	return nodes, errors.Join(err, r.Close(t.Context()))
+}
+
+// down removes another process's run.
+func down(run string) ([]string, error) {
+	ctx := context.Background() // also for clean-ups
+	r, err := docker.New(ctx, docker.Config{RunID: run})
+	if err != nil {
+		return nil, err
+	}
+	return r.Down(ctx)
+}
+
 // TestAttach breaks and mends a node that another process has started.
 func TestAttach(t *testing.T) {
 	open(t, docker.Config{}) // skips where no engine answers
 	binaries := standin(t)
-	if _, err := docker.Attach(t.Context(), docker.Config{RunID: "no-such-run"}); !errors.Is(err, docker.ErrNotUp) {
+	if _, err := attach(t, "no-such-run"); !errors.Is(err, lab.ErrNotUp) {
 		t.Errorf("error %v, want ErrNotUp", err)
 	}
 	kept, kill := otherRun(t, binaries[lab.ProgramHarness], crashEnv+"_KEEP=1")
 	kill()
 	t.Cleanup(func() {
-		if _, err := docker.Down(context.Background(), docker.Config{RunID: kept}); err != nil {
+		if _, err := down(kept); err != nil {
 			t.Error(err)
 		}
 	})
-	nodes, err := docker.Attach(t.Context(), docker.Config{RunID: kept})
+	nodes, err := attach(t, kept)
 	must(t, err)
-	if len(nodes) != 1 || nodes[0].Name() != "origin" || nodes[0].Role() != lab.RoleOrigin {
+	if len(nodes) != 1 || nodes[0].Name() != "origin" || nodes[0].Role() != topology.RoleOrigin {
 		t.Fatalf("found %v", nodes)
 	}
 	origin := nodes[0]
-	answers := func() error { _, err := fetch(t, "http://"+origin.HostAddr(lab.PortOrigin)+"/"); return err }
+	answers := func() error { _, err := fetch(t, "http://"+origin.HostAddr(topology.PortOrigin)+"/"); return err }
 	eventually(t, "the node answers", answers)
 	must(t, origin.CutOff(t.Context()))
 	// A second look finds it too, though it is on no network.
-	again, err := docker.Attach(t.Context(), docker.Config{RunID: kept})
+	again, err := attach(t, kept)
 	must(t, err)
 	state, err := again[0].State(t.Context())
 	must(t, err)

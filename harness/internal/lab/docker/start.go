@@ -22,7 +22,7 @@ import (
 
 // Start makes and starts a node's container.
 func (r *Runtime) Start(ctx context.Context, s lab.Spec) (lab.Node, error) {
-	img, err := r.image(ctx, s.Program)
+	img, err := r.image(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (r *Runtime) run(ctx context.Context, n *node, s lab.Spec, img image) error
 		if !again {
 			return explainPort(n, err)
 		}
-		r.log.Warn("the engine refuses a setting; going on without", "err", err)
+		r.progress("the engine refuses a setting; continuing without it: %v", err)
 		tune = less
 		r.mu.Lock()
 		r.tuning = less
@@ -127,8 +127,8 @@ func (r *Runtime) run(ctx context.Context, n *node, s lab.Spec, img image) error
 	}
 }
 
-// runOnce lets the engine finish what it has begun: an engine goes on making a
-// container whose maker has hung up, and nobody would know of it.
+// runOnce lets the engine finish what it has begun: it continues to make a container
+// also when the request is cancelled, and that container would be left behind.
 func (r *Runtime) runOnce(ctx context.Context, n *node, req testcontainers.ContainerRequest) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -233,7 +233,7 @@ func hostConfig(h *container.HostConfig, n *node, s lab.Spec, owner string, tune
 	if tune.files != 0 {
 		h.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: tune.files, Hard: tune.files}}
 	}
-	// A node that writes a line a request must not fill the disk.
+	// A node that writes a line per request must not fill the disk.
 	h.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "4m", "max-file": "1"}}
 	for _, dir := range s.Scratch {
 		if h.Tmpfs == nil {
@@ -320,6 +320,12 @@ func launchOf(s lab.Spec, img image) launch {
 	case lab.ProgramGrafana:
 		return launch{cmd: s.Args} // the image's own entry point
 	default:
+		if s.Source.EntryPoint {
+			return launch{cmd: s.Args}
+		}
+		if img.program != "" {
+			return launch{entrypoint: []string{img.program}, cmd: s.Args, user: nobodyUID, owner: nobodyUID}
+		}
 		name, _, _ := strings.Cut(s.Program, "@")
 		return launch{entrypoint: []string{"/" + name}, cmd: s.Args}
 	}

@@ -26,16 +26,11 @@ func (r *Runtime) Sweep(ctx context.Context) ([]string, error) {
 	return removed, nil
 }
 
-// Down removes what runs with Keep have left, or only the run that c.RunID
-// names, and returns the names of what it removed.
-func Down(ctx context.Context, c Config) ([]string, error) {
-	only := c.RunID
-	r, err := New(ctx, c)
-	if err != nil {
-		return nil, err
-	}
+// Down removes what runs with Keep have left, or only the run that the
+// configuration's RunID names, and returns the names of what it removed.
+func (r *Runtime) Down(ctx context.Context) ([]string, error) {
 	removed, err := r.removeLabelled(ctx, func(labels map[string]string) bool {
-		return labels[labelKeep] == "true" && (only == "" || labels[labelLab] == only)
+		return labels[labelKeep] == "true" && (r.only == "" || labels[labelLab] == r.only)
 	})
 	if err != nil {
 		return removed, fmt.Errorf("down: %w", err)
@@ -44,7 +39,7 @@ func Down(ctx context.Context, c Config) ([]string, error) {
 }
 
 // removeLabelled removes every container, then every network, with a lab label
-// that match accepts. It goes on after an error and returns them joined.
+// that match accepts. It continues after an error and returns all of them.
 func (r *Runtime) removeLabelled(ctx context.Context, match func(map[string]string) bool) ([]string, error) {
 	filter := make(client.Filters).Add("label", labelLab)
 	list, err := r.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
@@ -78,12 +73,27 @@ func (r *Runtime) removeNetworks(ctx context.Context, filter client.Filters, mat
 		if !match(n.Labels) {
 			continue
 		}
+		_, err := r.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		if err != nil && r.heldByNobody(ctx, n.ID, err) {
+			r.progress("network %s stays until the engine restarts: %v", n.Name, err)
+			continue
+		}
 		names = append(names, n.Name)
-		if _, err := r.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+		if err != nil && !errdefs.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("remove network %s: %w", n.Name, err))
 		}
 	}
 	return names, errors.Join(errs...)
+}
+
+// heldByNobody says whether a network cannot be removed although no container is on it. Under load an engine may go on counting the
+// endpoint of a container that is gone, until it restarts; without this no lab could start as long.
+func (r *Runtime) heldByNobody(ctx context.Context, id string, err error) bool {
+	if !strings.Contains(err.Error(), "active endpoints") {
+		return false
+	}
+	res, err := r.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+	return err == nil && len(res.Network.Containers) == 0
 }
 
 // removeContainer kills and removes in one call, with its volumes; that what is

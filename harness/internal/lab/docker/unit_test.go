@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/prometheus/procfs"
 
 	"gatelab/harness/internal/lab"
 )
@@ -38,14 +39,14 @@ func TestOwnerDead(t *testing.T) {
 		pid, start, boot, space string
 		want                    bool
 	}{
-		{"a process that lives is not dead", "100", "5000", "b1", "pid:[1]", false},
-		{"a process that is gone is dead", "300", "5000", "b1", "pid:[1]", true},
-		{"a pid that went to another process is dead", "100", "4000", "b1", "pid:[1]", true},
-		{"what is from before a reboot is dead", "100", "5000", "b0", "pid:[1]", true},
-		{"another pid name space cannot be judged", "300", "5000", "b1", "pid:[2]", false},
-		{"a process that cannot be looked at is not dead", "200", "5000", "b1", "pid:[1]", false},
-		{"no pid label: not ours to judge", "", "5000", "b1", "pid:[1]", false},
-		{"no boot label: not ours to judge", "300", "5000", "", "pid:[1]", false},
+		{name: "a process that lives is not dead", pid: "100", start: "5000", boot: "b1", space: "pid:[1]"},
+		{name: "a process that is gone is dead", pid: "300", start: "5000", boot: "b1", space: "pid:[1]", want: true},
+		{name: "a pid that went to another process is dead", pid: "100", start: "4000", boot: "b1", space: "pid:[1]", want: true},
+		{name: "what is from before a reboot is dead", pid: "100", start: "5000", boot: "b0", space: "pid:[1]", want: true},
+		{name: "another pid name space cannot be judged", pid: "300", start: "5000", boot: "b1", space: "pid:[2]"},
+		{name: "a process that cannot be looked at is not dead", pid: "200", start: "5000", boot: "b1", space: "pid:[1]"},
+		{name: "no pid label: not ours to judge", start: "5000", boot: "b1", space: "pid:[1]"},
+		{name: "no boot label: not ours to judge", pid: "300", start: "5000", space: "pid:[1]"},
 	} {
 		labels := map[string]string{labelPID: c.pid, labelStart: c.start, labelBoot: c.boot, labelSpace: c.space}
 		if got := self.dead(labels, start); got != c.want {
@@ -72,7 +73,7 @@ func TestUsageFromEngine(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		peak       uint64
-	}{{"cgroup v1", v1, 9000}, {"cgroup v2", v2, 0}} {
+	}{{name: "cgroup v1", text: v1, peak: 9000}, {name: "cgroup v2", text: v2}} {
 		var s container.StatsResponse
 		if err := json.Unmarshal([]byte(c.text), &s); err != nil {
 			t.Fatal(err)
@@ -80,43 +81,6 @@ func TestUsageFromEngine(t *testing.T) {
 		want := lab.Usage{CPUSeconds: 1.5, ThrottledSeconds: 0.25, MemoryBytes: 2000, MemoryPeakBytes: c.peak}
 		if got := usage(&s); got != want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, want)
-		}
-	}
-}
-
-func TestCgroupUsage(t *testing.T) {
-	want := lab.Usage{CPUSeconds: 1.5, ThrottledSeconds: 0.25, MemoryBytes: 2000, MemoryPeakBytes: 9000}
-	for _, c := range []struct {
-		name, groups string
-		files        map[string]string
-	}{
-		{"version 1", "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n0::/\n", map[string]string{
-			"cpuacct/docker/x/cpuacct.usage":               "1500000000\n",
-			"cpu/docker/x/cpu.stat":                        "nr_periods 5\nnr_throttled 2\nthrottled_time 250000000\n",
-			"memory/docker/x/memory.usage_in_bytes":        "3000\n",
-			"memory/docker/x/memory.max_usage_in_bytes":    "9000\n",
-			"memory/docker/x/memory.stat":                  "inactive_file 7\ntotal_inactive_file 1000\n",
-			"memory/docker/x/memory.kmem.max_usage_in_byt": "1\n",
-		}},
-		{"version 2", "0::/system.slice/docker-x.scope\n", map[string]string{
-			"system.slice/docker-x.scope/cpu.stat":       "usage_usec 1500000\nuser_usec 1\nthrottled_usec 250000\n",
-			"system.slice/docker-x.scope/memory.current": "3000\n",
-			"system.slice/docker-x.scope/memory.peak":    "9000\n",
-			"system.slice/docker-x.scope/memory.stat":    "inactive_file 1000\n",
-		}},
-	} {
-		root := t.TempDir()
-		for name, body := range c.files {
-			path := filepath.Join(root, name)
-			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(body), 0o600)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := cgroupUsage(root, c.groups); err != nil || got != want {
-			t.Errorf("%s: %+v, %v, want %+v", c.name, got, err, want)
-		}
-		if _, err := cgroupUsage(t.TempDir(), c.groups); err == nil {
-			t.Errorf("%s: no error where the files are missing", c.name)
 		}
 	}
 }
@@ -136,14 +100,35 @@ func TestMeterGoesOnOverRestarts(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	const table = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
-eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
-docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
-broken	zz	00000000	0001	0	0	0	0000FFFF	0	0	0
-`
-	got := routes(strings.NewReader(table))
-	if want := []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}; !slices.Equal(got, want) {
-		t.Errorf("routes %v, want %v", got, want)
+	const head = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+	for _, c := range []struct {
+		name, table string
+		want        []netip.Prefix
+	}{
+		{
+			name: "a default route and a bridge",
+			table: head + "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n" +
+				"docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n",
+			want: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")},
+		},
+		{name: "an unreadable line", table: head + "broken\tzz\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(root, "net"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(root, "net", "route"), []byte(c.table), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			system, err := procfs.NewFS(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := routes(system); !slices.Equal(got, c.want) {
+				t.Errorf("routes %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 
@@ -220,29 +205,78 @@ func TestRecipeDecidesTheTag(t *testing.T) {
 	}
 }
 
+func TestSourceDecidesTheImage(t *testing.T) {
+	s := lab.Spec{Program: "apache", Source: lab.Source{
+		Executable: "apache2", Places: []string{"/usr/local/apache2/bin/httpd", "/opt/*/httpd", "/usr/sbin/apache2"},
+		Version: []string{"-v"}, Packages: []string{"apache2"}, Image: "httpd:2.4",
+	}}
+	a, b := sourceRecipe(s, ""), sourceRecipe(s, "http://mirror.example/debian")
+	if a.ref() != sourceRecipe(s, "").ref() || a.ref() == b.ref() || !strings.HasPrefix(a.ref(), "gatelab/debian-apache:") {
+		t.Errorf("tags %s, %s", a.ref(), b.ref())
+	}
+	other := s
+	other.Source.Packages = []string{"apache2", "libapache2-mod-evasive"}
+	if sourceRecipe(other, "").ref() == a.ref() {
+		t.Error("other packages make the same image")
+	}
+	if slices.Contains(a.Dropped, "usr/include") || !slices.Contains(newRecipe("").Dropped, "usr/include") {
+		t.Error("headers are dropped, or kept for all")
+	}
+	got := candidates(s, []string{"LANG=C", "PATH=/x:/usr/sbin"})
+	if want := []string{"/x/apache2", "/usr/sbin/apache2", "/usr/local/apache2/bin/httpd"}; !slices.Equal(got, want) {
+		t.Errorf("looked for at %v, want %v", got, want)
+	}
+	if got := candidates(lab.Spec{Program: "haproxy"}, nil); !slices.Contains(got, "/usr/sbin/haproxy") {
+		t.Errorf("looked for at %v", got)
+	}
+	for program, want := range map[string]bool{"apache": true, lab.ProgramNginx: false} {
+		s.Program = program
+		if fromSource(s) != want {
+			t.Errorf("%s is from its source: %v", program, !want)
+		}
+	}
+}
+
 func TestLaunch(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		spec    lab.Spec
 		layout  layout
+		program string
 		command string
 		user    string
 	}{
-		{"official images keep their entry point", lab.Spec{Program: lab.ProgramPostgres, Args: []string{"-c", "x=1"}}, layoutOfficial, "|postgres -c x=1", ""},
-		{"the Debian image runs Postgres as its user", lab.Spec{Program: lab.ProgramPostgres, Args: []string{"-c", "x=1"}}, layoutDebian, postgresBin + "postgres|-D " + postgresData + " -c x=1", postgresUID},
-		{"official Redis", lab.Spec{Program: lab.ProgramRedis, Args: []string{"--port", "1"}}, layoutOfficial, "|redis-server --port 1", ""},
-		{"official Node", lab.Spec{Program: lab.ProgramNode, Args: []string{"/x.mjs"}}, layoutOfficial, "/usr/local/bin/node|/x.mjs", nobodyUID},
-		{"Debian's Node", lab.Spec{Program: lab.ProgramNode, Args: []string{"/x.mjs"}}, layoutDebian, "/usr/bin/node|/x.mjs", nobodyUID},
-		{"official Prometheus", lab.Spec{Program: lab.ProgramPrometheus, Args: []string{"--x"}}, layoutOfficial, "/bin/prometheus|--x", nobodyUID},
-		{"Debian's Prometheus", lab.Spec{Program: lab.ProgramPrometheus, Args: []string{"--x"}}, layoutDebian, "/usr/bin/prometheus|--x", nobodyUID},
-		{"official Alertmanager", lab.Spec{Program: lab.ProgramAlertmanager}, layoutOfficial, "/bin/alertmanager|", nobodyUID},
-		{"Debian's Alertmanager", lab.Spec{Program: lab.ProgramAlertmanager}, layoutDebian, "/usr/bin/prometheus-alertmanager|", nobodyUID},
-		{"Grafana has its own entry point", lab.Spec{Program: lab.ProgramGrafana}, layoutOfficial, "|", ""},
-		{"Debian's Redis", lab.Spec{Program: lab.ProgramRedis, Args: []string{"--port", "1"}}, layoutDebian, "/usr/bin/redis-server|--port 1", redisUID},
-		{"nginx is the same in both", lab.Spec{Program: lab.ProgramNginx}, layoutOfficial, "/usr/sbin/nginx|-g daemon off;", ""},
-		{"our own", lab.Spec{Program: lab.ProgramHarness, Args: []string{"origin"}}, layoutScratch, "/harness|origin", ""},
+		{name: "official images keep their entry point", spec: lab.Spec{Program: lab.ProgramPostgres, Args: []string{"-c", "x=1"}},
+			layout: layoutOfficial, command: "|postgres -c x=1"},
+		{name: "the Debian image runs Postgres as its user", spec: lab.Spec{Program: lab.ProgramPostgres, Args: []string{"-c", "x=1"}},
+			layout: layoutDebian, command: postgresBin + "postgres|-D " + postgresData + " -c x=1", user: postgresUID},
+		{name: "official Redis", spec: lab.Spec{Program: lab.ProgramRedis, Args: []string{"--port", "1"}}, layout: layoutOfficial,
+			command: "|redis-server --port 1"},
+		{name: "official Node", spec: lab.Spec{Program: lab.ProgramNode, Args: []string{"/x.mjs"}}, layout: layoutOfficial,
+			command: "/usr/local/bin/node|/x.mjs", user: nobodyUID},
+		{name: "Debian's Node", spec: lab.Spec{Program: lab.ProgramNode, Args: []string{"/x.mjs"}}, layout: layoutDebian,
+			command: "/usr/bin/node|/x.mjs", user: nobodyUID},
+		{name: "official Prometheus", spec: lab.Spec{Program: lab.ProgramPrometheus, Args: []string{"--x"}}, layout: layoutOfficial,
+			command: "/bin/prometheus|--x", user: nobodyUID},
+		{name: "Debian's Prometheus", spec: lab.Spec{Program: lab.ProgramPrometheus, Args: []string{"--x"}}, layout: layoutDebian,
+			command: "/usr/bin/prometheus|--x", user: nobodyUID},
+		{name: "official Alertmanager", spec: lab.Spec{Program: lab.ProgramAlertmanager}, layout: layoutOfficial,
+			command: "/bin/alertmanager|", user: nobodyUID},
+		{name: "Debian's Alertmanager", spec: lab.Spec{Program: lab.ProgramAlertmanager}, layout: layoutDebian,
+			command: "/usr/bin/prometheus-alertmanager|", user: nobodyUID},
+		{name: "Grafana has its own entry point", spec: lab.Spec{Program: lab.ProgramGrafana}, layout: layoutOfficial, command: "|"},
+		{name: "Debian's Redis", spec: lab.Spec{Program: lab.ProgramRedis, Args: []string{"--port", "1"}}, layout: layoutDebian,
+			command: "/usr/bin/redis-server|--port 1", user: redisUID},
+		{name: "nginx is the same in both", spec: lab.Spec{Program: lab.ProgramNginx}, layout: layoutOfficial,
+			command: "/usr/sbin/nginx|-g daemon off;"},
+		{name: "our own", spec: lab.Spec{Program: lab.ProgramHarness, Args: []string{"origin"}}, layout: layoutScratch,
+			command: "/harness|origin"},
+		{name: "a server of a source", spec: lab.Spec{Program: "apache", Args: []string{"-f", "x"}}, layout: layoutDebian,
+			program: "/usr/sbin/apache2", command: "/usr/sbin/apache2|-f x", user: nobodyUID},
+		{name: "an image that starts its server by itself", layout: layoutOfficial, command: "|run -c x",
+			spec: lab.Spec{Program: "krakend", Args: []string{"run", "-c", "x"}, Source: lab.Source{Image: "krakend", EntryPoint: true}}},
 	} {
-		l := launchOf(c.spec, image{layout: c.layout})
+		l := launchOf(c.spec, image{layout: c.layout, program: c.program})
 		got := strings.Join(l.entrypoint, " ") + "|" + strings.Join(l.cmd, " ")
 		if got != c.command || l.user != c.user {
 			t.Errorf("%s: %q as %q, want %q as %q", c.name, got, l.user, c.command, c.user)
@@ -279,9 +313,9 @@ func TestTuningGivesUpWhatIsRefused(t *testing.T) {
 		want       tuning
 		again      bool
 	}{
-		{"sysctls", `sysctl "net.core.somaxconn" is not in a separate kernel namespace`, tuning{files: 1}, true},
-		{"descriptors", "error setting rlimit type 7: operation not permitted", tuning{sysctls: true}, true},
-		{"anything else", "no such image", all, false},
+		{name: "sysctls", text: `sysctl "net.core.somaxconn" is not in a separate kernel namespace`, want: tuning{files: 1}, again: true},
+		{name: "descriptors", text: "error setting rlimit type 7: operation not permitted", want: tuning{sysctls: true}, again: true},
+		{name: "anything else", text: "no such image", want: all},
 	} {
 		if got, again := all.without(errors.New(c.text)); got != c.want || again != c.again {
 			t.Errorf("%s: %+v, %v", c.name, got, again)
@@ -298,7 +332,8 @@ func TestPortErrors(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "port 18000 on 127.0.0.1, wanted for lb (its port 8000), is in use") {
 		t.Errorf("error %v", err)
 	}
-	if other := errors.New("no space left on device"); !errors.Is(explainPort(n, other), other) || explainPort(n, other).Error() != other.Error() {
+	if other := errors.New("no space left on device"); !errors.Is(explainPort(n, other), other) ||
+		explainPort(n, other).Error() != other.Error() {
 		t.Error("another error was changed")
 	}
 }

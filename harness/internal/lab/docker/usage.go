@@ -53,7 +53,7 @@ func (m *meter) totalLocked() lab.Usage {
 }
 
 // Usage reads the node's cgroup, or asks the engine where that cannot be seen.
-// It goes on from what it was when the node is started again.
+// It is cumulative over restarts of the node.
 func (n *node) Usage(ctx context.Context) (lab.Usage, error) {
 	now, running, err := n.fromKernel(ctx)
 	if err != nil {

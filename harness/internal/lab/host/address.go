@@ -82,7 +82,7 @@ func (a *addresses) at(node string, port, offset int) string {
 	return net.JoinHostPort(fmt.Sprintf("127.0.%d.%d", a.slot, n+offset), strconv.Itoa(port))
 }
 
-// portLocked asks the kernel for a port that nobody uses now.
+// portLocked asks the kernel for an unused port.
 func (a *addresses) portLocked(k string) int {
 	if p, ok := a.ports[k]; ok {
 		return p

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,22 +13,14 @@ import (
 	"gatelab/harness/internal/lab"
 )
 
-// ErrNotUp says that no lab was left running.
-var ErrNotUp = errors.New("no stack is up")
-
 // Attach finds the nodes of a lab that a run with Keep has left, in order of
 // their names. They can be broken and mended, and stay when this process ends.
-// It is ErrNotUp where there is no such lab, or none of its processes is left.
-func Attach() ([]lab.Node, error) {
+// The error is lab.ErrNotUp if there is no such lab, or none of its processes is
+// left.
+func (r *Runtime) Attach(context.Context) ([]lab.Node, error) {
 	root := base()
 	entries, err := os.ReadDir(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotUp
-	}
 	if err != nil {
-		return nil, err
-	}
-	if err := ours(root); err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
@@ -36,7 +29,8 @@ func Attach() ([]lab.Node, error) {
 		if err != nil || !e.IsDir() {
 			continue
 		}
-		if o, known := readOwner(path); !known || !o.Keep || len(within(path)) == 0 {
+		o, known := readOwner(path)
+		if !known || !o.Keep || !r.concerns(o) || len(within(path)) == 0 {
 			continue
 		}
 		nodes, err := attach(path, slot)
@@ -47,7 +41,7 @@ func Attach() ([]lab.Node, error) {
 			return nodes, nil
 		}
 	}
-	return nil, ErrNotUp
+	return nil, lab.ErrNotUp
 }
 
 // attach makes nodes of the folders in a run's; they are in order of names.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 )
 
 // doomedEnv makes the test program play a harness that is going to be killed;
@@ -27,14 +28,14 @@ const (
 // doomed starts nodes and waits for its end, which never comes by itself but
 // for the time limit.
 func doomed() {
-	r, err := New(Config{
+	r, err := New(context.Background(), Config{
 		Binaries: map[string]string{lab.ProgramHarness: os.Getenv(doomedEnv)}, Keep: os.Getenv(doomedKeep) != "",
 	})
 	if err != nil {
 		panic(err)
 	}
-	specs := []lab.Spec{lab.Postgres(lab.Topology{}, r.Layout()), lab.Redis(lab.Topology{}, r.Layout())}
-	balancer, err := lab.Balancer(lab.Topology{Replicas: 1}, r.Layout(), 1)
+	specs := []lab.Spec{topology.Postgres(topology.Topology{}, r.Layout()), topology.Redis(topology.Topology{}, r.Layout())}
+	balancer, err := topology.Balancer(topology.Topology{Replicas: 1}, r.Layout(), 1)
 	if err != nil {
 		panic(err)
 	}
@@ -87,7 +88,7 @@ func killHarness(t *testing.T, keep string) (folder string) {
 func TestKilledHarnessIsSweptByTheNextRun(t *testing.T) {
 	place(t)
 	folder := killHarness(t, "")
-	r, err := New(Config{})
+	r, err := New(t.Context(), Config{})
 	must(t, err)
 	removed, err := r.Sweep(t.Context())
 	must(t, err)
@@ -97,7 +98,7 @@ func TestKilledHarnessIsSweptByTheNextRun(t *testing.T) {
 	if left := within(folder); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
 	}
-	if _, err := os.Stat(filepath.Join(folder, lab.RolePostgres)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(folder, topology.RolePostgres)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its files are left: %v", err)
 	}
 	must(t, r.Close(t.Context()))
@@ -106,16 +107,15 @@ func TestKilledHarnessIsSweptByTheNextRun(t *testing.T) {
 func TestKeptLabStaysUntilDown(t *testing.T) {
 	place(t)
 	folder := killHarness(t, "yes")
-	r, err := New(Config{})
+	r, err := New(t.Context(), Config{})
 	must(t, err)
 	removed, err := r.Sweep(t.Context())
 	must(t, err)
 	if len(removed) > 0 || len(within(folder)) == 0 {
 		t.Errorf("sweep removed %v", removed)
 	}
-	must(t, r.Close(t.Context()))
-	removed, err = Down()
-	must(t, err)
+	removed, err = r.Down(t.Context())
+	must(t, errors.Join(err, r.Close(t.Context())))
 	if len(removed) != 3 || len(within(folder)) > 0 {
 		t.Errorf("down removed %v and left processes %v", removed, within(folder))
 	}
@@ -126,9 +126,9 @@ func TestKeptLabStaysUntilDown(t *testing.T) {
 
 func TestLivingRunIsLeftAlone(t *testing.T) {
 	place(t)
-	one, err := New(Config{})
+	one, err := New(t.Context(), Config{})
 	must(t, err)
-	other, err := New(Config{})
+	other, err := New(t.Context(), Config{})
 	must(t, err)
 	if one.dir.path == other.dir.path {
 		t.Error("two runs share a folder")

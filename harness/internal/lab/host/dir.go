@@ -1,15 +1,20 @@
 package host
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // slots is how many labs of one user may run at a time.
@@ -21,7 +26,9 @@ type dir struct {
 	path string
 	slot int
 	lock *os.File
-	left []string // nodes of a dead run that were removed to make place
+	// guard is held for as long as the slot's addresses are used: a lab of another TMPDIR, whose locks are elsewhere, takes other ones.
+	guard net.Listener
+	left  []string // nodes of a dead run that were removed to make place
 }
 
 // owner is what a run writes of itself.
@@ -64,11 +71,15 @@ func claim(cred *syscall.Credential, runID string, keep bool) (*dir, error) {
 			d.lock.Close()
 			continue // a stack that was left running
 		}
+		if !d.hold() {
+			d.lock.Close()
+			continue
+		}
 		if d.left, err = clear(d); err != nil {
 			return nil, err
 		}
 		if cred != nil {
-			// Its listing is nobody's business, only the way through.
+			// Others may pass through it, not list it.
 			if err := os.Chmod(path, 0o711); err != nil { //nolint:gosec // nodes run as another user
 				return nil, err
 			}
@@ -78,7 +89,7 @@ func claim(cred *syscall.Credential, runID string, keep bool) (*dir, error) {
 	return nil, fmt.Errorf("%d labs run already in %s", slots, root)
 }
 
-// ours refuses a folder that somebody else may have put in our way.
+// ours rejects a folder that another user may have put there.
 func ours(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -97,6 +108,22 @@ func ownerOf(info fs.FileInfo) (uid int, ok bool) {
 		return 0, false
 	}
 	return int(stat.Uid), true
+}
+
+// guardPort is above the ports that nodes and clients use.
+const guardPort = 65501
+
+// hold takes the slot's addresses; false says that another lab has them. Nodes listen from 127.0.SLOT.2 on.
+func (d *dir) hold() bool {
+	if runtime.GOOS != "linux" {
+		return true // all nodes are on one address, and their ports are looked for
+	}
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.%d.1:%d", d.slot, guardPort))
+	if err != nil {
+		return false
+	}
+	d.guard = l
+	return true
 }
 
 // take locks a slot's folder; nil says that it is in use.
@@ -154,6 +181,9 @@ func (d *dir) remove() error {
 	}
 	_, err := clear(d)
 	err = errors.Join(err, os.RemoveAll(d.path))
+	if d.guard != nil {
+		d.guard.Close()
+	}
 	d.lock.Close()
 	d.lock = nil
 	_ = os.Remove(filepath.Dir(d.path)) // only where this was the last run
@@ -163,7 +193,7 @@ func (d *dir) remove() error {
 // clear ends all processes whose working directory is in the folder, and
 // removes everything in it but the lock. It returns the names of its nodes.
 func clear(d *dir) ([]string, error) {
-	if err := endAll(d.path); err != nil {
+	if err := killAll(d.path); err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(d.path)
@@ -185,10 +215,9 @@ func clear(d *dir) ([]string, error) {
 	return names, nil
 }
 
-// endAll kills every process in a folder until none is left.
-func endAll(path string) error {
-	deadline := time.Now().Add(5 * time.Second)
-	for {
+// killAll kills every process in a folder until none is left.
+func killAll(path string) error {
+	return retry(context.Background(), 5*time.Millisecond, 5*time.Second, func() error {
 		pids := within(path)
 		if len(pids) == 0 {
 			return nil
@@ -196,11 +225,16 @@ func endAll(path string) error {
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone by now
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("processes %v in %s do not end", pids, path)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return fmt.Errorf("processes %v in %s do not end", pids, path)
+	})
+}
+
+// retry calls f every interval until it succeeds, timeout is over (0: none) or ctx
+// ends.
+func retry(ctx context.Context, interval, timeout time.Duration, f func() error) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, f() },
+		backoff.WithBackOff(backoff.NewConstantBackOff(interval)), backoff.WithMaxElapsedTime(timeout))
+	return err
 }
 
 // sweep clears the folders of dead runs, but for own's.
@@ -210,12 +244,7 @@ func sweep(own string) ([]string, error) {
 	})
 }
 
-// down clears the folders of labs that were left running.
-func down() ([]string, error) {
-	return each(func(_ string, o owner, known bool) bool { return known && o.Keep })
-}
-
-// each removes the runs that nobody holds the lock of and that match wants.
+// each removes the runs whose lock is free and that match accepts.
 func each(match func(path string, o owner, known bool) bool) ([]string, error) {
 	root := base()
 	entries, err := os.ReadDir(root)

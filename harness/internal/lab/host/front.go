@@ -13,6 +13,9 @@ import (
 	"gatelab/harness/internal/lab"
 )
 
+// frontPort is the port of the front's admin API.
+const frontPort = 8474
+
 // frontNode is the name of the process that stands in front of nodes that can
 // be cut off: a link, with toxiproxy's admin API.
 const frontNode = "front"
@@ -28,10 +31,10 @@ func (r *Runtime) startFront(ctx context.Context) error {
 	if len(r.config.Cut) == 0 || r.front != nil {
 		return nil
 	}
-	addr := r.addr.listen(frontNode, lab.PortLinkAdmin)
+	addr := r.addr.listen(frontNode, frontPort)
 	n := newNode(r, lab.Spec{
 		Name: frontNode, Role: frontNode, Program: lab.ProgramHarness,
-		Args: []string{"link", "--admin=" + addr}, Ports: []int{lab.PortLinkAdmin},
+		Args: []string{"link", "--admin=" + addr}, Ports: []int{frontPort},
 	})
 	f := &front{node: n, admin: "http://" + addr}
 	if err := n.prepare(ctx); err != nil {
@@ -41,17 +44,12 @@ func (r *Runtime) startFront(ctx context.Context) error {
 		return fmt.Errorf("start the cut-off proxies: %w", err)
 	}
 	r.front = f
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		err := f.call(ctx, http.MethodGet, "/version", nil)
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("start the cut-off proxies: %w", err)
-		}
-		time.Sleep(10 * time.Millisecond)
+	if err := retry(ctx, 10*time.Millisecond, 10*time.Second, func() error {
+		return f.call(ctx, http.MethodGet, "/version", nil)
+	}); err != nil {
+		return fmt.Errorf("start the cut-off proxies: %w", err)
 	}
+	return nil
 }
 
 // open puts a proxy in front of each port of a node that can be cut off.
@@ -86,7 +84,9 @@ func (f *front) shut(ctx context.Context, n *node) error {
 // set lets traffic to a node through, or loses it.
 func (f *front) set(ctx context.Context, n *node, on bool) error {
 	if f == nil || !n.runtime.addr.fronted(n.spec.Name) {
-		return fmt.Errorf("cut off %s: processes of one machine have no network of their own: only nodes that the scenario means to cut off have a proxy that can; name the fault in the scenario, or use the docker runtime", n.spec.Name)
+		return fmt.Errorf("cut off %s: processes of one machine have no network of their own: "+
+			"only nodes that the scenario means to cut off have a proxy that can; name the fault in the scenario, "+
+			"or use the docker runtime", n.spec.Name)
 	}
 	for _, port := range n.spec.Ports {
 		proxy := "/proxies/" + portName(n.spec.Name, port)
@@ -117,7 +117,7 @@ func (f *front) set(ctx context.Context, n *node, on bool) error {
 	return nil
 }
 
-// call speaks to the admin API. What is gone already need not be removed.
+// call sends a request to the admin API. Removing what does not exist is no error.
 func (f *front) call(ctx context.Context, method, path string, body any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

@@ -21,24 +21,19 @@ import (
 )
 
 // Config is what a Runtime needs.
-type Config struct {
-	// Binaries are our own programs: a Spec's Program -> path on this machine.
-	Binaries map[string]string
-	// RunID names the lab; empty is made up.
-	RunID string
-	// Keep leaves the lab running when this process ends: a later Sweep does
-	// not touch it, Down removes it.
-	Keep bool
-	// Cut are the roles whose nodes can be cut off. Each of their ports then has
-	// a TCP proxy in front of it, which costs CPU: name only what is needed.
-	Cut []string
-	// Ports fixes ports on 127.0.0.1, "lb:8000" -> 8000: such a node listens
-	// there instead of on its own address.
-	Ports map[string]int
-	// Install is asked once for programs that are missing; nil: nothing is.
-	Install func(ctx context.Context, programs []string) error
-	// Progress receives a line a step; may be nil.
-	Progress lab.Progress
+type Config = lab.RuntimeConfig
+
+// Name is the runtime's, as in --runtime.
+const Name = "host"
+
+// Driver makes runtimes of processes.
+func Driver() lab.Driver {
+	return lab.Driver{
+		Name:        Name,
+		Description: "processes of this machine",
+		Available:   func(context.Context) error { return nil },
+		New:         func(ctx context.Context, c lab.RuntimeConfig) (lab.Runtime, error) { return New(ctx, c) },
+	}
 }
 
 // Runtime is a lab.Runtime of child processes.
@@ -62,7 +57,7 @@ var (
 
 // New claims a folder and a range of loopback addresses. It removes what a dead
 // run left there. Sweep does so everywhere.
-func New(c Config) (*Runtime, error) {
+func New(_ context.Context, c Config) (*Runtime, error) {
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
@@ -222,10 +217,13 @@ func (r *Runtime) Close(ctx context.Context) error {
 
 // Down ends and removes the labs that were left running with Keep, and returns
 // the names of what it removed.
-func Down() ([]string, error) {
-	removed, err := down()
+func (r *Runtime) Down(context.Context) ([]string, error) {
+	removed, err := each(func(_ string, o owner, known bool) bool { return known && o.Keep && r.concerns(o) })
 	if err != nil {
 		return removed, fmt.Errorf("down: %w", err)
 	}
 	return removed, nil
 }
+
+// concerns tells whether Attach and Down are about that run.
+func (r *Runtime) concerns(o owner) bool { return r.config.RunID == "" || o.RunID == r.config.RunID }

@@ -19,6 +19,7 @@ import (
 
 	"gatelab/harness/internal/fault"
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 )
 
 // built are our own two programs, made once for all tests.
@@ -76,7 +77,7 @@ func open(t *testing.T, c Config) *Runtime {
 	t.Helper()
 	c.Binaries = binaries(t)
 	c.Progress = func(line string) { t.Log(line) }
-	r, err := New(c)
+	r, err := New(t.Context(), c)
 	must(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -88,11 +89,11 @@ func open(t *testing.T, c Config) *Runtime {
 	return r
 }
 
-func topology() lab.Topology {
-	return lab.Topology{
+func threeReplicas() topology.Topology {
+	return topology.Topology{
 		Replicas: 3,
-		Links:    map[string]lab.Link{lab.RolePostgres: {Latency: time.Millisecond}},
-		Balancer: lab.Balance{Method: "least_conn", Keepalive: 64, MaxFails: 3, FailTimeout: 30 * time.Second, Retries: true},
+		Links:    map[string]topology.Link{topology.RolePostgres: {Latency: time.Millisecond}},
+		Balancer: topology.Balance{Method: "least_conn", Keepalive: 64, MaxFails: 3, FailTimeout: 30 * time.Second, Retries: true},
 	}
 }
 
@@ -130,7 +131,7 @@ func TestWholeLab(t *testing.T) {
 	dir := place(t)
 	r := open(t, Config{})
 	began := time.Now()
-	l, err := lab.Start(t.Context(), r, topology(), lab.Options{Layout: r.Layout()})
+	l, err := topology.Start(t.Context(), r, threeReplicas(), lab.Options{Layout: r.Layout()})
 	must(t, err)
 	t.Logf("the lab was up after %s", time.Since(began).Round(10*time.Millisecond))
 
@@ -150,10 +151,10 @@ func TestWholeLab(t *testing.T) {
 			}
 		}
 	})
-	t.Run("Postgres keeps its durability and wants a password", func(t *testing.T) { durable(t, pick(t, l, lab.RolePostgres)) })
+	t.Run("Postgres keeps its durability and wants a password", func(t *testing.T) { durable(t, pick(t, l, topology.RolePostgres)) })
 	t.Run("the balancer reaches the gateways", func(t *testing.T) {
 		for range 6 {
-			status, body, err := fetch("http://" + pick(t, l, lab.RoleBalancer).HostAddr(lab.PortBalancer) + "/x")
+			status, body, err := fetch("http://" + pick(t, l, topology.RoleBalancer).HostAddr(topology.PortBalancer) + "/x")
 			must(t, err)
 			if status != http.StatusNotFound || !strings.Contains(body, "no Route matched") {
 				t.Errorf("answer %d %s, want the gateway's 404", status, body)
@@ -170,11 +171,11 @@ func TestWholeLab(t *testing.T) {
 		}
 	})
 
-	before := pick(t, l, lab.RolePostgres)
-	next := topology()
+	before := pick(t, l, topology.RolePostgres)
+	next := threeReplicas()
 	next.Replicas = 1
-	must(t, l.Apply(t.Context(), next))
-	if pick(t, l, lab.RolePostgres) != before || len(l.Nodes(lab.RoleGateway)) != 1 {
+	must(t, topology.Apply(t.Context(), l, next))
+	if pick(t, l, topology.RolePostgres) != before || len(l.Nodes(topology.RoleGateway)) != 1 {
 		t.Error("another topology changed more than it had to")
 	}
 
@@ -189,7 +190,8 @@ func TestWholeLab(t *testing.T) {
 
 func durable(t *testing.T, pg lab.Node) {
 	dsn := func(password string) string {
-		return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", lab.PostgresUser, password, pg.HostAddr(lab.PortPostgres), lab.PostgresDatabase)
+		return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", lab.PostgresUser, password, pg.HostAddr(topology.PortPostgres),
+			lab.PostgresDatabase)
 	}
 	if _, err := pgx.Connect(t.Context(), dsn("wrong")); err == nil {
 		t.Error("a wrong password was let in")
@@ -226,10 +228,10 @@ func killAndBack(t *testing.T, l *lab.Lab) {
 func TestPauseHoldsAndResumeLetsGo(t *testing.T) {
 	place(t)
 	r := open(t, Config{})
-	t1 := topology()
+	t1 := threeReplicas()
 	specs, err := t1.Specs(r.Layout())
 	must(t, err)
-	i := slices.IndexFunc(specs, func(s lab.Spec) bool { return s.Role == lab.RoleRedis })
+	i := slices.IndexFunc(specs, func(s lab.Spec) bool { return s.Role == topology.RoleRedis })
 	redis := specs[i]
 	redis.Cores = []int{0}
 	must(t, r.Prepare(t.Context(), []lab.Spec{redis}))
@@ -252,7 +254,7 @@ func TestPauseHoldsAndResumeLetsGo(t *testing.T) {
 		t.Error("it answers while it is paused")
 	}
 	must(t, n.Resume(t.Context()))
-	must(t, l.Ready(t.Context(), lab.RoleRedis))
+	must(t, l.Ready(t.Context(), topology.RoleRedis))
 
 	must(t, n.Stop(t.Context(), 2*time.Second))
 	if s, _ := n.State(t.Context()); s.Running || s.ExitCode != 0 {
@@ -265,14 +267,14 @@ func TestPauseHoldsAndResumeLetsGo(t *testing.T) {
 
 func TestCutOffLosesWhatIsSent(t *testing.T) {
 	place(t)
-	r := open(t, Config{Cut: []string{lab.RoleOrigin}})
-	origin := lab.Origin(lab.Topology{}, r.Layout(), 1)
+	r := open(t, Config{Cut: []string{topology.RoleOrigin}})
+	origin := topology.Origin(topology.Topology{}, r.Layout(), 1)
 	must(t, r.Prepare(t.Context(), []lab.Spec{origin}))
 	l := lab.New(r, lab.Options{Layout: r.Layout()})
 	n, err := l.Replace(t.Context(), origin)
 	must(t, err)
-	url := "http://" + n.Addr(lab.PortOrigin) + "/health"
-	if n.Addr(lab.PortOrigin) == n.HostAddr(lab.PortOrigin) {
+	url := "http://" + n.Addr(topology.PortOrigin) + "/health"
+	if n.Addr(topology.PortOrigin) == n.HostAddr(topology.PortOrigin) {
 		t.Error("nothing stands in front of the node")
 	}
 	ask := func() error { _, _, err := fetch(url); return err }
@@ -295,10 +297,11 @@ func TestPortInUseIsNamed(t *testing.T) {
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
 	r := open(t, Config{Ports: map[string]int{"origin:9000": port}})
-	origin := lab.Origin(lab.Topology{}, r.Layout(), 1)
+	origin := topology.Origin(topology.Topology{}, r.Layout(), 1)
 	must(t, r.Prepare(t.Context(), []lab.Spec{origin}))
 	_, err = r.Start(t.Context(), origin)
-	want := fmt.Sprintf("start origin: 127.0.0.1:%d, wanted for origin (its port 9000), is in use: stop what listens there or choose another", port)
+	want := fmt.Sprintf("start origin: 127.0.0.1:%d, wanted for origin (its port 9000), is in use: "+
+		"stop what listens there or choose another", port)
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

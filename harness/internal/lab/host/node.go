@@ -63,7 +63,7 @@ func (n *node) Start(ctx context.Context) error {
 	if n.process != nil && n.process.running() {
 		return nil
 	}
-	if err := n.portsFree(); err != nil {
+	if err := n.portsFree(ctx); err != nil {
 		return err
 	}
 	if n.process != nil {
@@ -90,23 +90,25 @@ func (n *node) Start(ctx context.Context) error {
 	return nil
 }
 
-// portsFree tells of a port that somebody else has, by name, before the program
-// does so in words of its own.
-func (n *node) portsFree() error {
+// portsFree names a port that another process uses before the program fails with
+// an error of its own.
+func (n *node) portsFree(ctx context.Context) error {
 	for _, port := range n.spec.Ports {
 		addr := n.runtime.addr.listen(n.spec.Name, port)
-		var l net.Listener
-		var err error
-		// What was killed a moment ago may not have let go of it yet.
-		for range 40 {
-			if l, err = net.Listen("tcp", addr); err == nil {
-				l.Close()
-				break
+		// A process that was just killed may not have released it yet.
+		err := retry(ctx, 25*time.Millisecond, time.Second, func() error {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				return err
 			}
-			time.Sleep(25 * time.Millisecond)
+			return l.Close()
+		})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("%s, wanted for %s (its port %d), is in use: stop what listens there or choose another", addr, n.spec.Name, port)
+			return fmt.Errorf("%s, wanted for %s (its port %d), is in use: stop what listens there or choose another",
+				addr, n.spec.Name, port)
 		}
 	}
 	return nil
@@ -145,7 +147,7 @@ func (n *node) Kill(ctx context.Context) error {
 		return nil
 	}
 	p.kill()
-	if err := endAll(n.dir); err != nil {
+	if err := killAll(n.dir); err != nil {
 		return fmt.Errorf("kill %s: %w", n.spec.Name, err)
 	}
 	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -173,14 +175,13 @@ func (n *node) hold(s syscall.Signal, paused bool) error {
 			return fmt.Errorf("signal %s: %w", n.spec.Name, err)
 		}
 	}
-	// A signal takes its time until every thread has seen it.
-	for range 200 {
-		if stopped(p.pid) == paused {
-			return nil
+	// It takes a while until every thread has seen a signal.
+	return retry(context.Background(), 5*time.Millisecond, time.Second, func() error {
+		if stopped(p.pid) != paused {
+			return fmt.Errorf("signal %s: %s has no effect", n.spec.Name, s)
 		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return fmt.Errorf("signal %s: it does not follow %s", n.spec.Name, s)
+		return nil
+	})
 }
 
 // CutOff lets nothing more through to the node. Connections stay open and what
@@ -224,7 +225,7 @@ func (n *node) Running(ctx context.Context) (bool, error) {
 	return s.Running, err
 }
 
-// Usage goes on from what it was when the node is started again.
+// Usage is cumulative over restarts of the node.
 func (n *node) Usage(context.Context) (lab.Usage, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -332,7 +333,7 @@ func (n *node) environment() []string {
 	return env
 }
 
-// niceness is how far the node steps back for the one with the most weight.
+// niceness translates a CPU weight, relative to the heaviest, into a nice value.
 func niceness(weight int64) int {
 	if weight == 0 {
 		weight = 1024
@@ -345,7 +346,7 @@ func niceness(weight int64) int {
 	return nice
 }
 
-// heaviest is the weight that steps back for nobody: the load worker's.
+// heaviest is the weight of the load worker, which has priority over all others.
 const heaviest = 8192
 
 func portName(node string, port int) string { return node + "-" + strconv.Itoa(port) }

@@ -10,6 +10,7 @@ import (
 
 	"gatelab/alerts"
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 )
 
 // TestPrometheusSeesEveryTarget starts real ones beside gateways: every target
@@ -18,14 +19,14 @@ func TestPrometheusSeesEveryTarget(t *testing.T) {
 	place(t)
 	r := open(t, Config{})
 	for _, program := range []string{lab.ProgramPrometheus, lab.ProgramAlertmanager} {
-		if _, err := r.programs.find(program); err != nil {
+		if _, err := r.programs.find(program, lab.Source{}); err != nil {
 			t.Fatalf("%v: run make deps; this tests what `make up` shows in Prometheus", err)
 		}
 	}
-	topology := lab.Topology{Replicas: 2, Observe: true}
-	l, err := lab.Start(t.Context(), r, topology, lab.Options{Layout: r.Layout()})
+	observed := topology.Topology{Replicas: 2, Observe: true}
+	l, err := topology.Start(t.Context(), r, observed, lab.Options{Layout: r.Layout()})
 	must(t, err)
-	api := "http://" + pick(t, l, lab.RolePrometheus).HostAddr(lab.PortPrometheus) + "/api/v1/"
+	api := "http://" + pick(t, l, topology.RolePrometheus).HostAddr(topology.PortPrometheus) + "/api/v1/"
 	want := []string{"alertmanager:9093 up", "gateway-1:8100 up", "gateway-2:8100 up", "prometheus:9090 up"}
 	var saw []string
 	waitFor(t, func() bool {
@@ -63,7 +64,7 @@ func TestPrometheusSeesEveryTarget(t *testing.T) {
 			URL string `json:"url"`
 		} `json:"activeAlertmanagers"`
 	}
-	at := pick(t, l, lab.RoleAlertmanager).HostAddr(lab.PortAlertmanager)
+	at := pick(t, l, topology.RoleAlertmanager).HostAddr(topology.PortAlertmanager)
 	waitFor(t, func() bool {
 		ask(t, api+"alertmanagers", &receivers)
 		return len(receivers.Active) == 1 && strings.Contains(receivers.Active[0].URL, at)

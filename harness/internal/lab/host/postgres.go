@@ -62,11 +62,12 @@ func keptCluster(postgres string) string {
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(postgres + "\n" + version(postgres) + "\n" + lab.PostgresUser + lab.PostgresPassword + lab.PostgresDatabase))
+	sum := sha256.Sum256([]byte(postgres + "\n" + version(postgres, lab.Source{}) + "\n" +
+		lab.PostgresUser + lab.PostgresPassword + lab.PostgresDatabase))
 	return filepath.Join(cache, "gatelab", "postgres-"+hex.EncodeToString(sum[:6]))
 }
 
-// keep copies a new cluster for later runs. That it fails costs those a second.
+// keep copies a new cluster for later runs. If that fails they make their own.
 func keep(data, kept string) {
 	half := fmt.Sprintf("%s.%d", kept, os.Getpid())
 	if os.MkdirAll(filepath.Dir(kept), 0o700) != nil {
@@ -102,7 +103,9 @@ func newCluster(ctx context.Context, n *node, postgres, data string) error {
 // run carries a command out as the node's user and waits for it.
 func (n *node) run(ctx context.Context, input string, argv ...string) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own command line
-	cmd.Dir, cmd.Env, cmd.Stdin = n.dir, n.environment(), strings.NewReader(input)
+	cmd.Dir = n.dir
+	cmd.Env = n.environment()
+	cmd.Stdin = strings.NewReader(input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: n.runtime.cred, Setpgid: true}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return subprocess.Failed(ctx, subprocess.Failure{What: "make the database cluster of " + n.Name(), Program: filepath.Base(argv[0]),

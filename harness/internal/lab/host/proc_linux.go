@@ -1,133 +1,97 @@
 package host
 
 import (
-	"bytes"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
-// tick is the unit of times in /proc/PID/stat: USER_HZ is 100 on every
+// ticksPerSecond is the unit of times in /proc/PID/stat: USER_HZ is 100 on every
 // architecture that Go runs on.
-const tick = 10 * time.Millisecond
+const ticksPerSecond = 100
 
-// within are the processes whose working directory is a folder or lies in it.
+// within returns the processes whose working directory is the folder or lies in
+// it. gopsutil could tell too, but reads several files more per process.
 func within(folder string) []int {
-	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	processes, err := procfs.AllProcs()
+	if err != nil {
+		return nil
+	}
 	var pids []int
-	for _, link := range links {
-		cwd, err := os.Readlink(link)
+	for _, p := range processes {
+		cwd, err := p.Cwd()
 		if err != nil {
-			continue // it ended, or it is somebody else's
+			continue // another user's
 		}
 		cwd = strings.TrimSuffix(cwd, " (deleted)")
 		if cwd != folder && !strings.HasPrefix(cwd, folder+"/") {
 			continue
 		}
-		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil && !zombie(pid) {
-			pids = append(pids, pid)
+		if s, err := p.Stat(); err == nil && s.State != "Z" && s.State != "X" {
+			pids = append(pids, p.PID)
 		}
 	}
 	return pids
 }
 
-func zombie(pid int) bool {
-	s, err := readStat(pid)
-	return err != nil || s.state == 'Z' || s.state == 'X'
-}
-
-// stat is what /proc/PID/stat tells.
-type stat struct {
-	state byte
-	cpu   time.Duration // its own, and that of children it has waited for
-}
-
-func readStat(pid int) (stat, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return stat{}, err
-	}
-	s, ok := parseStat(b)
-	if !ok {
-		return stat{}, fmt.Errorf("unexpected /proc/%d/stat: %q", pid, b)
-	}
-	return s, nil
-}
-
-func parseStat(b []byte) (s stat, ok bool) {
-	// The command, in parentheses, may hold blanks and parentheses itself.
-	end := bytes.LastIndexByte(b, ')')
-	f := strings.Fields(string(b[end+1:]))
-	if end < 0 || len(f) < 15 {
-		return stat{}, false
-	}
-	var ticks int64
-	for _, text := range f[11:15] { // utime, stime, cutime, cstime
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 0 || n > mostTicks {
-			return stat{}, false
-		}
-		ticks += n
-	}
-	return stat{state: f[0][0], cpu: time.Duration(ticks) * tick}, true
-}
-
-// mostTicks is what four of them can be added up to in nanoseconds: seven
-// hundred years.
-const mostTicks = math.MaxInt64 / int64(tick) / 4
-
-// stopped says whether a signal holds a process.
+// stopped tells whether a process is stopped by a signal.
 func stopped(pid int) bool {
-	s, err := readStat(pid)
-	return err == nil && s.state == 'T'
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return false
+	}
+	s, err := p.Stat()
+	return err == nil && s.State == "T"
 }
 
 // usageOf adds up what processes use. Shared memory, such as Postgres' buffers,
-// counts once: the largest share that one process has touched.
+// counts once: the largest share that one process has touched. gopsutil tells
+// neither the CPU time of children that ended nor the parts of the resident
+// memory.
 func usageOf(pids []int) (cpu time.Duration, memory uint64) {
 	var shared uint64
 	for _, pid := range pids {
-		if s, err := readStat(pid); err == nil {
-			cpu += s.cpu
-		}
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		p, err := procfs.NewProc(pid)
 		if err != nil {
 			continue
 		}
-		var mine uint64
-		for line := range strings.Lines(string(b)) {
-			name, rest, _ := strings.Cut(line, ":")
-			switch name {
-			case "RssAnon":
-				memory += kibibytes(rest)
-			case "RssShmem", "RssFile":
-				mine += kibibytes(rest)
+		if s, err := p.Stat(); err == nil {
+			own, ok := clockOf(pid)
+			if !ok {
+				own = ticks(s.UTime + s.STime)
 			}
+			cpu += own + ticks(uint(s.CUTime)+uint(s.CSTime)) //nolint:gosec // times are not negative
 		}
-		shared = max(shared, mine)
+		if s, err := p.NewStatus(); err == nil {
+			memory += s.RssAnon
+			shared = max(shared, s.RssShmem+s.RssFile)
+		}
 	}
 	return cpu, memory + shared
 }
 
-// kibibytes reads "   1234 kB" as bytes.
-func kibibytes(text string) uint64 {
-	f := strings.Fields(text)
-	if len(f) == 0 {
-		return 0
+// clockOf is the CPU time of a process, all its threads together, to the nanosecond: the times in /proc/PID/stat are in hundredths of a
+// second, which is as much as a gateway needs in a turn of a comparison.
+func clockOf(pid int) (time.Duration, bool) {
+	const scheduled = 2 // CPUCLOCK_SCHED of a process, see clock_getcpuclockid(3)
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid)<<3|scheduled, &t); err != nil { //nolint:gosec // as the kernel makes clock ids
+		return 0, false
 	}
-	n, err := strconv.ParseUint(f[0], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n << 10
+	return time.Duration(t.Nano()), true
 }
 
-// descendants are a process and its children, and theirs, as the kernel lists
-// them: much cheaper than to look at every process.
+func ticks(n uint) time.Duration { return time.Duration(n) * (time.Second / ticksPerSecond) }
+
+// descendants returns a process, its children, and theirs. It reads the kernel's
+// own lists, which no library does: they compare the parent of every process of
+// the machine instead.
 func descendants(pid int) []int {
 	pids := []int{pid}
 	for i := 0; i < len(pids); i++ {

@@ -3,112 +3,68 @@
 package host
 
 import (
-	"bytes"
-	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
+
+	gopsutil "github.com/shirou/gopsutil/v4/process"
 )
 
-// psLine is a line of ps.
-type psLine struct {
-	pid, parent int
-	state       string
-	cpu         time.Duration
-	memory      uint64
-}
-
-// processes are all that ps shows.
-func processes() []psLine {
-	out, err := exec.Command("ps", "-axo", "pid=,ppid=,stat=,time=,rss=").Output()
-	if err != nil {
-		return nil
-	}
-	var all []psLine
-	for line := range strings.Lines(string(out)) {
-		f := strings.Fields(line)
-		if len(f) < 5 {
-			continue
-		}
-		p := psLine{state: f[2], cpu: clock(f[3])}
-		p.pid, _ = strconv.Atoi(f[0])
-		p.parent, _ = strconv.Atoi(f[1])
-		kib, _ := strconv.ParseUint(f[4], 10, 64)
-		p.memory = kib << 10
-		all = append(all, p)
-	}
-	return all
-}
-
-// clock reads ps's [[hours:]minutes:]seconds[.hundredths].
-func clock(text string) time.Duration {
-	var total float64
-	for part := range strings.SplitSeq(text, ":") {
-		n, err := strconv.ParseFloat(part, 64)
-		if err != nil {
-			return 0
-		}
-		total = total*60 + n
-	}
-	return time.Duration(total * float64(time.Second))
-}
-
-// within are the processes whose working directory lies in a folder, which here
-// only lsof can tell.
+// within returns the processes whose working directory is the folder or lies in
+// it.
 func within(folder string) []int {
 	real, err := filepath.EvalSymlinks(folder)
 	if err != nil {
 		return nil
 	}
-	out, _ := exec.Command("lsof", "-a", "-d", "cwd", "-Fpn").Output() // it fails when one process cannot be seen
+	processes, err := gopsutil.Processes()
+	if err != nil {
+		return nil
+	}
 	var pids []int
-	pid := 0
-	for line := range bytes.Lines(out) {
-		text := strings.TrimSpace(string(line))
-		switch {
-		case strings.HasPrefix(text, "p"):
-			pid, _ = strconv.Atoi(text[1:])
-		case strings.HasPrefix(text, "n"):
-			if cwd := text[1:]; cwd == real || strings.HasPrefix(cwd, real+"/") {
-				pids = append(pids, pid)
-			}
+	for _, p := range processes {
+		cwd, err := p.Cwd()
+		if err != nil || (cwd != real && !strings.HasPrefix(cwd, real+"/")) {
+			continue
+		}
+		if status, err := p.Status(); err == nil && !slices.Contains(status, gopsutil.Zombie) {
+			pids = append(pids, int(p.Pid))
 		}
 	}
 	return pids
 }
 
+// stopped tells whether a process is stopped by a signal.
 func stopped(pid int) bool {
-	for _, p := range processes() {
-		if p.pid == pid {
-			return strings.HasPrefix(p.state, "T")
-		}
-	}
-	return false
+	status, err := (&gopsutil.Process{Pid: int32(pid)}).Status()
+	return err == nil && slices.Contains(status, gopsutil.Stop)
 }
 
+// usageOf adds up what processes use.
 func usageOf(pids []int) (cpu time.Duration, memory uint64) {
-	wanted := map[int]bool{}
 	for _, pid := range pids {
-		wanted[pid] = true
-	}
-	for _, p := range processes() {
-		if wanted[p.pid] {
-			cpu += p.cpu
-			memory += p.memory
+		p := &gopsutil.Process{Pid: int32(pid)}
+		if t, err := p.Times(); err == nil {
+			cpu += time.Duration((t.User + t.System) * float64(time.Second))
+		}
+		if m, err := p.MemoryInfo(); err == nil {
+			memory += m.RSS
 		}
 	}
 	return cpu, memory
 }
 
+// descendants returns a process, its children, and theirs.
 func descendants(pid int) []int {
-	all := processes()
 	pids := []int{pid}
 	for i := 0; i < len(pids); i++ {
-		for _, p := range all {
-			if p.parent == pids[i] {
-				pids = append(pids, p.pid)
-			}
+		children, err := (&gopsutil.Process{Pid: int32(pids[i])}).Children()
+		if err != nil {
+			continue // it has none, or has ended
+		}
+		for _, c := range children {
+			pids = append(pids, int(c.Pid))
 		}
 	}
 	return pids

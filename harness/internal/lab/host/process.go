@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"sync"
@@ -39,7 +40,10 @@ func spawn(n *node) (*process, error) {
 		}
 	}
 	cmd := exec.Command(n.argv[0], n.argv[1:]...) //nolint:gosec // our own command line
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = n.dir, n.environment(), log, log
+	cmd.Dir = n.dir
+	cmd.Env = n.environment()
+	cmd.Stdout = log
+	cmd.Stderr = log
 	keep := n.runtime.config.Keep
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setpgid: !keep, Setsid: keep}
 	if err := startOn(n.spec.Cores, cmd); err != nil {
@@ -81,16 +85,12 @@ func (p *process) ended(ctx context.Context) bool {
 			return false
 		}
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for p.alive() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
+	return retry(ctx, 10*time.Millisecond, 0, func() error {
+		if p.alive() {
+			return fmt.Errorf("process %d runs", p.pid)
 		}
-	}
-	return true
+		return nil
+	}) == nil
 }
 
 // signal reaches the program's first process only.

@@ -25,7 +25,8 @@ const binFolder = "bin"
 // versions the last in order is taken.
 func usual(program string) []string {
 	return map[string][]string{
-		lab.ProgramPostgres:     {"/usr/lib/postgresql/*/bin/postgres", "/opt/homebrew/opt/postgresql*/bin/postgres", "/usr/local/opt/postgresql*/bin/postgres", "/usr/pgsql-*/bin/postgres"},
+		lab.ProgramPostgres: {"/usr/lib/postgresql/*/bin/postgres", "/opt/homebrew/opt/postgresql*/bin/postgres",
+			"/usr/local/opt/postgresql*/bin/postgres", "/usr/pgsql-*/bin/postgres"},
 		lab.ProgramRedis:        {"/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/homebrew/bin/redis-server"},
 		lab.ProgramNode:         {"/usr/local/bin/node", "/opt/homebrew/bin/node"},
 		lab.ProgramPrometheus:   {"/usr/local/bin/prometheus", "/opt/homebrew/bin/prometheus"},
@@ -35,7 +36,10 @@ func usual(program string) []string {
 }
 
 // executable is what a program is called on disk.
-func executable(program string) string {
+func executable(program string, from lab.Source) string {
+	if from.Executable != "" {
+		return from.Executable
+	}
 	if program == lab.ProgramRedis {
 		return "redis-server"
 	}
@@ -58,8 +62,8 @@ func installs(program string) string {
 
 // programs knows where programs are and how they are started.
 type programs struct {
-	own  map[string]string                    // given by the caller
-	find func(program string) (string, error) // a server's executable
+	own  map[string]string                                     // given by the caller
+	find func(program string, from lab.Source) (string, error) // a server's executable
 
 	mu       sync.Mutex
 	paths    map[string]string
@@ -70,12 +74,13 @@ type programs struct {
 }
 
 func newPrograms(own map[string]string) *programs {
-	return &programs{own: own, find: find, paths: map[string]string{}, standIn: map[string]bool{}, lacks: map[string]bool{}, versions: map[string]string{}}
+	return &programs{own: own, find: find, paths: map[string]string{}, standIn: map[string]bool{}, lacks: map[string]bool{},
+		versions: map[string]string{}}
 }
 
 // find looks for a server's executable.
-func find(program string) (string, error) {
-	if p, err := exec.LookPath(executable(program)); err == nil {
+func find(program string, from lab.Source) (string, error) {
+	if p, err := exec.LookPath(executable(program, from)); err == nil {
 		// initdb lies beside the real program, not beside a link to it. Redis, to
 		// the contrary, knows by the link's name what it is to be.
 		if real, err := filepath.EvalSymlinks(p); err == nil && program == lab.ProgramPostgres {
@@ -83,7 +88,7 @@ func find(program string) (string, error) {
 		}
 		return p, nil
 	}
-	for _, pattern := range usual(program) {
+	for _, pattern := range slices.Concat(usual(program), from.Places) {
 		found, _ := filepath.Glob(pattern)
 		for _, path := range slices.Backward(found) {
 			if _, err := exec.LookPath(path); err == nil { // one that may be executed
@@ -91,7 +96,7 @@ func find(program string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("%s is neither in PATH nor in the usual places", executable(program))
+	return "", fmt.Errorf("%s is neither in PATH nor in the usual places", executable(program, from))
 }
 
 // servers are the specs' programs that are not our own, once each.
@@ -115,7 +120,7 @@ func (p *programs) missing(specs []lab.Spec) []string {
 		if p.standIn[s.Program] || p.lacks[s.Program] || slices.Contains(out, installs(s.Program)) {
 			continue
 		}
-		if _, err := p.find(s.Program); err != nil {
+		if _, err := p.find(s.Program, s.Source); err != nil {
 			out = append(out, installs(s.Program))
 		}
 	}
@@ -128,28 +133,32 @@ func (p *programs) resolve(specs []lab.Spec) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.Copy(p.paths, p.own)
-	var lacking []string
+	var lacking, packages []string
 	for _, s := range p.servers(specs) {
 		if p.paths[s.Program] != "" || p.standIn[s.Program] || p.lacks[s.Program] {
 			continue
 		}
-		path, err := p.find(s.Program)
+		path, err := p.find(s.Program, s.Source)
 		switch {
 		case err == nil:
-			p.paths[s.Program], p.versions[s.Program] = path, version(path)
+			p.paths[s.Program], p.versions[s.Program] = path, version(path, s.Source)
 		case len(s.StandIn) > 0:
 			p.standIn[s.Program] = true
-			p.versions["standin_"+s.Program] = fmt.Sprintf("%s is missing: %s stands in, so its figures are not %[1]s's", executable(s.Program), "harness "+s.StandIn[0])
+			p.versions["standin_"+s.Program] = fmt.Sprintf("%s is missing: %s stands in, so its figures are not %[1]s's",
+				executable(s.Program, s.Source), "harness "+s.StandIn[0])
 			p.lines = append(p.lines, p.versions["standin_"+s.Program])
 		case s.Optional:
 			p.lacks[s.Program] = true
 			p.lines = append(p.lines, fmt.Sprintf("%s is left out: %v; `make deps` installs it where it may", s.Name, err))
 		default:
-			lacking = append(lacking, executable(s.Program))
+			lacking = append(lacking, executable(s.Program, s.Source))
+			packages = append(packages, s.Source.Packages...)
 		}
 	}
 	if len(lacking) > 0 {
-		return fmt.Errorf("%s missing: install with `make deps` (Debian, Ubuntu: sudo apt-get install postgresql redis-server nginx-light nodejs; Homebrew: brew install postgresql@15 redis nginx node), or start a Docker engine", strings.Join(lacking, " and "))
+		debian := strings.Join(append([]string{"postgresql redis-server nginx-light nodejs"}, packages...), " ")
+		return fmt.Errorf("%s missing: install with `make deps` (Debian, Ubuntu: sudo apt-get install %s; "+
+			"Homebrew: brew install postgresql@15 redis nginx node), or start a Docker engine", strings.Join(lacking, " and "), debian)
 	}
 	return nil
 }
@@ -176,14 +185,17 @@ func (p *programs) info() map[string]string {
 }
 
 // version is the first line that a server says of itself.
-func version(path string) string {
+func version(path string, from lab.Source) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	arg := "--version"
-	if filepath.Base(path) == "nginx" {
-		arg = "-v"
+	args := []string{"--version"}
+	switch {
+	case len(from.Version) > 0:
+		args = from.Version
+	case filepath.Base(path) == "nginx":
+		args = []string{"-v"}
 	}
-	out, err := exec.CommandContext(ctx, path, arg).CombinedOutput()
+	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput() //nolint:gosec // a server that a spec names
 	if err != nil {
 		return path
 	}
@@ -220,7 +232,7 @@ func (p *programs) command(ctx context.Context, n *node) ([]string, error) {
 	switch n.spec.Program {
 	case lab.ProgramPostgres:
 		data, err := p.database(ctx, n, path)
-		// No socket: its path could be too long, and nobody uses it.
+		// No socket: its path could be too long, and it is not used.
 		return append([]string{path, "-D", data, "-c", "unix_socket_directories="}, args...), err
 	case lab.ProgramNginx:
 		// The error log of the time before the configuration is read.

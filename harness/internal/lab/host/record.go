@@ -93,5 +93,6 @@ func oursFile(path string) error {
 
 // spec is the node's, as far as it is needed to start it again.
 func (r record) spec(name string) lab.Spec {
-	return lab.Spec{Name: name, Role: r.Role, Program: r.Program, Env: r.Env, Ports: r.Ports, CPUWeight: r.Weight, Cores: r.Cores, Scratch: r.Scratch}
+	return lab.Spec{Name: name, Role: r.Role, Program: r.Program, Env: r.Env, Ports: r.Ports, CPUWeight: r.Weight, Cores: r.Cores,
+		Scratch: r.Scratch}
 }

@@ -3,25 +3,27 @@ package host
 import (
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/topology"
 )
 
 // lacking are programs of a machine that has none of the servers.
 func lacking() *programs {
 	p := newPrograms(map[string]string{lab.ProgramHarness: "/harness"})
-	p.find = func(program string) (string, error) { return "", errors.New(program + " is not here") }
+	p.find = func(program string, _ lab.Source) (string, error) { return "", errors.New(program + " is not here") }
 	return p
 }
 
 func TestStandInsAreNamed(t *testing.T) {
 	p := lacking()
-	redis := lab.Redis(lab.Topology{}, lab.Layout{})
-	lb, err := lab.Balancer(lab.Topology{Replicas: 2, Balancer: lab.Balance{Retries: true}}, lab.Layout{}, 1)
+	redis := topology.Redis(topology.Topology{}, lab.Layout{})
+	lb, err := topology.Balancer(topology.Topology{Replicas: 2, Balancer: topology.Balance{Retries: true}}, lab.Layout{}, 1)
 	must(t, err)
 	if got := p.missing([]lab.Spec{redis}); !slices.Equal(got, []string{lab.ProgramRedis}) {
 		t.Errorf("missing are %v", got)
@@ -47,10 +49,12 @@ func TestStandInsAreNamed(t *testing.T) {
 // that they cannot be had is told once and fails nothing.
 func TestOptionalNodesAreLeftOut(t *testing.T) {
 	p := lacking()
-	topology := lab.Topology{Replicas: 1}
-	prometheus, err := lab.Prometheus(topology, lab.Layout{})
+	wanted := topology.Topology{Replicas: 1}
+	prometheus, err := topology.Prometheus(wanted, lab.Layout{})
 	must(t, err)
-	specs := []lab.Spec{prometheus, lab.Alertmanager(topology, lab.Layout{})}
+	alertmanager, err := topology.Alertmanager(wanted, lab.Layout{})
+	must(t, err)
+	specs := []lab.Spec{prometheus, alertmanager}
 	if got := p.missing(specs); !slices.Equal(got, []string{"prometheus"}) {
 		t.Errorf("missing are %v", got)
 	}
@@ -66,9 +70,24 @@ func TestOptionalNodesAreLeftOut(t *testing.T) {
 	}
 }
 
+func TestServersOfASourceAreAskedForByName(t *testing.T) {
+	arm := lab.Spec{Name: "varnish", Program: "varnish"}
+	arm.Source = lab.Source{Executable: "varnishd", Packages: []string{"varnish", "varnish-modules"}}
+	if got := lacking().missing([]lab.Spec{arm}); !slices.Equal(got, []string{"varnish"}) {
+		t.Errorf("missing are %v, want the name that deps.sh knows", got)
+	}
+	err := lacking().resolve([]lab.Spec{arm})
+	if err == nil || !strings.HasPrefix(err.Error(), "varnishd missing") || !strings.Contains(err.Error(), " varnish varnish-modules;") {
+		t.Errorf("error %v, want one that names the packages", err)
+	}
+}
+
 func TestMissingPostgresSaysWhatToDo(t *testing.T) {
-	err := lacking().resolve([]lab.Spec{lab.Postgres(lab.Topology{}, lab.Layout{}), lab.Redis(lab.Topology{}, lab.Layout{})})
-	if err == nil || !strings.HasPrefix(err.Error(), "postgres missing: install with `make deps`") || !strings.Contains(err.Error(), "Docker") {
+	err := lacking().resolve([]lab.Spec{
+		topology.Postgres(topology.Topology{}, lab.Layout{}), topology.Redis(topology.Topology{}, lab.Layout{}),
+	})
+	if err == nil || !strings.HasPrefix(err.Error(), "postgres missing: install with `make deps`") ||
+		!strings.Contains(err.Error(), "Docker") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -91,22 +110,23 @@ func TestRootIsNeverARoleOfNodes(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	a := newAddresses(7, map[string]int{"lb:8000": 8000}, []string{lab.RoleGateway})
+	a := newAddresses(7, map[string]int{"lb:8000": 8000}, []string{topology.RoleGateway})
 	a.one = false
-	for _, c := range []struct{ what, got, want string }{
-		{"the first node", a.listen("redis", 6379), "127.0.7.2:6379"},
-		{"another one", a.listen("gateway-1", 8000), "127.0.7.3:8000"},
-		{"the same again", a.listen("redis", 6379), "127.0.7.2:6379"},
-		{"others reach it as it listens", a.dial("redis", 6379), "127.0.7.2:6379"},
-		{"or through its proxy", a.dial("gateway-1", 8000), "127.0.7.103:8000"},
-		{"a fixed port", a.dial("lb", 8000), "127.0.0.1:8000"},
+	for _, c := range []struct{ name, got, want string }{
+		{name: "the first node", got: a.listen("redis", 6379), want: "127.0.7.2:6379"},
+		{name: "another one", got: a.listen("gateway-1", 8000), want: "127.0.7.3:8000"},
+		{name: "the same again", got: a.listen("redis", 6379), want: "127.0.7.2:6379"},
+		{name: "others reach it as it listens", got: a.dial("redis", 6379), want: "127.0.7.2:6379"},
+		{name: "or through its proxy", got: a.dial("gateway-1", 8000), want: "127.0.7.103:8000"},
+		{name: "a fixed port", got: a.dial("lb", 8000), want: "127.0.0.1:8000"},
 	} {
 		if c.got != c.want {
-			t.Errorf("%s: %s, want %s", c.what, c.got, c.want)
+			t.Errorf("%s: %s, want %s", c.name, c.got, c.want)
 		}
 	}
 	a.one = true
-	if one, other := a.listen("redis", 1), a.listen("redis", 2); one == other || one != a.listen("redis", 1) || !strings.HasPrefix(one, "127.0.0.1:") {
+	if one, other := a.listen("redis", 1), a.listen("redis", 2); one == other || one != a.listen("redis", 1) ||
+		!strings.HasPrefix(one, "127.0.0.1:") {
 		t.Errorf("with one address: %s and %s", one, other)
 	}
 }
@@ -115,7 +135,7 @@ func TestFolderOfSomebodyElseIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	must(t, os.Symlink("/", base()))
-	if _, err := New(Config{}); err == nil || !strings.Contains(err.Error(), "is not a folder of this user") {
+	if _, err := New(t.Context(), Config{}); err == nil || !strings.Contains(err.Error(), "is not a folder of this user") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -127,4 +147,41 @@ func TestUsageCountsThisProcess(t *testing.T) {
 	if cpu <= 0 || memory < 1<<20 {
 		t.Errorf("this process used %s and %d bytes", cpu, memory)
 	}
+}
+
+// TestUsageIsFinerThanATick lets a process work for less than a hundredth of a second, the unit of /proc/PID/stat.
+func TestUsageIsFinerThanATick(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere the system tells hundredths of a second only")
+	}
+	pids := []int{os.Getpid()}
+	finer := false
+	for range 20 {
+		before, _ := usageOf(pids)
+		for began := time.Now(); time.Since(began) < 2*time.Millisecond; { // work
+		}
+		after, _ := usageOf(pids)
+		finer = finer || after-before > 0 && (after-before)%(10*time.Millisecond) != 0
+	}
+	if !finer {
+		t.Error("20 pieces of work of 2 ms were all seen as whole hundredths of a second")
+	}
+}
+
+// TestSlotsOfOtherFoldersAreSeen holds that labs with another TMPDIR do not take the same addresses.
+func TestSlotsOfOtherFoldersAreSeen(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere nodes share one address, and free ports are looked for")
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	first, err := claim(nil, "a", false)
+	must(t, err)
+	defer func() { must(t, first.remove()) }()
+	t.Setenv("TMPDIR", t.TempDir())
+	second, err := claim(nil, "b", false)
+	must(t, err)
+	if second.slot == first.slot {
+		t.Errorf("both have slot %d", first.slot)
+	}
+	must(t, second.remove())
 }

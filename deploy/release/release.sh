@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Makes a release in dist/: archives of static binaries, deb and rpm packages, an SBOM,
+# a Homebrew formula and checksums. Everything is reproducible: the same commit gives the
+# same bytes. Windows is left out: the harness needs Unix signals and process groups.
+#
+#   deploy/release/release.sh [VERSION]     default: git describe
+#
+# PLATFORMS="linux/amd64" makes fewer; PACKAGES=0 leaves packages and SBOM out, which need
+# two tools from the Go module proxy.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+NFPM=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.48.0
+SBOM=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+VERSION=${1:-$(git describe --tags --always --dirty)}
+VERSION=${VERSION#v}
+export VERSION
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH CGO_ENABLED=0
+PLATFORMS=${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}
+DIST=$PWD/dist
+
+rm -rf "$DIST"
+mkdir -p "$DIST"
+
+build() { # OS ARCH FOLDER
+  for program in gateway harness; do
+    GOOS=$1 GOARCH=$2 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$3/$program" "./$program"
+  done
+}
+
+archive() { # FOLDER NAME
+  cp LICENSE README.md CHANGELOG.md "$1/"
+  tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX,go-w \
+    -C "$(dirname "$1")" -cf - "$(basename "$1")" | gzip -9n > "$DIST/$2.tar.gz"
+}
+
+for platform in $PLATFORMS; do
+  os=${platform%/*} arch=${platform#*/}
+  name=gatelab_${VERSION}_${os}_${arch}
+  stage=$DIST/stage/$name
+  mkdir -p "$stage"
+  echo "== $name"
+  build "$os" "$arch" "$stage"
+  archive "$stage" "$name"
+  if [ "${PACKAGES:-1}" = 1 ] && [ "$os" = linux ]; then
+    for package in gateway harness; do
+      for kind in deb rpm; do
+        STAGE=$stage ARCH=$arch go run "$NFPM" package -f "deploy/release/nfpm-$package.yaml" -p "$kind" -t "$DIST/"
+      done
+    done
+  fi
+done
+
+if [ "${PACKAGES:-1}" = 1 ]; then
+  for program in gateway harness; do
+    go run "$SBOM" app -json -noserial -licenses=false -main "$program" -output "$DIST/$program.cdx.json" .
+  done
+fi
+
+rm -rf "$DIST/stage"
+(cd "$DIST" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%f\n' | LC_ALL=C sort | xargs sha256sum > SHA256SUMS)
+deploy/release/formula.sh "$VERSION" "$DIST/SHA256SUMS" > "$DIST/gatelab.rb"
+cat "$DIST/SHA256SUMS"

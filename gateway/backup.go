@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"gatelab/gateway/internal/store"
+)
+
+// backup is the command that writes the configuration in Postgres, with its
+// history, to a file.
+func backup(inv *invocation) error {
+	return inv.withStore(func(s *store.Postgres) error {
+		var info *store.BackupInfo
+		write := func(w io.Writer) (err error) {
+			info, err = s.Backup(inv.ctx, w)
+			return err
+		}
+		if inv.config.argument == "-" {
+			return write(inv.stdout)
+		}
+		if err := writeFile(inv.config.argument, write); err != nil {
+			return err
+		}
+		printBackup(inv.stdout, inv.config.argument, info)
+		return nil
+	})
+}
+
+func printBackup(w io.Writer, name string, info *store.BackupInfo) {
+	entities := 0
+	for table, n := range info.Rows {
+		if table != "revisions" {
+			entities += n
+		}
+	}
+	fmt.Fprintf(w, "%s: revision %d of %s, schema %d, %d rows, %d revisions\n",
+		name, info.Revision, info.At.Format(time.RFC3339), info.Schema, entities, info.Rows["revisions"])
+}
+
+// restore is the command that brings the configuration of a backup into Postgres.
+func restore(inv *invocation) error {
+	var from io.Reader = os.Stdin
+	if inv.config.argument != "-" {
+		f, err := os.Open(inv.config.argument)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		from = f
+	}
+	return inv.withStore(func(s *store.Postgres) error {
+		info, err := s.Restore(inv.ctx, from, inv.config.replace, commandActor())
+		if errors.Is(err, store.ErrNotEmpty) {
+			return fmt.Errorf("%w; nothing was changed: --replace deletes it, with its history", err)
+		}
+		if err != nil {
+			return err
+		}
+		printBackup(inv.stdout, "restored "+inv.config.argument, info)
+		return nil
+	})
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// bootFile runs the program without a database, with a configuration file where
+// text is not empty.
+func bootFile(t *testing.T, text string) (b *booted, file string) {
+	t.Helper()
+	b = &booted{t: t, slow: make(chan struct{}), arrived: make(chan struct{}, 1), ended: make(chan error, 1), log: &lines{}}
+	b.origin = httptest.NewServer(http.HandlerFunc(b.answer))
+	t.Cleanup(b.origin.Close)
+	args := []string{"--database=off", "--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0",
+		"--declarative-poll-interval=20ms"}
+	if text != "" {
+		file = filepath.Join(t.TempDir(), "kong.yml")
+		write(t, file, b.filled(text))
+		args = append(args, "--declarative-config="+file)
+	}
+	b.launch(args)
+	return b, file
+}
+
+// filled puts the origin's address into a file.
+func (b *booted) filled(text string) string { return strings.ReplaceAll(text, "ORIGIN", b.origin.URL) }
+
+// write replaces a file as editors and deployments do, by a rename.
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// object is what a GET of the Admin API answers.
+func (b *booted) object(path string) map[string]any {
+	b.t.Helper()
+	r := b.get(b.admin + path)
+	var out map[string]any
+	if err := json.Unmarshal([]byte(r.text), &out); err != nil {
+		b.t.Fatalf("GET %s: %d %s", path, r.StatusCode, r.text)
+	}
+	return out
+}
+
+const oneRoute = `
+_format_version: "3.0"
+services:
+- name: ai-api
+  url: ORIGIN
+  routes:
+  - name: ai
+    paths: [/ai]
+    strip_path: false
+`
+
+func TestServesAFileWithoutADatabase(t *testing.T) {
+	b, file := bootFile(t, oneRoute)
+	b.eventually("served", func() bool { return b.get(b.proxy+"/ai/x").StatusCode == 200 })
+	if got := b.object("/")["configuration"].(map[string]any)["database"]; got != "off" {
+		t.Errorf("GET / says the database is %v", got)
+	}
+	first := b.object("/status")["configuration_hash"]
+	route := b.object("/routes/ai")
+
+	write(t, file, b.filled(oneRoute)+"    plugins:\n    - name: key-auth\n")
+	b.eventually("the changed file", func() bool { return b.get(b.proxy+"/ai/x").StatusCode == 401 })
+	if hash := b.object("/status")["configuration_hash"]; hash == first {
+		t.Errorf("the hash is %v before and after a change", hash)
+	}
+	if again := b.object("/routes/ai"); again["id"] != route["id"] || again["created_at"] != route["created_at"] {
+		t.Errorf("a route that is the same became another: %v, then %v", route, again)
+	}
+
+	write(t, file, b.filled(oneRoute)+"    plugins:\n    - name: no-auth\n    - name: key-auth\n      config: {key_names: []}\n")
+	b.eventually("the error", func() bool {
+		return strings.Contains(b.get(b.status+"/metrics").text, "\ngateway_declarative_config_rejected 1\n")
+	})
+	if r := b.get(b.proxy + "/ai/x"); r.StatusCode != 401 {
+		t.Errorf("after an invalid file: %d, want the last good one to serve", r.StatusCode)
+	}
+	status := b.get(b.admin + "/status").text
+	for _, want := range []string{"services[0].routes[0].plugins[0]", "no-auth", "services[0].routes[0].plugins[1]", "key_names"} {
+		if !strings.Contains(status, want) || !strings.Contains(b.log.String(), want) {
+			t.Errorf("/status or the log lacks %s:\n%s", want, status)
+		}
+	}
+	write(t, file, b.filled(oneRoute))
+	b.eventually("the corrected file", func() bool { return b.get(b.proxy+"/ai/x").StatusCode == 200 })
+	if b.object("/status")["declarative_config"].(map[string]any)["rejected"] != nil ||
+		!strings.Contains(b.get(b.status+"/metrics").text, "\ngateway_declarative_config_rejected 0\n") {
+		t.Errorf("the error is still shown: %v", b.object("/status"))
+	}
+}
+
+// TestFollowsAConfigMap swaps a symbolic link as the kubelet does.
+func TestFollowsAConfigMap(t *testing.T) {
+	b, file := bootFile(t, oneRoute)
+	dir := filepath.Dir(file)
+	swap := func(name, text string) {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name, "kong.yml"), text)
+		for _, err := range []error{
+			os.Symlink(name, filepath.Join(dir, "..tmp")), os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	swap("..1", b.filled(oneRoute))
+	if err := os.Symlink("..data/kong.yml", file+".link"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".link", file); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("served", func() bool { return b.get(b.proxy+"/ai/x").StatusCode == 200 })
+	swap("..2", strings.ReplaceAll(b.filled(oneRoute), "[/ai]", "[/new]"))
+	b.eventually("the new revision of the map", func() bool { return b.get(b.proxy+"/new").StatusCode == 200 })
+
+	// In place, and in two parts.
+	f, err := os.OpenFile(filepath.Join(dir, "..2", "kong.yml"), os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprint(f, strings.ReplaceAll(b.filled(oneRoute), "[/ai]", "[/third]"))
+	if closed := f.Close(); err != nil || closed != nil {
+		t.Fatal(err, closed)
+	}
+	b.eventually("what was written in place", func() bool { return b.get(b.proxy+"/third").StatusCode == 200 })
+}
+
+func TestTheAdminAPIOnlyReplacesTheWhole(t *testing.T) {
+	b, _ := bootFile(t, "")
+	b.eventually("waiting", func() bool {
+		r := b.get(b.status + "/status/ready")
+		return r.StatusCode == 503 && strings.Contains(r.text, "POST /config")
+	})
+	if got := b.object("/status")["configuration_hash"]; got != strings.Repeat("0", 32) {
+		t.Errorf("without a configuration the hash is %v", got)
+	}
+	post := func(query, kind, body string) (int, string) {
+		res, err := http.Post(b.admin+"/config"+query, kind, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		var text strings.Builder
+		_, _ = fmt.Fprint(&text, res.Status, " ")
+		raw := make([]byte, 4096)
+		n, _ := res.Body.Read(raw)
+		return res.StatusCode, text.String() + string(raw[:n])
+	}
+	wrapped, err := json.Marshal(map[string]string{"config": b.filled(oneRoute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, query, kind, body string
+		code                    int
+		part                    string
+	}{
+		{"nothing", "", "application/json", "{}", 400, "_format_version"},
+		{"no declaration", "", "application/x-www-form-urlencoded", "a=b", 400, "expected a declarative configuration"},
+		{"another type", "", "image/png", "x", 415, "Unsupported Media Type"},
+		{"invalid", "", "application/yaml", "_format_version: '3.0'\nservices: [{port: 70000}]\n", 400, "services[0].port"},
+		{"as text in JSON", "", "application/json", string(wrapped), 201, `"services":{`},
+		{"the same", "?check_hash=1", "application/json", string(wrapped), 304, ""},
+		{"the same in another form", "?check_hash=1", "application/yaml", b.filled(oneRoute), 304, ""},
+		{"the same without asking", "", "application/json", string(wrapped), 201, `"services":{`},
+		{"as an object", "?check_hash=1", "application/json", `{"_format_version":"3.0","services":[{"name":"s","host":"h"}]}`, 201, `"s"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if code, text := post(tt.query, tt.kind, tt.body); code != tt.code || !strings.Contains(text, tt.part) {
+				t.Errorf("got %s, want %d with %s", text, tt.code, tt.part)
+			}
+		})
+	}
+	for _, tt := range []struct{ method, path, word string }{
+		{"POST", "/services", "create 'services'"}, {"PUT", "/services/s", "create or update 'services'"},
+		{"PATCH", "/services/s", "update 'services'"}, {"DELETE", "/services/s", "remove 'services'"},
+		{"POST", "/services/s/routes", "create 'routes'"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, b.admin+tt.path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body map[string]any
+		err = json.NewDecoder(res.Body).Decode(&body)
+		_ = res.Body.Close()
+		want := "cannot " + tt.word + " entities when not using a database"
+		if err != nil || res.StatusCode != 405 || body["message"] != want || body["code"] != 12.0 {
+			t.Errorf("%s %s: %d %v %v", tt.method, tt.path, res.StatusCode, body, err)
+		}
+	}
+	if list := b.object("/services?size=1"); len(list["data"].([]any)) != 1 || list["next"] != nil {
+		t.Errorf("GET /services: %v", list)
+	}
+}
+
+func TestAFileThatIsInvalidAtTheStartIsAnError(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kong.yml")
+	write(t, file, "_format_version: \"3.0\"\nroutes:\n- paths: [x]\n- name: ok\n  service: nope\n  paths: [/]\n")
+	var out strings.Builder
+	code := run([]string{"--database=off", "--declarative-config=" + file, "--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
+		"--status-listen=127.0.0.1:0"}, nil, &out, &out)
+	for _, want := range []string{"routes[0]", `paths[0] = "x"`, "routes[1]", `service = "nope"`} {
+		if code != exitFailed || !strings.Contains(out.String(), want) {
+			t.Errorf("code %d, no %s in\n%s", code, want, out.String())
+		}
+	}
+}

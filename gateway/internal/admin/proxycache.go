@@ -1,0 +1,124 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"gatelab/gateway/internal/cache"
+)
+
+// Cache is the response cache.
+type Cache interface {
+	// Lookup returns the entry of a key, nil where there is none.
+	Lookup(ctx context.Context, k cache.Key) *cache.Entry
+	// Purge removes an entry from this replica and from Redis. An error means that
+	// Redis was not reached; this replica's memory is purged nevertheless.
+	Purge(ctx context.Context, k cache.Key) (found bool, err error)
+	// PurgeAll removes all entries, with errors as Purge.
+	PurgeAll(ctx context.Context) error
+}
+
+// proxyCache serves the proxy-cache plugin's endpoints.
+type proxyCache struct {
+	cache Cache
+	log   *slog.Logger
+}
+
+// WithProxyCache adds the endpoints of Kong's proxy-cache plugin to the Admin
+// API: GET and DELETE /proxy-cache/{key}, the same under
+// /proxy-cache/{plugin}/caches, and DELETE /proxy-cache. A key means the same
+// for every plugin, so the plugin's id is ignored.
+func WithProxyCache(api http.Handler, c Cache, log *slog.Logger) http.Handler {
+	p := &proxyCache{cache: c, log: log}
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	for _, path := range []string{"/proxy-cache/{key}", "/proxy-cache/{plugin}/caches/{key}"} {
+		mux.HandleFunc("GET "+path, p.show)
+		mux.HandleFunc("DELETE "+path, p.purge)
+	}
+	mux.HandleFunc("DELETE /proxy-cache", p.purgeAll)
+	mux.HandleFunc("DELETE /proxy-cache/{$}", p.purgeAll)
+	return mux
+}
+
+func (p *proxyCache) show(w http.ResponseWriter, r *http.Request) {
+	k, ok := cache.ParseKey(r.PathValue("key"))
+	if !ok {
+		cacheNotFound(w)
+		return
+	}
+	e := p.cache.Lookup(r.Context(), k)
+	if e == nil {
+		cacheNotFound(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, describeEntry(e))
+}
+
+func (p *proxyCache) purge(w http.ResponseWriter, r *http.Request) {
+	k, ok := cache.ParseKey(r.PathValue("key"))
+	if !ok {
+		cacheNotFound(w)
+		return
+	}
+	found, err := p.cache.Purge(r.Context(), k)
+	switch {
+	case err != nil:
+		p.purgeFailed(w, err)
+	case !found:
+		cacheNotFound(w)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (p *proxyCache) purgeAll(w http.ResponseWriter, r *http.Request) {
+	if err := p.cache.PurgeAll(r.Context()); err != nil {
+		p.purgeFailed(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// purgeFailed reports that Redis was not reached: Redis and other replicas may
+// still have what was to be purged.
+func (p *proxyCache) purgeFailed(w http.ResponseWriter, err error) {
+	id := uuid.NewString()
+	p.log.Error("purge incomplete", "error_id", id, "error", err)
+	writeJSON(w, http.StatusBadGateway, map[string]any{
+		"message": "purged in this replica only: Redis could not be reached", "error_id": id,
+	})
+}
+
+func cacheNotFound(w http.ResponseWriter) {
+	writeJSON(w, http.StatusNotFound, map[string]any{"message": "Not found"})
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // fails only where the client is gone
+}
+
+// describeEntry returns an entry in Kong's form, with the gateway's own times
+// added. A body may be confidential: only its length is shown.
+func describeEntry(e *cache.Entry) map[string]any {
+	headers := map[string]string{}
+	for _, f := range e.Header {
+		headers[string(f.Name)] = string(f.Value)
+	}
+	d := map[string]any{"timestamp": e.Generated.Unix(), "keep_until": e.KeepUntil.Unix()}
+	if e.Kind == cache.VaryNote {
+		d["vary"] = e.Vary
+		return d
+	}
+	d["status"] = e.Status
+	d["headers"] = headers
+	d["body_len"] = len(e.Body)
+	d["ttl"] = int(e.FreshUntil.Sub(e.Generated).Seconds())
+	return d
+}

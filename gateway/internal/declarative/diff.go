@@ -1,0 +1,135 @@
+package declarative
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"gatelab/gateway/internal/entity"
+)
+
+// The operations of a Change.
+const (
+	Create = "create"
+	Update = "update"
+	Delete = "delete"
+)
+
+// Change is what makes one entity of a configuration that of another.
+type Change struct {
+	Schema    *entity.Schema
+	Operation string
+	Before    entity.Record // nil for Create
+	After     entity.Record // nil for Delete
+	Fields    []string      // that differ, for Update
+}
+
+// Diff returns what makes have into want: deletions first, those of what refers
+// to others before those; then updates and creations in the reverse order.
+func Diff(have, want *Set) []Change {
+	var deleted, rest []Change
+	old, now := have.index(), want.index()
+	schemas := want.catalog.Schemas()
+	for i := len(schemas) - 1; i >= 0; i-- {
+		s := schemas[i]
+		for _, r := range have.Records[s.Name] {
+			if id, _ := r["id"].(string); now.byID[s.Name][id] == nil {
+				deleted = append(deleted, Change{Schema: s, Operation: Delete, Before: r})
+			}
+		}
+	}
+	for _, s := range schemas {
+		var created []Change
+		for _, r := range want.Records[s.Name] {
+			id, _ := r["id"].(string)
+			before := old.byID[s.Name][id]
+			if before == nil {
+				created = append(created, Change{Schema: s, Operation: Create, After: r})
+				continue
+			}
+			if fields := changedFields(s, before, r); len(fields) > 0 {
+				rest = append(rest, Change{Schema: s, Operation: Update, Before: before, After: r, Fields: fields})
+			}
+		}
+		rest = append(rest, created...)
+	}
+	return append(deleted, rest...)
+}
+
+// Count is how many changes there are of each operation.
+func Count(changes []Change) (created, updated, deleted int) {
+	for i := range changes {
+		switch changes[i].Operation {
+		case Create:
+			created++
+		case Update:
+			updated++
+		case Delete:
+			deleted++
+		}
+	}
+	return created, updated, deleted
+}
+
+// WriteChanges prints a line for each change, for an update with the fields that
+// differ. Secrets are not shown.
+func WriteChanges(w io.Writer, changes []Change) {
+	for i := range changes {
+		c := &changes[i]
+		r := c.After
+		if r == nil {
+			r = c.Before
+		}
+		line := fmt.Sprintf("%-6s %s", c.Operation, Describe(c.Schema, r))
+		if c.Operation == Update {
+			before, after := c.Schema.Redact(c.Before), c.Schema.Redact(c.After)
+			var parts []string
+			for _, f := range c.Fields {
+				parts = append(parts, differences(f, before[f], after[f])...)
+			}
+			line += ": " + strings.Join(parts, "; ")
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
+// differences are the values below a field that differ.
+func differences(path string, a, b any) []string {
+	x, isMap := a.(map[string]any)
+	y, both := b.(map[string]any)
+	if isMap && both {
+		var out []string
+		all := over(x, y)
+		for _, k := range sortedKeys(all) {
+			if canonical(nil, x[k]) != canonical(nil, y[k]) {
+				out = append(out, differences(path+"."+k, x[k], y[k])...)
+			}
+		}
+		return out
+	}
+	orNull := func(v any) string {
+		if v == nil {
+			return "null"
+		}
+		return show(v)
+	}
+	if orNull(a) == orNull(b) {
+		return []string{path + " changed"} // a secret, or far into a long value
+	}
+	return []string{path + " " + orNull(a) + " -> " + orNull(b)}
+}
+
+// Describe names an entity: its kind, its name where it has one, and its id.
+func Describe(s *entity.Schema, r entity.Record) string {
+	it := &item{schema: s, record: r}
+	text := it.describe()
+	if id, _ := r["id"].(string); !strings.Contains(text, id) {
+		text += " " + id
+	}
+	for _, fk := range s.ForeignKeys() {
+		if id := refID(r, fk.Field); id != "" {
+			text += fmt.Sprintf(" (%s %s)", fk.Field, id)
+		}
+	}
+	return text
+}

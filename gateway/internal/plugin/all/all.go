@@ -1,0 +1,65 @@
+// Package all lists the plugins of the gateway.
+package all
+
+import (
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/acl"
+	"gatelab/gateway/internal/plugin/basicauth"
+	"gatelab/gateway/internal/plugin/botdetection"
+	"gatelab/gateway/internal/plugin/correlationid"
+	"gatelab/gateway/internal/plugin/cors"
+	"gatelab/gateway/internal/plugin/datadog"
+	"gatelab/gateway/internal/plugin/filelog"
+	"gatelab/gateway/internal/plugin/hmacauth"
+	"gatelab/gateway/internal/plugin/httplog"
+	"gatelab/gateway/internal/plugin/iprestriction"
+	"gatelab/gateway/internal/plugin/jwt"
+	"gatelab/gateway/internal/plugin/keyauth"
+	"gatelab/gateway/internal/plugin/opentelemetry"
+	"gatelab/gateway/internal/plugin/prometheus"
+	"gatelab/gateway/internal/plugin/proxycache"
+	"gatelab/gateway/internal/plugin/ratelimiting"
+	"gatelab/gateway/internal/plugin/requestsize"
+	"gatelab/gateway/internal/plugin/requesttermination"
+	"gatelab/gateway/internal/plugin/requesttransformer"
+	"gatelab/gateway/internal/plugin/responsetransformer"
+	"gatelab/gateway/internal/plugin/statsd"
+	"gatelab/gateway/internal/plugin/syslog"
+	"gatelab/gateway/internal/plugin/tcplog"
+	"gatelab/gateway/internal/plugin/udplog"
+)
+
+// Definitions declares all plugins.
+func Definitions() []plugin.Definition {
+	return []plugin.Definition{
+		keyauth.Definition(),
+		jwt.Definition(),
+		basicauth.Definition(),
+		acl.Definition(),
+		ratelimiting.Definition(),
+		ratelimiting.Advanced(),
+		proxycache.Definition(),
+		prometheus.Definition(),
+		requesttransformer.Definition(),
+		responsetransformer.Definition(),
+		iprestriction.Definition(),
+		cors.Definition(),
+		correlationid.Definition(),
+		requestsize.Definition(),
+		requesttermination.Definition(),
+		botdetection.Definition(),
+		filelog.Definition(),
+		httplog.Definition(),
+		tcplog.Definition(),
+		udplog.Definition(),
+		syslog.Definition(),
+		statsd.Definition(),
+		datadog.Definition(),
+		hmacauth.Definition(),
+		opentelemetry.Definition(),
+	}
+}
+
+// Plugins returns the set of all plugins. Their definitions hold what lasts as
+// long as the process, so a process needs one set.
+func Plugins() *plugin.Set { return plugin.NewSet(Definitions()...) }

@@ -1,0 +1,145 @@
+package plugin
+
+import (
+	"time"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/entity"
+)
+
+// Exchange is one request on its way. Exchanges are reused: nothing of one may
+// be kept after Log, and strings from Ctx are views of reused buffers.
+type Exchange struct {
+	Ctx          *fasthttp.RequestCtx
+	Service      *entity.Service // nil: the route has none
+	Route        *entity.Route
+	Consumer     *entity.Consumer // nil: nobody that is known
+	CredentialID string
+	// Authenticated says that Consumer has shown a credential, and is not the one
+	// that stands for those who have not.
+	Authenticated bool
+	ClientIP      string
+	Scheme, Host  string     // as the client requested them; sent to the upstream in X-Forwarded-Proto and X-Forwarded-Host
+	Trusted       bool       // the peer is a trusted proxy: what it says in X-Forwarded-* reaches the upstream
+	Directory     *Directory // consumers and credentials of this request's snapshot
+
+	Started         time.Time
+	Asked           time.Time     // when the upstream was asked; zero: it was not
+	UpstreamLatency time.Duration // until the upstream's headers came
+	Proxied         bool          // an upstream answered
+	CacheStatus     string        // "" where no cache was asked
+	Limited         bool          // a limit refused the request
+	Received, Sent  int64         // bytes of body, from and to the client; set for Log
+	UpstreamURI     []byte        // path and query that the upstream was asked for
+
+	// Set for Log where a plugin of the chain is a TimesReader.
+	Tries []Try // of the upstream's targets, in their order
+	Times Times
+
+	// Spooled says that a plugin reads the upstream's body ahead of the client,
+	// who has read Delivered bytes of it.
+	Spooled   bool
+	Delivered int64
+
+	// Rewrite is what the upstream is asked for in place of what the client has
+	// asked for. The request in Ctx stays the client's: the answer is framed by it.
+	Rewrite Rewrite
+
+	// The hooks are the proxy's, and the same for all requests of an exchange.
+	// They are nil in tests that have no proxy.
+
+	// Complete writes the fields that the gateway adds when it forwards
+	// (X-Forwarded-*, X-Real-IP, Forwarded, Via) into Ctx.Request's header. It
+	// does so once for each request: further calls do nothing. A plugin calls it
+	// before it reads such a field; others need not pay for it.
+	Complete func()
+	// Capture is what a group, by name or number, of the route's regular expression
+	// took of the path, "" where there is none.
+	Capture func(group string) string
+	// Body is RequestBody's, of a body that is still a stream.
+	Body func(most int) (body []byte, whole bool, err error)
+	// LimitBody bounds the request's body to that many bytes. A longer one whose
+	// length is not known yet is answered with 413 when it has come so far; false
+	// says that it is known to be longer already.
+	LimitBody func(most int64) bool
+	// Interrupt makes a read of the upstream's streamed body return, also one
+	// that another goroutine has begun.
+	Interrupt func()
+
+	maxBody  int       // longest body that is kept for plugins
+	passed   []*phases // the plugins that did not answer, in order
+	answered *phases   // the one that has answered instead; nil: none
+}
+
+// Try is one attempt at a target of the upstream.
+type Try struct {
+	Address string // host:port, as it is configured
+	Started time.Time
+	Took    time.Duration // until the answer's header came, or it was given up
+	Status  int           // of the answer; 0: there was none
+	Err     error         // why there is no answer
+}
+
+// Times are when the phases of a request began and ended.
+type Times struct {
+	Access, Accessed time.Time
+	Filter, Filtered time.Time // the phases of the response, up to where its body is sent
+}
+
+// Rewrite is a change of what the upstream is asked for; "" leaves a part as it
+// is. A cache must not take a request with one for the same request without.
+type Rewrite struct {
+	Method string
+	Host   string // of the Host header
+	Path   string // escaped, beginning with a slash, in place of the service's path and the request's
+
+	// Moved is what a plugin has made header fields of and a cache would have told
+	// requests apart by where it was: of the query, of Authorization. Authorized
+	// says that some of it is of the latter.
+	Moved      string
+	Authorized bool
+}
+
+// Reset makes the exchange ready for another request. The hooks stay.
+func (x *Exchange) Reset() {
+	passed, tries := x.passed[:0], x.Tries[:0]
+	clear(x.passed)
+	clear(x.Tries)
+	*x = Exchange{
+		passed: passed, Tries: tries,
+		Complete: x.Complete, Capture: x.Capture, Body: x.Body, LimitBody: x.LimitBody, Interrupt: x.Interrupt,
+	}
+}
+
+// Answered tells whether a plugin has answered in the place of the upstream.
+func (x *Exchange) Answered() bool { return x.answered != nil }
+
+// RequestBody reads the request's body and keeps it for the upstream: at most
+// limit bytes of it, and never more than Deps.MaxBodyBytes, which is also what a
+// limit of 0 means. whole says that body is all of it; then Ctx.Request's Body
+// has it too, and may be replaced. Of a longer body the rest is streamed to the
+// upstream as before. The bytes are good until the request ends.
+//
+// The error is one of the client's connection, or of the body's framing: the
+// request cannot go on, see AnswerBodyError. A plugin that calls this implements
+// RequestBodyReader.
+func (x *Exchange) RequestBody(limit int) (body []byte, whole bool, err error) {
+	if most := x.maxBody; most > 0 && (limit == 0 || limit > most) {
+		limit = most
+	}
+	r := &x.Ctx.Request
+	if r.IsBodyStream() {
+		if x.Body == nil {
+			return nil, false, nil
+		}
+		return x.Body(limit)
+	}
+	body = r.Body()
+	return body[:min(len(body), limit)], len(body) <= limit, nil
+}
+
+// View gives bytes as a string without copying them: it is good for as long as
+// they do not change, which of a request's is until it ends.
+func View(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

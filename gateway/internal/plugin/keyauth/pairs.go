@@ -1,0 +1,100 @@
+package keyauth
+
+import (
+	"bytes"
+
+	"gatelab/gateway/internal/plugin"
+)
+
+// presence says how often something is in a request.
+type presence uint8
+
+const (
+	absent presence = iota
+	bare            // a name without "=": it has no value
+	once
+	repeated
+)
+
+// sighting is what a search for a name has found.
+type sighting struct {
+	value []byte // of the first that has one
+	is    presence
+}
+
+// add counts one more value.
+func (s *sighting) add(value []byte) {
+	switch s.is {
+	case absent, bare:
+		s.value, s.is = value, once
+	default:
+		s.is = repeated
+	}
+}
+
+// cutPair takes the first pair off a query or a form.
+func cutPair(raw []byte) (pair, rest []byte, more bool) { return bytes.Cut(raw, []byte{'&'}) }
+
+// isNamed tells whether a pair's name, decoded, is the one that is asked for.
+func isNamed(pair []byte, name string) bool {
+	raw, _, _ := bytes.Cut(pair, []byte{'='})
+	return string(plugin.DecodeName(raw)) == name
+}
+
+// findPair looks for a name in a query or a form.
+func findPair(raw []byte, name string) (s sighting) {
+	for more := len(raw) > 0; more; {
+		var pair []byte
+		pair, raw, more = cutPair(raw)
+		if !isNamed(pair, name) {
+			continue
+		}
+		if _, value, ok := bytes.Cut(pair, []byte{'='}); ok {
+			s.add(plugin.DecodeName(value))
+		} else if s.is == absent {
+			s.is = bare
+		}
+	}
+	return s
+}
+
+// dropPairs is a query or a form without the pairs of some names. All other
+// bytes stay as they are, in their order. left is false where there was no other
+// pair, not even an empty one; without such names rest is raw itself.
+func dropPairs(raw []byte, names []string) (rest []byte, left bool) {
+	if !hasPair(raw, names) {
+		return raw, len(raw) > 0
+	}
+	rest = make([]byte, 0, len(raw))
+	for more := true; more; {
+		var pair []byte
+		pair, raw, more = cutPair(raw)
+		if isNamedAny(pair, names) {
+			continue
+		}
+		if left {
+			rest = append(rest, '&')
+		}
+		rest, left = append(rest, pair...), true
+	}
+	return rest, left
+}
+
+func hasPair(raw []byte, names []string) bool {
+	for more := len(raw) > 0; more; {
+		var pair []byte
+		if pair, raw, more = cutPair(raw); isNamedAny(pair, names) {
+			return true
+		}
+	}
+	return false
+}
+
+func isNamedAny(pair []byte, names []string) bool {
+	for _, name := range names {
+		if isNamed(pair, name) {
+			return true
+		}
+	}
+	return false
+}

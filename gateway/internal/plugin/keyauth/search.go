@@ -1,0 +1,159 @@
+package keyauth
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/plugin"
+)
+
+// maxKeyBody is how much of a body is kept to look for a key in it. As in Kong,
+// where the bound is nginx's buffer, a longer body has no key.
+const maxKeyBody = 64 << 10
+
+// search looks for a request's key where the configuration says, and takes
+// it out again.
+type search struct {
+	*config
+	x   *plugin.Exchange
+	err error // of the body: the request cannot go on
+
+	read     bool // the body was looked at
+	kind     bodyKind
+	body     []byte
+	boundary string
+	members  []member
+}
+
+// find is Kong's search: name by name in the header, then the query, then the
+// body. The first place that has the name decides, also with an empty value;
+// a name that is there twice decides too, since it is unknown which one the
+// upstream would take.
+func (s *search) find() (key sighting) {
+	ctx := s.x.Ctx
+	for _, name := range s.KeyNames {
+		key = sighting{}
+		if s.KeyInHeader {
+			for _, v := range ctx.Request.Header.PeekAll(name) {
+				key.add(v)
+			}
+		}
+		if key.is == absent && s.KeyInQuery {
+			key = findPair(queryOf(ctx.RequestURI()), name)
+		}
+		if key.is == absent && s.KeyInBody {
+			key = s.inBody(name)
+		}
+		if key.is >= once || s.err != nil {
+			return key
+		}
+	}
+	return sighting{}
+}
+
+// queryOf is what follows the question mark of a request target.
+func queryOf(target []byte) []byte {
+	if i := bytes.IndexByte(target, '?'); i >= 0 {
+		return target[i+1:]
+	}
+	return nil
+}
+
+func (s *search) inBody(name string) sighting {
+	if s.load(); s.kind == formBody {
+		return findPair(s.body, name)
+	}
+	return findMember(s.members, name)
+}
+
+// load reads the body, once, where it is of a kind that may hold a key.
+func (s *search) load() {
+	if s.read {
+		return
+	}
+	s.read = true
+	kind, boundary := kindOf(s.x.Ctx.Request.Header.ContentType())
+	if kind == otherBody {
+		return
+	}
+	var whole bool
+	s.body, whole, s.err = s.x.RequestBody(maxKeyBody)
+	if !whole || s.err != nil || len(s.body) == 0 {
+		s.body = nil
+		return
+	}
+	s.kind, s.boundary = kind, boundary
+	switch kind {
+	case jsonBody:
+		s.members = jsonMembers(s.body)
+	case multipartBody:
+		s.members = parts(s.body, boundary)
+	}
+}
+
+// hide takes the key off what the upstream will see: off every place where the
+// plugin may look for it. What is left stays as the client sent it.
+func (s *search) hide() {
+	ctx := s.x.Ctx
+	for _, name := range s.KeyNames {
+		if s.KeyInHeader {
+			ctx.Request.Header.Del(name)
+		}
+	}
+	if s.KeyInQuery {
+		hideInQuery(ctx, s.KeyNames)
+	}
+	if s.KeyInBody {
+		s.hideInBody()
+	}
+}
+
+func hideInQuery(ctx *fasthttp.RequestCtx, names []string) {
+	target := ctx.RequestURI()
+	query := queryOf(target)
+	if !hasPair(query, names) {
+		return
+	}
+	rest, left := dropPairs(query, names)
+	path := target[:len(target)-len(query)-1]
+	made := append(make([]byte, 0, len(target)), path...)
+	if left {
+		made = append(append(made, '?'), rest...)
+	}
+	ctx.Request.SetRequestURIBytes(made)
+}
+
+func (s *search) hideInBody() {
+	if s.load(); s.kind == otherBody {
+		return
+	}
+	rest := s.body
+	switch s.kind {
+	case formBody:
+		rest, _ = dropPairs(s.body, s.KeyNames)
+	case jsonBody:
+		if s.hasMember() {
+			rest = dropMembers(s.body, s.members, s.KeyNames)
+		}
+	case multipartBody:
+		if s.hasMember() {
+			rest = dropParts(s.body, s.members, s.KeyNames)
+		}
+	}
+	if len(rest) == len(s.body) {
+		return
+	}
+	r := &s.x.Ctx.Request
+	r.SetBodyRaw(rest)
+	r.Header.SetContentLength(len(rest))
+}
+
+func (s *search) hasMember() bool {
+	for _, name := range s.KeyNames {
+		if findMember(s.members, name).is != absent {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,96 @@
+// Package posting is how logging and tracing plugins send what they have queued
+// to an HTTP server.
+package posting
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"gatelab/gateway/internal/entity"
+)
+
+// Config says where to, and how.
+type Config struct {
+	URL, Method, ContentType string
+	Headers                  map[string]string
+	Connect                  time.Duration // 0: Timeout
+	Timeout                  time.Duration // of the whole
+	Keepalive                time.Duration // of an idle connection; 0: none is kept
+}
+
+// Millis is a time-out of a configuration.
+func Millis(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
+
+// Headers is the schema of the header fields that an administrator adds.
+func Headers() entity.Field {
+	return entity.Field{
+		Name: "headers", Kind: entity.Map, Keys: &entity.Field{Kind: entity.String, Match: "header"},
+		Elements: &entity.Field{Kind: entity.String, Referenceable: true},
+	}
+}
+
+// Client sends to one URL. Only one goroutine uses it.
+type Client struct {
+	config    Config
+	url       *url.URL
+	transport *http.Transport
+}
+
+// New makes a client, which connects to nothing yet.
+func New(c Config) (*Client, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Hostname() == "" {
+		return nil, fmt.Errorf("the endpoint %q is no URL with a host", c.URL)
+	}
+	if c.Connect == 0 {
+		c.Connect = c.Timeout
+	}
+	return &Client{config: c, url: u, transport: &http.Transport{
+		DialContext:       (&net.Dialer{Timeout: c.Connect}).DialContext,
+		DisableKeepAlives: c.Keepalive == 0, IdleConnTimeout: c.Keepalive, MaxIdleConnsPerHost: 1,
+		// As in Kong: collectors have certificates of their own making.
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}, //nolint:gosec // see above
+	}}, nil
+}
+
+// maxAnswer is how much of an answer is read, so that its connection can be kept.
+const maxAnswer = 64 << 10
+
+// Send sends a body. A status of 400 or more is an error.
+func (c *Client) Send(ctx context.Context, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, c.config.Method, c.url.String(), bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("send to %s: %w", c.url.Host, err)
+	}
+	for name, value := range c.config.Headers {
+		req.Header.Set(name, value)
+	}
+	if u := c.url.User; u != nil {
+		password, _ := u.Password()
+		req.SetBasicAuth(u.Username(), password)
+	}
+	req.Header.Set("Content-Type", c.config.ContentType)
+	res, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("send to %s: %w", c.url.Host, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if res.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("%s answered %d: %.200q", c.url.Host, res.StatusCode, text)
+	}
+	_ = err // it has been accepted
+	return nil
+}
+
+// Close closes the connection that is kept.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }

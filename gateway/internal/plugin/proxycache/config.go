@@ -1,0 +1,116 @@
+package proxycache
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatelab/gateway/internal/cache"
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/redisconfig"
+)
+
+// config is proxy-cache's configuration; seconds are whole.
+type config struct {
+	Strategy        string             `json:"strategy"`
+	Redis           redisconfig.Config `json:"redis"`
+	CacheTTL        float64            `json:"cache_ttl"`
+	StorageTTL      float64            `json:"storage_ttl"`
+	CacheControl    bool               `json:"cache_control"`
+	RequestMethod   []string           `json:"request_method"`
+	ResponseCode    []int              `json:"response_code"`
+	ContentType     []string           `json:"content_type"`
+	VaryQueryParams []string           `json:"vary_query_params"`
+	VaryHeaders     []string           `json:"vary_headers"`
+	VaryConsumer    *bool              `json:"vary_consumer"`
+	IgnoreURICase   bool               `json:"ignore_uri_case"`
+	ResponseHeaders struct {
+		Age    *bool `json:"age"`
+		Status *bool `json:"X-Cache-Status"`
+		Key    *bool `json:"X-Cache-Key"`
+	} `json:"response_headers"`
+}
+
+// newPlugin makes a proxy-cache plugin: with strategy memory in this
+// replica's memory, with redis in memory in front of a Redis that replicas
+// share.
+func newPlugin(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
+	c := config{
+		Strategy: "memory", CacheTTL: 300, RequestMethod: []string{"GET", "HEAD"},
+		ResponseCode: []int{200, 301, 404}, ContentType: []string{"text/plain", "application/json"},
+	}
+	if err := plugin.DecodeConfig(p, &c); err != nil {
+		return nil, err
+	}
+	if d.Cache == nil {
+		return nil, errors.New("proxy-cache: this gateway has no cache")
+	}
+	pc := &proxyCache{
+		store: d.Cache,
+		policy: cache.Policy{CacheControl: c.CacheControl, TTL: time.Duration(c.CacheTTL) * time.Second,
+			StorageTTL: time.Duration(c.StorageTTL) * time.Second},
+		methods:    c.RequestMethod,
+		get:        slices.Contains(c.RequestMethod, "GET"),
+		head:       slices.Contains(c.RequestMethod, "HEAD"),
+		codes:      map[int]bool{},
+		showAge:    orTrue(c.ResponseHeaders.Age),
+		showStatus: orTrue(c.ResponseHeaders.Status),
+		showKey:    orTrue(c.ResponseHeaders.Key),
+	}
+	for _, code := range c.ResponseCode {
+		pc.codes[code] = true
+	}
+	for _, t := range c.ContentType {
+		m, err := parseMediaType(t)
+		if err != nil {
+			return nil, fmt.Errorf("proxy-cache: content_type %q: %w", t, err)
+		}
+		pc.types = append(pc.types, m)
+	}
+	pc.key.consumer = orTrue(c.VaryConsumer)
+	pc.key.authorization = !c.CacheControl
+	pc.key.ignoreCase = c.IgnoreURICase
+	if len(c.VaryQueryParams) > 0 { // none given means all
+		pc.key.query = slices.Sorted(slices.Values(c.VaryQueryParams))
+	}
+	pc.key.headers = slices.Sorted(slices.Values(c.VaryHeaders))
+	var err error
+	pc.space, err = c.space(d)
+	return pc, err
+}
+
+// space is the part of the store that the strategy asks for.
+func (c *config) space(d *plugin.Deps) (*cache.Space, error) {
+	switch c.Strategy {
+	case "memory":
+		return d.Cache.Space(nil), nil
+	case "redis":
+		if c.Redis.Host == "" {
+			return nil, errors.New("proxy-cache: redis.host is missing")
+		}
+		if d.Redis == nil {
+			return nil, errors.New("proxy-cache: this gateway has no Redis")
+		}
+		return d.Cache.Space(d.Redis.Client(c.Redis.Options())), nil
+	}
+	return nil, fmt.Errorf("proxy-cache: strategy %q: want memory or redis", c.Strategy)
+}
+
+func orTrue(b *bool) bool { return b == nil || *b }
+
+// AddResources names the part of the store that the plugin uses, and its Redis.
+func (p *proxyCache) AddResources(r *plugin.Resources) {
+	r.Spaces = append(r.Spaces, p.space)
+	if c := p.space.Client(); c != nil {
+		r.Clients = append(r.Clients, c)
+	}
+}
+
+var (
+	_ plugin.AccessPhase       = (*proxyCache)(nil)
+	_ plugin.HeaderFilterPhase = (*proxyCache)(nil)
+	_ plugin.LogPhase          = (*proxyCache)(nil)
+	_ plugin.ResourceUser      = (*proxyCache)(nil)
+)

@@ -1,0 +1,109 @@
+package proxycache
+
+import (
+	"reflect"
+	"testing"
+
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/entity/entitytest"
+	"gatelab/gateway/internal/plugin"
+)
+
+var uses = entitytest.Uses{
+	"proxy-cache.response_code":                   `.: json:"response_code" + .ResponseCode`,
+	"proxy-cache.request_method":                  `.: json:"request_method" + .RequestMethod`,
+	"proxy-cache.content_type":                    `.: json:"content_type" + .ContentType`,
+	"proxy-cache.cache_ttl":                       `.: json:"cache_ttl" + .CacheTTL`,
+	"proxy-cache.strategy":                        `.: json:"strategy" + .Strategy`,
+	"proxy-cache.cache_control":                   `.: json:"cache_control" + .CacheControl`,
+	"proxy-cache.ignore_uri_case":                 `.: json:"ignore_uri_case" + .IgnoreURICase`,
+	"proxy-cache.storage_ttl":                     `.: json:"storage_ttl" + .StorageTTL`,
+	"proxy-cache.memory":                          "kept",
+	"proxy-cache.memory.dictionary_name":          "refused",
+	"proxy-cache.vary_query_params":               `.: json:"vary_query_params" + .VaryQueryParams`,
+	"proxy-cache.vary_headers":                    `.: json:"vary_headers" + .VaryHeaders`,
+	"proxy-cache.vary_consumer":                   `.: json:"vary_consumer" + .VaryConsumer`,
+	"proxy-cache.response_headers":                `.: json:"response_headers" + .ResponseHeaders`,
+	"proxy-cache.response_headers.age":            `.: json:"age" + .ResponseHeaders.Age`,
+	"proxy-cache.response_headers.X-Cache-Status": `.: json:"X-Cache-Status" + .ResponseHeaders.Status`,
+	"proxy-cache.response_headers.X-Cache-Key":    `.: json:"X-Cache-Key" + .ResponseHeaders.Key`,
+	"proxy-cache.redis":                           "elsewhere", // in redisconfig
+}
+
+func TestEveryFieldIsUsed(t *testing.T) {
+	uses.Check(t, map[string][]entity.Field{"proxy-cache": Definition().Config}, nil)
+}
+
+func insert(t *testing.T, body string) (entity.Record, error) {
+	t.Helper()
+	return entitytest.Insert(t, plugin.NewSet(Definition()).Catalog(), "plugins", body)
+}
+
+func TestRefusedConfigurations(t *testing.T) {
+	for _, tt := range []struct{ name, body, want string }{
+		{
+			name: "no media type", body: `{"name":"proxy-cache","config":{"content_type":["application/"]}}`,
+			want: "config.content_type: invalid value 'application/': expected a media type such as application/json",
+		},
+		{
+			name: "another dictionary", body: `{"name":"proxy-cache","config":{"memory":{"dictionary_name":"mine"}}}`,
+			want: "config.memory.dictionary_name: value must be kong_db_cache: the gateway has one memory store",
+		},
+		{
+			name: "Redis without a host", body: `{"name":"proxy-cache","config":{"strategy":"redis"}}`,
+			want: "config.redis.host: required field missing",
+		},
+		{
+			name: "a host that is none", body: `{"name":"proxy-cache","config":{"strategy":"redis","redis":{"host":"a b"}}}`,
+			want: "config.redis.host: invalid value: a b",
+		},
+		{
+			name: "another strategy", body: `{"name":"proxy-cache","config":{"strategy":"disk"}}`,
+			want: "config.strategy: expected one of: memory, redis",
+		},
+		{
+			name: "a status beyond all", body: `{"name":"proxy-cache","config":{"response_code":[99]}}`,
+			want: "config.response_code: value should be between 100 and 900",
+		},
+		{
+			name: "a method that cannot be cached", body: `{"name":"proxy-cache","config":{"request_method":["DELETE"]}}`,
+			want: "config.request_method: expected one of: HEAD, GET, POST, PATCH, PUT",
+		},
+		{
+			name: "no time to live", body: `{"name":"proxy-cache","config":{"cache_ttl":0}}`,
+			want: "config.cache_ttl: value should be between 1 and 2147483646",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := insert(t, tt.body)
+			entitytest.Refused(t, err, tt.want)
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	r, err := insert(t, `{"name":"proxy-cache"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"response_code": []any{int64(200), int64(301), int64(404)}, "request_method": []any{"GET", "HEAD"},
+		"content_type": []any{"text/plain", "application/json"}, "cache_ttl": int64(300), "strategy": "memory",
+		"cache_control": false, "ignore_uri_case": false, "storage_ttl": nil,
+		"memory": map[string]any{"dictionary_name": "kong_db_cache"}, "redis": map[string]any{
+			"host": nil, "port": int64(6379), "timeout": int64(2000), "username": nil, "password": nil, "database": int64(0),
+			"ssl": false, "ssl_verify": false, "server_name": nil,
+		},
+		"vary_query_params": nil, "vary_headers": nil, "vary_consumer": true,
+		"response_headers": map[string]any{"age": true, "X-Cache-Status": true, "X-Cache-Key": true},
+	}
+	if !reflect.DeepEqual(r["config"], want) {
+		t.Errorf("config\n%v\nwant\n%v", r["config"], want)
+	}
+}
+
+func TestPriorityIsKongs(t *testing.T) {
+	if p := Definition().Priority; p != 100 {
+		t.Errorf("priority %d", p)
+	}
+}

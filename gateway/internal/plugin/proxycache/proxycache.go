@@ -1,0 +1,276 @@
+package proxycache
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/cache"
+	"gatelab/gateway/internal/plugin"
+)
+
+// What X-Cache-Status says. Stale is ours: Kong serves nothing stale.
+const (
+	cacheHit     = "Hit"
+	cacheMiss    = "Miss"
+	cacheBypass  = "Bypass"
+	cacheRefresh = "Refresh" // something was stored that could not be used
+	cacheStale   = "Stale"
+)
+
+// proxyCache answers requests from stored responses, and stores what the
+// upstream answers. A hit from memory neither waits nor copies the body.
+type proxyCache struct {
+	store  *cache.Store
+	space  *cache.Space
+	policy cache.Policy
+	key    cacheKey
+
+	get, head bool // GET and HEAD are in request_method
+	methods   []string
+	codes     map[int]bool
+	types     []mediaType
+
+	showAge, showStatus, showKey bool
+}
+
+// cacheVisit is what a request that went to the upstream has to remember.
+type cacheVisit struct {
+	key      cache.Key
+	fill     *cache.Fill // nil: only looked up
+	stale    *cache.Entry
+	outcome  cache.Outcome // not yet counted; see counted
+	counted  bool
+	spooling bool // the body's stream ends the fill
+
+	// What the client asked conditionally is asked of the upstream without
+	// conditions, so that the answer can be stored.
+	ifNoneMatch, ifModifiedSince []byte
+	revalidating                 bool // our own condition is on the request
+}
+
+// statusClientGone is what the proxy notes of a client that left before the
+// upstream answered.
+const statusClientGone = 499
+
+var noDirectives = cache.ParseCacheControl(nil)
+
+// Access answers from the cache where it can.
+func (p *proxyCache) Access(x *plugin.Exchange) (answered bool) {
+	h := &x.Ctx.Request.Header
+	directives := noDirectives
+	if p.policy.CacheControl {
+		if v := h.PeekAll(fasthttp.HeaderCacheControl); len(v) > 0 {
+			directives = cache.ParseCacheControl(v)
+		}
+	}
+	if x.Rewrite.Method != "" || !p.takes(h) || hasBody(&x.Ctx.Request) || directives.NoStore || directives.NoCache {
+		x.CacheStatus = cacheBypass
+		p.store.Count(cache.Bypass)
+		return false
+	}
+	key := p.key.of(x)
+	now := time.Now()
+	if e := p.space.Peek(key, asForwarded(x)); e != nil && directives.Judge(e, now) == cache.Usable && e.AcceptedBy(h) {
+		p.store.Count(outcomeAt(e, now, cache.HitMemory))
+		p.serve(x, key, e, now)
+		return true
+	}
+	return p.find(x, key, directives)
+}
+
+// outcomeAt is what a use of e counts as: found says so unless e is stale (by
+// the client's max-stale).
+func outcomeAt(e *cache.Entry, now time.Time, found cache.Outcome) cache.Outcome {
+	if e.Fresh(now) {
+		return found
+	}
+	return cache.Stale
+}
+
+// takes tells whether a request of this kind may be answered from the cache.
+func (p *proxyCache) takes(h *fasthttp.RequestHeader) bool {
+	switch {
+	case h.IsGet():
+		return p.get && !h.ConnectionUpgrade()
+	case h.IsHead():
+		return p.head
+	}
+	for _, m := range p.methods {
+		if m == string(h.Method()) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasBody tells whether a request has a body: it may decide the answer, and is
+// not in the key.
+func hasBody(r *fasthttp.Request) bool {
+	if r.IsBodyStream() {
+		return r.Header.ContentLength() != 0
+	}
+	return len(r.Body()) > 0
+}
+
+// oddRequest are fields that have an upstream answer something else than the
+// plain resource: a part of it, a failed condition, another method or path. A
+// request with one looks for what is stored, and stores nothing for others.
+var oddRequest = []string{
+	fasthttp.HeaderRange, fasthttp.HeaderIfMatch, fasthttp.HeaderIfUnmodifiedSince,
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url",
+}
+
+func isOdd(h *fasthttp.RequestHeader) bool {
+	for _, name := range oddRequest {
+		if len(h.Peek(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// find is the way of a request that memory has no answer for.
+func (p *proxyCache) find(x *plugin.Exchange, key cache.Key, directives cache.Directives) (answered bool) {
+	h := &x.Ctx.Request.Header
+	only := p.policy.CacheControl && directives.OnlyIfCached
+	// HEAD brings no body, and an odd request another one: such a request looks,
+	// but does not lead others and stores nothing.
+	look := only || h.IsHead() || isOdd(h)
+	found := p.space.Find(context.Background(), cache.Query{
+		Key: key, Request: asForwarded(x), OnlyStored: look,
+		Judge: func(e *cache.Entry) cache.Verdict {
+			if !e.AcceptedBy(h) {
+				return cache.Unusable
+			}
+			return directives.Judge(e, time.Now())
+		},
+	})
+	if found.Entry != nil && !found.Entry.AcceptedBy(h) {
+		found.Entry = nil // not to be revalidated either, nor used on an error
+	}
+	if found.Outcome != cache.Miss {
+		now := time.Now()
+		p.store.Count(outcomeAt(found.Entry, now, found.Outcome))
+		p.serve(x, key, found.Entry, now)
+		return true
+	}
+	if only {
+		p.store.Count(cache.Miss)
+		p.refuse(x, key)
+		return true
+	}
+	x.CacheStatus = cacheMiss
+	if found.Entry != nil {
+		x.CacheStatus = cacheRefresh
+	}
+	v := &cacheVisit{key: key, fill: found.Fill, stale: found.Entry, outcome: cache.Miss}
+	if v.fill != nil {
+		v.askWhole(h)
+	}
+	x.Ctx.SetUserValue(p, v)
+	return false
+}
+
+// askWhole takes the client's conditions off the request, and puts on those
+// that revalidate what is stored.
+func (v *cacheVisit) askWhole(h *fasthttp.RequestHeader) {
+	take := func(name string) (value []byte) {
+		if b := h.Peek(name); len(b) > 0 {
+			value = append(value, b...)
+		}
+		h.Del(name)
+		return value
+	}
+	v.ifNoneMatch = take(fasthttp.HeaderIfNoneMatch)
+	v.ifModifiedSince = take(fasthttp.HeaderIfModifiedSince)
+	if v.stale == nil {
+		return
+	}
+	switch {
+	case v.stale.ETag != "":
+		h.Set(fasthttp.HeaderIfNoneMatch, v.stale.ETag)
+		v.revalidating = true
+	case !v.stale.LastModified.IsZero():
+		h.SetBytesV(fasthttp.HeaderIfModifiedSince, fasthttp.AppendHTTPDate(nil, v.stale.LastModified))
+		v.revalidating = true
+	}
+}
+
+// Log ends what an error or a lost client left open.
+func (p *proxyCache) Log(x *plugin.Exchange) {
+	v, _ := x.Ctx.UserValue(p).(*cacheVisit)
+	if v == nil {
+		return
+	}
+	x.Ctx.SetUserValue(p, nil)
+	p.count(v)
+	switch {
+	case v.fill == nil || v.spooling:
+	case x.Ctx.Response.StatusCode() >= 500:
+		v.fill.Refuse(false) // the next would meet the same
+	default:
+		v.fill.Abandon()
+	}
+}
+
+// serve answers with e, with 304 if that is what the client asks.
+func (p *proxyCache) serve(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time) {
+	status := cacheHit
+	if !e.Fresh(now) {
+		status = cacheStale
+	}
+	h := &x.Ctx.Request.Header
+	p.serveAs(x, key, e, now, status, h.Peek(fasthttp.HeaderIfNoneMatch), h.Peek(fasthttp.HeaderIfModifiedSince))
+}
+
+func (p *proxyCache) serveAs(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time, status string, ifNoneMatch,
+	ifModifiedSince []byte) {
+	x.CacheStatus = status
+	r := &x.Ctx.Response
+	r.SkipBody = false // set where the upstream's own answer, a 304 say, had no body
+	if (len(ifNoneMatch) > 0 || len(ifModifiedSince) > 0) && e.Status == fasthttp.StatusOK &&
+		notModified(e.ETag, e.LastModified, ifNoneMatch, ifModifiedSince) {
+		r.SetStatusCode(fasthttp.StatusNotModified)
+		r.ResetBody()
+	} else {
+		r.SetStatusCode(e.Status)
+		r.SetBodyRaw(e.Body)
+	}
+	for i := range e.Header {
+		f := &e.Header[i]
+		switch {
+		case string(f.Name) == fasthttp.HeaderDate:
+			plugin.SetDate(&r.Header, f.Value)
+		case i > 0 && string(f.Name) == string(e.Header[i-1].Name):
+			r.Header.AddBytesKV(f.Name, f.Value)
+		default:
+			r.Header.SetCanonical(f.Name, f.Value)
+		}
+	}
+	if p.showAge {
+		var digits [20]byte
+		r.Header.SetCanonical(headerAge, strconv.AppendInt(digits[:0], int64(e.Age(now)), 10))
+	}
+	p.label(r, key, status)
+}
+
+// refuse answers only-if-cached where nothing is.
+func (p *proxyCache) refuse(x *plugin.Exchange, key cache.Key) {
+	x.CacheStatus = cacheMiss
+	r := &x.Ctx.Response
+	plugin.Answer(r, fasthttp.StatusGatewayTimeout, onlyIfCachedBody)
+	p.label(r, key, cacheMiss)
+}
+
+// announce puts the status on a response that the upstream made.
+func (p *proxyCache) announce(x *plugin.Exchange, v *cacheVisit) {
+	r := &x.Ctx.Response
+	if v != nil {
+		p.label(r, v.key, x.CacheStatus)
+	} else if p.showStatus && x.CacheStatus != "" {
+		r.Header.Set(headerCacheStatus, x.CacheStatus)
+	}
+}

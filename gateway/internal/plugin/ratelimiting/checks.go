@@ -1,0 +1,104 @@
+package ratelimiting
+
+import (
+	"fmt"
+
+	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/plugin/redisconfig"
+)
+
+func plainChecks() []entity.Check {
+	return []entity.Check{
+		{Describe: map[string]any{"at_least_one_of": []any{"second", "minute", "hour", "day", "month", "year"}}, Run: ascending},
+		redisconfig.Required("policy"),
+		notCluster("policy", "cluster is not supported: counting every request in the database is the bottleneck that redis avoids; "+
+			"expected one of: local, redis"),
+		identityNeeds("limit_by"), {Run: checkSyncRate},
+	}
+}
+
+func advancedChecks() []entity.Check {
+	return []entity.Check{
+		redisconfig.Required("strategy"), identityNeeds("identifier"), {Run: pairedWindows},
+		notCluster("strategy", "cluster is not supported; expected one of: local, redis"), {Run: checkSyncRate},
+	}
+}
+
+// ascending wants at least one limit, none smaller than that of a shorter
+// period.
+func ascending(c entity.Record) map[string]any {
+	var (
+		last    float64
+		shorter string
+	)
+	for _, p := range periods {
+		n, ok := number(c[p])
+		if !ok {
+			continue
+		}
+		if shorter != "" && n < last {
+			return map[string]any{"@entity": []any{
+				fmt.Sprintf("The limit for %s(%.1f) cannot be lower than the limit for %s(%.1f)", p, n, shorter, last),
+			}}
+		}
+		last, shorter = n, p
+	}
+	if shorter == "" {
+		return map[string]any{"@entity": []any{
+			"at least one of these fields must be non-empty: 'second', 'minute', 'hour', 'day', 'month', 'year'",
+		}}
+	}
+	return nil
+}
+
+// identityNeeds requires header_name and path where the field named by needs
+// them.
+func identityNeeds(by string) entity.Check {
+	return entity.Check{Run: func(c entity.Record) map[string]any {
+		if c[by] == "header" && c["header_name"] == nil {
+			return map[string]any{"header_name": "required field missing"}
+		}
+		if c[by] == "path" && c["path"] == nil {
+			return map[string]any{"path": "required field missing"}
+		}
+		return nil
+	}}
+}
+
+// notCluster refuses Kong's counters in the database.
+func notCluster(name, message string) entity.Check {
+	return entity.Check{Run: func(c entity.Record) map[string]any {
+		if c[name] == "cluster" {
+			return map[string]any{name: message}
+		}
+		return nil
+	}}
+}
+
+func pairedWindows(c entity.Record) map[string]any {
+	limits, _ := c["limit"].([]any)
+	sizes, _ := c["window_size"].([]any)
+	if len(limits) != len(sizes) {
+		return map[string]any{"@entity": []any{"You must provide the same number of windows and limits"}}
+	}
+	return nil
+}
+
+// checkSyncRate refuses a sync_rate that is neither a mode nor an interval.
+func checkSyncRate(c entity.Record) map[string]any {
+	if n, ok := number(c["sync_rate"]); ok && (n > 0 && n < leastSync || n < 0 && n != -1) {
+		return map[string]any{"sync_rate": "value should be -1, 0, or at least 0.02 seconds"}
+	}
+	return nil
+}
+
+// number reads a number of a record that has been checked.
+func number(v any) (float64, bool) {
+	switch x := v.(type) {
+	case int64:
+		return float64(x), true
+	case float64:
+		return x, true
+	}
+	return 0, false
+}

@@ -1,0 +1,150 @@
+package ratelimiting
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/limit"
+)
+
+// The beginnings of limit headers as fasthttp keeps an upstream's.
+var (
+	upstreamLimit  = []byte("Ratelimit-")
+	upstreamLimitX = []byte("X-Ratelimit-")
+)
+
+// limitHeaders writes a decision into response headers. Everything that does
+// not change from request to request is bytes already.
+type limitHeaders struct {
+	limit, remaining, reset, retryAfter headerName
+	windows                             []windowHeaders
+}
+
+// windowHeaders are the headers of one window and the value that is fixed.
+type windowHeaders struct {
+	length           time.Duration
+	limit, remaining headerName
+	limitValue       []byte
+}
+
+// headerName is a header's name as Kong spells it, and in the form that an
+// upstream's header of the same name is kept under.
+type headerName struct{ written, canonical []byte }
+
+func newHeaderName(s string) headerName {
+	canonical := []byte(s)
+	upper := true
+	for i, c := range canonical {
+		switch {
+		case upper && 'a' <= c && c <= 'z':
+			canonical[i] = c - 32
+		case !upper && 'A' <= c && c <= 'Z':
+			canonical[i] = c + 32
+		}
+		upper = c == '-'
+	}
+	return headerName{[]byte(s), canonical}
+}
+
+func (n headerName) set(h *fasthttp.ResponseHeader, value []byte) {
+	h.SetCanonical(n.written, value)
+}
+
+func (n headerName) setInt(h *fasthttp.ResponseHeader, value int64) {
+	var digits [20]byte
+	n.set(h, strconv.AppendInt(digits[:0], value, 10))
+}
+
+func newLimitHeaders(windows []limit.Window) *limitHeaders {
+	h := &limitHeaders{
+		limit: newHeaderName("RateLimit-Limit"), remaining: newHeaderName("RateLimit-Remaining"),
+		reset: newHeaderName("RateLimit-Reset"), retryAfter: newHeaderName("Retry-After"),
+	}
+	for _, w := range windows {
+		name := windowName(w)
+		h.windows = append(h.windows, windowHeaders{
+			length:     windowLength(w),
+			limit:      newHeaderName("X-RateLimit-Limit-" + name),
+			remaining:  newHeaderName("X-RateLimit-Remaining-" + name),
+			limitValue: strconv.AppendInt(nil, w.Limit, 10),
+		})
+	}
+	return h
+}
+
+// windowName is how Kong calls a window in a header: by its unit, or by its
+// seconds.
+func windowName(w limit.Window) string {
+	switch w.Months {
+	case 1:
+		return "Month"
+	case 12:
+		return "Year"
+	}
+	switch w.Size {
+	case time.Second:
+		return "Second"
+	case time.Minute:
+		return "Minute"
+	case time.Hour:
+		return "Hour"
+	case 24 * time.Hour:
+		return "Day"
+	}
+	return strconv.FormatInt(int64(w.Size/time.Second), 10)
+}
+
+// windowLength is for comparing windows.
+func windowLength(w limit.Window) time.Duration {
+	if w.Months > 0 {
+		return time.Duration(w.Months) * 30 * 24 * time.Hour
+	}
+	return w.Size
+}
+
+// clear takes away what the upstream says of limits of its own, which would
+// stand beside ours. Mostly it says nothing: that is all that is looked for.
+func (h *limitHeaders) clear(r *fasthttp.ResponseHeader) {
+	found := false
+	for name := range r.All() {
+		if bytes.HasPrefix(name, upstreamLimit) || bytes.HasPrefix(name, upstreamLimitX) {
+			found = true
+		}
+	}
+	if !found {
+		return
+	}
+	for _, n := range []headerName{h.limit, h.remaining, h.reset} {
+		r.DelBytes(n.canonical)
+	}
+	for i := range h.windows {
+		r.DelBytes(h.windows[i].limit.canonical)
+		r.DelBytes(h.windows[i].remaining.canonical)
+	}
+}
+
+// set writes the state of every window, and of the tightest one in the
+// standard's headers: that with the fewest requests left, the longer of two.
+func (h *limitHeaders) set(r *fasthttp.ResponseHeader, d *limit.Decision) {
+	h.clear(r)
+	tightest := 0
+	for i := range h.windows {
+		w := &h.windows[i]
+		left, least := d.Remaining(i), d.Remaining(tightest)
+		if left < least || left == least && w.length > h.windows[tightest].length {
+			tightest = i
+		}
+		w.limit.set(r, w.limitValue)
+		w.remaining.setInt(r, left)
+	}
+	h.limit.set(r, h.windows[tightest].limitValue)
+	h.remaining.setInt(r, d.Remaining(tightest))
+	h.reset.setInt(r, d.Reset(tightest))
+}
+
+func (h *limitHeaders) setRetryAfter(r *fasthttp.ResponseHeader, seconds int64) {
+	h.retryAfter.setInt(r, seconds)
+}

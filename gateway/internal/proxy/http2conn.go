@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// http2Conn is a client's connection as the codec of HTTP/2 sees it. It looks at
+// the frames that come: the codec bounds what they may hold, http2Conn how
+// many may come that ask for work and bring nothing, and how slowly.
+type http2Conn struct {
+	client   *clientConn
+	activity activity
+	metrics  *http2Metrics
+	br       *bufio.Reader
+	frames   frameGuard
+	bounded  bool // a read deadline is set
+}
+
+// secureHTTP2Conn is one over TLS: by its further method the codec knows.
+type secureHTTP2Conn struct{ *http2Conn }
+
+// ConnectionState is *tls.Conn's.
+func (c secureHTTP2Conn) ConnectionState() tls.ConnectionState { return c.client.secure.state }
+
+// http2Buffer is enough for the frames of several short requests.
+const http2Buffer = 4 << 10
+
+func newHTTP2Conn(c *clientConn, m *http2Metrics) *http2Conn {
+	h := &http2Conn{client: c, metrics: m, br: bufio.NewReaderSize(c.Conn, http2Buffer)}
+	h.frames.begin(time.Now())
+	h.activity.since.Store(time.Now().UnixNano())
+	return h
+}
+
+// forCodec is the connection as the codec gets it.
+func (c *http2Conn) forCodec() net.Conn {
+	if c.client.secure != nil {
+		return secureHTTP2Conn{c}
+	}
+	return c
+}
+
+// Read is net.Conn's.
+func (c *http2Conn) Read(b []byte) (int, error) {
+	if c.br.Buffered() == 0 {
+		if err := c.bound(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.br.Read(b)
+	if abuse := c.frames.see(b[:n]); abuse != "" {
+		c.metrics.abuses.WithLabelValues(abuse).Inc()
+		return 0, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm) // which the codec tells the client
+	}
+	if isTimeout(err) {
+		c.client.all.metrics.header.Inc()
+	}
+	return n, err
+}
+
+// bound sets the limit of the read that follows: a header has one deadline, other
+// frames may not pause; between frames the codec's idle time-out holds.
+func (c *http2Conn) bound() error {
+	bounds := &c.client.all.bounds
+	switch {
+	case c.frames.inHeader():
+		c.bounded = true
+		c.client.readBy = c.frames.headerSince.Add(bounds.header)
+		return c.client.Conn.SetReadDeadline(c.client.readBy)
+	case c.frames.inFrame():
+		c.bounded = true
+		return c.client.readWithin(time.Now(), bounds.body)
+	case c.bounded:
+		c.bounded = false
+		c.client.readBy = time.Time{}
+		return c.client.Conn.SetReadDeadline(time.Time{})
+	}
+	return nil
+}
+
+// Write is net.Conn's.
+func (c *http2Conn) Write(b []byte) (int, error) {
+	n, err := c.client.Write(b)
+	if err != nil { // the codec would read on
+		c.client.reset()
+		_ = c.client.raw.Close()
+	}
+	return n, err
+}
+
+// Close is net.Conn's.
+func (c *http2Conn) Close() error { return c.client.Close() }
+
+// LocalAddr is net.Conn's.
+func (c *http2Conn) LocalAddr() net.Addr { return c.client.raw.LocalAddr() }
+
+// RemoteAddr is net.Conn's.
+func (c *http2Conn) RemoteAddr() net.Addr { return c.client.raw.RemoteAddr() }
+
+// SetReadDeadline is net.Conn's; Read sets its own.
+func (c *http2Conn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline is net.Conn's; clientConn sets its own.
+func (c *http2Conn) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline is net.Conn's.
+func (c *http2Conn) SetDeadline(time.Time) error { return nil }
+
+// errNotHTTP2 says that a client does not begin as one with prior knowledge of
+// HTTP/2 does.
+var errNotHTTP2 = errors.New("the client does not begin with HTTP/2")
+
+// awaitPreface returns when the client has sent all of HTTP/2's preface, or
+// something else; it takes nothing of it.
+func (c *clientConn) awaitPreface() error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if err := c.raw.SetReadDeadline(time.Now().Add(c.all.bounds.header)); err != nil {
+		return err
+	}
+	var verdict error
+	err = raw.Read(func(fd uintptr) bool {
+		var done bool
+		done, verdict = peekPreface(fd)
+		return done
+	})
+	if err == nil {
+		err = verdict
+	}
+	c.readBy = time.Time{}
+	if isTimeout(err) {
+		c.all.metrics.idle.Inc()
+	}
+	return errors.Join(err, c.raw.SetReadDeadline(time.Time{}))
+}
+
+// peekPreface looks at what a socket has, without taking it. It is done when that
+// is the preface, or cannot become it.
+func peekPreface(fd uintptr) (done bool, err error) {
+	var b [prefaceLength]byte
+	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	switch {
+	case errors.Is(err, syscall.EINTR):
+		return peekPreface(fd)
+	case errors.Is(err, syscall.EAGAIN):
+		return false, nil
+	case err != nil:
+		return true, err
+	case n == 0:
+		return true, io.EOF
+	case string(b[:n]) != http2.ClientPreface[:n]:
+		return true, errNotHTTP2
+	}
+	return n == prefaceLength, nil
+}

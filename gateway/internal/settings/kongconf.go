@@ -1,0 +1,123 @@
+package settings
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// ParseKongConf reads a kong.conf into variables as Kong names them,
+// KONG_PROXY_LISTEN=0.0.0.0:8000, in the order of the file.
+func ParseKongConf(text string) ([]string, error) {
+	var out []string
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(withoutComment(line))
+		if line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" || strings.ContainsAny(name, " \t") {
+			return nil, fmt.Errorf("line %d: %q: want name = value", n, line)
+		}
+		value = strings.TrimSpace(value)
+		if len(value) > 1 && (value[0] == '\'' || value[0] == '"') && value[len(value)-1] == value[0] {
+			value = value[1 : len(value)-1]
+		}
+		out = append(out, "KONG_"+strings.ToUpper(name)+"="+strings.ReplaceAll(value, `\#`, "#"))
+	}
+	return out, nil
+}
+
+// withoutComment cuts a line at the first # that is not escaped.
+func withoutComment(line string) string {
+	for i := range len(line) {
+		if line[i] == '#' && (i == 0 || line[i-1] != '\\') {
+			return line[:i]
+		}
+	}
+	return line
+}
+
+// What becomes of a setting of Kong.
+const (
+	KongRead    = "read"    // it sets a setting of the gateway
+	KongSame    = "same"    // the gateway does that anyway
+	KongIgnored = "ignored" // it has no meaning here
+	KongRefused = "refused" // the gateway does not start with it
+)
+
+// KongExplained is what becomes of a setting of Kong.
+type KongExplained struct {
+	Name string // in lower case, as in kong.conf
+	Kind string // KongRead, KongSame, KongIgnored or KongRefused
+	Text string
+}
+
+// ExplainKong says of each of Kong's variables what becomes of it. Passwords are
+// not shown.
+func ExplainKong(variables []string) []KongExplained {
+	var s Settings
+	table := NewTable(&s)
+	result := fromKong(table, variables)
+	have := kongEnvironment(variables)
+	ignored := map[string]string{}
+	for _, text := range result.ignored {
+		name, why, _ := strings.Cut(text, " ")
+		ignored[name] = strings.Trim(why, "()")
+	}
+	var out []KongExplained
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		e := explain(name, have[name], table, &result)
+		if why, ok := ignored[name]; ok {
+			if e.Kind == KongRead {
+				e.Text += "; " + why
+			} else {
+				e.Kind, e.Text = KongIgnored, why
+			}
+			if e.Text == "" {
+				e.Text = "it has no meaning here"
+			}
+		}
+		e.Name = strings.ToLower(strings.TrimPrefix(name, "KONG_"))
+		out = append(out, e)
+	}
+	return out
+}
+
+func explain(name, value string, table Table, r *kongResult) KongExplained {
+	for _, m := range kongModes {
+		switch {
+		case m.name != name:
+		case slices.Contains(m.allowed, value):
+			return KongExplained{Kind: KongSame, Text: "what the gateway does"}
+		default:
+			return KongExplained{Kind: KongRefused, Text: fmt.Sprintf("%q: %s", value, m.advice)}
+		}
+	}
+	var names []string // of the settings that it sets
+	for _, k := range kongVariables {
+		if k.name == name {
+			names = append(names, k.setting)
+		}
+	}
+	if isPostgresVariable(name) {
+		names = []string{"pg_dsn"}
+	}
+	var set []string
+	for _, setting := range names {
+		if err := r.wrong[setting]; err != nil {
+			return KongExplained{Kind: KongRefused, Text: err.Error()}
+		}
+		if row := table.row(setting); row != nil && row.origin != originDefault {
+			set = append(set, row.name+" = "+row.show())
+		}
+	}
+	if len(set) > 0 {
+		return KongExplained{Kind: KongRead, Text: strings.Join(set, "; ")}
+	}
+	return KongExplained{Kind: KongSame, Text: "what the gateway does"}
+}

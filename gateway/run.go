@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
+
+	"gatelab/gateway/internal/settings"
+	"gatelab/gateway/internal/tune"
+)
+
+// serve is the command that runs the gateway.
+func serve(inv *invocation) error {
+	s := &inv.settings
+	log := newLogger(s, inv.stderr)
+	silenceRedis()
+	if len(s.Ignored) > 0 {
+		log.Warn("variables of Kong without a meaning here are ignored", "variables", s.Ignored)
+	}
+	if s.Scheduling == "batch" {
+		if err := tune.Batch(); err != nil {
+			return fmt.Errorf("scheduling=batch: %w", err)
+		}
+	}
+	tuned := tune.Apply(tune.Config{
+		MaxProcs: s.MaxProcs, GCPercent: s.GCPercent, MemoryLimit: s.MemoryLimit, GCFloor: s.GCFloor,
+		KeepGCPercent: inv.table.IsDefault("gc_percent"), KeepMemoryLimit: inv.table.IsDefault("memory_limit"),
+	})
+	defer tuned.KeepAlive()
+	log.Info("runtime", "procs", tuned.Procs, "gc_percent", tuned.GCPercent, "memory_limit", settings.FormatBytes(tuned.MemoryLimit))
+	p, err := newProgram(s, log)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return p.Run(inv.ctx)
+}
+
+// newLogger logs to w, stderr: stdout is for the output of commands.
+func newLogger(s *settings.Settings, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // the setting allows levels only
+	options := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewJSONHandler(w, options)
+	if s.LogFormat == "text" {
+		h = slog.NewTextHandler(w, options)
+	}
+	return slog.New(h).With("node", s.NodeName)
+}
+
+// silenceRedis drops go-redis's own log: its errors are returned, counted and,
+// where they matter, logged.
+func silenceRedis() { redis.SetLogger(discardRedisLog{}) }
+
+type discardRedisLog struct{}
+
+func (discardRedisLog) Printf(context.Context, string, ...any) {}

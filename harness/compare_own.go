@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/pflag"
+
+	"gatelab/harness/internal/contest"
+	"gatelab/harness/internal/session"
+	"gatelab/harness/internal/sut"
+)
+
+// ownFlags name services of the user's that are arms of a comparison, and bound what is sent.
+type ownFlags struct {
+	commands, images, targets []string
+	ready                     string
+	allowTarget               bool
+}
+
+func (o *ownFlags) add(f *pflag.FlagSet, to *contest.Options) {
+	f.Float64Var(&to.Rate, "rate", 0, "`requests` per second of the open loop (default as the policies say; with --target at most 50)")
+	f.IntVar(&to.Connections, "connections", 0, "`number` of connections (default as the policies say; with --target at most 10)")
+	f.StringArrayVar(&o.commands, "command", nil, "`name=command` of a program to compare; {listen}, {host}, {port} and {origin} are replaced")
+	f.StringArrayVar(&o.images, "image", nil, "`name=image@port` of an image to compare")
+	f.StringArrayVar(&o.targets, "target", nil, "`name=URL` of a service outside the lab to compare, http://host:port")
+	f.BoolVar(&o.allowTarget, "allow-target", false, "you may send load to the addresses that --target names")
+	f.StringVar(&o.ready, "ready", "/", "`path` that is answered when a --command, --image or --target is ready")
+}
+
+// systems are the arms that the flags name.
+func (o *ownFlags) systems(runtime string) ([]*sut.System, error) {
+	if len(o.targets) > 0 && !o.allowTarget {
+		return nil, errors.New("compare: --target is an address outside the lab: load may only be sent where you may; " +
+			"if you may, say so with --allow-target")
+	}
+	if len(o.images) > 0 && runtime == session.RuntimeHost {
+		return nil, errors.New("compare: --image needs containers: leave out --runtime host, and start a Docker engine")
+	}
+	var out []*sut.System
+	for _, kind := range []struct {
+		flag   string
+		values []string
+		make   func(sut.Own) (*sut.System, error)
+	}{
+		{flag: "command", values: o.commands, make: sut.Own.Command},
+		{flag: "image", values: o.images, make: sut.Own.Image},
+		{flag: "target", values: o.targets, make: sut.Own.Target},
+	} {
+		for _, v := range kind.values {
+			own, err := sut.ParseOwn(kind.flag, v, o.ready)
+			if err != nil {
+				return nil, err
+			}
+			s, err := kind.make(own)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}

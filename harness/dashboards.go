@@ -1,0 +1,38 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"gatelab/harness/internal/grafana"
+)
+
+func (p *Program) dashboardsCommand() *cobra.Command {
+	var o grafana.Options
+	c := &cobra.Command{
+		Use:   "dashboards",
+		Short: "Import the dashboards, their folder and their data source into a Grafana",
+		Long: `Import the dashboards, their folder and their data source into a Grafana. It can
+be repeated: what is the same is left alone, and what was changed in Grafana is
+not overwritten unless --overwrite is given.`,
+		Example: `  GRAFANA_URL=http://127.0.0.1:3000 GRAFANA_TOKEN=... harness dashboards
+  harness dashboards --prometheus-url http://prometheus:9090 --overwrite`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p.grafanaToken(&o.Config)
+			changes, err := grafana.Import(cmd.Context(), o)
+			for _, c := range changes {
+				fmt.Fprintf(cmd.OutOrStdout(), "%-10s %-12s %s\n", c.Done, c.Kind, c.Name)
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	p.grafanaFlags(f, &o.Config)
+	prometheus := cmp.Or(p.Getenv("PROMETHEUS_URL"), "http://127.0.0.1:9090")
+	f.StringVar(&o.PrometheusURL, "prometheus-url", prometheus, "`URL` of Prometheus as Grafana reaches it; $PROMETHEUS_URL is the default")
+	f.BoolVar(&o.Overwrite, "overwrite", false, "overwrite also what was changed in Grafana")
+	return c
+}

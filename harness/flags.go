@@ -1,0 +1,15 @@
+package main
+
+import "github.com/spf13/pflag"
+
+// Flags that several commands have in common. Those of a session are in session.go.
+
+// listenFlag is the address of a server; its value is the default.
+func listenFlag(f *pflag.FlagSet, to *string) {
+	f.StringVar(to, "listen", *to, "`host:port` to listen on")
+}
+
+func hostsFlag(f *pflag.FlagSet, to *[]string) {
+	f.StringSliceVar(to, "hosts", nil,
+		"further `names` of this server: requests with a Host that is neither one of them, nor loopback, nor its address are refused")
+}

@@ -1,0 +1,58 @@
+package contest
+
+import (
+	"context"
+	"fmt"
+
+	"gatelab/harness/internal/parity"
+	"gatelab/harness/internal/policy"
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/session"
+	"gatelab/harness/internal/topology"
+)
+
+// attest asks every arm the policy's probes, and keeps those that behave alike. The first that behaves as the policy says is whom the
+// others are compared with.
+func (c *contest) attest(ctx context.Context, s *session.Session, p *policy.Policy, arms []*arm) ([]*arm, error) {
+	origin, ok := s.Lab.Node(topology.RoleOrigin)
+	if !ok {
+		return nil, fmt.Errorf("the lab has no %s", topology.RoleOrigin)
+	}
+	var (
+		kept      []*arm
+		reference *parity.Answers
+	)
+	for _, a := range arms {
+		proxy, err := a.proxy(s)
+		if err != nil {
+			return nil, err
+		}
+		answers, err := parity.Ask(ctx, parity.Arm{
+			Name: a.System.Name, Proxy: proxy, Origin: "http://" + origin.HostAddr(topology.PortOrigin), Pace: a.pace(c.Set.Load.Rate),
+		}, p)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		var differences []string
+		switch {
+		case err != nil:
+			differences = []string{session.OneLine(err)}
+		case len(answers.Failures) > 0:
+			differences = answers.Failures
+		case reference != nil:
+			differences = parity.Differences(p, reference, answers)
+		default:
+			reference = answers
+		}
+		if len(differences) > 0 {
+			a.cell.Outcome, a.cell.Reasons = result.CellExcluded, differences
+			s.Step("%s, %s: excluded: %s", p.Name, a.System.Name, differences[0])
+			if err := c.drop(ctx, s, p.Name, a.System.Name); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		kept = append(kept, a)
+	}
+	return kept, nil
+}

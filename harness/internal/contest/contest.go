@@ -1,0 +1,256 @@
+// Package contest compares gateways: each is an arm of one lab, configured for the same policy, checked for parity, and measured in turns
+// with the others.
+package contest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/policy"
+	"gatelab/harness/internal/readings"
+	"gatelab/harness/internal/result"
+	"gatelab/harness/internal/session"
+	"gatelab/harness/internal/sut"
+	"gatelab/harness/internal/topology"
+)
+
+// Options say what to compare.
+type Options struct {
+	session.Config
+	Set     *policy.Set   // with the profile and the policies chosen
+	Systems []*sut.System // the first one is the reference
+	// Rate is that of every policy's open loop, in requests per second, and Connections the number of connections; 0: as the policies say,
+	// and with an arm outside the lab no more than its bounds.
+	Rate        float64
+	Connections int
+	// Referee makes a gate of the comparison: every policy is measured in every round, until it has seen enough. nil: a matrix.
+	Referee Referee
+}
+
+// ceilingConnections are those of the attack on the null server.
+const ceilingConnections = 64
+
+// contest is a comparison under way.
+type contest struct {
+	*Options
+	matrix *result.Matrix
+	broken map[string]string // arms that cannot be had at all, and why
+}
+
+// arm is a system under the policy at hand.
+type arm struct {
+	sut.Arm
+	cell *result.MatrixCell
+	runs []round
+	lost error // why it cannot be measured any more; nil: it can
+}
+
+// Run measures the matrix and writes the report. An arm that cannot be had costs its column, one that misbehaves its cell.
+func Run(ctx context.Context, o Options) (*session.Outcome, error) {
+	if len(o.Systems) < 2 {
+		return nil, errors.New("compare: want two gateways or more")
+	}
+	if err := session.Check(o.Config); err != nil { // before minutes of building
+		return nil, err
+	}
+	o.Set = bounded(&o)
+	c := &contest{Options: &o, broken: map[string]string{}, matrix: &result.Matrix{Reference: o.Systems[0].Name, NotMeasured: o.Set.Left}}
+	for _, s := range o.Systems {
+		c.matrix.Arms = append(c.matrix.Arms, result.MatrixArm{Name: s.Name, About: s.About, Tested: s.Tested})
+	}
+	binaries := map[string]string{lab.ProgramGateway: o.Gateway, lab.ProgramHarness: o.Harness}
+	c.build(ctx, binaries)
+	plan := session.Plan{
+		Name: o.Set.Name, Topology: c.topology(), Binaries: binaries, Seed: o.Set.Seed, CeilingConnections: ceilingConnections,
+	}
+	if o.Referee != nil {
+		plan.Name = "gate"
+		return session.Run(ctx, o.Config, plan, session.Program{
+			Measure: func(ctx context.Context, s *session.Session) error {
+				if err := c.interleaved(ctx, s); !errors.Is(err, errExcluded) {
+					return err
+				}
+				return nil
+			},
+			Complete: func(s *session.Session) error {
+				s.Result.Matrix = c.matrix
+				return o.Referee.Complete(s)
+			},
+			Tell: o.Referee.Tell,
+		})
+	}
+	return session.Run(ctx, o.Config, plan, session.Program{
+		Measure: c.measure,
+		Complete: func(s *session.Session) error {
+			if len(c.matrix.Rows) == 0 {
+				return errors.New("no policy was measured")
+			}
+			s.Result.Matrix = c.matrix
+			s.Result.InvalidReasons = append(s.Result.InvalidReasons, withoutFigures(c.matrix)...)
+			return nil
+		},
+	})
+}
+
+// topology is the lab without its arms.
+func (c *contest) topology() topology.Topology {
+	t := topology.Topology{Roles: []string{topology.RoleOrigin}, Origin: c.Set.Origin}
+	for _, role := range []string{topology.RolePostgres, topology.RoleRedis} {
+		if slices.ContainsFunc(c.Systems, func(s *sut.System) bool { return slices.Contains(s.Needs, role) }) {
+			t.Roles = append(t.Roles, role)
+		}
+	}
+	t.Roles = append(t.Roles, topology.RoleWorker)
+	t.Worker = append(t.Worker, "--allow-target="+topology.RoleOrigin) // its null server is the ceiling
+	for _, s := range c.Systems {
+		host := s.Name
+		if s.Address != "" {
+			host = s.Address
+		}
+		t.Worker = append(t.Worker, "--allow-target="+host)
+	}
+	return t
+}
+
+// measure fills the matrix row by row.
+func (c *contest) measure(ctx context.Context, s *session.Session) error {
+	for i := range c.Set.Policies {
+		p := &c.Set.Policies[i]
+		if err := c.row(ctx, s, p); err != nil {
+			return fmt.Errorf("policy %s: %w", p.Name, err)
+		}
+	}
+	c.versions(s.Lab.Info(ctx)) // the runtime knows them since the arms ran
+	return nil
+}
+
+// newRow is a policy's row without figures.
+func (c *contest) newRow(p *policy.Policy) result.MatrixRow {
+	rate := c.Set.Load.Rate
+	if p.Rate > 0 {
+		rate = p.Rate
+	}
+	row := result.MatrixRow{Policy: p.Name, Summary: p.Summary, Published: p.Published, OfferedQPS: rate}
+	for _, system := range c.Systems {
+		row.Cells = append(row.Cells, result.MatrixCell{Arm: system.Name})
+	}
+	return row
+}
+
+// row configures all arms for a policy, checks them, and measures those that behave.
+func (c *contest) row(ctx context.Context, s *session.Session, p *policy.Policy) error {
+	defer s.Stage(p.Name)()
+	began := time.Now()
+	row := c.newRow(p)
+	if err := c.clear(ctx, s); err != nil {
+		return err
+	}
+	var arms []*arm
+	for i, system := range c.Systems {
+		a := &arm{cell: &row.Cells[i], Arm: sut.Arm{
+			System: system, Policy: p, Layout: s.Lab.Layout(), Origin: s.Lab.Addr(topology.RoleOrigin, topology.PortOrigin), Cores: cores(),
+		}}
+		if err := c.raise(ctx, s, a); err != nil {
+			return err
+		}
+		if a.cell.Outcome == "" {
+			arms = append(arms, a)
+		}
+	}
+	arms, err := c.attest(ctx, s, p, arms)
+	if err != nil {
+		return err
+	}
+	if len(arms) > 0 {
+		if err := c.rounds(ctx, s, p, row.OfferedQPS, arms); err != nil {
+			return err
+		}
+	}
+	c.conclude(arms)
+	c.matrix.Rows = append(c.matrix.Rows, row)
+	s.Step("%s: %s (%.0f s)", p.Name, line(&row), time.Since(began).Seconds())
+	return nil
+}
+
+// clear removes the arms of the policy before, and what they kept.
+func (c *contest) clear(ctx context.Context, s *session.Session) error {
+	for _, n := range s.Lab.Nodes(sut.RoleArm) {
+		// The log is of the last row that it was in.
+		if err := errors.Join(s.KeepLog(ctx, n, n.Name()), s.Lab.Drop(ctx, n.Name())); err != nil {
+			return err
+		}
+	}
+	return sut.Reset(ctx, s.Lab)
+}
+
+// drop removes an arm that is out of a row, and keeps its log.
+func (c *contest) drop(ctx context.Context, s *session.Session, row, name string) error {
+	n, there := s.Lab.Node(name)
+	if !there {
+		return nil
+	}
+	return errors.Join(s.KeepLog(ctx, n, name+"-"+row), s.Lab.Drop(ctx, name))
+}
+
+// raise starts an arm, and configures it. What goes wrong with the arm is its cell's outcome; an error is the lab's.
+func (c *contest) raise(ctx context.Context, s *session.Session, a *arm) error {
+	name := a.System.Name
+	if why := c.broken[name]; why != "" {
+		a.cell.Outcome, a.cell.Reasons = result.CellFailed, []string{why}
+		return nil
+	}
+	if why := a.System.Lacks(a.Policy); why != "" {
+		a.cell.Outcome, a.cell.Reasons = result.CellLacks, []string{why}
+		return nil
+	}
+	fail := func(err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		a.cell.Outcome, a.cell.Reasons = result.CellFailed, []string{session.OneLine(err)}
+		s.Step("%s, %s: %v", a.Policy.Name, name, err)
+		return c.drop(ctx, s, a.Policy.Name, name)
+	}
+	if a.System.Address != "" {
+		if err := sut.Reachable(ctx, a.System.Address, a.System.ReadyPath); err != nil {
+			return fail(err)
+		}
+		return nil
+	}
+	spec, err := a.Node()
+	if err != nil {
+		return fail(err)
+	}
+	spec.CPUs = float64(a.Threads()) // the same limit for all, where the runtime has limits
+	if err := havable(s, spec); err != nil {
+		c.broken[name] = err.Error()
+		return fail(err)
+	}
+	if err := s.Lab.Prepare(ctx, spec); err != nil {
+		c.broken[name] = session.OneLine(err) // it will not be there for the next policy either
+		return fail(err)
+	}
+	if _, err := s.Lab.Replace(ctx, spec); err != nil {
+		return fail(err)
+	}
+	if a.System.Configure != nil {
+		if err := a.System.Configure(ctx, s.Lab, &a.Arm); err != nil {
+			return fail(err)
+		}
+	}
+	return nil
+}
+
+// cores are those that every arm may use: all but the first one, which is the generator's and the origin's, so that an arm and its load do
+// not compete. On one core there is nothing to choose.
+func cores() []int {
+	var out []int
+	for i := 1; i < readings.Cores(); i++ {
+		out = append(out, i)
+	}
+	return out
+}

@@ -1,0 +1,270 @@
+// Package experiment breaks a loaded lab on purpose and measures availability: probes at every entry point, the schedule's faults, and
+// writes of configuration run beside the load; afterwards every write is looked for, and what was seen is compared with what the scenario
+// expects.
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"gatelab/harness/internal/assess"
+	"gatelab/harness/internal/fault"
+	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/readings"
+	"gatelab/harness/internal/scenario"
+	"gatelab/harness/internal/session"
+	"gatelab/harness/internal/stage"
+	"gatelab/harness/internal/topology"
+)
+
+// Options say what to break.
+type Options struct {
+	session.Config
+	File     string        // the scenario, whose stages are experiments
+	Duration time.Duration // of the open attack; 0 is the scenario's
+	Seed     *uint64       // nil is the scenario's
+}
+
+// ErrUnexpected says that an experiment is complete and did not show what its scenario expects.
+var ErrUnexpected = errors.New("the experiment did not show what was expected")
+
+// Run carries out a scenario's experiments. The lab is always removed. The error is session.ErrInvalid or ErrUnexpected if there is a
+// report that says so.
+func Run(ctx context.Context, o Options) (*session.Outcome, error) {
+	plan, err := stage.Load(o.File, o.Profile)
+	if err == nil {
+		err = plan.Ask(o.Config)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range plan.Stages {
+		if err := adjust(&plan.Stages[i], o); err != nil {
+			return nil, err
+		}
+	}
+	first := &plan.Stages[0]
+	out, err := session.Run(ctx, o.Config, session.Plan{
+		Name: plan.Name, Topology: stage.Topology(first), Cut: stage.Cut(plan.Stages), Seed: first.Seed,
+		CeilingConnections: max(first.Load.Closed.Connections, 1),
+	}, session.Program{Measure: func(ctx context.Context, s *session.Session) error {
+		for i := range plan.Stages {
+			x := newExperiment(s, &plan.Stages[i])
+			if err := x.measure(ctx, i == 0); err != nil {
+				return fmt.Errorf("experiment %s: %w", x.stage.Name, err)
+			}
+		}
+		return nil
+	}})
+	if err == nil && !out.Result.Experiment.Passed {
+		return out, ErrUnexpected
+	}
+	return out, err
+}
+
+// adjust puts the options over the scenario's own figures.
+func adjust(s *scenario.Stage, o Options) error {
+	if o.Duration > 0 {
+		s.Load.Open.Duration = o.Duration
+	}
+	if o.Seed != nil {
+		s.Seed = *o.Seed
+	}
+	schedule := s.Schedule()
+	if len(schedule) == 0 {
+		return fmt.Errorf("scenario %s: there is no fault in it: want faults or random", s.Name)
+	}
+	for _, one := range schedule {
+		if end := one.At + one.RecoverAfter; end >= s.Load.Open.Duration {
+			return fmt.Errorf("duration: %s is too short for %s on %s, which ends after %s", s.Load.Open.Duration, one.Kind, one.Target, end)
+		}
+	}
+	return nil
+}
+
+// experiment is one stage that is broken while it is loaded.
+type experiment struct {
+	session *session.Session
+	stage   *scenario.Stage
+	entries []*entry
+	writes  *writer
+	// capacity is what the lab carries of an open loop, in requests per second; nil if it was not measured.
+	capacity *float64
+
+	roles map[string]*sync.Mutex // the nodes of a role are broken one at a time
+
+	mu     sync.Mutex // guards what follows
+	events []fault.Event
+	errs   []error // of faults
+}
+
+func newExperiment(s *session.Session, st *scenario.Stage) *experiment {
+	x := &experiment{session: s, stage: st, roles: map[string]*sync.Mutex{}}
+	for _, one := range st.Schedule() {
+		x.roles[lab.RoleOf(one.Target)] = &sync.Mutex{}
+	}
+	return x
+}
+
+// measure finds out what the lab can do, loads it with a share of that, breaks it, and reports.
+func (x *experiment) measure(ctx context.Context, fresh bool) error {
+	defer x.session.Stage(x.stage.Name)()
+	empty, err := stage.SetUp(ctx, x.session, x.stage, fresh)
+	if err != nil {
+		return err
+	}
+	m := &assess.Measurement{Stage: x.stage, Empty: empty, Experiment: true}
+	rate := x.stage.Load.Open.Rate
+	if rate == 0 {
+		closed, qps, err := x.findRate(ctx)
+		if err != nil {
+			return err
+		}
+		m.Closed = append(m.Closed, closed)
+		x.capacity = &qps
+		rate = x.stage.Load.Open.Share * qps
+	}
+	if rate < 1 {
+		return errors.New("the closed-loop attack had no success, so there is no rate for the open-loop one")
+	}
+	x.entries = x.entryPoints()
+	got, err := x.attack(ctx, rate)
+	if err != nil {
+		return err
+	}
+	m.Open = append(m.Open, got)
+	stage.Report(x.session, m)
+	out := x.begin(got)
+	if x.writes != nil {
+		if err := x.writes.verify(ctx); err != nil {
+			return err
+		}
+	}
+	x.report(out, got)
+	return nil
+}
+
+// The trial from which an experiment's rate follows: an open loop at a part of the closed loop's rate.
+const (
+	trialShare = 0.25
+	trialTime  = 4 * time.Second
+)
+
+// findRate finds what the lab carries of an open loop, in requests per second. A closed loop's rate is higher: with every connection
+// waiting, each wake-up of a process serves many requests, and where system calls are expensive a lone request costs more than twice as
+// much. So a quarter of that rate is offered, and the cores' use then says at which rate they would be full.
+func (x *experiment) findRate(ctx context.Context) (closed *assess.Recording, qps float64, err error) {
+	if closed, err = x.session.Attack(ctx, x.stage.Name, stage.Workload(x.session, x.stage, load.Closed, 1)); err != nil {
+		return nil, 0, err
+	}
+	closed.Round = 1
+	most := closed.Result.QPS()
+	if most*trialShare < 1 {
+		return closed, most, nil
+	}
+	t := stage.Workload(x.session, x.stage, load.Open, 1)
+	t.ID, t.Rate = t.ID+"-trial", trialShare*most
+	t.Warmup, t.Duration = time.Second, trialTime
+	trial, err := x.session.Attack(ctx, x.stage.Name, t)
+	if err != nil {
+		return nil, 0, err
+	}
+	qps = saturation(most, t.Rate, trial.Readings)
+	x.session.Step("%s: carries about %.0f requests/s of an open loop, by the cores' use at %.0f", x.stage.Name, qps, t.Rate)
+	return closed, qps, nil
+}
+
+// saturation is the rate at which the machine's cores would be full, by their use at a rate; at most the closed loop's, which it also is if
+// nothing is known.
+func saturation(closed, rate float64, all []readings.Reading) float64 {
+	if len(all) < 2 {
+		return closed
+	}
+	busy := all[0].Busy(all[len(all)-1].Machine)
+	if busy == nil || *busy <= 0 {
+		return closed
+	}
+	return min(closed, rate / *busy)
+}
+
+// attack is the open-loop load, with probes, faults and writes beside it. It returns when every fault is undone.
+func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recording, error) {
+	a := stage.Workload(x.session, x.stage, load.Open, 1)
+	a.Rate = rate
+	if x.stage.Topology.Balancers > 1 {
+		a.Standby = x.session.URL(topology.NameOf(topology.RoleBalancer, 2), topology.PortBalancer)
+	}
+	var tasks []session.Task
+	for _, e := range x.entries {
+		tasks = append(tasks, func(ctx context.Context) error {
+			if err := x.probe(ctx, a, e); err != nil {
+				return fmt.Errorf("probe %s: %w", e.name, err)
+			}
+			return nil
+		})
+	}
+	for _, one := range x.stage.Schedule() {
+		tasks = append(tasks, func(ctx context.Context) error {
+			x.inject(ctx, one)
+			return nil // a fault that failed makes the run invalid, and the load goes on
+		})
+	}
+	if x.stage.Writes.Rate > 0 {
+		x.writes = newWriter(x.session.Lab, x.stage.Writes.Rate)
+		tasks = append(tasks, func(ctx context.Context) error {
+			x.writes.write(ctx, a.Duration)
+			return nil
+		})
+	}
+	got, err := x.session.Attack(ctx, x.stage.Name, a, tasks...)
+	if err != nil {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return nil, errors.Join(err, errors.Join(x.errs...))
+	}
+	got.Round, got.Events = 1, x.events
+	for _, e := range x.entries {
+		if e.name == topology.RoleBalancer && e.method == http.MethodGet {
+			got.Probes = e.result
+		}
+	}
+	return got, nil
+}
+
+// inject carries out one fault when it is due, and not while another node of its role is broken.
+func (x *experiment) inject(ctx context.Context, one scenario.Injection) {
+	timer := time.NewTimer(one.At)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+	}
+	role := x.roles[lab.RoleOf(one.Target)]
+	role.Lock()
+	defer role.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	var event fault.Event
+	f, err := fault.Make(stage.Fault(one.Fault, one.Target), fault.NewLab(x.session.Lab))
+	if err == nil {
+		event, err = fault.Run(ctx, f, fault.Plan{RecoverAfter: one.RecoverAfter, RecoverIn: time.Minute, OnStep: x.session.Fault})
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if f != nil {
+		x.events = append(x.events, event)
+	}
+	if err != nil {
+		x.errs = append(x.errs, err)
+		if ctx.Err() == nil {
+			x.session.Step("fault failed: %v", err)
+		}
+	}
+}

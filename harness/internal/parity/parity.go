@@ -1,0 +1,240 @@
+// Package parity asks an arm of a comparison the probes of its policy, and tells where its behaviour differs: from what the policy says,
+// and from the other arms. Without parity there is no figure.
+package parity
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"gatelab/harness/internal/jsonhttp"
+	"gatelab/harness/internal/policy"
+)
+
+// Arm is whom to ask.
+type Arm struct {
+	Name   string
+	Proxy  string // http://host:port of the gateway
+	Origin string // http://host:port of the origin behind it, which counts what it was asked
+	// Pace is the time between two requests, for one whose load is bounded; 0: none.
+	Pace time.Duration
+}
+
+// Answer is what an arm gave to a probe; of a probe that is sent several times the last one, and how many had which status.
+type Answer struct {
+	Probe    string
+	Status   int
+	Header   http.Header
+	Body     []byte
+	Statuses map[int]int
+	Reached  int // how many requests reached the origin
+}
+
+// Answers are an arm's, in the order of the policy's probes.
+type Answers struct {
+	Arm      string
+	Answers  []Answer
+	Failures []string // where it is not what the policy says, one sentence each; empty: it behaves so
+}
+
+// askWithin bounds one request of a probe, and probesWithin all probes of a policy.
+const (
+	askWithin    = 10 * time.Second
+	probesWithin = time.Minute
+)
+
+// maxBody is the longest answer that is compared, in bytes.
+const maxBody = 4 << 20
+
+// Ask sends a policy's probes to an arm. An error says that the arm could not be asked at all, as where nothing listens.
+func Ask(ctx context.Context, a Arm, p *policy.Policy) (*Answers, error) {
+	ctx, cancel := context.WithTimeout(ctx, probesWithin)
+	defer cancel()
+	transport := &http.Transport{DisableCompression: true, ForceAttemptHTTP2: false, MaxIdleConnsPerHost: 1}
+	defer transport.CloseIdleConnections()
+	asker := &asker{arm: a, policy: p, client: &http.Client{
+		Transport: transport, Timeout: askWithin,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	out := &Answers{Arm: a.Name}
+	for i := range p.Probes {
+		pr := &p.Probes[i]
+		answer, err := asker.ask(ctx, pr)
+		if err != nil {
+			return nil, fmt.Errorf("probe %q of %s: %w", pr.Name, a.Name, err)
+		}
+		out.Answers = append(out.Answers, *answer)
+		for _, wrong := range judge(pr, answer, out.Answers) {
+			out.Failures = append(out.Failures, pr.Name+": "+wrong)
+		}
+	}
+	return out, nil
+}
+
+// asker sends probes to one arm.
+type asker struct {
+	arm    Arm
+	policy *policy.Policy
+	client *http.Client
+}
+
+func (a *asker) ask(ctx context.Context, pr *policy.Probe) (*Answer, error) {
+	if pr.Passes != nil {
+		if err := a.early(ctx); err != nil {
+			return nil, err
+		}
+	}
+	before, err := a.counted(ctx, pr)
+	if err != nil {
+		return nil, err
+	}
+	out := &Answer{Probe: pr.Name, Statuses: map[int]int{}}
+	for range max(pr.Count, 1) {
+		if err := a.pause(ctx); err != nil {
+			return nil, err
+		}
+		if err := a.once(ctx, pr, out); err != nil {
+			return nil, err
+		}
+		out.Statuses[out.Status]++
+	}
+	after, err := a.counted(ctx, pr)
+	if err != nil {
+		return nil, err
+	}
+	out.Reached = int(after - before) //nolint:gosec // some hundreds
+	return out, nil
+}
+
+// pause keeps the arm's pace.
+func (a *asker) pause(ctx context.Context) error {
+	if a.arm.Pace <= 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(a.arm.Pace):
+		return nil
+	}
+}
+
+// early waits until the calendar window of every limit has some seconds left: a probe that counts must not end in the next one.
+func (a *asker) early(ctx context.Context) error {
+	const left = 3 * time.Second
+	for _, l := range a.policy.Limits {
+		if l.Window <= 2*left {
+			continue
+		}
+		now := time.Now()
+		if end := now.Truncate(l.Window).Add(l.Window); end.Sub(now) < left {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(end.Sub(now) + 50*time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// once sends one request; the answer's fields are those of the last.
+func (a *asker) once(ctx context.Context, pr *policy.Probe, out *Answer) error {
+	method := pr.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	var body io.Reader = http.NoBody
+	if pr.Body != "" {
+		body = strings.NewReader(pr.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.arm.Proxy, body)
+	if err != nil {
+		return err
+	}
+	path, query, _ := strings.Cut(pr.Path, "?")
+	req.URL.Opaque = path // as it is, in origin form as of any client but a proxy's: no path may be cleaned on the way
+	req.URL.RawQuery = query
+	for k, v := range pr.Header {
+		req.Header.Set(k, v)
+	}
+	if pr.Body != "" && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if pr.Token != "" {
+		token, err := a.policy.Token(pr.Token, time.Now())
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := a.client.Do(req)
+	if err != nil {
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err // the address is said already
+		}
+		return err
+	}
+	defer res.Body.Close()
+	out.Status, out.Header = res.StatusCode, res.Header
+	if out.Body, err = io.ReadAll(io.LimitReader(res.Body, maxBody)); err != nil {
+		return fmt.Errorf("read the body: %w", err)
+	}
+	return nil
+}
+
+// counted is how many requests the origin has been asked, where the probe wants to know.
+func (a *asker) counted(ctx context.Context, pr *policy.Probe) (uint64, error) {
+	if pr.Reach == nil {
+		return 0, nil
+	}
+	var stats struct {
+		Requests  uint64                       `json:"requests"`
+		Endpoints map[string]map[string]uint64 `json:"endpoints"`
+	}
+	if err := jsonhttp.Get(ctx, a.arm.Origin+"/stats", &stats); err != nil {
+		return 0, fmt.Errorf("ask the origin what it counted: %w", err)
+	}
+	var n uint64
+	for _, statuses := range stats.Endpoints {
+		for _, count := range statuses {
+			n += count
+		}
+	}
+	return n, nil
+}
+
+// digest is a short name of a body.
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:6])
+}
+
+// echoOf is the origin's echo in a body.
+func echoOf(b []byte) (*sight, error) {
+	var s sight
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, err
+	}
+	if s.Method == "" {
+		return nil, errors.New("it has no method")
+	}
+	return &s, nil
+}
+
+// sight is what the origin says that it saw.
+type sight struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+	JSON    any               `json:"json"`
+}

@@ -1,0 +1,153 @@
+package policy
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+const small = `
+name: small
+load: {rate: 100, connections: 4, open: 1s, rounds: 6}
+profiles:
+  smoke: {load: {rounds: 2}, policies: [b]}
+policies:
+  - name: a
+    summary: one
+    traffic: [{path: /x}]
+    probes: [{name: it is there, path: /x, status: 200}]
+  - name: b
+    published: p01
+    summary: two
+    auth: {kind: jwt, issuer: me, secret: a-secret}
+    traffic: [{path: /x, token: valid}]
+    probes: [{name: it is there, path: /x, status: 200, token: valid}]
+`
+
+func TestCommittedPoliciesAreSound(t *testing.T) {
+	s, err := Read("../../../scenarios/compare.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for profile := range s.Profiles {
+		if _, err := s.Choose(profile, nil); err != nil {
+			t.Errorf("profile %s: %v", profile, err)
+		}
+	}
+	for i := range s.Policies {
+		p := &s.Policies[i]
+		if p.Summary == "" {
+			t.Errorf("%s has no summary", p.Name)
+		}
+		if _, err := p.Requests(time.Now()); err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+		}
+	}
+}
+
+func TestProfilesAndNamesChoosePolicies(t *testing.T) {
+	s, err := Parse("small.yaml", []byte(small))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		profile string
+		names   []string
+		want    string
+		rounds  int
+	}{
+		{profile: "full", want: "a b", rounds: 6},
+		{profile: "smoke", want: "b", rounds: 2},
+		{profile: "smoke", names: []string{"a"}, want: "a", rounds: 2},
+		{names: []string{"p01", "a"}, want: "b a", rounds: 6},
+	} {
+		got, err := s.Choose(row.profile, row.names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names := strings.Join(got.Names(), " "); names != row.want || got.Load.Rounds != row.rounds {
+			t.Errorf("%s %v: %s, %d rounds", row.profile, row.names, names, got.Load.Rounds)
+		}
+	}
+	for _, row := range []struct{ profile, name, want string }{
+		{profile: "smok", want: `unknown profile "smok" (did you mean "smoke"?): want one of full, smoke`},
+		{name: "c", want: `unknown policy "c": want one of a, b`},
+	} {
+		if _, err := s.Choose(row.profile, strings.Fields(row.name)); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("error %v, want %s", err, row.want)
+		}
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	for _, row := range []struct{ from, to, want string }{
+		{from: "rate: 100", to: "rate: 0", want: "load: want rate, connections, open and rounds above 0"},
+		{from: "name: a\n", to: "name: A\n", want: `policies[0].name: "A" is not allowed`},
+		{
+			from: "status: 200}]\n  - name: b", to: "status: 20}]\n  - name: b",
+			want: "policies[0] (a): probes[0] (it is there).status: 20 is not allowed",
+		},
+		{from: "kind: jwt", to: "kind: magic", want: `policies[1] (b): auth.kind: "magic" is not allowed: want key, basic or jwt`},
+		{from: "issuer: me, ", to: "", want: "auth.issuer: is missing for kind jwt"},
+		{from: "token: valid}]\n    probes", to: "token: stolen}]\n    probes", want: `traffic[0].token: "stolen" is not known`},
+		{from: "summary: one", to: "about: one", want: "about"},
+		{from: "policies: [b]", to: "policies: [d]", want: `profiles.smoke.policies: unknown policy "d"`},
+	} {
+		text := strings.Replace(small, row.from, row.to, 1)
+		if text == small {
+			t.Fatalf("%q is not in the text", row.from)
+		}
+		if _, err := Parse("small.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: error %v, want %s", row.to, err, row.want)
+		}
+	}
+}
+
+func TestTokens(t *testing.T) {
+	p := &Policy{Name: "b", Auth: &Auth{Kind: AuthJWT, Issuer: "me", Secret: "a-secret"}}
+	now := time.Unix(1_700_000_000, 0)
+	claims := func(kind string) (alg string, expires int64, signed bool) {
+		token, err := p.Token(kind, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := strings.Split(token, ".")
+		var header struct{ Alg string }
+		var body struct {
+			Iss string
+			Exp int64
+		}
+		for i, to := range []any{&header, &body} {
+			b, err := base64.RawURLEncoding.DecodeString(parts[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(b, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if body.Iss != "me" {
+			t.Errorf("%s: issuer %q", kind, body.Iss)
+		}
+		return header.Alg, body.Exp - now.Unix(), parts[2] != ""
+	}
+	for kind, want := range map[string]struct {
+		alg     string
+		expires int64
+		signed  bool
+	}{
+		TokenValid: {"HS256", 3600, true}, TokenExpired: {"HS256", -3600, true}, TokenForged: {"HS256", 3600, true},
+		TokenNone: {"none", 3600, false},
+	} {
+		if alg, expires, signed := claims(kind); alg != want.alg || expires != want.expires || signed != want.signed {
+			t.Errorf("%s: alg %s, %d s, signed %v", kind, alg, expires, signed)
+		}
+	}
+	valid, _ := p.Token(TokenValid, now)
+	forged, _ := p.Token(TokenForged, now)
+	if valid == forged {
+		t.Error("the forged token is signed with the secret")
+	}
+}

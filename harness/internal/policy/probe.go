@@ -1,0 +1,53 @@
+package policy
+
+// Probe is one question whose answer tells whether an arm behaves as its policy says. The origin's /anything echoes what it was sent, so
+// probes can look at both sides of the gateway.
+type Probe struct {
+	Name   string            `yaml:"name"`
+	Method string            `yaml:"method,omitempty"` // GET
+	Path   string            `yaml:"path"`
+	Header map[string]string `yaml:"header,omitempty"`
+	Body   string            `yaml:"body,omitempty"`
+	Token  string            `yaml:"token,omitempty"` // a bearer token of that kind: TokenValid, ...
+	Count  int               `yaml:"count,omitempty"` // how often it is sent, one after the other; 0 is once
+
+	Status  int               `yaml:"status"`            // of each; with Passes of those that pass
+	Passes  *Range            `yaml:"passes,omitempty"`  // how many of Count have Status; the others are Refused
+	Refused int               `yaml:"refused,omitempty"` // status of those that do not pass; 0 is 429
+	Reach   *Range            `yaml:"reach,omitempty"`   // how many of Count reach the origin
+	Has     map[string]string `yaml:"has,omitempty"`     // headers of the answer
+	Lacks   []string          `yaml:"lacks,omitempty"`   // headers that the answer must not have
+	Seen    Sight             `yaml:"seen,omitempty"`    // what the origin saw; the body must be its echo
+	JSON    map[string]any    `yaml:"json,omitempty"`    // fields of the answer, by dotted path
+	NoJSON  []string          `yaml:"no_json,omitempty"` // fields that the answer must not have
+	Same    bool              `yaml:"same,omitempty"`    // all arms give the same body, and the same SameHeaders
+	Differs string            `yaml:"differs,omitempty"` // the answer's body is another one than that of the probe of this name
+}
+
+// SameHeaders are the headers that a gateway passes on as they are, where a probe's answers are to be the same.
+func SameHeaders() []string {
+	return []string{"Content-Type", "Content-Length", "Cache-Control", "Etag", "Vary", "Last-Modified", "X-Origin-Body"}
+}
+
+// Sight is what the origin saw of a request.
+type Sight struct {
+	Has    map[string]string `yaml:"has,omitempty"`     // headers
+	Lacks  []string          `yaml:"lacks,omitempty"`   // headers
+	Path   string            `yaml:"path,omitempty"`    // path and query
+	JSON   map[string]any    `yaml:"json,omitempty"`    // fields of the body, by dotted path
+	NoJSON []string          `yaml:"no_json,omitempty"` // fields that the body must not have
+}
+
+// Empty says that nothing is asked.
+func (s Sight) Empty() bool {
+	return len(s.Has)+len(s.Lacks)+len(s.JSON)+len(s.NoJSON) == 0 && s.Path == ""
+}
+
+// Range is a number of requests, both ends included.
+type Range struct {
+	Min int `yaml:"min"`
+	Max int `yaml:"max"`
+}
+
+// Holds says whether n is within the range.
+func (r Range) Holds(n int) bool { return n >= r.Min && n <= r.Max }

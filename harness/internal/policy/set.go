@@ -1,0 +1,158 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"gatelab/internal/shipped"
+	"gatelab/internal/suggest"
+)
+
+// Set is a file of policies, with the load that measures them.
+type Set struct {
+	Name        string             `yaml:"name"`
+	Description string             `yaml:"description,omitempty"`
+	Seed        uint64             `yaml:"seed"`
+	Load        Load               `yaml:"load"`
+	Origin      map[string]string  `yaml:"origin,omitempty"` // flags of the origin command, without dashes
+	Profiles    map[string]Profile `yaml:"profiles,omitempty"`
+	Policies    []Policy           `yaml:"policies"`
+	Left        []string           `yaml:"-"` // policies that Choose left out
+}
+
+// Load is how each arm is measured under each policy.
+type Load struct {
+	Rate        float64       `yaml:"rate"`        // requests per second of the open loop
+	Connections int           `yaml:"connections"` // of both loops
+	Open        time.Duration `yaml:"open"`        // per arm and round
+	Closed      time.Duration `yaml:"closed"`      // per arm and round
+	Rounds      int           `yaml:"rounds"`
+}
+
+// Profile changes the load, and may leave policies out.
+type Profile struct {
+	Load     Load     `yaml:"load"` // what is 0 stays
+	Policies []string `yaml:"policies,omitempty"`
+}
+
+// FullProfile is the set as its file has it.
+const FullProfile = "full"
+
+// Read reads and checks a file.
+func Read(path string) (*Set, error) {
+	b, err := shipped.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read policies: %w", err)
+	}
+	return Parse(path, b)
+}
+
+// Parse checks the text of a file; name is its name in errors.
+func Parse(name string, b []byte) (*Set, error) {
+	var s Set
+	if err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&s); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := s.validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &s, nil
+}
+
+// Choose applies a profile, and keeps the named policies; none are all of the profile's.
+func (s *Set) Choose(profile string, names []string) (*Set, error) {
+	out := *s
+	if profile != "" && profile != FullProfile {
+		p, ok := s.Profiles[profile]
+		if !ok {
+			return nil, suggest.Unknown("profile", profile, append([]string{FullProfile}, slices.Sorted(maps.Keys(s.Profiles))...))
+		}
+		out.Load = s.Load.with(p.Load)
+		if len(names) == 0 {
+			names = p.Policies
+		}
+	}
+	if len(names) == 0 {
+		return &out, nil
+	}
+	out.Policies = nil
+	for _, n := range names {
+		i := slices.IndexFunc(s.Policies, func(p Policy) bool { return p.Name == n || p.Published == n })
+		if i < 0 {
+			return nil, suggest.Unknown("policy", n, s.Names())
+		}
+		out.Policies = append(out.Policies, s.Policies[i])
+	}
+	for _, n := range s.Names() {
+		if !slices.Contains(out.Names(), n) {
+			out.Left = append(out.Left, n)
+		}
+	}
+	return &out, nil
+}
+
+// Names are the policies' names, in the file's order.
+func (s *Set) Names() []string {
+	var out []string
+	for i := range s.Policies {
+		out = append(out, s.Policies[i].Name)
+	}
+	return out
+}
+
+func (l Load) with(over Load) Load {
+	if over.Rate > 0 {
+		l.Rate = over.Rate
+	}
+	if over.Connections > 0 {
+		l.Connections = over.Connections
+	}
+	if over.Open > 0 {
+		l.Open = over.Open
+	}
+	if over.Closed > 0 {
+		l.Closed = over.Closed
+	}
+	if over.Rounds > 0 {
+		l.Rounds = over.Rounds
+	}
+	return l
+}
+
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,40}$`)
+
+func (s *Set) validate() error {
+	switch l := s.Load; {
+	case !namePattern.MatchString(s.Name):
+		return fmt.Errorf("name: %q is not allowed: want lower-case letters, digits and dashes", s.Name)
+	case len(s.Policies) == 0:
+		return fmt.Errorf("policies: want at least one")
+	case l.Rate <= 0 || l.Connections <= 0 || l.Open <= 0 || l.Rounds <= 0 || l.Closed < 0:
+		return fmt.Errorf("load: want rate, connections, open and rounds above 0")
+	}
+	seen := map[string]bool{}
+	for i := range s.Policies {
+		p := &s.Policies[i]
+		if !namePattern.MatchString(p.Name) || seen[p.Name] {
+			return fmt.Errorf("policies[%d].name: %q is not allowed: want lower-case letters, digits and dashes, once each", i, p.Name)
+		}
+		seen[p.Name] = true
+		if err := p.validate(); err != nil {
+			return fmt.Errorf("policies[%d] (%s): %w", i, p.Name, err)
+		}
+	}
+	for name, p := range s.Profiles {
+		for _, n := range p.Policies {
+			if !seen[n] {
+				return fmt.Errorf("profiles.%s.policies: %w", name, suggest.Unknown("policy", n, s.Names()))
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package result
+
+import "time"
+
+// Attack is one attack of one round, as the worker reported it.
+type Attack struct {
+	Model       string    `json:"model" jsonschema:"enum=open,enum=closed"` // Open or Closed
+	Round       int       `json:"round"`                                    // from 1
+	OfferedQPS  *float64  `json:"offered_qps,omitempty"`
+	Connections *int      `json:"connections,omitempty"`
+	BeganAt     time.Time `json:"began_at"` // of the measured window, after the warm-up
+	WarmupS     float64   `json:"warmup_s"`
+	DurationS   float64   `json:"duration_s"`
+	Outcomes
+	QPS       *float64 `json:"qps,omitempty"` // successes per second
+	ErrorRate *float64 `json:"error_rate,omitempty"`
+
+	LatencyMS        *Latency          `json:"latency_ms,omitempty"`         // corrected; open only
+	ServiceLatencyMS *Latency          `json:"service_latency_ms,omitempty"` // of closed attacks too, where it is not what a user sees
+	ErrorLatencyMS   *Latency          `json:"error_latency_ms,omitempty"`
+	LagMS            *Latency          `json:"lag_ms,omitempty"` // actual minus intended send time; open only
+	Percentiles      []Percentile      `json:"percentiles,omitempty"`
+	Status           map[string]uint64 `json:"status,omitempty"`
+	Errors           map[string]uint64 `json:"errors,omitempty"`
+	CacheStatus      map[string]uint64 `json:"cache_status,omitempty"`
+	Nodes            map[string]uint64 `json:"nodes,omitempty"` // who answered, by X-Gateway-Node
+	Series           []Second          `json:"series,omitempty"`
+	Marks            []Mark            `json:"marks,omitempty"` // what happened meanwhile
+	// Repeated says why the attack was made again, once for each attempt before this one: what the machine did, not what was measured.
+	Repeated []string `json:"repeated,omitempty"`
+	// Spoiled says what the machine did during this one that would have been a reason to make it again.
+	Spoiled string `json:"spoiled,omitempty"`
+}
+
+// Percentile is a point of the corrected latency's distribution. Percentiles
+// that want more samples than there are must be left out.
+type Percentile struct {
+	Percentile float64 `json:"percentile"` // 0 to 100
+	MS         float64 `json:"ms"`
+}
+
+// Second is one second of an attack, by intended send time where it is open.
+type Second struct {
+	Offset    int      `json:"offset"` // seconds from the beginning of the measured window
+	Requests  uint64   `json:"requests"`
+	Successes uint64   `json:"successes"`
+	Limited   uint64   `json:"limited"`
+	Failed    uint64   `json:"failed"`
+	Hits      *uint64  `json:"hits,omitempty"`
+	P50MS     *float64 `json:"p50_ms,omitempty"`
+	P99MS     *float64 `json:"p99_ms,omitempty"`
+}
+
+// Mark is an event on an attack's time axis.
+type Mark struct {
+	OffsetS float64 `json:"offset_s"`
+	Label   string  `json:"label"` // "gateway-2 killed"
+}

@@ -1,0 +1,105 @@
+package result
+
+// Experiment is the outcome of faults injected under load, as a whole; Faults has
+// each of them.
+type Experiment struct {
+	Passed       bool          `json:"passed"` // every expectation was met
+	Expectations []Expectation `json:"expectations"`
+	Entries      []Entry       `json:"entries"` // what probes saw, by entry point and kind of request
+	Writes       *Writes       `json:"writes,omitempty"`
+	Cost         *FaultCost    `json:"cost,omitempty"`
+	Timeline     []Moment      `json:"timeline,omitempty"`
+	Bands        []Band        `json:"bands,omitempty"` // when faults were at work
+	// CapacityQPS is what the lab carries of an open loop, of which the load is a
+	// share: by the cores' use at a quarter of the closed loop's rate. Absent: the
+	// rate was stated.
+	CapacityQPS *float64 `json:"capacity_qps,omitempty"`
+	Drift       []Drift  `json:"drift,omitempty"` // by node
+}
+
+// What an Expectation can be about, where others count on the words.
+const (
+	WhatIdempotent = "idempotent requests failed"
+	WhatAny        = "requests of any kind failed"
+)
+
+// Drift is what a node held at the beginning of the load and at its end: medians
+// of the first and of the last tenth of the readings. Goroutines are a gateway's.
+type Drift struct {
+	Node            string   `json:"node"`
+	MemoryFirstMiB  *float64 `json:"memory_first_mib,omitempty"`
+	MemoryLastMiB   *float64 `json:"memory_last_mib,omitempty"`
+	GoroutinesFirst *float64 `json:"goroutines_first,omitempty"`
+	GoroutinesLast  *float64 `json:"goroutines_last,omitempty"`
+	Restarts        uint64   `json:"restarts,omitempty"` // of a gateway: it began anew so often
+}
+
+// Expectation is one thing that the experiment was to show.
+type Expectation struct {
+	What string `json:"what"`
+	Want string `json:"want"`
+	Saw  string `json:"saw"`
+	Met  bool   `json:"met"`
+}
+
+// Entry is what probes of one kind saw at one entry point. Only what is for
+// Information does not decide: clients go through the balancers.
+type Entry struct {
+	Name        string  `json:"name"`   // lb, lb-2, gateway-1
+	Method      string  `json:"method"` // GET or POST
+	Information bool    `json:"information"`
+	RatePerS    float64 `json:"rate_per_s"`
+	Availability
+	OutageMS        float64           `json:"outage_ms"`         // all outages together
+	LongestOutageMS float64           `json:"longest_outage_ms"` // from the first bad probe to the last
+	ResolutionMS    float64           `json:"resolution_ms"`
+	Failures        map[string]uint64 `json:"failures,omitempty"` // by kind and by who said so
+}
+
+// Writes is what became of configuration that was written during the faults.
+type Writes struct {
+	Sent         uint64   `json:"sent"`
+	Acknowledged uint64   `json:"acknowledged"`
+	Lost         uint64   `json:"lost"`     // acknowledged, and not there afterwards on some replica
+	Half         uint64   `json:"half"`     // there, but not as it was written
+	Unknown      uint64   `json:"unknown"`  // without an answer; may be there or not, but whole
+	Followed     uint64   `json:"followed"` // of which it was measured when each living replica served them
+	VisibleP50MS *float64 `json:"visible_p50_ms,omitempty"`
+	VisibleMaxMS *float64 `json:"visible_max_ms,omitempty"`
+}
+
+// FaultCost is the effect of such faults on a month of 30 days.
+type FaultCost struct {
+	FaultsPerMonth      float64 `json:"faults_per_month"` // assumed
+	Objective           float64 `json:"objective"`        // assumed
+	Faults              int     `json:"faults"`           // of this run, over which the loss is spread
+	LostSPerFault       float64 `json:"lost_s_per_fault"` // error-seconds: bad probes times their distance
+	MonthlyAvailability float64 `json:"monthly_availability"`
+	BudgetSpent         float64 `json:"budget_spent"` // of the month's error budget; 1 is all of it
+}
+
+// Moment is one second: who answered the idempotent probes at the balancers.
+type Moment struct {
+	Offset int               `json:"offset"` // seconds from the beginning of the open attack's measured window
+	Nodes  map[string]uint64 `json:"nodes"`
+	Failed uint64            `json:"failed"`
+}
+
+// Band is the time in which one fault was at work.
+type Band struct {
+	FromS float64 `json:"from_s"`
+	ToS   float64 `json:"to_s"`
+	Label string  `json:"label"`
+}
+
+// Best is the availability by probes of a method at the load balancer at which fewest
+// failed: where one of two is broken, a client goes to the other.
+func (x *Experiment) Best(method string) (out *Availability) {
+	for i := range x.Entries {
+		e := &x.Entries[i]
+		if !e.Information && e.Method == method && (out == nil || e.Failed < out.Failed) {
+			out = &e.Availability
+		}
+	}
+	return out
+}

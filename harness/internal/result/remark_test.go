@@ -1,0 +1,58 @@
+package result
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func p[T any](v T) *T { return &v }
+
+func TestRemarksOnPublishedFigures(t *testing.T) {
+	tests := []struct {
+		name        string
+		published   Published
+		connections int
+		want        []string
+	}{
+		{name: "the ladder's first: Little's law and the error rate contradict it",
+			published: Published{QPS: p(200.0), P50MS: p(450.0), P99MS: p(1200.0), ErrorRate: p(0.032), Availability: p(0.995)}, connections: 400,
+			want: []string{
+				"400 connections at 200 QPS mean 2.0 s per request (Little's law), not 450 ms at the median and 1.2 s at p99:" +
+					" the slowest hundredth would have to take 119 s on average",
+				"an error rate of 3.2% leaves 96.8% of the requests good, not 99.5%: the published availability is not that of the same requests",
+			}},
+		{name: "the ladder's last fits: 400 at 12,300 mean 33 ms", published: Published{QPS: p(12300.0), P50MS: p(25.0), P99MS: p(180.0)},
+			connections: 400, want: nil},
+		{name: "with 90 connections the first would fit too", published: Published{QPS: p(200.0), P50MS: p(450.0), P99MS: p(1200.0)},
+			connections: 90, want: nil},
+		{name: "its own connections count, not ours", published: Published{QPS: p(200.0), Connections: p(90), P50MS: p(450.0),
+			P99MS: p(1200.0)}, connections: 400, want: nil},
+		{name: "percentiles that are too slow for the rate", published: Published{QPS: p(40_000.0), P50MS: p(450.0), P99MS: p(1200.0)},
+			connections: 400,
+			want: []string{
+				"400 connections at 40,000 QPS mean 10 ms per request (Little's law), not 450 ms at the median and 1.2 s at p99:" +
+					" those alone make a mean of at least 232 ms",
+			}},
+		{
+			name:        "a median alone",
+			published:   Published{QPS: p(200.0), P50MS: p(450.0)},
+			connections: 400,
+			want:        []string{"400 connections at 200 QPS mean 2.0 s per request (Little's law), which a median of 450 ms does not fit"},
+		},
+		{name: "a median alone that fits", published: Published{QPS: p(200.0), P50MS: p(1900.0)}, connections: 400, want: nil},
+		{name: "without connections nothing can be said", published: Published{QPS: p(200.0), P50MS: p(450.0), P99MS: p(1200.0)},
+			connections: 0, want: nil},
+		{name: "a rate of zero is no rate", published: Published{QPS: p(0.0), P50MS: p(450.0)}, connections: 400, want: nil},
+		{name: "error rate and availability that agree", published: Published{ErrorRate: p(0.005), Availability: p(0.995)}, connections: 400,
+			want: nil},
+		{name: "nothing", published: Published{}, connections: 400, want: nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.published.remarks(test.connections); !reflect.DeepEqual(got, test.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+		})
+	}
+}

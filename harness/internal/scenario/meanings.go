@@ -1,0 +1,186 @@
+package scenario
+
+import "regexp"
+
+// meaningOf is a sentence about the key at a path; empty if nobody wrote one.
+func meaningOf(path string) string { return meanings[commonPath(path)] }
+
+// common are paths of the same kind: their keys have one meaning.
+var common = []struct {
+	pattern *regexp.Regexp
+	by      string
+}{
+	{pattern: regexp.MustCompile(`^topology\.nodes\.[a-z]+`), by: "topology.nodes.ROLE"},
+	{pattern: regexp.MustCompile(`^topology\.links\.[a-z]+`), by: "topology.links.END"},
+	{pattern: regexp.MustCompile(`^random\.faults\[\]`), by: "faults[]"},
+	{pattern: regexp.MustCompile(`^edge\.(?:origin|countries\[\]\.(?:direct|near))\.`), by: "topology.links.END."},
+}
+
+// commonPath is the path under which the meaning of a key is written.
+func commonPath(path string) string {
+	for _, c := range common {
+		path = c.pattern.ReplaceAllString(path, c.by)
+	}
+	return path
+}
+
+// meanings say what each key is for, by path. What is allowed is the decoder's to say.
+var meanings = map[string]string{
+	"name":        "Name of the scenario; in a stage, name of the stage, for --stage.",
+	"description": "What the scenario is about, for the report.",
+	"base":        "Scenario that lies under this one: this file is an overlay on a stage of it.",
+	"stage":       "Stage of the base that lies underneath; not needed if the base has one stage.",
+	"changes":     "What a stage changes, in words, for the report.",
+	"stages": "The steps of the scenario in their order. Each is an overlay on all stages before it, with a name, changes and " +
+		"the keys of a stage below.",
+	"profiles":  "Overlays by name, for --profile: the last overlay of every stage, such as shorter attacks.",
+	"published": "Figures of the stages that were published elsewhere, by stage, to be compared with.",
+
+	"published.*.qps": "Requests per second of the closed loop.", "published.*.connections": "Connections of that closed loop.",
+	"published.*.p50_ms": "Median latency in milliseconds.", "published.*.p99_ms": "99th percentile of the latency in milliseconds.",
+	"published.*.error_rate": "Share of requests that failed.", "published.*.availability": "Share of the time or of probes.",
+	"published.*.remark": "Where they are from.",
+
+	"seed":   "Seed of the origin's delays and of the random choices of the workload.",
+	"rounds": "Number of repetitions of each attack.",
+
+	"topology":                   "The nodes of the lab.",
+	"topology.replicas":          "Gateways.",
+	"topology.balancers":         "Load balancers; the second one, lb-2, stands by.",
+	"topology.origins":           "Origins; the second one is origin-2.",
+	"topology.nodes":             "Limits of the nodes by role. The host runtime enforces only cores.",
+	"topology.nodes.ROLE":        "Limits of the nodes of this role.",
+	"topology.nodes.ROLE.cpus":   "CPUs, also fractions; 0 is no limit.",
+	"topology.nodes.ROLE.cores":  "Numbers of the cores that it may run on, from 0; none is all.",
+	"topology.nodes.ROLE.memory": "Memory, at least 16MiB, as in 256MiB or 1GiB; 0 is no limit.",
+	"topology.links": "Delays by the far end: between the gateways and postgres, redis or the origin, or between the load " +
+		"balancers and the gateways.",
+	"topology.links.END":         "Delay on the way to this role.",
+	"topology.links.END.latency": "Delay in one direction; a request waits for both.",
+	"topology.links.END.jitter":  "Random deviation of the delay, at most the delay.",
+
+	"gateway":               "Settings of the gateway by name, in lower case and without GATEWAY_, as in lookup or pg_max_conns.",
+	"lb":                    "The load balancer (nginx) in front of the gateways.",
+	"lb.balance":            "How it chooses a gateway.",
+	"lb.keepalive":          "Idle connections that it keeps to each gateway; 0 is none.",
+	"lb.max_fails":          "Failures within fail_timeout that take a gateway out; 0 is never.",
+	"lb.fail_timeout":       "Time in which failures count, and for which a gateway is out; whole seconds.",
+	"lb.retries":            "Whether an idempotent request that failed is sent to the next gateway.",
+	"lb.connect_timeout":    "Time limit of connecting to a gateway.",
+	"lb.idempotent_timeout": "How long a gateway may be silent on a GET or HEAD; not set, as on any other request.",
+
+	"origin": "The simulated API behind the gateways: models and chats of an AI API, and below /v1/any an answer " +
+		"for every method and path.",
+	"origin.models":              "Number of models, whose ids are 1 to models.",
+	"origin.latency":             "Delay of models, lists and /v1/any: log-normal, by two of its quantiles.",
+	"origin.latency.median":      "Median of the delay.",
+	"origin.latency.p99":         "99th percentile of the delay, at least the median.",
+	"origin.chat_latency":        "Delay of chats.",
+	"origin.chat_latency.median": "Median of the delay.",
+	"origin.chat_latency.p99":    "99th percentile of the delay, at least the median.",
+	"origin.chat_concurrency":    "Chats at a time; one more is answered 429. 0 is no limit.",
+	"origin.error_rate":          "Share of requests that are answered 500.",
+	"origin.body_bytes":          "Size of a response's body.",
+	"origin.cache_max_age":       "Cache-Control: max-age of responses, in whole seconds; 0 sends none.",
+	"origin.seed":                "Seed of the origin's delays; not set, the stage's seed.",
+
+	"entities": "Configuration of the gateway, in the shape of Kong's declarative configuration. The Admin API checks the " +
+		"keys of entities.",
+	"entities.services":  "Services with their routes and plugins; http://origin:9000 is the origin.",
+	"entities.consumers": "Consumers, beside those that workload.consumers makes.",
+	"entities.plugins":   "Global plugins.",
+	"entities.upstreams": "Upstreams with their targets.",
+
+	"workload": "Who sends what.",
+	"workload.consumers": "Groups of consumers. The harness creates them, gives each a key, and sends it as header " +
+		"apikey. No groups: no key is sent.",
+	"workload.consumers[].name":   "Name of the group; its consumers are NAME-1 to NAME-COUNT.",
+	"workload.consumers[].count":  "Number of consumers.",
+	"workload.consumers[].weight": "Share of the requests that several groups may send.",
+	"workload.requests":           "The mix of requests.",
+	"workload.requests[].name":    "Name of the request in reports.",
+	"workload.requests[].method":  "Method.",
+	"workload.requests[].path":    "Path with its query; {id} is drawn from 1 to ids.",
+	"workload.requests[].body": "Body; {id} is the one of the path. Without a Content-Type header it is sent as " +
+		"application/json.",
+	"workload.requests[].headers": "Header fields by name. The load generator sets Content-Length, Connection and Accept-Encoding " +
+		"itself.",
+	"workload.requests[].weight":     "Share of all requests, relative to the weights of the others.",
+	"workload.requests[].ids":        "Number of values of {id}.",
+	"workload.requests[].zipf":       "Exponent s of the popularity of ids, which falls with 1/id^s; 0 is equal popularity.",
+	"workload.requests[].consumers":  "Groups that send it; none is all groups.",
+	"workload.requests[].expect":     "Statuses that are a success; not set, 200.",
+	"workload.requests[].limited_ok": "Whether a 429 of the gateway is intended and no error.",
+
+	"load":                    "The attacks: closed-loop for the capacity, open-loop for the latency. One of them or both.",
+	"load.closed":             "Closed-loop attack: every connection sends its next request when it has its response.",
+	"load.closed.connections": "Connections; 0 is no closed-loop attack.",
+	"load.closed.warmup":      "Time before the measured window.",
+	"load.closed.duration":    "Measured window.",
+	"load.closed.timeout":     "Time limit of one request.",
+	"load.open": "Open-loop attack at a fixed rate: share or rate, one of them. A scenario has no rate that changes " +
+		"over time.",
+	"load.open.share":    "Rate as a share of the closed loop's.",
+	"load.open.rate":     "Requests per second.",
+	"load.open.max_rate": "The highest rate that share makes, in requests per second; 0 is any.",
+	"load.open.connections": "The most connections; a request that finds none free waits, and the wait counts as latency. 0 leaves " +
+		"it to the load generator.",
+	"load.open.warmup":       "Time before the measured window.",
+	"load.open.duration":     "Measured window.",
+	"load.open.timeout":      "Time limit of one request.",
+	"load.probe":             "Probes of the availability beside the open-loop attack.",
+	"load.probe.rate":        "Idempotent requests per second and load balancer; 0 is no probe.",
+	"load.probe.post_rate":   "Other requests per second and load balancer, in experiments.",
+	"load.probe.direct_rate": "Idempotent requests per second straight to each gateway, in experiments.",
+	"load.probe.timeout":     "Time limit of one probe.",
+
+	"edge": "A node near the clients that runs deploy/cloudflare/worker.js. Each country is measured without and " +
+		"with it.",
+	"edge.vars":               "Variables of the Worker, by names in capitals.",
+	"edge.origin":             "Delay between the edge and the load balancer.",
+	"edge.countries":          "Groups of clients at one distance; their shares make 1.",
+	"edge.countries[].name":   "Name in reports.",
+	"edge.countries[].code":   "Country code (ISO 3166-1).",
+	"edge.countries[].share":  "Share of the open-loop attack's rate.",
+	"edge.countries[].direct": "Delay between clients and the load balancer, without the edge.",
+	"edge.countries[].near":   "Delay between clients and the edge.",
+
+	"edge.countries[].published":           "Figures that were published elsewhere.",
+	"edge.countries[].published.direct_ms": "Latency without the edge in milliseconds.",
+	"edge.countries[].published.edge_ms":   "Latency through the edge in milliseconds.",
+	"edge.countries[].published.hit_ratio": "Share of requests that the edge's cache answers.",
+
+	"faults":                 "What is broken during the open-loop attack, each at its time. A fault is over before the attack.",
+	"faults[].kind":          "What is done.",
+	"faults[].target":        "Node that it is done to, as in gateway-1; target or role, one of them.",
+	"faults[].role":          "Role, of which one node is chosen.",
+	"faults[].choose":        "How a node of the role is chosen: random (also if not set), or each in turn.",
+	"faults[].at":            "Time after the beginning of the measured window.",
+	"faults[].recover_after": "Time after which it is undone.",
+	"faults[].every":         "Time after which it is done again; not set, once.",
+	"faults[].times":         "Number of times with every; not set, as often as the attack has room for.",
+	"faults[].latency":       "Delay of latency, jitter, slow-close and origin-slow; not set, the fault's own.",
+	"faults[].rate":          "KiB per second of bandwidth, changes per second of churn; not set, the fault's own.",
+	"faults[].share":         "Share of requests that the origin's faults concern; not set, all.",
+	"faults[].cpus":          "CPUs that cpu leaves; not set, the fault's own.",
+	"random":                 "Faults that are drawn one after the other from the seed, and may overlap.",
+	"random.at":              "Time of the first one.",
+	"random.gap":             "Mean time between two beginnings.",
+	"random.overlap":         "Faults at a time, at most; never two on nodes of one role.",
+	"random.faults":          "Faults to draw from, as in faults, but without at, every and times.",
+	"writes":                 "Changes of configuration through the Admin API during an experiment.",
+	"writes.rate":            "Changes per second.",
+
+	"expect":                       "What an experiment must show. That no acknowledged write is lost is always expected.",
+	"expect.idempotent_failed":     "Idempotent requests that failed, of the load and of the probes.",
+	"expect.idempotent_failed.min": "The fewest.", "expect.idempotent_failed.max": "The most.",
+	"expect.failed":     "Requests of any kind that failed.",
+	"expect.failed.min": "The fewest.", "expect.failed.max": "The most.",
+	"expect.growth":     "A gateway's goroutines and memory at the end of the load, as a ratio to those at its beginning.",
+	"expect.growth.max": "The most.",
+	"month":             "What the cost of a fault is scaled to.",
+	"month.faults":      "Such faults per month.",
+	"month.objective":   "Objective of availability; what remains of 1 is the error budget.",
+	"slo": "What the figures should meet: a text such as `p99<250ms, errors<2%`, a list of such texts, or a map of limits such as " +
+		"`{p99: 250ms, errors: 2%, \"p99{login}\": 400ms}`. [slo.md](slo.md) lists the metrics.",
+}

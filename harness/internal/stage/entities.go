@@ -1,0 +1,87 @@
+package stage
+
+import (
+	"fmt"
+	"strings"
+
+	"gatelab/harness/internal/lab"
+	"gatelab/harness/internal/scenario"
+	"gatelab/harness/internal/topology"
+)
+
+// Entities are the stage's, with the workload's consumers, and with the
+// addresses under which the gateways reach what lies behind a link.
+func Entities(s *scenario.Stage, l *lab.Lab) map[string]any {
+	far := func(role string, port int) string { return Topology(s).Far(l.Layout(), role, port) }
+	out, _ := readdress(far, s.Entities).(map[string]any)
+	consumers, _ := out["consumers"].([]any)
+	for _, g := range s.Workload.Consumers {
+		for i := 1; i <= g.Count; i++ {
+			key := ConsumerKey(g.Name, i)
+			consumers = append(consumers, map[string]any{
+				"username": key, "keyauth_credentials": []any{map[string]any{"key": key}},
+			})
+		}
+	}
+	out["consumers"] = merged(consumers)
+	return out
+}
+
+// merged joins consumers of one username: a scenario may give one of the
+// workload's consumers plugins of its own.
+func merged(consumers []any) []any {
+	at := map[any]int{}
+	var out []any
+	for _, c := range consumers {
+		m, ok := c.(map[string]any)
+		if !ok {
+			out = append(out, c)
+			continue
+		}
+		i, had := at[m["username"]]
+		if !had {
+			at[m["username"]] = len(out)
+			out = append(out, m)
+			continue
+		}
+		into, _ := out[i].(map[string]any)
+		for k, v := range m {
+			if into[k] == nil {
+				into[k] = v
+			}
+		}
+	}
+	return out
+}
+
+// ConsumerKey is the name and key of the i-th consumer of a group, from 1.
+func ConsumerKey(group string, i int) string { return fmt.Sprintf("%s-%d", group, i) }
+
+// readdress copies entities, with redis and origin replaced by the address at
+// which the gateways reach them.
+func readdress(far func(role string, port int) string, v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for k, e := range x {
+			out[k] = readdress(far, e)
+		}
+		if x["host"] == topology.RoleRedis {
+			host, port, _ := strings.Cut(far(topology.RoleRedis, topology.PortRedis), ":")
+			var n int64
+			_, _ = fmt.Sscan(port, &n)
+			out["host"], out["port"] = host, n
+		}
+		return out
+	case []any:
+		out := make([]any, len(x))
+		for i, e := range x {
+			out[i] = readdress(far, e)
+		}
+		return out
+	case string:
+		name := fmt.Sprintf("//%s:%d", topology.RoleOrigin, topology.PortOrigin)
+		return strings.Replace(x, name, "//"+far(topology.RoleOrigin, topology.PortOrigin), 1)
+	}
+	return v
+}

@@ -1,0 +1,26 @@
+package stage
+
+import (
+	"fmt"
+	"slices"
+
+	"gatelab/harness/internal/scenario"
+	"gatelab/harness/internal/session"
+)
+
+// Ask puts the session's objectives in the place of the stages' own, and refuses what cannot be judged.
+func (p *Plan) Ask(c session.Config) error {
+	for i := range p.Stages {
+		if len(c.Objectives) == 0 {
+			break
+		}
+		if err := p.Stages[i].CheckObjectives(c.Objectives); err != nil {
+			return fmt.Errorf("stage %s: %w", p.Stages[i].Name, err)
+		}
+		p.Stages[i].SLO = c.Objectives
+	}
+	if c.WantObjectives && !slices.ContainsFunc(p.Stages, func(s scenario.Stage) bool { return len(s.SLO) > 0 }) {
+		return fmt.Errorf("fail-on slo: no stage of %s has objectives: want slo in the scenario, or --slo", p.Name)
+	}
+	return nil
+}

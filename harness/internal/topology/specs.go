@@ -1,0 +1,318 @@
+package topology
+
+import (
+	"fmt"
+	"gatelab/harness/internal/lab"
+	"maps"
+	"net"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxReplicas keeps a typing error from starting a thousand containers.
+const maxReplicas = 9
+
+// GatewayName is the name of the i-th replica; the first is 1.
+func GatewayName(i int) string { return RoleGateway + "-" + strconv.Itoa(i) }
+
+// NameOf is the name of a role's i-th node, from 1. Every role but the gateways
+// has its first node named after itself.
+func NameOf(role string, i int) string {
+	if i == 1 && role != RoleGateway {
+		return role
+	}
+	return role + "-" + strconv.Itoa(i)
+}
+
+// LinkPort is where the link node listens for a far end that listens on port.
+func LinkPort(port int) int { return port + 10000 }
+
+// LinkPortOf is LinkPort for one of several nodes of a role.
+func LinkPortOf(far string, port int) int {
+	_, number, _ := strings.Cut(far, "-")
+	i, _ := strconv.Atoi(number) // none: the only or first node
+	return LinkPort(port) + max(i-1, 0)
+}
+
+// Far is the address at which the gateways reach a node behind them: its own,
+// or the link's when the topology delays the way to it. Admin API entities
+// that name redis or origin must use it.
+func (t Topology) Far(l lab.Layout, role string, port int) string {
+	if _, ok := t.Links[role]; ok {
+		return l.DialAddr(RoleLink, LinkPort(port))
+	}
+	return l.DialAddr(role, port)
+}
+
+// Specs are all the nodes of a topology, in the order in which they depend on
+// each other. An error names the field that is wrong.
+func (t Topology) Specs(l lab.Layout) ([]lab.Spec, error) {
+	if len(t.Roles) > 0 {
+		return t.chosen(l)
+	}
+	if t.Replicas < 1 || t.Replicas > maxReplicas {
+		return nil, fmt.Errorf("replicas: %d is not allowed: want 1 to %d", t.Replicas, maxReplicas)
+	}
+	specs := []lab.Spec{Postgres(t, l), Redis(t, l)}
+	for i := 1; i <= max(t.Origins, 1); i++ {
+		specs = append(specs, Origin(t, l, i))
+	}
+	specs = append(specs, Worker(t, l))
+	if len(t.Links) > 0 || t.Edge != nil {
+		link, err := LinkNode(t, l)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, link)
+	}
+	for i := 1; i <= t.Replicas; i++ {
+		specs = append(specs, Gateway(t, l, i))
+	}
+	for i := 1; i <= max(t.Balancers, 1); i++ {
+		lb, err := Balancer(t, l, i)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, lb)
+	}
+	if t.Edge != nil {
+		specs = append(specs, EdgeNode(t, l))
+	}
+	observers, err := t.observers(l)
+	if err != nil {
+		return nil, err
+	}
+	specs = append(specs, observers...)
+	for i := range specs {
+		specs[i].Tier = tierOf(specs[i].Role)
+	}
+	return specs, nil
+}
+
+// tierOf is when a role's nodes start: what the gateways need, the gateways, and
+// the balancers, which look addresses up once, with those who watch.
+func tierOf(role string) int {
+	switch role {
+	case RoleGateway:
+		return 1
+	case RoleBalancer, RolePrometheus, RoleAlertmanager, RoleGrafana:
+		return 2
+	}
+	return 0
+}
+
+// limit copies a role's resources into its node.
+func (t Topology) limit(s lab.Spec) lab.Spec {
+	r := t.Resources[s.Role]
+	s.CPUs, s.Memory = r.CPUs, r.Memory
+	s.Cores = r.Cores
+	return s
+}
+
+// Postgres keeps its durability (fsync, full_page_writes, synchronous_commit
+// are the program's defaults): no setting here buys speed with data.
+func Postgres(t Topology, l lab.Layout) lab.Spec {
+	settings := map[string]string{
+		"max_connections": "200",   // nine replicas with a pool of 20 each, and some
+		"shared_buffers":  "64MB",  // the configuration of a gateway fits many times over
+		"jit":             "off",   // its queries take microseconds; the compiler is not installed everywhere
+		"log_statement":   "none",  // a line a lookup would be measured
+		"log_checkpoints": "off",   // likewise noise in the logs
+		"max_wal_size":    "256MB", // a lab lives minutes
+	}
+	args := []string{}
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "-c", k+"="+settings[k])
+	}
+	host, port := split(l.ListenAddr(RolePostgres, PortPostgres))
+	args = append(args, "-c", "listen_addresses="+orAll(host), "-c", "port="+port)
+	s := t.limit(lab.Spec{
+		Name: RolePostgres, Role: RolePostgres, Program: lab.ProgramPostgres, Args: args,
+		Ports: []int{PortPostgres}, Settings: settings, Ready: readyPostgres, Grace: 5 * time.Second,
+	})
+	if t.SmallDisk {
+		s.Scratch, s.ScratchMB = []string{SmallDisk}, smallDiskMB
+	}
+	return s
+}
+
+// Redis holds nothing that must survive: cached responses and counters. So it
+// writes nothing to disk, which Settings says.
+func Redis(t Topology, l lab.Layout) lab.Spec {
+	most := int64(256 << 20)
+	if m := t.Resources[RoleRedis].Memory; m > 0 {
+		most = m * 3 / 4 // the rest is for buffers and fragmentation: the kernel must not kill it
+	}
+	settings := map[string]string{
+		"save":             "",
+		"appendonly":       "no",
+		"maxmemory":        strconv.FormatInt(most, 10),
+		"maxmemory-policy": "allkeys-lru",
+		"tcp-backlog":      "4096",
+	}
+	args := []string{}
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "--"+k, settings[k])
+	}
+	host, port := split(l.ListenAddr(RoleRedis, PortRedis))
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	args = append(args, "--bind", host, "--port", port, "--protected-mode", "no", "--dir", "/tmp")
+	return t.limit(lab.Spec{
+		Name: RoleRedis, Role: RoleRedis, Program: lab.ProgramRedis, Args: args,
+		StandIn: []string{"redis", "--listen=" + l.ListenAddr(RoleRedis, PortRedis)},
+		Ports:   []int{PortRedis}, Settings: settings, Ready: readyRedis, Grace: 2 * time.Second,
+	})
+}
+
+// Origin is the i-th simulated upstream, from 1.
+func Origin(t Topology, l lab.Layout, i int) lab.Spec {
+	name := NameOf(RoleOrigin, i)
+	args := []string{"origin", "--listen=" + l.ListenAddr(name, PortOrigin)}
+	if i == 1 {
+		// In a node of its own: beside the generator it would take the generator's
+		// time, and the ceiling would be half of what it is.
+		args = append(args, "--null="+l.ListenAddr(name, PortNull))
+	}
+	return t.limit(lab.Spec{
+		Name: name, Role: RoleOrigin, Program: lab.ProgramHarness,
+		Args:  append(args, flags(t.Origin)...),
+		Ports: []int{PortOrigin}, Settings: maps.Clone(t.Origin), Ready: readyHTTP(PortOrigin, "/health"),
+	})
+}
+
+// Worker makes the load.
+func Worker(t Topology, l lab.Layout) lab.Spec {
+	args := []string{"worker", "--listen=" + l.ListenAddr(RoleWorker, PortWorker)}
+	return t.limit(lab.Spec{
+		Name: RoleWorker, Role: RoleWorker, Program: lab.ProgramHarness, Args: append(args, t.Worker...),
+		// One thread for two cores: on a small machine waking a second one costs
+		// the generator more than it gains (17 us of CPU a request against 19 in a
+		// closed loop, 46 against 62 in an open one).
+		// Memory is cheaper than a collection while requests are due.
+		Env: map[string]string{"GOMAXPROCS": strconv.Itoa(max(1, runtime.NumCPU()/2)), "GOGC": "400"},
+		// It must send when a request is due, however busy the others are.
+		CPUWeight: 8192,
+		Ports:     []int{PortWorker}, Ready: readyHTTP(PortWorker, "/health"),
+	})
+}
+
+// LinkProxies are the proxies of the link node by the name of the node at the
+// far end, with that node's port.
+func (t Topology) LinkProxies() (map[string]int, error) {
+	ports := map[string]int{RolePostgres: PortPostgres, RoleRedis: PortRedis, RoleOrigin: PortOrigin, RoleGateway: PortProxy}
+	counts := map[string]int{RoleOrigin: t.Origins, RoleGateway: t.Replicas}
+	out := map[string]int{}
+	for role := range t.Links {
+		port, ok := ports[role]
+		if !ok {
+			return nil, fmt.Errorf("links: unknown node %q: want postgres, redis, origin or gateway", role)
+		}
+		for i := 1; i <= max(counts[role], 1); i++ {
+			out[NameOf(role, i)] = port
+		}
+	}
+	return out, nil
+}
+
+// LinkNode stands on the ways to all far ends that the topology names.
+func LinkNode(t Topology, l lab.Layout) (lab.Spec, error) {
+	args := []string{"link", "--admin=" + l.ListenAddr(RoleLink, PortLinkAdmin)}
+	proxies, err := t.LinkProxies()
+	if err != nil {
+		return lab.Spec{}, err
+	}
+	ports := []int{PortLinkAdmin}
+	for _, far := range slices.Sorted(maps.Keys(proxies)) {
+		role := lab.RoleOf(far)
+		args = append(args, fmt.Sprintf("--proxy=%s=%s,%s,%s,%s", far,
+			l.ListenAddr(RoleLink, LinkPortOf(far, proxies[far])), l.DialAddr(far, proxies[far]), t.Links[role].Latency, t.Links[role].Jitter))
+		ports = append(ports, LinkPortOf(far, proxies[far])) // so that a fault's effect can be seen from outside
+	}
+	if t.Edge != nil {
+		ways, err := t.Edge.proxies(l)
+		if err != nil {
+			return lab.Spec{}, err
+		}
+		args = append(args, ways...)
+	}
+	return t.limit(lab.Spec{
+		Name: RoleLink, Role: RoleLink, Program: lab.ProgramHarness, Args: args,
+		Ports: ports, Ready: readyHTTP(PortLinkAdmin, "/version"),
+	}), nil
+}
+
+// Gateway is the i-th replica, from 1. The topology's settings go over the
+// ones made here.
+func Gateway(t Topology, l lab.Layout, i int) lab.Spec {
+	name := GatewayName(i)
+	env := map[string]string{
+		"GATEWAY_NODE_NAME":     name,
+		"GATEWAY_NODE_HEADER":   "true",
+		"GATEWAY_PROXY_LISTEN":  l.ListenAddr(name, PortProxy),
+		"GATEWAY_ADMIN_LISTEN":  l.ListenAddr(name, PortAdmin),
+		"GATEWAY_STATUS_LISTEN": l.ListenAddr(name, PortStatus),
+		"GATEWAY_PG_DSN": fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable",
+			lab.PostgresUser, lab.PostgresPassword, t.Far(l, RolePostgres, PortPostgres), lab.PostgresDatabase),
+	}
+	if t.Observe && l.Addr == nil && t.Programs[name] == "" {
+		// Prometheus scrapes by name. Another build may not know the setting, and
+		// refuses what it does not know.
+		env["GATEWAY_STATUS_HOSTS"] = name
+	}
+	for _, settings := range []map[string]string{t.Gateway, t.Settings[name]} {
+		for k, v := range settings {
+			env["GATEWAY_"+strings.ToUpper(k)] = v
+		}
+	}
+	return t.limit(lab.Spec{
+		Name: name, Role: RoleGateway, Program: orDefault(t.Programs[name], lab.ProgramGateway), Env: env,
+		Ports: []int{PortProxy, PortAdmin, PortStatus}, Settings: maps.Clone(t.Gateway),
+		Ready: readyHTTP(PortStatus, "/health/ready"), Grace: 10 * time.Second,
+	})
+}
+
+// chosen are the nodes of Roles, which need no gateway of ours.
+func (t Topology) chosen(l lab.Layout) ([]lab.Spec, error) {
+	makers := map[string]func(Topology, lab.Layout) lab.Spec{
+		RolePostgres: Postgres, RoleRedis: Redis, RoleWorker: Worker,
+		RoleOrigin: func(t Topology, l lab.Layout) lab.Spec { return Origin(t, l, 1) },
+	}
+	var specs []lab.Spec
+	for _, role := range t.Roles {
+		node, ok := makers[role]
+		if !ok {
+			return nil, fmt.Errorf("roles: %q is not allowed: want some of %s", role, strings.Join(slices.Sorted(maps.Keys(makers)), ", "))
+		}
+		specs = append(specs, node(t, l))
+	}
+	return specs, nil
+}
+
+// flags are "--name=value", sorted, so that equal settings make equal specs.
+func flags(m map[string]string) []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, "--"+k+"="+m[k])
+	}
+	return out
+}
+
+func split(addr string) (host, port string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", addr
+	}
+	return host, port
+}
+
+func orAll(host string) string {
+	if host == "" {
+		return "*"
+	}
+	return host
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gatelab/harness/internal/workload"
+)
+
+func (p *Program) workloadCommand() *cobra.Command {
+	return parent(&cobra.Command{
+		Use:     "workload",
+		Short:   "Make scenarios of your own traffic",
+		Example: `  harness workload import access.log > my.yaml`,
+	}, p.workloadImportCommand())
+}
+
+// maxSource is the most bytes of a source: an access log of a few million requests.
+const maxSource = 1 << 30
+
+func (p *Program) workloadImportCommand() *cobra.Command {
+	var o workload.Options
+	var name string
+	var arrivals bool
+	c := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Write a scenario with the requests of a file",
+		Long: `Write a scenario with the requests of a file: targets of vegeta (http and JSON),
+HAR, OpenAPI 3, access logs of Kong (JSON and combined), nginx (combined) and
+Caddy (JSON), curl commands, or a CSV of variables with --template. FILE may be
+- for standard input.
+
+The scenario goes to standard output and is complete: harness run takes it. What
+was read, kept, merged and left out is on standard error. Credentials, cookies
+and tokens are left out unless --keep-secrets is given. docs/workloads.md has a
+section on every format.`,
+		Example: `  harness workload import access.log > my.yaml
+  harness workload import openapi.yaml --host api.example > my.yaml
+  harness workload import users.csv --template 'GET /users/{id}' > my.yaml`,
+		Args: cobra.ExactArgs(1),
+	}
+	f := c.Flags()
+	f.StringVar(&o.Format, "format", "", "`format` of the file, one of "+strings.Join(workload.Formats(), ", ")+" (default by content)")
+	f.StringVar(&o.Host, "host", "", "`host` whose requests are kept (default the most frequent one)")
+	f.StringVar(&o.Template, "template", "", "request for each row of a CSV, as in `'METHOD PATH [BODY]'` with {column} for values")
+	f.StringVar(&name, "name", "imported", "`name` of the scenario")
+	f.IntVar(&o.MaxRequests, "max-requests", workload.DefaultMaxRequests, "the most `requests` in the scenario, the most frequent ones")
+	f.BoolVar(&o.KeepSecrets, "keep-secrets", false, "keep credentials, cookies and tokens")
+	f.BoolVar(&o.KeepIDs, "keep-ids", false, "keep requests apart that differ only in ids of their path")
+	f.BoolVar(&arrivals, "arrivals", false, "refused with the reason: a scenario has no rate that changes over time")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		source, err := readSource(cmd.InOrStdin(), args[0])
+		if err != nil {
+			return err
+		}
+		root, err := os.OpenRoot(filepath.Dir(args[0]))
+		if err != nil {
+			return fmt.Errorf("workload: %w", err)
+		}
+		defer root.Close()
+		o.Files = root.FS() // bodies beside the source, and none elsewhere
+		i, err := workload.Read(source, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		if arrivals {
+			return refuseArrivals(args[0], i)
+		}
+		text, err := i.Scenario(name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		for _, line := range i.Summary() {
+			fmt.Fprintln(cmd.ErrOrStderr(), line)
+		}
+		_, err = cmd.OutOrStdout().Write(text)
+		return err
+	}
+	return c
+}
+
+// refuseArrivals says why arrival times are not kept.
+func refuseArrivals(file string, i *workload.Import) error {
+	if i.Arrivals.Mean == 0 {
+		return fmt.Errorf("arrivals: %s has no times of requests", file)
+	}
+	return fmt.Errorf("arrivals: a scenario has one rate for an attack, not a rate for each second. %s had %s. "+
+		"Import it without --arrivals (the rate is then the mean), and set load.open.rate to the peak in a stage of its own", file, i.Arrivals)
+}
+
+// readSource reads a file, or standard input for -.
+func readSource(stdin io.Reader, name string) ([]byte, error) {
+	in := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("workload: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	var b bytes.Buffer
+	n, err := io.Copy(&b, io.LimitReader(in, maxSource+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("workload: read %s: %w", name, err)
+	case n > maxSource:
+		return nil, fmt.Errorf("workload: %s has more than %d MiB: take a part of it, as with tail -n 1000000", name, maxSource>>20)
+	}
+	return b.Bytes(), nil
+}
