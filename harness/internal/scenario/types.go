@@ -180,7 +180,7 @@ type Closed struct {
 
 // Open is the open-loop attack. Zero Duration: there is none.
 type Open struct {
-	Share       float64 // of the closed attack's QPS; 0 where Rate is given
+	Share       float64 // of the open loop's capacity; 0 where Rate is given
 	Rate        float64 // requests per second; 0 where Share is given
 	MaxRate     float64 // requests per second that Share makes at most; 0: any
 	Connections int     // the most connections; 0 leaves it to the worker
