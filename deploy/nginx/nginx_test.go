@@ -71,7 +71,7 @@ func TestRender(t *testing.T) {
 			have: []string{"worker_processes 1;"}, haveNot: []string{"auto"},
 		},
 		{
-			name: "a hung replica costs an idempotent request a second",
+			name: "a hung replica delays an idempotent request by a second",
 			change: func(c *nginx.Config) {
 				c.Idempotent = time.Second
 				c.Connect = 250 * time.Millisecond

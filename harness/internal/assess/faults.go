@@ -58,7 +58,7 @@ func outage(f *result.Fault, a *Recording, injected, mended time.Time) {
 		outage += o.Length()
 	}
 	f.OutageMS = new(InMS(outage))
-	f.ImpactMS = HurtFor(a.Probes, probes, injected)
+	f.ImpactMS = ImpactFor(a.Probes, probes, injected)
 	f.TimeToRecoverMS = UsedAgain(a.Probes, f.Target, mended)
 }
 
@@ -98,9 +98,9 @@ func Availability(probes []measure.Probe) result.Availability {
 	return result.Availability{Probes: a.Probes, Failed: a.Failed, Availability: a.Share, Low: a.Low, High: a.High}
 }
 
-// HurtFor is how long after a fault probes of a result were hurt by it, in ms.
+// ImpactFor is how long after a fault probes of a result were hurt by it, in ms.
 // Where none was, nobody can tell when it was detected: nil.
-func HurtFor(res *load.Result, probes []measure.Probe, injected time.Time) *float64 {
+func ImpactFor(res *load.Result, probes []measure.Probe, injected time.Time) *float64 {
 	if injected.IsZero() {
 		return nil
 	}

@@ -227,7 +227,7 @@ func TestSabotageAClosedLoopReadAsOpen(t *testing.T) {
 	if got.Result.Corrected.Count() != 0 {
 		t.Error("a closed loop has no intended times to correct by")
 	}
-	// Whoever puts a latency into a closed stage all the same loses it.
+	// A latency that a closed stage has all the same is removed.
 	s := result.Stage{Name: "x", Valid: true, Load: result.Load{Model: result.Closed}, LatencyMS: Latency(got.Result.Service)}
 	r := result.Result{Stages: []result.Stage{s}}
 	r.Settle()
@@ -253,8 +253,8 @@ func TestSabotageANoisyNeighbour(t *testing.T) {
 	burners := 4 * runtime.NumCPU()
 	var cmds []*exec.Cmd
 	for range burners { // processes, so that the scheduler's queue is what grows
-		// Whoever waits counts as pressure, however nice. So the tests that run
-		// beside this one keep most of the machine.
+		// A waiting process counts as pressure whatever its priority. So the tests
+		// that run beside this one keep most of the machine.
 		c := exec.Command("nice", "-n", "19", "sh", "-c", "while :; do :; done")
 		if err := c.Start(); err != nil {
 			t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// Round is throughput, requests a second, by number of replicas, measured one
+// Round is throughput, requests/s, by number of replicas, measured one
 // right after the other: how fast the host is at that moment falls on all of a
 // round.
 type Round map[int]float64
@@ -24,16 +24,16 @@ type USL struct{ Lambda, Sigma, Kappa float64 }
 
 // At is the throughput with n replicas.
 func (u USL) At(n float64) float64 {
-	return u.Lambda * n / (1 + u.Sigma*(n-1) + u.Kappa*n*(n-1))
+	return u.Lambda * n / (1 + u.Contention*(n-1) + u.Coherency*n*(n-1))
 }
 
 // Peak is the number of replicas beyond which more make it slower; infinite
 // where Kappa is 0.
 func (u USL) Peak() float64 {
-	if u.Kappa <= 0 {
+	if u.Coherency <= 0 {
 		return math.Inf(1)
 	}
-	return math.Sqrt(max(0, 1-u.Sigma) / u.Kappa)
+	return math.Sqrt(max(0, 1-u.Contention) / u.Coherency)
 }
 
 // Interval is a figure with its two-sided 95% bootstrap interval.
@@ -42,7 +42,7 @@ type Interval struct{ Value, Low, High float64 }
 // Fit is a fitted law and what it says.
 type Fit struct {
 	USL
-	SigmaRange, KappaRange Interval
+	ContentionRange, CoherencyRange Interval
 	Predictions            []Prediction
 	// Identified is false where the data do not tell the parameters apart; Why
 	// says so, and no prediction may be used then.
@@ -50,7 +50,7 @@ type Fit struct {
 	Why        string
 }
 
-// Prediction is an extrapolation: nobody measured it.
+// Prediction is an extrapolation: it was not measured.
 type Prediction struct {
 	N int
 	Interval
@@ -86,8 +86,8 @@ func FitUSL(rounds []Round, predict []int, seed uint64) (Fit, error) {
 		}
 		drawn[i] = least(ns, scaled(ns, again))
 	}
-	f.SigmaRange = interval(f.Sigma, drawn, func(u USL) float64 { return u.Sigma })
-	f.KappaRange = interval(f.Kappa, drawn, func(u USL) float64 { return u.Kappa })
+	f.ContentionRange = interval(f.Contention, drawn, func(u USL) float64 { return u.Contention })
+	f.CoherencyRange = interval(f.Coherency, drawn, func(u USL) float64 { return u.Coherency })
 	for _, n := range predict {
 		f.Predictions = append(f.Predictions, Prediction{n, interval(f.At(float64(n)), drawn, func(u USL) float64 { return u.At(float64(n)) })})
 	}
@@ -110,7 +110,7 @@ func replicas(rounds []Round) ([]int, error) {
 		}
 		for n, x := range r {
 			if n < 1 || !(x > 0) {
-				return nil, fmt.Errorf("scalability: %d replicas at %v a second cannot be", n, x)
+				return nil, fmt.Errorf("scalability: %d replicas at %v requests/s cannot be", n, x)
 			}
 		}
 	}
@@ -182,7 +182,7 @@ func least(ns []int, byN map[int][]float64) USL {
 	best, bestError := USL{}, math.Inf(1)
 	for _, with := range [][2]bool{{true, true}, {true, false}, {false, true}, {false, false}} {
 		u, ok := solve(ns, byN, with)
-		if !ok || u.Sigma < 0 || u.Kappa < 0 || !(u.Lambda > 0) {
+		if !ok || u.Contention < 0 || u.Coherency < 0 || !(u.Lambda > 0) {
 			continue
 		}
 		if e := squares(ns, byN, u); e < bestError*(1-1e-12) {

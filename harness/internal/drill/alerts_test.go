@@ -139,7 +139,7 @@ func (l *smallLab) configure(path, body string) error {
 	return gatewaytest.OK(http.Post("http://"+l.one.Admin+path, "application/json", strings.NewReader(body)))
 }
 
-// load sends forty requests a second to the first gateway until it is stopped.
+// load sends 40 requests/s to the first gateway until it is stopped.
 func (l *smallLab) load() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var sending sync.WaitGroup

@@ -112,7 +112,7 @@ func (x *experiment) faultFigures(a *assess.Recording, e fault.Event, until time
 	}
 	f.OutageMS = new(assess.InMS(outage))
 	f.Paid = x.paid(e.InjectedAt, until)
-	f.ImpactMS = assess.HurtFor(res, probes, e.InjectedAt)
+	f.ImpactMS = assess.ImpactFor(res, probes, e.InjectedAt)
 	f.TimeToRecoverMS = assess.UsedAgain(res, e.Target, e.RecoverAt)
 	return f
 }

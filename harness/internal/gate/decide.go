@@ -36,7 +36,7 @@ func Decide(r *Record, rounds int) Decision {
 const weaker = 2
 
 // Against judges the build that now measured as Base (there is no second one)
-// against the build that a baseline accepted: CPU a request, and the share of
+// against the build that a baseline accepted: CPU per request, and the share of
 // the null server's ceiling that was reached in a closed loop, both unpaired and
 // with margins twice as wide. Latency is not compared: it does not travel. A
 // baseline from another kind of machine carries no verdict.

@@ -18,7 +18,7 @@ const (
 // fewer, what was left out may be what mattered.
 const leastUsable = 0.75
 
-// MetricTogether is CPU a request of all workloads as one metric: the geometric
+// MetricTogether is CPU per request of all workloads as one metric: the geometric
 // mean of their ratios. What makes every request slower by a little is seen in it
 // before it is in any one of them, for what chance does to one workload it does
 // not do to the others.

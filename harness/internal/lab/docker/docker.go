@@ -67,7 +67,7 @@ type Runtime struct {
 	nodes     map[string]*node
 	addresses map[string]netip.Addr // by node name, kept when a node is replaced
 	ports     map[string]int        // "node:port" -> port on loopback, kept likewise
-	tuning    tuning
+	allowance allowance
 	used      bool // something was made that Close must remove
 	closed    bool
 }
@@ -104,7 +104,7 @@ func New(ctx context.Context, c Config) (*Runtime, error) {
 	return &Runtime{
 		config: c, provider: provider, api: provider.Client(), owner: own, only: only,
 		images: map[string]image{}, lacks: map[string]bool{}, nodes: map[string]*node{},
-		addresses: map[string]netip.Addr{}, ports: map[string]int{}, tuning: newTuning(),
+		addresses: map[string]netip.Addr{}, ports: map[string]int{}, allowance: newAllowance(),
 	}, nil
 }
 
