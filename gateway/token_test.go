@@ -196,7 +196,7 @@ func TestTokensAreReadAgain(t *testing.T) {
 		return is(more["bob"], 200)() && strings.Contains(b.log.String(), "no such file")
 	})
 	write("ann read-only " + strings.Fields(mustRead(t, second))[6] + "\n")
-	b.eventually("a mended file is taken", func() bool {
+	b.eventually("a repaired file is taken", func() bool {
 		return strings.Contains(b.with(more["bob"], "DELETE", "/services/a", "").text, "the token ann is read-only")
 	})
 }

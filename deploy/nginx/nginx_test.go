@@ -82,7 +82,7 @@ func TestRender(t *testing.T) {
 			},
 		},
 		{
-			name:   "without retries a silent replica is not asked again",
+			name:   "without retries a request to a silent replica is not retried",
 			change: func(c *nginx.Config) { c.Idempotent, c.Retries = time.Second, false },
 			have:   []string{"@once"}, haveNot: []string{"@patient"},
 		},

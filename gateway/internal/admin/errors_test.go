@@ -47,7 +47,7 @@ func (f failingStore) Revisions(context.Context, int64, int) ([]store.Revision, 
 	return nil, f.err
 }
 
-// What is not the client's to mend has an id in the answer and in the log, and
+// What is not the client's to repair has an id in the answer and in the log, and
 // its text in the log alone.
 func TestInternalErrorsAreNotShown(t *testing.T) {
 	secret := "host=10.1.2.3 user=gateway"

@@ -114,7 +114,7 @@ func TestSabotageAWorkerWithATenthOfACore(t *testing.T) {
 func TestSabotageAStalledWorker(t *testing.T) {
 	c, p := child(t)
 	// A quarter of the time, and at a rate that leaves the worker idle: what was
-	// held up is sent in a fraction of the stall, also on a busy machine.
+	// delayed is sent in a fraction of the stall, also on a busy machine.
 	var stall sync.Once
 	a := attackTold(t, c, opened(serve(t, fine), 200, 6*time.Second), func(now load.Progress) {
 		if now.Requests < 100 {

@@ -235,7 +235,7 @@ func TestFitSeesThroughAWanderingHost(t *testing.T) {
 		t.Fatalf("%+v %v", f, err)
 	}
 	if math.Abs(f.Contention-want.Contention) > 0.02 || f.ContentionRange.Low > want.Contention || f.ContentionRange.High < want.Contention {
-		t.Errorf("sigma %+v, want about %v", f.ContentionRange, want.Contention)
+		t.Errorf("contention %+v, want about %v", f.ContentionRange, want.Contention)
 	}
 }
 

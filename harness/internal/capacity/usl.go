@@ -16,11 +16,12 @@ type Round map[int]float64
 
 // USL is the universal scalability law: with n replicas the throughput is
 //
-//	X(n) = Lambda n / (1 + Sigma (n-1) + Kappa n (n-1))
+//	X(n) = Lambda n / (1 + Contention (n-1) + Coherency n (n-1))
 //
-// Lambda is one replica's, Sigma the share that replicas wait for each other,
-// Kappa the cost of their agreeing. None is negative.
-type USL struct{ Lambda, Sigma, Kappa float64 }
+// Lambda is one replica's, Contention the share of the work that replicas wait for
+// each other, Coherency the cost of keeping them consistent.
+// None is negative.
+type USL struct{ Lambda, Contention, Coherency float64 }
 
 // At is the throughput with n replicas.
 func (u USL) At(n float64) float64 {
@@ -28,7 +29,7 @@ func (u USL) At(n float64) float64 {
 }
 
 // Peak is the number of replicas beyond which more make it slower; infinite
-// where Kappa is 0.
+// where Coherency is 0.
 func (u USL) Peak() float64 {
 	if u.Coherency <= 0 {
 		return math.Inf(1)
@@ -43,7 +44,7 @@ type Interval struct{ Value, Low, High float64 }
 type Fit struct {
 	USL
 	ContentionRange, CoherencyRange Interval
-	Predictions            []Prediction
+	Predictions                     []Prediction
 	// Identified is false where the data do not tell the parameters apart; Why
 	// says so, and no prediction may be used then.
 	Identified bool
@@ -174,8 +175,8 @@ func interval(value float64, drawn []USL, of func(USL) float64) Interval {
 }
 
 // least is the least-squares fit with no negative parameter. Written as
-// n/X = a + b (n-1) + c n (n-1) the law is linear, with lambda = 1/a, sigma =
-// b/a, kappa = c/a; each equation is weighted by X/n, so that relative errors of
+// n/X = a + b (n-1) + c n (n-1) the law is linear, with lambda = 1/a, contention =
+// b/a, coherency = c/a; each equation is weighted by X/n, so that relative errors of
 // the throughput count alike. Where an unconstrained b or c is negative, the
 // best fit has it, or both, at zero.
 func least(ns []int, byN map[int][]float64) USL {
@@ -203,7 +204,7 @@ func squares(ns []int, byN map[int][]float64, u USL) (sum float64) {
 	return sum
 }
 
-// solve fits with sigma, kappa or both free; the others are 0.
+// solve fits with contention, coherency or both free; the others are 0.
 func solve(ns []int, byN map[int][]float64, free [2]bool) (USL, bool) {
 	var m [3][4]float64 // normal equations
 	columns := []int{0}

@@ -209,7 +209,7 @@ func (x *experiment) judge(out *result.Experiment, a *assess.Recording) {
 		}
 	}
 	due := len(x.stage.Schedule())
-	expect("faults that had their effect and were mended", fmt.Sprint(due), fmt.Sprint(seen), seen == due)
+	expect("faults that had their effect and were recovered", fmt.Sprint(due), fmt.Sprint(seen), seen == due)
 }
 
 // judgeGrowth compares the gateways' end with their beginning.

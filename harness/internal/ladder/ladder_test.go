@@ -208,7 +208,7 @@ func TestOfferIsAShareOfTheClosedLoop(t *testing.T) {
 	}
 }
 
-// Probes beside a load must succeed, and may be sent again.
+// Probes beside a load must succeed, and may be retried.
 func TestProbesAreIdempotent(t *testing.T) {
 	s := &scenario.Stage{}
 	s.Load.Probe.Rate = 20

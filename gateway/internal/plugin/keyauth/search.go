@@ -19,7 +19,7 @@ type search struct {
 	x   *plugin.Exchange
 	err error // of the body: the request cannot go on
 
-	read     bool // the body was looked at
+	read     bool // the body was examined
 	kind     bodyKind
 	body     []byte
 	boundary string

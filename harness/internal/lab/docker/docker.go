@@ -122,8 +122,8 @@ func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
 	provider, err := testcontainers.NewDockerProvider(
 		testcontainers.Generic2DockerOptions(testcontainers.WithLogger(tclog.NewNoopLogger()))...)
 	if err != nil {
-		// testcontainers tells of every place that it looked at, a line each; what
-		// the user chose is what the user can mend.
+		// testcontainers lists every place that it tried, one per line; what
+		// the user chose is what the user can repair.
 		if want := os.Getenv("DOCKER_HOST"); want != "" {
 			return nil, fmt.Errorf("%w at DOCKER_HOST=%s: it is no address such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375",
 				ErrNoEngine, want)
