@@ -13,9 +13,9 @@ import (
 
 // bootFile runs the program without a database, with a configuration file where
 // text is not empty.
-func bootFile(t *testing.T, text string) (b *booted, file string) {
+func bootFile(t *testing.T, text string) (b *testGateway, file string) {
 	t.Helper()
-	b = &booted{t: t, slow: make(chan struct{}), arrived: make(chan struct{}, 1), ended: make(chan error, 1), log: &lines{}}
+	b = &testGateway{t: t, slow: make(chan struct{}), arrived: make(chan struct{}, 1), ended: make(chan error, 1), log: &lines{}}
 	b.origin = httptest.NewServer(http.HandlerFunc(b.answer))
 	t.Cleanup(b.origin.Close)
 	args := []string{"--database=off", "--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0",
@@ -30,7 +30,9 @@ func bootFile(t *testing.T, text string) (b *booted, file string) {
 }
 
 // filled puts the origin's address into a file.
-func (b *booted) filled(text string) string { return strings.ReplaceAll(text, "ORIGIN", b.origin.URL) }
+func (b *testGateway) filled(text string) string {
+	return strings.ReplaceAll(text, "ORIGIN", b.origin.URL)
+}
 
 // write replaces a file as editors and deployments do, by a rename.
 func write(t *testing.T, path, text string) {
@@ -44,7 +46,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // object is what a GET of the Admin API answers.
-func (b *booted) object(path string) map[string]any {
+func (b *testGateway) object(path string) map[string]any {
 	b.t.Helper()
 	r := b.get(b.admin + path)
 	var out map[string]any

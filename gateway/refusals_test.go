@@ -8,7 +8,7 @@ import (
 )
 
 // refused are the entries of refused_plugins in GET /status.
-func (b *booted) refused() []any {
+func (b *testGateway) refused() []any {
 	b.t.Helper()
 	list, ok := b.object("/status")["refused_plugins"].([]any)
 	if !ok {
@@ -18,7 +18,7 @@ func (b *booted) refused() []any {
 }
 
 // form posts a form and returns the status.
-func (b *booted) form(path string, values url.Values) int {
+func (b *testGateway) form(path string, values url.Values) int {
 	b.t.Helper()
 	res, err := http.PostForm(b.admin+path, values)
 	if err != nil {
@@ -28,7 +28,7 @@ func (b *booted) form(path string, values url.Values) int {
 	return res.StatusCode
 }
 
-func (b *booted) exports(line string) bool {
+func (b *testGateway) exports(line string) bool {
 	return strings.Contains(b.get(b.status+"/metrics").text, "\n"+line+"\n")
 }
 

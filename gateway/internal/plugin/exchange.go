@@ -15,7 +15,7 @@ type Exchange struct {
 	Ctx          *fasthttp.RequestCtx
 	Service      *entity.Service // nil: the route has none
 	Route        *entity.Route
-	Consumer     *entity.Consumer // nil: nobody that is known
+	Consumer     *entity.Consumer // nil: the client is not known
 	CredentialID string
 	// Authenticated says that Consumer has shown a credential, and is not the one
 	// that stands for those who have not.

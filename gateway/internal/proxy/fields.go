@@ -153,7 +153,7 @@ func hasPrefixFold(name []byte, lower string) bool {
 }
 
 // hopByHop belong to one connection (RFC 9110, 7.6.1). Connection and Upgrade
-// are looked at by themselves; Transfer-Encoding and Content-Length are the
+// are examined by themselves; Transfer-Encoding and Content-Length are the
 // codec's. Proxy is a variable that CGI programs take for their own (httpoxy).
 var hopByHop = []string{"keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "proxy"}
 

@@ -26,7 +26,7 @@ type Call struct {
 	// OnConn, if set, learns the connection in use (nil when it is given back),
 	// so that a lost client can end the wait by closing it.
 	OnConn func(io.Closer)
-	// Gone, if set, tells that the client has left: the request is not sent again.
+	// Gone, if set, tells that the client has left: the request is not retried.
 	Gone func() bool
 	// OnRefusal, if set, is called when the upstream answers with an error before
 	// it has the whole request body. It should make a read of the body that is
@@ -177,7 +177,7 @@ func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
 
 // kept takes an idle connection on which nothing has come since its last
 // answer. What had come would be taken for this request's answer, and its own
-// for the next one's: so each is looked at, whatever the method.
+// for the next one's: so each is examined, whatever the method.
 func (p *Pools) kept(t *Target, name string) *conn {
 	if p.config.Keepalive == 0 {
 		return nil

@@ -50,8 +50,8 @@ type Config struct {
 	EjectAfter int
 	EjectFor   time.Duration // how long, at first; 0 is 5 s
 
-	RetryStatuses []int // answers for which an idempotent request is sent again; 429 is never one
-	RetryBudget   int   // percent of a service's requests that may be sent again; 0: only RetryMin
+	RetryStatuses []int // answers for which an idempotent request is retried; 429 is never one
+	RetryBudget   int   // percent of a service's requests that may be retried; 0: only RetryMin
 	RetryMin      int   // retries per second that are always allowed
 
 	Log *slog.Logger // of targets that come and go; nil: none

@@ -172,7 +172,7 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recordin
 	for _, one := range x.stage.Schedule() {
 		tasks = append(tasks, func(ctx context.Context) error {
 			x.inject(ctx, one)
-			return nil // a fault that failed makes the run invalid, and the load goes on
+			return nil // a fault that failed makes the run invalid, and the load continues
 		})
 	}
 	if x.stage.Writes.Rate > 0 {

@@ -212,7 +212,7 @@ func TestOfferIsAShareOfWhatIsCarried(t *testing.T) {
 	}
 }
 
-// Probes beside a load must succeed, and may be sent again.
+// Probes beside a load must succeed, and may be retried.
 func TestProbesAreIdempotent(t *testing.T) {
 	s := &scenario.Stage{}
 	s.Load.Probe.Rate = 20

@@ -100,7 +100,7 @@ func TestLadderSmokeIsShort(t *testing.T) {
 	}
 }
 
-// TestLadderFloodsTheOriginOnlyWhenFast: at 200 requests a second the chats
+// TestLadderFloodsTheOriginOnlyWhenFast: at 200 requests/s the chats
 // fit into the origin, at 10,000 they do not, and with the limit they do.
 func TestLadderFloodsTheOriginOnlyWhenFast(t *testing.T) {
 	s := plan(t, load(t, ladder), "", "limits")[0]
@@ -132,6 +132,6 @@ func TestLadderFloodsTheOriginOnlyWhenFast(t *testing.T) {
 		t.Errorf("with limits, and the flood's second at one moment, %.1f of %v places are busy", got, places)
 	}
 	if perConsumer := 20_000 * steady / total / 20; perConsumer > limit/4 {
-		t.Errorf("a steady consumer sends %.1f chats a second at a limit of %v", perConsumer, limit)
+		t.Errorf("a steady consumer sends %.1f chats/s at a limit of %v", perConsumer, limit)
 	}
 }

@@ -2,7 +2,7 @@ package scenario
 
 import "regexp"
 
-// meaningOf is a sentence about the key at a path; empty if nobody wrote one.
+// meaningOf is a sentence about the key at a path; empty if there is none.
 func meaningOf(path string) string { return meanings[commonPath(path)] }
 
 // common are paths of the same kind: their keys have one meaning.

@@ -44,7 +44,7 @@ type Stage struct {
 	Expect    Expect  // what an experiment must show
 	Month     Month
 	SLO       slo.Objectives // what the stage's figures should meet
-	Published *Published     // nil: nobody published figures of this stage
+	Published *Published     // nil: there are no published figures of this stage
 }
 
 // Bytes is an amount of memory. In YAML 256MiB, 1GiB, 64KiB, 500MB or a plain
@@ -198,7 +198,7 @@ type Probe struct {
 	Timeout    time.Duration
 }
 
-// Published are the figures somebody else gave for a stage. Zero: not given.
+// Published are figures of a stage from another source. Zero: not given.
 type Published struct {
 	QPS          float64
 	Connections  int // of the closed loop that found QPS

@@ -49,7 +49,7 @@ func names(field, match string, defaults ...any) entity.Field {
 	}
 }
 
-// expirationIsVerified wants an end to be looked at that has a bound.
+// expirationIsVerified requires exp to be verified where its distance is bounded.
 func expirationIsVerified(c entity.Record) map[string]any {
 	bounded := false
 	switch most := c["maximum_expiration"].(type) {

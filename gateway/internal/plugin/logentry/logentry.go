@@ -29,12 +29,12 @@ type Entry struct {
 		Proxy   int64 `json:"proxy"` // ms that the upstream took for the header of its answer; -1: it was not asked
 		Request int64 `json:"request"`
 	} `json:"latencies"`
-	AuthenticatedEntity *Authenticated   `json:"authenticated_entity,omitempty"`
-	Route               *entity.Route    `json:"route,omitempty"`
-	Service             *entity.Service  `json:"service,omitempty"`
-	Consumer            *entity.Consumer `json:"consumer,omitempty"`
-	ClientIP            string           `json:"client_ip"`
-	StartedAt           int64            `json:"started_at"` // Unix milliseconds
+	AuthenticatedEntity *AuthenticatedEntity `json:"authenticated_entity,omitempty"`
+	Route               *entity.Route        `json:"route,omitempty"`
+	Service             *entity.Service      `json:"service,omitempty"`
+	Consumer            *entity.Consumer     `json:"consumer,omitempty"`
+	ClientIP            string               `json:"client_ip"`
+	StartedAt           int64                `json:"started_at"` // Unix milliseconds
 }
 
 // Request is the client's, as plugins have left it.
@@ -72,8 +72,8 @@ type Try struct {
 	Code    int    `json:"code,omitempty"`  // status of an answer that was not passed on
 }
 
-// Authenticated is the credential that the client has shown.
-type Authenticated struct {
+// AuthenticatedEntity is the credential that the client has shown.
+type AuthenticatedEntity struct {
 	ID         string `json:"id"`
 	ConsumerID string `json:"consumer_id"`
 }
@@ -117,7 +117,7 @@ func Of(x *plugin.Exchange, now time.Time) *Entry {
 	e.Latencies.Kong, e.Latencies.Proxy = Latencies(x, now)
 	e.Latencies.Request = now.Sub(x.Started).Milliseconds()
 	if x.CredentialID != "" && x.Consumer != nil {
-		e.AuthenticatedEntity = &Authenticated{ID: x.CredentialID, ConsumerID: x.Consumer.ID}
+		e.AuthenticatedEntity = &AuthenticatedEntity{ID: x.CredentialID, ConsumerID: x.Consumer.ID}
 	}
 	return e
 }
