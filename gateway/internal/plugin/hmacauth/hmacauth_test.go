@@ -150,6 +150,18 @@ func TestRequests(t *testing.T) {
 			authorization: sign("hmac-sha256", "s", "date", "date: "+old), fields: []string{"Date:" + old}, want: alice,
 		},
 		{
+			name: "an old one that was signed, beside a new one", fields: []string{"Date:" + old, "X-Date:" + now}, want: late,
+			authorization: sign("hmac-sha256", "s", "date", "date: "+old),
+		},
+		{
+			name: "an old X-Date that was signed, beside a new Date", fields: []string{"X-Date:" + old, date}, want: late,
+			authorization: sign("hmac-sha256", "s", "x-date", "x-date: "+old),
+		},
+		{
+			name: "both signed, one of them new", fields: []string{"X-Date:" + now, "Date:" + old}, want: alice,
+			authorization: sign("hmac-sha256", "s", "x-date date", "x-date: "+now, "date: "+old),
+		},
+		{
 			name: "an algorithm that is not allowed", config: entity.Record{"algorithms": []any{"hmac-sha512"}},
 			authorization: right, fields: []string{date}, want: wrong,
 		},
