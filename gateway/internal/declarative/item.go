@@ -48,8 +48,6 @@ func (it *item) problem(field string, value any, message string) Problem {
 // does not have, with what there is instead.
 var unsupported = map[string]string{
 	"vaults":                                "references {vault://env/NAME} work without a vault entity",
-	"keys":                                  "keys are given in the configuration of plugins",
-	"key_sets":                              "keys are given in the configuration of plugins",
 	"filter_chains":                         "WebAssembly filters are not run",
 	"consumer_groups":                       "use the plugin acl, or a plugin for each consumer",
 	"consumer_group_consumers":              "use the plugin acl, or a plugin for each consumer",

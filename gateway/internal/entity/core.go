@@ -243,6 +243,13 @@ func targets() *Schema {
 	}
 }
 
+// Tags is the schema of what /tags lists: which entity has which tag. It is no entity that can be written.
+func Tags() *Schema {
+	return &Schema{Name: "tags", Singular: "tag", Fields: []Field{
+		str("tag").with(required), str("entity_name").with(required), str("entity_id").with(required),
+	}}
+}
+
 // NormalizeTarget gives a target its port (8000 where it has none).
 func NormalizeTarget(s string) (string, error) {
 	bad := fmt.Errorf("Invalid target ('%s'); not a valid hostname or ip address", s) //nolint:staticcheck // Kong's message
