@@ -29,24 +29,16 @@ func TestEveryFieldIsUsed(t *testing.T) {
 }
 
 func TestSchema(t *testing.T) {
-	schemas := plugin.NewSet(Definition()).Catalog()
-	r, err := entitytest.Insert(t, schemas, "plugins", `{"name":"file-log","config":{"path":"/tmp/x.log"}}`)
-	want := map[string]any{"path": "/tmp/x.log", "reopen": false, "custom_fields_by_lua": nil}
-	if err != nil || !reflect.DeepEqual(r["config"], want) {
-		t.Errorf("config %v, %v", r["config"], err)
-	}
-	if p := Definition().Priority; p != 9 {
-		t.Errorf("priority %d is not Kong's", p)
-	}
-	for config, message := range map[string]string{
-		`{}`:              "path: required field missing",
-		`{"path":"a*b"}`:  "path: not a valid filename",
-		`{"path":"a&&b"}`: "path: not a valid filename",
-		`{"path":"/tmp/x","custom_fields_by_lua":{"a":"return 1"}}`: "custom_fields_by_lua: value must be null: this gateway runs no Lua",
-	} {
-		_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"file-log","config":`+config+`}`)
-		entitytest.Refused(t, err, message)
-	}
+	plugintest.Schema{
+		Priority: 9, Config: `{"path":"/tmp/x.log"}`,
+		Defaults: map[string]any{"path": "/tmp/x.log", "reopen": false, "custom_fields_by_lua": nil},
+		Refused: map[string]string{
+			`{}`:              "path: required field missing",
+			`{"path":"a*b"}`:  "path: not a valid filename",
+			`{"path":"a&&b"}`: "path: not a valid filename",
+			`{"path":"/tmp/x","custom_fields_by_lua":{"a":"return 1"}}`: "custom_fields_by_lua: value must be null: this gateway runs no Lua",
+		},
+	}.Check(t, Definition())
 }
 
 // lines waits until the file has that many.

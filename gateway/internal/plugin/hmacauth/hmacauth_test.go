@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -40,26 +39,22 @@ func TestEveryFieldIsUsed(t *testing.T) {
 func TestSchema(t *testing.T) {
 	const consumer = `"consumer":{"id":"0a6f1c4e-27c3-4c0b-9b45-7b7b5f2c5d01"}`
 	schemas := plugin.NewSet(Definition()).Catalog()
-	r, err := entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth"}`)
-	want := map[string]any{
-		"hide_credentials": false, "clock_skew": int64(300), "anonymous": nil, "validate_request_body": false, "enforce_headers": []any{},
-		"algorithms": []any{"hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"},
-	}
-	if err != nil || !reflect.DeepEqual(r["config"], want) {
-		t.Errorf("config %v, %v", r["config"], err)
-	}
-	if p := Definition().Priority; p != 1030 {
-		t.Errorf("priority %d is not Kong's", p)
-	}
-	_, err = entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth",`+consumer+`}`)
+	plugintest.Schema{
+		Priority: 1030,
+		Defaults: map[string]any{
+			"hide_credentials": false, "clock_skew": int64(300), "anonymous": nil, "validate_request_body": false, "enforce_headers": []any{},
+			"algorithms": []any{"hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"},
+		},
+		Refused: map[string]string{
+			`{"algorithms":["hmac-md5"]}`: "expected one of: hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512",
+			`{"clock_skew":0}`:            "clock_skew: ",
+		},
+	}.Check(t, Definition())
+	_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth",`+consumer+`}`)
 	entitytest.Refused(t, err, "consumer: value must be null")
-	_, err = entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth","config":{"algorithms":["hmac-md5"]}}`)
-	entitytest.Refused(t, err, "expected one of: hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512")
-	_, err = entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth","config":{"clock_skew":0}}`)
-	entitytest.Refused(t, err, "clock_skew: ")
 	_, err = entitytest.Insert(t, schemas, "hmacauth_credentials", `{`+consumer+`}`)
 	entitytest.Refused(t, err, "username: required field missing")
-	r, err = entitytest.Insert(t, schemas, "hmacauth_credentials", `{"username":"n",`+consumer+`}`)
+	r, err := entitytest.Insert(t, schemas, "hmacauth_credentials", `{"username":"n",`+consumer+`}`)
 	if secret, _ := r["secret"].(string); len(secret) != 32 || err != nil {
 		t.Errorf("secret %q, %v", secret, err)
 	}

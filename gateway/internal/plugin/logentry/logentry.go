@@ -214,6 +214,29 @@ func CustomFields() entity.Field {
 	}
 }
 
+// ServerFields is the schema of the server that entries are sent to: host, port and
+// timeout in ms.
+func ServerFields() []entity.Field {
+	return []entity.Field{
+		{Name: "host", Kind: entity.String, Required: true, Match: "host"},
+		{Name: "port", Kind: entity.Integer, Required: true, Between: &[2]float64{0, 65535}},
+		{Name: "timeout", Kind: entity.Number, Default: 10_000, Between: &[2]float64{1, entity.MaxTimeout}},
+	}
+}
+
+// Server is where entries are sent to, as it is configured.
+type Server struct {
+	Host    string  `json:"host"`
+	Port    int     `json:"port"`
+	Timeout float64 `json:"timeout"` // ms
+}
+
+// Address is host:port.
+func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// TimeLimit is that of one attempt to send.
+func (s Server) TimeLimit() time.Duration { return time.Duration(s.Timeout * float64(time.Millisecond)) }
+
 // Key is what tells the queue of a configured plugin from any other: a change of
 // its configuration makes another one.
 func Key(c *entity.Plugin) string {
