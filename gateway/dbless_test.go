@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -228,5 +229,41 @@ func TestAFileThatIsInvalidAtTheStartIsAnError(t *testing.T) {
 		if code != exitFailed || !strings.Contains(out.String(), want) {
 			t.Errorf("code %d, no %s in\n%s", code, want, out.String())
 		}
+	}
+}
+
+// TestHostileConfigurations: what POST /config refuses costs little, changes
+// nothing, and tells nobody a secret.
+func TestHostileConfigurations(t *testing.T) {
+	b, _ := bootFile(t, oneRoute)
+	b.eventually("served", func() bool { return b.get(b.proxy+"/ai/x").StatusCode == 200 })
+	hash := b.object("/status")["configuration_hash"]
+	bomb := "_format_version: \"3.0\"\n_comment:\n- &a0 [x]\n"
+	for i := range 30 {
+		bomb += fmt.Sprintf("- &a%d [*a%d, *a%d]\n", i+1, i, i)
+	}
+	for _, c := range []struct{ name, kind, body, want string }{
+		{"a bomb", "application/yaml", bomb, "excessive aliasing"},
+		{"deep JSON", "application/json", `{"a":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}", "depth"},
+		{"a key twice", "application/json", `{"_format_version": "3.0", "services": [], "services": []}`, "there twice"},
+		{"a secret in the wrong place", "application/yaml",
+			"_format_version: \"3.0\"\nconsumers: [{username: a, keyauth_credentials: [{kye: hunter2}]}]", "unknown field"},
+	} {
+		res, err := http.Post(b.admin+"/config", c.kind, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), c.want) {
+			t.Errorf("%s: %d %.300s", c.name, res.StatusCode, text)
+		}
+		state := b.get(b.admin + "/status").text
+		if strings.Contains(string(text)+state+b.log.String(), "hunter2") {
+			t.Errorf("%s: the secret is shown: %.300s %.300s", c.name, text, state)
+		}
+	}
+	if got := b.object("/status")["configuration_hash"]; got != hash || b.get(b.proxy+"/ai/x").StatusCode != 200 {
+		t.Errorf("the configuration is %v, was %v", got, hash)
 	}
 }

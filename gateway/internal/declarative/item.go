@@ -114,7 +114,7 @@ func (r *reader) unknown(path, of, name string, v any) {
 			names = append(names, s.Name)
 		}
 		slices.Sort(names)
-		p.Value, p.Message = show(v), fmt.Sprintf("unknown entity: want one of %v", names)
+		p.Message = fmt.Sprintf("unknown entity: want one of %v", names)
 	}
 	r.problems = append(r.problems, p)
 }
@@ -126,7 +126,7 @@ func (r *reader) list(s *entity.Schema, path string, v any, parent *item) {
 	}
 	list, ok := v.([]any)
 	if !ok {
-		r.problems = append(r.problems, Problem{Path: path, Value: show(v), Message: "want a list of " + s.Name})
+		r.problems = append(r.problems, Problem{Path: path, Value: showOf(s, v), Message: "want a list of " + s.Name})
 		return
 	}
 	for i, e := range list {
@@ -136,7 +136,7 @@ func (r *reader) list(s *entity.Schema, path string, v any, parent *item) {
 		}
 		m, ok := e.(map[string]any)
 		if !ok {
-			r.problems = append(r.problems, Problem{Path: at, Value: show(e), Message: "want an object with the fields of a " + s.Singular})
+			r.problems = append(r.problems, Problem{Path: at, Value: showOf(s, e), Message: "want an object with the fields of a " + s.Singular})
 			continue
 		}
 		r.one(s, at, m, parent)
