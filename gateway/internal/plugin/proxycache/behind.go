@@ -13,10 +13,9 @@ import (
 // refresh asks the upstream for what a client has been answered with something stale
 // for (RFC 5861, 3).
 type refresh struct {
-	plugin  *proxyCache
-	key     cache.Key
-	fill    *cache.Fill
-	fetched bool // Redis has been asked
+	plugin *proxyCache
+	key    cache.Key
+	fill   *cache.Fill
 }
 
 // refreshBehind has what is stored under key refreshed, unless that is under way
@@ -29,22 +28,21 @@ func (p *proxyCache) refreshBehind(x *plugin.Exchange, key cache.Key, directives
 	if fill == nil {
 		return true
 	}
-	if !x.Behind(&refresh{plugin: p, key: key, fill: fill}) {
+	if !p.workBehind(x, key, fill) {
 		fill.Abandon()
 		return false
 	}
 	return true
 }
 
-// workBehind is refreshBehind for a fill that has asked Redis.
 func (p *proxyCache) workBehind(x *plugin.Exchange, key cache.Key, fill *cache.Fill) bool {
-	return x.Behind != nil && x.Behind(&refresh{plugin: p, key: key, fill: fill, fetched: true})
+	return x.Behind != nil && x.Behind(&refresh{plugin: p, key: key, fill: fill})
 }
 
 // Wants looks whether another replica has refreshed it, or does so now.
 func (f *refresh) Wants(x *plugin.Exchange) bool {
 	p := f.plugin
-	if !f.fetched && f.fill.Newer(context.Background(), query(x, f.key, noDirectives)) {
+	if f.fill.Newer(context.Background(), query(x, f.key, noDirectives)) {
 		return false
 	}
 	h := &x.Ctx.Request.Header

@@ -3,6 +3,7 @@ package proxycache
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -100,10 +101,10 @@ func isSame(e *cache.Entry, condition []byte, now time.Time) bool {
 	return ok && dated && !e.LastModified.IsZero() && since.Equal(e.LastModified) && date.Sub(e.LastModified) >= time.Second
 }
 
-// stored are the values of a field of an entry, by its canonical name.
+// stored are the values of a field of an entry.
 func stored(e *cache.Entry, name string) (values [][]byte) {
 	for _, f := range e.Header {
-		if string(f.Name) == name {
+		if strings.EqualFold(string(f.Name), name) {
 			values = append(values, f.Value)
 		}
 	}
