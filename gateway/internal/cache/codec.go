@@ -62,7 +62,7 @@ func appendString[S string | []byte](buf []byte, s S) []byte {
 // decode reads what encode wrote. The entry keeps raw: its header and body are
 // parts of it, not copies.
 func decode(raw []byte) (*Entry, error) {
-	if len(raw) < 3 || raw[0] != codecVersion || raw[1] > byte(VaryNote) {
+	if len(raw) < 3 || raw[0] != codecVersion || raw[1] == byte(PassNote) || raw[1] > byte(Gone) {
 		return nil, errCodec
 	}
 	r := reader{raw: raw[3:]}

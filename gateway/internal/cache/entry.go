@@ -33,6 +33,9 @@ type Entry struct {
 	Status int
 	Header []Field // end-to-end fields only, names canonical
 	Body   []byte
+	// Withheld are the fields, in lower case, that must not be in Header. It is
+	// Judge's word to whoever makes the entry, and is not kept.
+	Withheld []string
 
 	Encoding     string    // the body's codings, comma-separated; "" for none
 	ETag         string    // opaque tag with its quotes and W/, "" without one
@@ -67,7 +70,15 @@ const (
 	// PassNote remembers that the resource was not cacheable, so that
 	// simultaneous requests for it do not wait for each other. Memory only.
 	PassNote
+	// Gone lies in Redis in the place of a resource that was invalidated: what
+	// was asked for before is not stored over it. Nonce tells it from others.
+	Gone
 )
+
+// NeedsOrigin tells whether the entry may be used only after the origin has said so.
+func (e *Entry) NeedsOrigin() bool {
+	return !e.FreshUntil.After(e.Generated) && !e.StaleWhileRevalidate.After(e.FreshUntil)
+}
 
 // Age is how old the response is at now, in whole seconds, at least 0.
 func (e *Entry) Age(now time.Time) int {

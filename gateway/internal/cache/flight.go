@@ -10,6 +10,7 @@ import (
 // flight is one fetch that several requests wait for.
 type flight struct {
 	began time.Time
+	epoch epoch // what was asked for before an invalidation answers nobody after it
 	done  chan struct{}
 	ended ending
 	entry *Entry // for shared
@@ -32,13 +33,13 @@ type flights struct {
 
 func newFlights() *flights { return &flights{by: map[Key]*flight{}} }
 
-func (fs *flights) join(k Key) (f *flight, leader bool) {
+func (fs *flights) join(k Key, now epoch) (f *flight, leader bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if f = fs.by[k]; f != nil {
+	if f = fs.by[k]; f != nil && f.epoch == now {
 		return f, false
 	}
-	f = &flight{began: time.Now(), done: make(chan struct{})}
+	f = &flight{began: time.Now(), epoch: now, done: make(chan struct{})}
 	fs.by[k] = f
 	return f, true
 }
@@ -69,13 +70,16 @@ func (sp *Space) join(ctx context.Context, q Query, at Key, e, note *Entry) Foun
 	s := sp.store
 	var timeout <-chan time.Time
 	for range attempts {
-		f, leader := s.flights.join(at)
+		f, leader := s.flights.join(at, s.epochOf(q.Key))
 		if leader {
 			fill := sp.alone(q.Key, note)
 			fill.at = at
 			fill.flight = f
 			fill.stale = e != nil
 			return sp.lead(ctx, q, fill, e)
+		}
+		if q.Alone || e != nil && e.Kind == Response && e.NeedsOrigin() {
+			break
 		}
 		if e != nil && q.Judge(e) == UsableBusy {
 			return Found{Entry: e, Outcome: Stale}
@@ -113,22 +117,51 @@ func (f *flight) fits(q Query) bool {
 // for it. Exactly one of Store, Refuse and Abandon counts, the first; the rest
 // do nothing, so that a deferred Abandon is always safe.
 type Fill struct {
-	space      *Space
-	key        Key // the resource's
-	at         Key // what the flight is known under
-	target     Key // where the response will lie
-	note       *Entry
-	fresh      *Entry // a VaryNote to store with the response
-	stale      bool   // something is stored that may yet serve on an error
-	flight     *flight
-	generation uint64
-	purged     purgeMark // as it stood when the origin was asked
-	ended      atomic.Bool
+	space  *Space
+	key    Key // the resource's
+	at     Key // what the flight is known under
+	target Key // where the response will lie
+	note   *Entry
+	fresh  *Entry // a VaryNote to store with the response
+	stale  bool   // something is stored that may yet serve on an error
+	flight *flight
+	epoch  epoch     // as it stood when the origin was asked,
+	purged purgeMark // and this,
+	gone   uint64    // and what lay in the resource's place in Redis
+	ended  atomic.Bool
 }
 
 // alone is a Fill that no other request waits for.
 func (sp *Space) alone(key Key, note *Entry) *Fill {
-	return &Fill{space: sp, key: key, at: key, target: key, note: note, generation: sp.store.generation.Load(), purged: sp.seen.mark()}
+	return &Fill{space: sp, key: key, at: key, target: key, note: note, epoch: sp.store.epochOf(key), purged: sp.seen.mark()}
+}
+
+// Newer looks whether Redis has what another replica has fetched meanwhile, and hands
+// it to those who wait: then Fill has ended. Else it takes the right to be the one
+// replica that refreshes the resource, for as long as a lease; where another one has
+// it, Fill has ended too.
+func (f *Fill) Newer(ctx context.Context, q Query) (ended bool) {
+	e, note, gone := f.space.fetch(ctx, q)
+	if e != nil && q.Judge(e) == Usable {
+		f.share(e, q.Request)
+		return true
+	}
+	if note != nil {
+		f.note = note
+	}
+	f.gone = gone
+	if f.space.lease(ctx, f.at) {
+		return false
+	}
+	f.Refuse(false)
+	return true
+}
+
+// Part has those who wait go on by themselves: the response is stored, but is no
+// answer to them.
+func (f *Fill) Part() {
+	f.tell(uncacheable, nil)
+	f.flight = nil
 }
 
 // Aim settles under which key a response will be stored, from its Vary fields
@@ -159,12 +192,12 @@ func (f *Fill) Store(e *Entry) {
 		return
 	}
 	s := f.space.store
-	if s.generation.Load() == f.generation {
+	if s.epochOf(f.key) == f.epoch {
 		if f.fresh != nil {
-			f.space.keep(f.generation, f.key, f.fresh)
+			f.space.keep(f.epoch, f.key, f.key, f.fresh)
 			f.enqueue(f.key, f.fresh)
 		}
-		f.space.keep(f.generation, f.target, e)
+		f.space.keep(f.epoch, f.key, f.target, e)
 		f.enqueue(f.target, e)
 	}
 	f.tell(shared, e)
@@ -179,7 +212,7 @@ func (f *Fill) Refuse(lasting bool) {
 	}
 	if lasting && f.flight != nil && !f.stale {
 		pass := &Entry{Kind: PassNote, KeepUntil: time.Now().Add(f.space.store.cfg.PassFor)}
-		f.space.keep(f.generation, f.at, pass)
+		f.space.keep(f.epoch, f.key, f.at, pass)
 	}
 	f.tell(uncacheable, nil)
 }

@@ -104,8 +104,8 @@ func TestAcceptEncoding(t *testing.T) {
 
 func TestEncodedAnswersAreVariantsAndKeepTheirCoding(t *testing.T) {
 	now := time.Now()
-	e := &Entry{Header: []Field{{[]byte("Content-Encoding"), []byte("gzip")}}}
-	if !(Policy{TTL: time.Minute}).Judge(e, header(), header("Content-Encoding", "gzip"), now) || e.Encoding != "gzip" ||
+	e := &Entry{Status: 200, Header: []Field{{[]byte("Content-Encoding"), []byte("gzip")}}}
+	if !(Policy{TTL: time.Minute}).Judge(e, Answer{Request: header(), Response: header("Content-Encoding", "gzip"), Came: now}) || e.Encoding != "gzip" ||
 		!slices.Equal(e.Vary, []string{"accept-encoding"}) {
 		t.Errorf("%q varies on %q", e.Encoding, e.Vary)
 	}

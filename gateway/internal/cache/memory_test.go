@@ -14,7 +14,7 @@ func TestMemoryIsBoundedByBytes(t *testing.T) {
 	for i := range 400 {
 		e := response("")
 		e.Body = make([]byte, 10_000)
-		sp.keep(0, keyOf(fmt.Sprint(i)), e)
+		sp.keep(epoch{}, keyOf(fmt.Sprint(i)), keyOf(fmt.Sprint(i)), e)
 	}
 	m := sp.store.memory
 	m.cache.CleanUp()
@@ -30,7 +30,7 @@ func TestMemoryForgetsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sp := newStore(t, Config{}).Space(nil)
 		e := response("x")
-		sp.keep(0, keyOf("a"), e)
+		sp.keep(epoch{}, keyOf("a"), keyOf("a"), e)
 		time.Sleep(59 * time.Second)
 		if sp.Peek(keyOf("a"), nil) == nil {
 			t.Error("gone before its time")
@@ -58,7 +58,7 @@ func TestNoMemoryTier(t *testing.T) {
 func TestHitAllocatesNothing(t *testing.T) {
 	sp := newStore(t, Config{}).Space(nil)
 	k := keyOf("a")
-	sp.keep(0, k, response("x"))
+	sp.keep(epoch{}, k, k, response("x"))
 	now := time.Now()
 	if n := testing.AllocsPerRun(100, func() {
 		e := sp.Peek(k, nil)
@@ -73,7 +73,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 func BenchmarkPeekHit(b *testing.B) {
 	sp := newStore(b, Config{}).Space(nil)
 	k := keyOf("a")
-	sp.keep(0, k, response("x"))
+	sp.keep(epoch{}, k, k, response("x"))
 	b.ReportAllocs()
 	for b.Loop() {
 		if sp.Peek(k, nil) == nil {

@@ -22,7 +22,7 @@ type metrics struct {
 	evictions prometheus.Counter
 	drops     *prometheus.CounterVec
 
-	dropQueue, dropRedis, dropPurged prometheus.Counter
+	dropQueue, dropRedis, dropPurged, dropInvalidation prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -32,7 +32,7 @@ func newMetrics() *metrics {
 		evictions: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_cache_evictions_total",
 			Help: "Entries that the memory tier gave up for want of room or because their time was over."}),
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_cache_redis_write_drops_total",
-			Help: "Responses that were not written to Redis: queue (full), redis (unavailable or failed), purged (meanwhile)."}, []string{"reason"}),
+			Help: "What was not written to Redis: queue (full), redis (unavailable or failed), purged (meanwhile), invalidation (that could not be told)."}, []string{"reason"}),
 	}
 	for o, l := range [outcomes][2]string{HitMemory: {"hit", "memory"}, HitRedis: {"hit", "redis"}, Miss: {"miss", ""},
 		Bypass: {"bypass", ""}, Stale: {"stale", ""}, Coalesced: {"coalesced", ""}} {
@@ -41,6 +41,7 @@ func newMetrics() *metrics {
 	m.dropQueue = m.drops.WithLabelValues("queue")
 	m.dropRedis = m.drops.WithLabelValues("redis")
 	m.dropPurged = m.drops.WithLabelValues("purged")
+	m.dropInvalidation = m.drops.WithLabelValues("invalidation")
 	return m
 }
 

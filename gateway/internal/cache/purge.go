@@ -35,6 +35,7 @@ type purgeMark struct {
 type lastPurge struct {
 	mu sync.Mutex
 	purgeMark
+	invalidation string // number of the last invalidation that was heard of
 }
 
 func (l *lastPurge) mark() purgeMark {
@@ -167,6 +168,10 @@ func (sp *Space) tell(ctx context.Context, what string) error {
 
 // purged takes a purge that some replica announced, perhaps this one.
 func (sp *Space) purged(message string) {
+	if strings.HasPrefix(message, invalidation) {
+		sp.heard(message)
+		return
+	}
 	number, what, ok := strings.Cut(message, " ")
 	if !ok {
 		return
@@ -189,21 +194,34 @@ func (sp *Space) purged(message string) {
 // means a Redis that lost its data, which is no purge. After an error the
 // subscription is made again.
 func (sp *Space) catchUp(ctx context.Context) error {
-	var number string
-	err := sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
-		number, err = rdb.Get(ctx, sp.store.cfg.Prefix+purgeNumber).Result()
+	number, err := sp.number(ctx, purgeNumber)
+	if err != nil {
 		return err
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("read number of last purge: %w", err)
+	}
+	last, err := sp.number(ctx, invalidationNumber)
+	if err != nil {
+		return err
 	}
 	sp.seen.mu.Lock()
-	missed := sp.seen.known && number != "" && number != sp.seen.number
+	missed := sp.seen.known && (number != "" && number != sp.seen.number || last != "" && last != sp.seen.invalidation)
 	sp.seen.known, sp.seen.number = true, number
+	sp.seen.invalidation = last
 	sp.seen.mu.Unlock()
 	if missed {
 		sp.store.log.Info("cache emptied: a purge may have been missed", "redis", sp.client.Options().Address())
 		sp.store.forgetAll()
 	}
 	return nil
+}
+
+// number reads one that the replicas have left behind, "" for none.
+func (sp *Space) number(ctx context.Context, name string) (number string, err error) {
+	err = sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
+		number, err = rdb.Get(ctx, sp.store.cfg.Prefix+name).Result()
+		return err
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	return number, nil
 }

@@ -45,15 +45,21 @@ type Query struct {
 	Judge func(e *Entry) Verdict
 	// OnlyStored asks for what is stored and nothing else: Found.Fill is nil.
 	OnlyStored bool
+	// Alone asks for a Fill at once: what another request's fetch brings is no
+	// answer to this one.
+	Alone bool
 }
 
 // Found is a look-up's answer. When Entry may be used, Fill is nil. Otherwise
 // Entry, if any, is one that did not please Judge (it may serve to revalidate,
-// or on an error), and the request must go to the origin and end Fill.
+// or on an error), and the request must go to the origin and end Fill. With the
+// outcome Stale both are there for one request: Entry answers it, and somebody is to
+// refresh it and end Fill.
 type Found struct {
 	Entry   *Entry
 	Outcome Outcome // HitMemory, HitRedis, Stale, Coalesced or Miss
 	Fill    *Fill
+	Varies  bool // other variants of the resource may be stored
 }
 
 // Peek looks into the memory tier only, and allocates nothing for a resource
@@ -86,21 +92,47 @@ func (sp *Space) Find(ctx context.Context, q Query) Found {
 		return Found{Entry: e, Outcome: HitMemory}
 	}
 	if q.OnlyStored {
-		return sp.stored(ctx, q, e)
+		return sp.stored(ctx, q, e, note)
 	}
 	if e != nil && e.Kind == PassNote {
-		return Found{Outcome: Miss, Fill: sp.alone(q.Key, note)}
+		return Found{Outcome: Miss, Fill: sp.alone(q.Key, note), Varies: note != nil}
 	}
 	at := q.Key
 	if note != nil {
 		at = variantKey(q.Key, note, q.Request)
 	}
-	return sp.join(ctx, q, at, e, note)
+	found := sp.join(ctx, q, at, e, note)
+	found.Varies = note != nil || found.Fill != nil && found.Fill.note != nil
+	return found
+}
+
+// Refresh is the Fill of a request that has been answered with something stale,
+// nil where another one refreshes it already. It does not block; see Fill.Newer.
+func (sp *Space) Refresh(q Query) *Fill {
+	e, note := sp.peek(q.Key, q.Request)
+	at := q.Key
+	if note != nil {
+		at = variantKey(q.Key, note, q.Request)
+	}
+	f, leader := sp.store.flights.join(at, sp.store.epochOf(q.Key))
+	if !leader {
+		return nil
+	}
+	fill := sp.alone(q.Key, note)
+	fill.at, fill.flight, fill.stale = at, f, e != nil
+	return fill
+}
+
+// Fill is one that no other request waits for, outside of any look-up.
+func (sp *Space) Fill(key Key, request Headers) *Fill {
+	_, note := sp.peek(key, request)
+	return sp.alone(key, note)
 }
 
 // stored answers a query that wants no origin.
-func (sp *Space) stored(ctx context.Context, q Query, e *Entry) Found {
-	if got, _ := sp.fetch(ctx, q); got != nil {
+func (sp *Space) stored(ctx context.Context, q Query, e, note *Entry) Found {
+	got, fetched, _ := sp.fetch(ctx, q)
+	if got != nil {
 		e = got
 		if q.Judge(e) == Usable {
 			return Found{Entry: e, Outcome: HitRedis}
@@ -109,7 +141,7 @@ func (sp *Space) stored(ctx context.Context, q Query, e *Entry) Found {
 	if e != nil && e.Kind != Response {
 		e = nil
 	}
-	return Found{Entry: e, Outcome: Miss}
+	return Found{Entry: e, Outcome: Miss, Varies: note != nil || fetched != nil}
 }
 
 // lead is the leader's part of Find: what Redis has, or the Fill.
@@ -119,7 +151,7 @@ func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
 		f.share(now, q.Request)
 		return Found{Entry: now, Outcome: HitMemory}
 	}
-	got, note := sp.fetch(ctx, q)
+	got, note, gone := sp.fetch(ctx, q)
 	if got != nil {
 		e = got
 		if q.Judge(e) == Usable {
@@ -130,40 +162,51 @@ func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
 	if note != nil {
 		f.note = note
 	}
-	f.stale = e != nil
+	f.stale, f.gone = e != nil, gone
+	if e != nil && e.Kind == Response && q.Judge(e) == UsableBusy {
+		return Found{Entry: e, Outcome: Stale, Fill: f}
+	}
 	return Found{Entry: e, Outcome: Miss, Fill: f}
 }
 
 // fetch asks Redis, and keeps in memory what it finds. No Redis, one that
-// fails, and one that is slow are all a miss.
-func (sp *Space) fetch(ctx context.Context, q Query) (e, note *Entry) {
+// fails, and one that is slow are all a miss. gone is the Nonce of what lies in the
+// place of a resource that was invalidated.
+func (sp *Space) fetch(ctx context.Context, q Query) (e, note *Entry, gone uint64) {
 	if sp.client == nil {
-		return nil, nil
+		return nil, nil, 0
 	}
-	generation := sp.store.generation.Load()
+	before := sp.store.epochOf(q.Key)
 	key := q.Key
-	if e = sp.read(ctx, key); e != nil && e.Kind == VaryNote {
+	e = sp.read(ctx, key)
+	switch {
+	case e == nil:
+		return nil, nil, 0
+	case e.Kind == Gone:
+		return nil, nil, e.Nonce
+	case e.Kind == VaryNote:
 		note = e
-		sp.keep(generation, key, note)
+		sp.keep(before, q.Key, key, note)
 		key = variantKey(key, note, q.Request)
 		e = sp.read(ctx, key)
 	}
 	if e == nil || e.Kind != Response {
-		return nil, note
+		return nil, note, 0
 	}
-	sp.keep(generation, key, e)
-	return e, note
+	sp.keep(before, q.Key, key, e)
+	return e, note, 0
 }
 
-// keep puts e into memory unless a purge came since generation was read.
-func (sp *Space) keep(generation uint64, k Key, e *Entry) {
+// keep puts e, of the resource of, into memory under k unless of was purged or
+// invalidated since before.
+func (sp *Space) keep(before epoch, of, k Key, e *Entry) {
 	s := sp.store
-	if s.generation.Load() != generation {
+	if s.epochOf(of) != before {
 		return
 	}
 	s.memory.put(k, e)
 	// A purge between the look and the put would have missed the entry.
-	if s.generation.Load() != generation {
+	if s.epochOf(of) != before {
 		s.memory.drop(k)
 	}
 }

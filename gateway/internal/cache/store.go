@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,10 +66,12 @@ type Store struct {
 	writes  *writeQueue
 	metrics *metrics
 
-	// generation counts purges: what was fetched before one is not stored
-	// after it.
-	generation atomic.Uint64
-	ahead      atomic.Int64 // see ReadAhead
+	// generation counts purges, and invalidated invalidations, by the first bytes
+	// of what was invalidated: what was fetched before one is not stored after it.
+	generation  atomic.Uint64
+	invalidated [invalidations]atomic.Uint64
+	id          string       // tells this store's invalidations from other replicas'
+	ahead       atomic.Int64 // see ReadAhead
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -85,7 +89,8 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Store{cfg: cfg, log: log, flights: newFlights(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{}}
+	s := &Store{cfg: cfg, log: log, flights: newFlights(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
+		id: strconv.FormatUint(rand.Uint64(), 36)}
 	s.metrics = newMetrics()
 	var err error
 	if s.memory, err = newMemory(cfg.MemoryBytes, s.metrics.evictions); err != nil {

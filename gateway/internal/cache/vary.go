@@ -40,14 +40,47 @@ func variantKey(primary Key, note *Entry, request Headers) Key {
 	for _, name := range note.Vary {
 		buf = append(buf, name...)
 		buf = append(buf, ':')
-		// Lengths keep two values apart from one that holds both.
-		for _, v := range request.PeekAll(name) {
-			buf = binary.AppendUvarint(buf, uint64(len(v)))
-			buf = append(buf, v...)
+		if values := request.PeekAll(name); isNegotiation(name) {
+			buf = appendNormal(buf, values)
+		} else {
+			// Lengths keep two values apart from one that holds both.
+			for _, v := range values {
+				buf = binary.AppendUvarint(buf, uint64(len(v)))
+				buf = append(buf, v...)
+			}
 		}
 		buf = append(buf, '\n')
 	}
 	return sha256.Sum256(buf)
+}
+
+// isNegotiation tells whether a field, in lower case, is a list in which neither
+// spaces nor lines count, nor letter case outside of quotes: what differs in them is
+// the same variant (RFC 9111, 4.1). Of other fields nothing is known.
+func isNegotiation(name string) bool {
+	return name == "accept" || name == "accept-encoding" || name == "accept-language" || name == "accept-charset"
+}
+
+func appendNormal(buf []byte, values [][]byte) []byte {
+	for _, v := range values {
+		quoted := false
+		for _, c := range v {
+			if c == '"' {
+				quoted = !quoted
+			}
+			switch {
+			case quoted:
+				buf = append(buf, c)
+			case c == ' ' || c == '\t':
+			case 'A' <= c && c <= 'Z':
+				buf = append(buf, c+'a'-'A')
+			default:
+				buf = append(buf, c)
+			}
+		}
+		buf = append(buf, ',')
+	}
+	return buf
 }
 
 // under is where e lies for a request of the resource key.

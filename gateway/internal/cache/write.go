@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,20 +15,27 @@ import (
 const writers = 2
 
 type writeJob struct {
-	space      *Space
-	key        Key
-	entry      *Entry
-	generation uint64
-	purged     purgeMark
+	space  *Space
+	of     Key // the resource's
+	key    Key
+	entry  *Entry
+	epoch  epoch
+	purged purgeMark
+	gone   uint64
 }
 
-// setUnlessPurged stores an entry unless a purge came since its origin was
-// asked. That is for Redis to say: a replica whose subscription is down has not
-// heard of it, and would undo it. Where the number is gone Redis has lost its
-// data, which is no purge.
+// setUnlessPurged stores an entry unless a purge or an invalidation came since its
+// origin was asked. That is for Redis to say: a replica whose subscription is down
+// has not heard of it, and would undo it. Where the number is gone Redis has lost its
+// data, which is no purge. What lies in the place of an invalidated resource begins
+// with version, kind, flags and status, a byte each, and its nonce.
 var setUnlessPurged = redis.NewScript(`
-local number = redis.call('GET', KEYS[2])
-if number and number ~= ARGV[3] then return 0 end
+if ARGV[3] ~= '?' then
+	local number = redis.call('GET', KEYS[2])
+	if number and number ~= ARGV[3] then return 0 end
+end
+local had = redis.call('GETRANGE', KEYS[1], 0, 11)
+if #had == 12 and string.byte(had, 2) == tonumber(ARGV[5]) and string.sub(had, 5) ~= ARGV[4] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)
@@ -83,7 +91,7 @@ func (f *Fill) enqueue(k Key, e *Entry) {
 	if sp.client == nil {
 		return
 	}
-	if !sp.store.writes.offer(writeJob{space: sp, key: k, entry: e, generation: f.generation, purged: f.purged}) {
+	if !sp.store.writes.offer(writeJob{space: sp, of: f.key, key: k, entry: e, epoch: f.epoch, purged: f.purged, gone: f.gone}) {
 		sp.store.metrics.dropQueue.Inc()
 	}
 }
@@ -95,7 +103,7 @@ func (s *Store) write() {
 	var buf []byte
 	for j := range s.writes.jobs {
 		s.writes.waiting.Add(-int64(j.entry.weight()))
-		if s.generation.Load() != j.generation {
+		if s.epochOf(j.of) != j.epoch {
 			s.metrics.dropPurged.Inc()
 			continue
 		}
@@ -120,12 +128,13 @@ func (s *Store) write() {
 func (j *writeJob) store(ctx context.Context, raw []byte, ttl time.Duration) (stored bool, err error) {
 	sp := j.space
 	err = sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
+		number := j.purged.number
 		if !j.purged.known { // the subscription has yet to stand for the first time
-			stored = true
-			return rdb.Set(ctx, sp.redisKey(j.key), raw, ttl).Err()
+			number = "?"
 		}
 		keys := []string{sp.redisKey(j.key), sp.store.cfg.Prefix + purgeNumber}
-		stored, err = setUnlessPurged.Run(ctx, rdb, keys, raw, ttl.Milliseconds(), j.purged.number).Bool()
+		gone := binary.BigEndian.AppendUint64(nil, j.gone)
+		stored, err = setUnlessPurged.Run(ctx, rdb, keys, raw, ttl.Milliseconds(), number, gone, int(Gone)).Bool()
 		return err
 	})
 	return stored, err

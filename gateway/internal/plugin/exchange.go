@@ -67,6 +67,10 @@ type Exchange struct {
 	// Interrupt makes a read of the upstream's streamed body return, also one
 	// that another goroutine has begun.
 	Interrupt func()
+	// Behind has the upstream asked, with a copy of the request as it stands, while
+	// the client is answered with something else. It is false where that is not
+	// possible now; then nothing of work is called.
+	Behind func(work Behind) bool
 
 	maxBody  int       // longest body that is kept for plugins
 	passed   []*phases // the plugins that did not answer, in order
@@ -110,6 +114,7 @@ func (x *Exchange) Reset() {
 	*x = Exchange{
 		passed: passed, Tries: tries,
 		Complete: x.Complete, Capture: x.Capture, Body: x.Body, LimitBody: x.LimitBody, Interrupt: x.Interrupt,
+		Behind: x.Behind,
 	}
 }
 

@@ -74,6 +74,8 @@ type Proxy struct {
 	via       string               // what is appended to Via
 	port      atomic.Pointer[port] // of the listener, as seen last
 	tunnels   *tunnelMetrics
+
+	background background
 }
 
 // New makes a proxy. Close ends what it started.
@@ -100,8 +102,12 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 	return p
 }
 
-// Close ends the watch over clients. No request may be running.
-func (p *Proxy) Close() { p.watch.close() }
+// Close waits for what is asked of upstreams behind answers, and ends the watch over
+// clients. No request may be running.
+func (p *Proxy) Close() {
+	p.background.done.Wait()
+	p.watch.close()
+}
 
 // Handler serves one request.
 func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {

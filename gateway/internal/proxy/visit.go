@@ -51,6 +51,7 @@ func newVisit(p *Proxy) *visit {
 	v.LimitBody = v.body.limit
 	v.Capture = func(group string) string { return v.selection.found.Capture(v.selection.match.Path, group) }
 	v.Interrupt = v.forwarding.watched.interrupt
+	v.Behind = v.behind
 	return v
 }
 

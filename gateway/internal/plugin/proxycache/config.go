@@ -16,9 +16,13 @@ import (
 type config struct {
 	Strategy        string             `json:"strategy"`
 	Redis           redisconfig.Config `json:"redis"`
-	CacheTTL        float64            `json:"cache_ttl"`
+	CacheTTL        *float64           `json:"cache_ttl"`
+	ErrorTTL        float64            `json:"error_ttl"`
 	StorageTTL      float64            `json:"storage_ttl"`
+	Revalidate      float64            `json:"stale_while_revalidate"`
+	IfError         float64            `json:"stale_if_error"`
 	CacheControl    bool               `json:"cache_control"`
+	StorePrivate    bool               `json:"store_private"`
 	RequestMethod   []string           `json:"request_method"`
 	ResponseCode    []int              `json:"response_code"`
 	ContentType     []string           `json:"content_type"`
@@ -30,6 +34,7 @@ type config struct {
 		Age    *bool `json:"age"`
 		Status *bool `json:"X-Cache-Status"`
 		Key    *bool `json:"X-Cache-Key"`
+		Report *bool `json:"Cache-Status"`
 	} `json:"response_headers"`
 }
 
@@ -38,28 +43,30 @@ type config struct {
 // share.
 func newPlugin(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	c := config{
-		Strategy: "memory", CacheTTL: 300, RequestMethod: []string{"GET", "HEAD"},
-		ResponseCode: []int{200, 301, 404}, ContentType: []string{"text/plain", "application/json"},
+		Strategy: "memory", ErrorTTL: defaultErrorTTL, RequestMethod: []string{"GET", "HEAD"},
 	}
 	if err := plugin.DecodeConfig(p, &c); err != nil {
 		return nil, err
 	}
+	c.complete()
 	if d.Cache == nil {
 		return nil, errors.New("proxy-cache: this gateway has no cache")
 	}
 	pc := &proxyCache{
-		store: d.Cache,
-		policy: cache.Policy{CacheControl: c.CacheControl, TTL: time.Duration(c.CacheTTL) * time.Second,
-			StorageTTL: time.Duration(c.StorageTTL) * time.Second},
+		store:      d.Cache,
+		policy:     c.policy(),
 		methods:    c.RequestMethod,
 		get:        slices.Contains(c.RequestMethod, "GET"),
 		head:       slices.Contains(c.RequestMethod, "HEAD"),
-		codes:      map[int]bool{},
 		showAge:    orTrue(c.ResponseHeaders.Age),
 		showStatus: orTrue(c.ResponseHeaders.Status),
 		showKey:    orTrue(c.ResponseHeaders.Key),
+		showReport: orTrue(c.ResponseHeaders.Report),
 	}
 	for _, code := range c.ResponseCode {
+		if pc.codes == nil {
+			pc.codes = map[int]bool{}
+		}
 		pc.codes[code] = true
 	}
 	for _, t := range c.ContentType {
@@ -79,6 +86,46 @@ func newPlugin(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	var err error
 	pc.space, err = c.space(d)
 	return pc, err
+}
+
+// Kong's defaults, where Cache-Control is not followed. Where it is, a response says
+// itself whether and for how long it is stored.
+var (
+	defaultCodes = []int{200, 301, 404}
+	defaultTypes = []string{"text/plain", "application/json"}
+)
+
+const (
+	defaultTTL      = 300 // seconds
+	defaultErrorTTL = 10  // seconds
+)
+
+// complete gives what is unset its default, which depends on cache_control.
+func (c *config) complete() {
+	if c.CacheControl {
+		return
+	}
+	if c.CacheTTL == nil {
+		c.CacheTTL = new(float64(defaultTTL))
+	}
+	if c.ResponseCode == nil {
+		c.ResponseCode = defaultCodes
+	}
+	if c.ContentType == nil {
+		c.ContentType = defaultTypes
+	}
+}
+
+func (c *config) policy() cache.Policy {
+	seconds := func(n float64) time.Duration { return time.Duration(n) * time.Second }
+	p := cache.Policy{
+		CacheControl: c.CacheControl, StorePrivate: c.StorePrivate, ErrorTTL: seconds(c.ErrorTTL), StorageTTL: seconds(c.StorageTTL),
+		StaleWhileRevalidate: seconds(c.Revalidate), StaleIfError: seconds(c.IfError),
+	}
+	if c.CacheTTL != nil {
+		p.TTL = seconds(*c.CacheTTL)
+	}
+	return p
 }
 
 // space is the part of the store that the strategy asks for.

@@ -35,15 +35,17 @@ func fields() []entity.Field {
 		return entity.Field{Name: name, Kind: entity.Boolean, Required: true, Default: true}
 	}
 	return []entity.Field{
-		{Name: "response_code", Kind: entity.Array, Elements: &statuses, Required: true, Default: []any{200, 301, 404}},
+		// Unset, these and cache_ttl depend on cache_control: see config.complete.
+		{Name: "response_code", Kind: entity.Array, Elements: &statuses},
 		{Name: "request_method", Kind: entity.Array, Elements: &methods, Required: true, Default: []any{"GET", "HEAD"}},
-		{
-			Name: "content_type", Kind: entity.Array, Elements: &mediaTypes,
-			Required: true, Default: []any{"text/plain", "application/json"},
-		},
-		{Name: "cache_ttl", Kind: entity.Integer, Default: 300, Between: seconds},
+		{Name: "content_type", Kind: entity.Array, Elements: &mediaTypes},
+		{Name: "cache_ttl", Kind: entity.Integer, Between: seconds},
+		{Name: "error_ttl", Kind: entity.Integer, Required: true, Default: defaultErrorTTL, Between: seconds},
 		{Name: "strategy", Kind: entity.String, Required: true, Default: "memory", OneOf: []any{"memory", "redis"}},
 		{Name: "cache_control", Kind: entity.Boolean, Required: true, Default: false},
+		{Name: "store_private", Kind: entity.Boolean, Required: true, Default: false},
+		{Name: "stale_while_revalidate", Kind: entity.Integer, Between: seconds},
+		{Name: "stale_if_error", Kind: entity.Integer, Between: seconds},
 		{Name: "ignore_uri_case", Kind: entity.Boolean, Required: true, Default: false},
 		{Name: "storage_ttl", Kind: entity.Integer, Between: seconds},
 		// Kong's name of a shared memory zone: the gateway has no such zones, and so
@@ -57,7 +59,7 @@ func fields() []entity.Field {
 		{Name: "vary_headers", Kind: entity.Array, Elements: &entity.Field{Kind: entity.String, Match: "header"}},
 		{Name: "vary_consumer", Kind: entity.Boolean, Required: true, Default: true},
 		{Name: "response_headers", Kind: entity.Rec, Required: true, Fields: []entity.Field{
-			shown("age"), shown("X-Cache-Status"), shown("X-Cache-Key"),
+			shown("age"), shown("X-Cache-Status"), shown("X-Cache-Key"), shown("Cache-Status"),
 		}},
 	}
 }

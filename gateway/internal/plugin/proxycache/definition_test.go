@@ -16,6 +16,11 @@ var uses = entitytest.Uses{
 	"proxy-cache.strategy":                        `.: json:"strategy" + .Strategy`,
 	"proxy-cache.cache_control":                   `.: json:"cache_control" + .CacheControl`,
 	"proxy-cache.ignore_uri_case":                 `.: json:"ignore_uri_case" + .IgnoreURICase`,
+	"proxy-cache.error_ttl":                       `.: json:"error_ttl" + .ErrorTTL`,
+	"proxy-cache.store_private":                   `.: json:"store_private" + .StorePrivate`,
+	"proxy-cache.stale_while_revalidate":          `.: json:"stale_while_revalidate" + .Revalidate`,
+	"proxy-cache.stale_if_error":                  `.: json:"stale_if_error" + .IfError`,
+	"proxy-cache.response_headers.Cache-Status":   `.: json:"Cache-Status" + .ResponseHeaders.Report`,
 	"proxy-cache.storage_ttl":                     `.: json:"storage_ttl" + .StorageTTL`,
 	"proxy-cache.memory":                          "kept",
 	"proxy-cache.memory.dictionary_name":          "refused",
@@ -37,15 +42,16 @@ func TestSchema(t *testing.T) {
 	plugintest.Schema{
 		Priority: 100,
 		Defaults: map[string]any{
-			"response_code": []any{int64(200), int64(301), int64(404)}, "request_method": []any{"GET", "HEAD"},
-			"content_type": []any{"text/plain", "application/json"}, "cache_ttl": int64(300), "strategy": "memory",
-			"cache_control": false, "ignore_uri_case": false, "storage_ttl": nil,
+			"response_code": nil, "request_method": []any{"GET", "HEAD"},
+			"content_type": nil, "cache_ttl": nil, "error_ttl": int64(10), "strategy": "memory",
+			"cache_control": false, "ignore_uri_case": false, "storage_ttl": nil, "store_private": false,
+			"stale_while_revalidate": nil, "stale_if_error": nil,
 			"memory": map[string]any{"dictionary_name": "kong_db_cache"}, "redis": map[string]any{
 				"host": nil, "port": int64(6379), "timeout": int64(2000), "username": nil, "password": nil, "database": int64(0),
 				"ssl": false, "ssl_verify": false, "server_name": nil,
 			},
 			"vary_query_params": nil, "vary_headers": nil, "vary_consumer": true,
-			"response_headers": map[string]any{"age": true, "X-Cache-Status": true, "X-Cache-Key": true},
+			"response_headers": map[string]any{"age": true, "X-Cache-Status": true, "X-Cache-Key": true, "Cache-Status": true},
 		},
 		Refused: map[string]string{
 			`{"content_type":["application/"]}`:           "config.content_type: invalid value 'application/': expected a media type",

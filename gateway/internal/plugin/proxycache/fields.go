@@ -27,6 +27,9 @@ func parseMediaType(s string) (mediaType, error) {
 // Parameters count only where the operator gave some: application/json also
 // takes application/json; charset=utf-8.
 func (p *proxyCache) takesType(contentType []byte) bool {
+	if p.types == nil {
+		return true
+	}
 	if len(contentType) == 0 {
 		return false
 	}
@@ -59,16 +62,17 @@ func (want mediaType) fits(got mediaType) bool {
 // are lower-case.
 var notStored = map[string]bool{
 	"connection": true, "keep-alive": true, "proxy-authenticate": true, "proxy-authorization": true,
-	"proxy-connection": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+	"proxy-authentication-info": true,
+	"proxy-connection":          true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
 	"content-length": true, "age": true, "set-cookie": true,
 	"x-cache-key": true, "x-cache-status": true, "x-gateway-node": true,
 }
 
 var notStoredPrefixes = []string{"x-kong-", "ratelimit", "x-ratelimit-"}
 
-func isStored(name []byte, connection [][]byte) bool {
+func isStored(name []byte, connection [][]byte, withheld []string) bool {
 	l := strings.ToLower(string(name))
-	if notStored[l] {
+	if notStored[l] || slices.Contains(withheld, l) {
 		return false
 	}
 	for _, prefix := range notStoredPrefixes {
@@ -89,7 +93,7 @@ func isStored(name []byte, connection [][]byte) bool {
 // dropStored takes off a response what a stored one will put in its place, and
 // its cookies.
 func dropStored(h *fasthttp.ResponseHeader) {
-	fields := storedFields(h)
+	fields := storedFields(h, nil)
 	for _, f := range fields {
 		h.DelBytes(f.Name)
 	}
@@ -99,7 +103,7 @@ func dropStored(h *fasthttp.ResponseHeader) {
 
 // storedFields copies the fields that are stored, those of one name side by
 // side, into one block of memory.
-func storedFields(h *fasthttp.ResponseHeader) []cache.Field {
+func storedFields(h *fasthttp.ResponseHeader, withheld []string) []cache.Field {
 	var connection [][]byte
 	for _, c := range h.PeekAll(fasthttp.HeaderConnection) {
 		connection = append(connection, bytes.Clone(c))
@@ -107,7 +111,7 @@ func storedFields(h *fasthttp.ResponseHeader) []cache.Field {
 	var fields []cache.Field
 	n := 0
 	for name, value := range h.All() {
-		if isStored(name, connection) {
+		if isStored(name, connection, withheld) {
 			fields = append(fields, cache.Field{Name: name, Value: value})
 			n += len(name) + len(value)
 		}
@@ -158,18 +162,37 @@ func (u updatedFields) PeekAll(name string) [][]byte {
 	return values
 }
 
-func (u updatedFields) fields() []cache.Field {
-	fields := storedFields(u.fresh)
+func (u updatedFields) fields(withheld []string) []cache.Field {
+	fields := storedFields(u.fresh, withheld)
 	fields = slices.DeleteFunc(fields, func(f cache.Field) bool { return describesBody(f.Name) })
 	fresh := len(fields)
 	for _, f := range u.stored.Header {
 		same := func(g cache.Field) bool { return bytes.Equal(f.Name, g.Name) }
-		if !slices.ContainsFunc(fields[:fresh], same) {
+		if !slices.ContainsFunc(fields[:fresh], same) && !slices.Contains(withheld, strings.ToLower(string(f.Name))) {
 			fields = append(fields, f)
 		}
 	}
 	slices.SortStableFunc(fields, func(a, b cache.Field) int { return bytes.Compare(a.Name, b.Name) })
 	return fields
+}
+
+// condition is what a client has asked conditionally.
+type condition struct{ noneMatch, modifiedSince []byte }
+
+func (c condition) isSet() bool { return len(c.noneMatch) > 0 || len(c.modifiedSince) > 0 }
+
+func conditionOf(h *fasthttp.RequestHeader) condition {
+	return condition{h.Peek(fasthttp.HeaderIfNoneMatch), h.Peek(fasthttp.HeaderIfModifiedSince)}
+}
+
+// modified is when an entry was modified last, as If-Modified-Since compares: where it
+// does not say, its Date (RFC 9111, 4.3.2).
+func modified(e *cache.Entry, now time.Time) time.Time {
+	if !e.LastModified.IsZero() {
+		return e.LastModified
+	}
+	date, _ := cache.ParseDate(stored(e, fasthttp.HeaderDate), now)
+	return date
 }
 
 // notModified is RFC 9110, 13.1: If-None-Match by weak comparison, and only
@@ -184,8 +207,8 @@ func notModified(etag string, modified time.Time, ifNoneMatch, ifModifiedSince [
 	if len(ifModifiedSince) == 0 || modified.IsZero() {
 		return false
 	}
-	since, err := fasthttp.ParseHTTPDate(ifModifiedSince)
-	return err == nil && !modified.After(since)
+	since, ok := cache.ParseDate([][]byte{ifModifiedSince}, time.Now())
+	return ok && !modified.After(since)
 }
 
 // listsTag finds an opaque tag, with its quotes, in a list; commas may be part

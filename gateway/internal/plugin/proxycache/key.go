@@ -46,12 +46,32 @@ type cacheKey struct {
 }
 
 func (k *cacheKey) of(x *plugin.Exchange) cache.Key {
+	b := k.buffer()
+	h := &x.Ctx.Request.Header
+	k.addOrigin(b, x)
+	method := h.Method()
+	if h.IsHead() {
+		method = methodGet
+	}
+	k.addTarget(b, method, h.RequestURI())
+	k.addFields(b, x)
+	sum := sha256.Sum256(b.bytes)
+	k.buffers.Put(b)
+	return sum
+}
+
+func (k *cacheKey) buffer() *keyBuffer {
 	b, _ := k.buffers.Get().(*keyBuffer)
 	if b == nil {
 		b = &keyBuffer{}
 	}
-	h := &x.Ctx.Request.Header
 	b.bytes = b.bytes[:0]
+	return b
+}
+
+// addOrigin adds who asks, by which route, and of which host.
+func (k *cacheKey) addOrigin(b *keyBuffer, x *plugin.Exchange) {
+	h := &x.Ctx.Request.Header
 	if k.consumer && x.Consumer != nil {
 		b.addString(x.Consumer.ID)
 	} else {
@@ -67,24 +87,20 @@ func (k *cacheKey) of(x *plugin.Exchange) cache.Key {
 	at := len(b.bytes)
 	b.addString(x.Host)
 	lower(b.bytes[at:])
-	if method := h.Method(); h.IsHead() {
-		b.add(methodGet)
-	} else {
-		b.add(method)
-	}
+}
+
+// addTarget adds what is asked for.
+func (k *cacheKey) addTarget(b *keyBuffer, method, uri []byte) {
+	b.add(method)
 	// The path as it came: what it decodes to may be the same for two that
 	// the upstream tells apart.
-	path, query, _ := bytes.Cut(h.RequestURI(), []byte{'?'})
-	at = len(b.bytes)
+	path, query, _ := bytes.Cut(uri, []byte{'?'})
+	at := len(b.bytes)
 	b.add(path)
 	if k.ignoreCase {
 		lower(b.bytes[at:])
 	}
 	k.addQuery(b, query)
-	k.addFields(b, x)
-	sum := sha256.Sum256(b.bytes)
-	k.buffers.Put(b)
-	return sum
 }
 
 // believed are fields that reach the upstream as a trusted proxy has sent them,
@@ -209,6 +225,31 @@ func lower(b []byte) {
 			b[i] = c + 'a' - 'A'
 		}
 	}
+}
+
+// surroundings are what a key is made of beside its target, for the keys of other
+// targets that the same client may ask for.
+type surroundings struct{ before, after []byte }
+
+func (k *cacheKey) surroundings(x *plugin.Exchange) (s surroundings) {
+	b := k.buffer()
+	k.addOrigin(b, x)
+	at := len(b.bytes)
+	k.addFields(b, x)
+	all := bytes.Clone(b.bytes)
+	k.buffers.Put(b)
+	return surroundings{all[:at:at], all[at:]}
+}
+
+// at is the key of GET for another target.
+func (k *cacheKey) at(s surroundings, uri []byte) cache.Key {
+	b := k.buffer()
+	b.bytes = append(b.bytes, s.before...)
+	k.addTarget(b, methodGet, uri)
+	b.bytes = append(b.bytes, s.after...)
+	sum := sha256.Sum256(b.bytes)
+	k.buffers.Put(b)
+	return sum
 }
 
 // label puts the key and the status on a response.

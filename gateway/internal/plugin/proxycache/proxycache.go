@@ -30,26 +30,40 @@ type proxyCache struct {
 
 	get, head bool // GET and HEAD are in request_method
 	methods   []string
-	codes     map[int]bool
-	types     []mediaType
+	codes     map[int]bool // nil: all
+	types     []mediaType  // nil: all
 
-	showAge, showStatus, showKey bool
+	showAge, showStatus, showKey, showReport bool
 }
 
 // cacheVisit is what a request that went to the upstream has to remember.
 type cacheVisit struct {
 	key      cache.Key
+	keyed    bool
 	fill     *cache.Fill // nil: only looked up
 	stale    *cache.Entry
+	aside    bool          // the cache takes no part: it is shared, and must not be changed, unless unsafe
+	settled  bool          // what becomes of the answer
+	fwd      string        // why it went there
 	outcome  cache.Outcome // not yet counted; see counted
 	counted  bool
 	spooling bool // the body's stream ends the fill
 
 	// What the client asked conditionally is asked of the upstream without
 	// conditions, so that the answer can be stored.
-	ifNoneMatch, ifModifiedSince []byte
-	revalidating                 bool // our own condition is on the request
+	condition    condition
+	revalidating bool          // our own condition is on the request
+	staleIfError time.Duration // that the client allows; -1: nothing said
+
+	unsafe *surroundings // of a request that may change what is stored; nil: it is none
+	uri    []byte        // of that request
 }
+
+// What all requests of a kind have in common. They are not changed.
+var (
+	bypassVisit = &cacheVisit{fwd: fwdBypass, aside: true, counted: true}
+	methodVisit = &cacheVisit{fwd: fwdMethod, aside: true, counted: true}
+)
 
 // statusClientGone is what the proxy notes of a client that left before the
 // upstream answered.
@@ -62,23 +76,54 @@ func (p *proxyCache) Access(x *plugin.Exchange) (answered bool) {
 	h := &x.Ctx.Request.Header
 	directives := noDirectives
 	if p.policy.CacheControl {
-		if v := h.PeekAll(fasthttp.HeaderCacheControl); len(v) > 0 {
-			directives = cache.ParseCacheControl(v)
-		}
+		directives = cache.ParseRequest(h)
 	}
-	if x.Rewrite.Method != "" || !p.takes(h) || hasBody(&x.Ctx.Request) || directives.NoStore || directives.NoCache {
+	if v := p.passes(x, directives); v != nil {
 		x.CacheStatus = cacheBypass
 		p.store.Count(cache.Bypass)
+		x.Ctx.SetUserValue(p, v)
 		return false
 	}
 	key := p.key.of(x)
 	now := time.Now()
-	if e := p.space.Peek(key, asForwarded(x)); e != nil && directives.Judge(e, now) == cache.Usable && e.AcceptedBy(h) {
-		p.store.Count(outcomeAt(e, now, cache.HitMemory))
-		p.serve(x, key, e, now)
-		return true
+	if e := p.space.Peek(key, asForwarded(x)); e != nil && e.AcceptedBy(h) {
+		switch directives.Judge(e, now) {
+		case cache.Usable:
+			p.store.Count(outcomeAt(e, now, cache.HitMemory))
+			p.serve(x, key, e, now, false)
+			return true
+		case cache.UsableBusy:
+			if p.refreshBehind(x, key, directives) {
+				p.store.Count(cache.Stale)
+				p.serve(x, key, e, now, false)
+				return true
+			}
+		case cache.Unusable:
+		}
 	}
 	return p.find(x, key, directives)
+}
+
+// passes is what is remembered of a request that the cache takes no part in, nil where
+// it does.
+func (p *proxyCache) passes(x *plugin.Exchange, directives cache.Directives) *cacheVisit {
+	h := &x.Ctx.Request.Header
+	taken := p.takes(h)
+	switch {
+	case taken && x.Rewrite.Method == "" && !hasBody(&x.Ctx.Request) && !directives.NoStore:
+		return nil
+	case taken:
+		return bypassVisit
+	case !p.policy.CacheControl || isSafe(h):
+		return methodVisit
+	}
+	s := p.key.surroundings(x)
+	return &cacheVisit{fwd: fwdMethod, aside: true, counted: true, unsafe: &s, uri: append([]byte(nil), h.RequestURI()...)}
+}
+
+// isSafe tells whether a method changes nothing (RFC 9110, 9.2.1).
+func isSafe(h *fasthttp.RequestHeader) bool {
+	return h.IsGet() || h.IsHead() || h.IsOptions() || h.IsTrace()
 }
 
 // outcomeAt is what a use of e counts as: found says so unless e is stale (by
@@ -132,29 +177,39 @@ func isOdd(h *fasthttp.RequestHeader) bool {
 	return false
 }
 
-// find is the way of a request that memory has no answer for.
-func (p *proxyCache) find(x *plugin.Exchange, key cache.Key, directives cache.Directives) (answered bool) {
+// query is the look-up of a request.
+func query(x *plugin.Exchange, key cache.Key, directives cache.Directives) cache.Query {
 	h := &x.Ctx.Request.Header
-	only := p.policy.CacheControl && directives.OnlyIfCached
-	// HEAD brings no body, and an odd request another one: such a request looks,
-	// but does not lead others and stores nothing.
-	look := only || h.IsHead() || isOdd(h)
-	found := p.space.Find(context.Background(), cache.Query{
-		Key: key, Request: asForwarded(x), OnlyStored: look,
+	return cache.Query{
+		Key: key, Request: asForwarded(x), Alone: directives.NoCache || directives.MaxAge == 0,
 		Judge: func(e *cache.Entry) cache.Verdict {
 			if !e.AcceptedBy(h) {
 				return cache.Unusable
 			}
 			return directives.Judge(e, time.Now())
 		},
-	})
+	}
+}
+
+// find is the way of a request that memory has no answer for.
+func (p *proxyCache) find(x *plugin.Exchange, key cache.Key, directives cache.Directives) (answered bool) {
+	h := &x.Ctx.Request.Header
+	only := p.policy.CacheControl && directives.OnlyIfCached
+	q := query(x, key, directives)
+	// HEAD brings no body, and an odd request another one: such a request looks,
+	// but does not lead others and stores nothing.
+	q.OnlyStored = only || h.IsHead() || isOdd(h)
+	found := p.space.Find(context.Background(), q)
 	if found.Entry != nil && !found.Entry.AcceptedBy(h) {
 		found.Entry = nil // not to be revalidated either, nor used on an error
 	}
+	now := time.Now()
+	if found.Outcome == cache.Stale && found.Fill != nil && !p.workBehind(x, key, found.Fill) {
+		found.Outcome = cache.Miss // nobody can refresh it but this request
+	}
 	if found.Outcome != cache.Miss {
-		now := time.Now()
 		p.store.Count(outcomeAt(found.Entry, now, found.Outcome))
-		p.serve(x, key, found.Entry, now)
+		p.serve(x, key, found.Entry, now, found.Outcome == cache.Coalesced)
 		return true
 	}
 	if only {
@@ -162,16 +217,25 @@ func (p *proxyCache) find(x *plugin.Exchange, key cache.Key, directives cache.Di
 		p.refuse(x, key)
 		return true
 	}
+	p.forward(x, key, directives, &found, now)
+	return false
+}
+
+// forward prepares a request that goes to the upstream.
+func (p *proxyCache) forward(x *plugin.Exchange, key cache.Key, directives cache.Directives, found *cache.Found, now time.Time) *cacheVisit {
 	x.CacheStatus = cacheMiss
 	if found.Entry != nil {
 		x.CacheStatus = cacheRefresh
 	}
-	v := &cacheVisit{key: key, fill: found.Fill, stale: found.Entry, outcome: cache.Miss}
+	v := &cacheVisit{
+		key: key, keyed: true, fill: found.Fill, stale: found.Entry, fwd: forwardedFor(found, now), outcome: cache.Miss,
+		staleIfError: directives.StaleIfError,
+	}
 	if v.fill != nil {
-		v.askWhole(h)
+		v.askWhole(&x.Ctx.Request.Header)
 	}
 	x.Ctx.SetUserValue(p, v)
-	return false
+	return v
 }
 
 // askWhole takes the client's conditions off the request, and puts on those
@@ -184,17 +248,20 @@ func (v *cacheVisit) askWhole(h *fasthttp.RequestHeader) {
 		h.Del(name)
 		return value
 	}
-	v.ifNoneMatch = take(fasthttp.HeaderIfNoneMatch)
-	v.ifModifiedSince = take(fasthttp.HeaderIfModifiedSince)
+	v.condition = condition{take(fasthttp.HeaderIfNoneMatch), take(fasthttp.HeaderIfModifiedSince)}
 	if v.stale == nil {
 		return
 	}
-	switch {
-	case v.stale.ETag != "":
+	if v.stale.ETag != "" {
 		h.Set(fasthttp.HeaderIfNoneMatch, v.stale.ETag)
 		v.revalidating = true
-	case !v.stale.LastModified.IsZero():
-		h.SetBytesV(fasthttp.HeaderIfModifiedSince, fasthttp.AppendHTTPDate(nil, v.stale.LastModified))
+	}
+	if v.stale.LastModified.IsZero() {
+		return
+	}
+	// As the origin wrote it: some compare the text.
+	if dates := stored(v.stale, fasthttp.HeaderLastModified); len(dates) > 0 {
+		h.SetBytesV(fasthttp.HeaderIfModifiedSince, dates[0])
 		v.revalidating = true
 	}
 }
@@ -216,23 +283,25 @@ func (p *proxyCache) Log(x *plugin.Exchange) {
 	}
 }
 
-// serve answers with e, with 304 if that is what the client asks.
-func (p *proxyCache) serve(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time) {
+// serve answers with e, as far as the client asks for it.
+func (p *proxyCache) serve(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time, collapsed bool) {
 	status := cacheHit
 	if !e.Fresh(now) {
 		status = cacheStale
 	}
-	h := &x.Ctx.Request.Header
-	p.serveAs(x, key, e, now, status, h.Peek(fasthttp.HeaderIfNoneMatch), h.Peek(fasthttp.HeaderIfModifiedSince))
+	said := reported{hit: !collapsed, collapsed: collapsed, entry: e}
+	if collapsed {
+		said.fwd = fwdURIMiss
+	}
+	p.serveAs(x, key, e, now, status, conditionOf(&x.Ctx.Request.Header), &said)
 }
 
-func (p *proxyCache) serveAs(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time, status string, ifNoneMatch,
-	ifModifiedSince []byte) {
+func (p *proxyCache) serveAs(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time, status string, c condition, said *reported) {
 	x.CacheStatus = status
 	r := &x.Ctx.Response
 	r.SkipBody = false // set where the upstream's own answer, a 304 say, had no body
-	if (len(ifNoneMatch) > 0 || len(ifModifiedSince) > 0) && e.Status == fasthttp.StatusOK &&
-		notModified(e.ETag, e.LastModified, ifNoneMatch, ifModifiedSince) {
+	unmodified := c.isSet() && e.Status == fasthttp.StatusOK && notModified(e.ETag, modified(e, now), c.noneMatch, c.modifiedSince)
+	if unmodified {
 		r.SetStatusCode(fasthttp.StatusNotModified)
 		r.ResetBody()
 	} else {
@@ -254,7 +323,11 @@ func (p *proxyCache) serveAs(x *plugin.Exchange, key cache.Key, e *cache.Entry, 
 		var digits [20]byte
 		r.Header.SetCanonical(headerAge, strconv.AppendInt(digits[:0], int64(e.Age(now)), 10))
 	}
+	if !unmodified {
+		serveRange(r, &x.Ctx.Request.Header, e, now)
+	}
 	p.label(r, key, status)
+	p.report(r, said, now)
 }
 
 // refuse answers only-if-cached where nothing is.
@@ -263,12 +336,13 @@ func (p *proxyCache) refuse(x *plugin.Exchange, key cache.Key) {
 	r := &x.Ctx.Response
 	plugin.Answer(r, fasthttp.StatusGatewayTimeout, onlyIfCachedBody)
 	p.label(r, key, cacheMiss)
+	p.report(r, &reported{detail: "only-if-cached"}, time.Time{})
 }
 
 // announce puts the status on a response that the upstream made.
 func (p *proxyCache) announce(x *plugin.Exchange, v *cacheVisit) {
 	r := &x.Ctx.Response
-	if v != nil {
+	if v.keyed {
 		p.label(r, v.key, x.CacheStatus)
 	} else if p.showStatus && x.CacheStatus != "" {
 		r.Header.Set(headerCacheStatus, x.CacheStatus)

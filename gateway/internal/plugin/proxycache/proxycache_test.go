@@ -157,6 +157,7 @@ func TestProxyCacheWhatIsCached(t *testing.T) {
 		}
 	}
 	follow := map[string]any{"cache_control": true, "content_type": []any{"application/json"}}
+	followed := map[string]any{"cache_control": true, "content_type": []any{"application/json"}, "response_code": []any{200, 404}}
 	tests := []struct {
 		about    string
 		config   map[string]any
@@ -166,7 +167,7 @@ func TestProxyCacheWhatIsCached(t *testing.T) {
 		second   string
 	}{
 		{
-			about: "a charset does not matter", config: follow, upstream: respond(200, "application/json; charset=utf-8"),
+			about: "a charset does not matter", config: follow, upstream: respond(200, "application/json; charset=utf-8", "Cache-Control", "max-age=5"),
 			first: cacheMiss, second: cacheHit,
 		},
 		{
@@ -181,12 +182,25 @@ func TestProxyCacheWhatIsCached(t *testing.T) {
 		{about: "another type", config: follow, upstream: respond(200, "text/html"), first: cacheBypass, second: cacheBypass},
 		{about: "no type", config: follow, upstream: respond(200, ""), first: cacheBypass, second: cacheBypass},
 		{
-			about: "a status that is listed", config: follow, upstream: respond(404, "application/json"), first: cacheMiss,
-			second: cacheHit,
+			about: "a status that is listed", config: followed, first: cacheMiss, second: cacheHit,
+			upstream: respond(404, "application/json", "Cache-Control", "max-age=5"),
 		},
 		{
-			about: "a status that is not", config: follow, upstream: respond(201, "application/json"), first: cacheBypass,
-			second: cacheBypass,
+			about: "a status that is not", config: followed, first: cacheBypass, second: cacheBypass,
+			upstream: respond(201, "application/json", "Cache-Control", "max-age=5"),
+		},
+		{
+			about: "any status where none is listed", config: follow, first: cacheMiss, second: cacheHit,
+			upstream: respond(201, "application/json", "Cache-Control", "max-age=5"),
+		},
+		{
+			about: "any type where none is listed", config: map[string]any{"cache_control": true}, first: cacheMiss, second: cacheHit,
+			upstream: respond(200, "text/html", "Cache-Control", "max-age=5"),
+		},
+		{about: "no freshness", config: follow, upstream: respond(200, "application/json"), first: cacheBypass, second: cacheBypass},
+		{
+			about: "no freshness, with the operator's", first: cacheMiss, second: cacheHit, upstream: respond(200, "text/html"),
+			config: map[string]any{"cache_control": true, "cache_ttl": 60.0},
 		},
 		{
 			about: "explicit freshness without cache_ttl's help", config: follow,
@@ -197,13 +211,22 @@ func TestProxyCacheWhatIsCached(t *testing.T) {
 			upstream: respond(200, "application/json", "Cache-Control", "no-store"), first: cacheBypass, second: cacheBypass,
 		},
 		{
-			about:    "no-store from the upstream that is not followed",
+			about:    "no-store from the upstream where the rest is not followed",
+			upstream: respond(200, "application/json", "Cache-Control", "no-store"), first: cacheBypass, second: cacheBypass,
+		},
+		{
+			about: "no-store from the upstream against the operator's word", config: map[string]any{"store_private": true},
 			upstream: respond(200, "application/json", "Cache-Control", "no-store"), first: cacheMiss, second: cacheHit,
 		},
 		{
-			about: "no-cache from the client", config: follow,
+			about: "no-cache from the client revalidates", config: follow,
 			request:  func() *plugin.Exchange { return request("/a", "Cache-Control", "no-cache") },
-			upstream: respond(200, "application/json"), first: cacheBypass, second: cacheBypass,
+			upstream: respond(200, "application/json", "Cache-Control", "max-age=5"), first: cacheMiss, second: cacheRefresh,
+		},
+		{
+			about: "no-store from the client", config: follow,
+			request:  func() *plugin.Exchange { return request("/a", "Cache-Control", "no-store") },
+			upstream: respond(200, "application/json", "Cache-Control", "max-age=5"), first: cacheBypass, second: cacheBypass,
 		},
 		{
 			about:    "no-cache from the client that is not followed",

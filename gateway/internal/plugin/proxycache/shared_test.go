@@ -14,6 +14,7 @@ import (
 
 func TestProxyCacheKeepsCallersApart(t *testing.T) {
 	follow := map[string]any{"cache_control": true}
+	private := map[string]any{"store_private": true}
 	as := func(who string) *plugin.Exchange { return request("/a", "Authorization", who) }
 	for _, c := range []struct {
 		name    string
@@ -23,9 +24,10 @@ func TestProxyCacheKeepsCallersApart(t *testing.T) {
 		first   string
 		second  string
 	}{
-		{name: "two callers by default", a: as("alice"), b: as("bob"), first: cacheMiss, second: cacheMiss},
-		{name: "one caller by default", a: as("alice"), b: as("alice"), first: cacheMiss, second: cacheHit},
-		{name: "a caller and an anonymous one by default", a: as("alice"), b: request("/a"), first: cacheMiss, second: cacheMiss},
+		{name: "one caller by default", a: as("alice"), b: as("alice"), first: cacheBypass, second: cacheBypass},
+		{name: "two callers", config: private, a: as("alice"), b: as("bob"), first: cacheMiss, second: cacheMiss},
+		{name: "one caller", config: private, a: as("alice"), b: as("alice"), first: cacheMiss, second: cacheHit},
+		{name: "a caller and an anonymous one", config: private, a: as("alice"), b: request("/a"), first: cacheMiss, second: cacheMiss},
 		{
 			name: "private by default", control: "private, max-age=60", a: request("/a"), b: request("/a"), first: cacheBypass,
 			second: cacheBypass,

@@ -1,6 +1,9 @@
 package proxycache
 
 import (
+	"bytes"
+	"context"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -12,7 +15,21 @@ import (
 // HeaderFilter stores what the upstream answered, where that is allowed.
 func (p *proxyCache) HeaderFilter(x *plugin.Exchange) {
 	v, _ := x.Ctx.UserValue(p).(*cacheVisit)
-	if v != nil && !v.counted {
+	if v == nil {
+		return
+	}
+	if v.aside {
+		if v.unsafe != nil {
+			p.invalidate(x, v)
+		}
+		p.announce(x, v)
+		if !x.Answered() && x.Proxied {
+			p.report(&x.Ctx.Response, &reported{fwd: v.fwd}, time.Time{})
+		}
+		return
+	}
+	if !v.settled {
+		v.settled = true
 		p.settle(x, v)
 		p.count(v)
 	}
@@ -42,16 +59,19 @@ func (p *proxyCache) settle(x *plugin.Exchange, v *cacheVisit) {
 		}
 	case v.revalidating && status == fasthttp.StatusNotModified:
 		p.renew(x, v, now)
-	case status >= 500 && v.stale != nil && now.Before(v.stale.StaleIfError):
-		h := &x.Ctx.Request.Header
-		ifNoneMatch, ifModifiedSince := h.Peek(fasthttp.HeaderIfNoneMatch), h.Peek(fasthttp.HeaderIfModifiedSince)
+	case status >= 500 && v.mayServeStale(now):
+		c := conditionOf(&x.Ctx.Request.Header)
 		if v.fill != nil {
 			v.fill.Refuse(false)
-			ifNoneMatch, ifModifiedSince = v.ifNoneMatch, v.ifModifiedSince // those on the request are ours
+			c = v.condition // that on the request is ours
 		}
 		v.outcome = cache.Stale
 		dropStored(&r.Header) // the error's own; other plugins' fields stay
-		p.serveAs(x, v.key, v.stale, now, cacheStale, ifNoneMatch, ifModifiedSince)
+		said := reported{fwd: v.fwd, entry: v.stale}
+		if x.Proxied {
+			said.fwdStatus = status
+		}
+		p.serveAs(x, v.key, v.stale, now, cacheStale, c, &said)
 	case v.fill != nil && !x.Proxied:
 		// The gateway's own error. A client that went away says nothing of the
 		// kind: Log abandons its fill.
@@ -60,13 +80,37 @@ func (p *proxyCache) settle(x *plugin.Exchange, v *cacheVisit) {
 		}
 	case v.fill != nil:
 		p.keep(x, v, now)
+	case x.Proxied:
+		if x.Ctx.IsHead() && v.stale != nil {
+			p.compare(x, v, now)
+		}
+		p.report(r, &reported{fwd: v.fwd}, now)
 	}
 }
 
-// isPrivate tells whether an answer says that it is for one client. That counts
-// also where the rest of Cache-Control is not followed.
-func isPrivate(response cache.Headers) bool {
-	return cache.ParseCacheControl(response.PeekAll(fasthttp.HeaderCacheControl)).Private
+// mayServeStale is RFC 5861, 4: by the response's word, the operator's or the client's.
+func (v *cacheVisit) mayServeStale(now time.Time) bool {
+	e := v.stale
+	if e == nil {
+		return false
+	}
+	return now.Before(e.StaleIfError) || v.staleIfError >= 0 && !e.MustRevalidate && now.Before(e.FreshUntil.Add(v.staleIfError))
+}
+
+// answer is the response as the policy judges it.
+func answer(x *plugin.Exchange, response cache.Headers, now time.Time) cache.Answer {
+	return cache.Answer{Request: asForwarded(x), Response: response, Asked: x.Asked, Came: now}
+}
+
+// takesStatus tells whether responses of a status are stored.
+func (p *proxyCache) takesStatus(status int) bool {
+	switch {
+	case status < fasthttp.StatusOK, status == fasthttp.StatusPartialContent, status == fasthttp.StatusNotModified:
+		return false
+	case p.codes == nil:
+		return true
+	}
+	return p.codes[status]
 }
 
 // keep stores the response, now or when its stream has passed.
@@ -75,21 +119,21 @@ func (p *proxyCache) keep(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 	e := &cache.Entry{Status: r.StatusCode()}
 	size := r.Header.ContentLength()
 	plugin.StampDate(&r.Header, now)
-	storable := p.codes[e.Status] && e.Status != fasthttp.StatusPartialContent && p.takesType(r.Header.ContentType()) &&
-		p.policy.Judge(e, asForwarded(x), &r.Header, now) && !isPrivate(&r.Header) && size <= p.store.MaxEntryBytes()
+	storable := p.takesStatus(e.Status) && p.takesType(r.Header.ContentType()) &&
+		p.policy.Judge(e, answer(x, &r.Header, now)) && size <= p.store.MaxEntryBytes()
 	if storable && !r.IsBodyStream() {
 		storable = len(r.Body()) <= p.store.MaxEntryBytes()
 	}
 	if !storable {
-		// An error says nothing about the resource; the rest is its nature.
-		v.fill.Refuse(e.Status < 500)
-		v.outcome = cache.Bypass
-		x.CacheStatus = cacheBypass
-		p.answerCondition(x, v)
+		p.decline(x, v, e.Status)
 		return
 	}
-	e.Header = storedFields(&r.Header)
+	e.Header = storedFields(&r.Header, e.Withheld)
 	v.fill.Aim(e, asForwarded(x))
+	if !e.Fresh(now) {
+		v.fill.Part()
+	}
+	p.report(r, &reported{fwd: v.fwd, stored: true, entry: e}, now)
 	if r.IsBodyStream() {
 		v.spooling = true
 		p.spoolBody(x, size, e, v.fill)
@@ -100,6 +144,21 @@ func (p *proxyCache) keep(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 	p.answerCondition(x, v)
 }
 
+// decline lets a response pass that is not stored.
+func (p *proxyCache) decline(x *plugin.Exchange, v *cacheVisit, status int) {
+	if v.stale != nil && (status < 400 || status == fasthttp.StatusNotFound || status == fasthttp.StatusGone) {
+		// What is stored is not what the origin has now. Another error may be this
+		// client's alone.
+		p.space.Invalidate(context.Background(), v.key)
+	}
+	// An error says nothing about the resource; the rest is its nature.
+	v.fill.Refuse(status < 500)
+	v.outcome = cache.Bypass
+	x.CacheStatus = cacheBypass
+	p.report(&x.Ctx.Response, &reported{fwd: v.fwd}, time.Time{})
+	p.answerCondition(x, v)
+}
+
 // renew keeps a stored response for longer, as a 304 to our own condition
 // allows, and answers with it.
 func (p *proxyCache) renew(x *plugin.Exchange, v *cacheVisit, now time.Time) {
@@ -107,31 +166,73 @@ func (p *proxyCache) renew(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 	e := &cache.Entry{Status: v.stale.Status, Body: v.stale.Body}
 	plugin.StampDate(&r.Header, now)
 	updated := updatedFields{fresh: &r.Header, stored: v.stale}
-	ok := p.policy.Judge(e, asForwarded(x), updated, now) && !isPrivate(updated)
-	e.Header, e.Encoding = updated.fields(), v.stale.Encoding
+	selected := selects(&r.Header, v.stale)
+	ok := p.policy.Judge(e, answer(x, updated, now)) && selected
+	e.Header, e.Encoding = updated.fields(e.Withheld), v.stale.Encoding
 	dropStored(&r.Header) // they are in e.Header
+	said := reported{fwd: v.fwd, fwdStatus: fasthttp.StatusNotModified, stored: ok, entry: e}
 	if !ok {
 		// No longer to be stored, but the 304 vouches for it this once.
 		v.fill.Refuse(false)
+		p.space.Invalidate(context.Background(), v.key)
+		if !selected {
+			e.Header = v.stale.Header // the 304 is of another response
+		}
 		e.Generated, e.FreshUntil = now, now
 		e.ETag, e.LastModified = v.stale.ETag, v.stale.LastModified
-		p.serveAs(x, v.key, e, now, cacheRefresh, v.ifNoneMatch, v.ifModifiedSince)
+		p.serveAs(x, v.key, e, now, cacheRefresh, v.condition, &said)
 		return
 	}
 	v.fill.Aim(e, asForwarded(x))
 	v.fill.Store(e)
-	p.serveAs(x, v.key, e, now, cacheRefresh, v.ifNoneMatch, v.ifModifiedSince)
+	p.serveAs(x, v.key, e, now, cacheRefresh, v.condition, &said)
+}
+
+// selects tells whether a 304 is of the stored response: a validator that it has is
+// the stored one (RFC 9111, 4.3.4).
+func selects(h *fasthttp.ResponseHeader, e *cache.Entry) bool {
+	if tag := bytes.TrimSpace(h.Peek(fasthttp.HeaderETag)); len(tag) > 0 {
+		return strings.TrimPrefix(string(tag), "W/") == strings.TrimPrefix(e.ETag, "W/")
+	}
+	return true
+}
+
+// compare has the upstream's answer to HEAD renew a stored response, or invalidate one
+// that it contradicts (RFC 9111, 4.3.5).
+func (p *proxyCache) compare(x *plugin.Exchange, v *cacheVisit, now time.Time) {
+	r := &x.Ctx.Response
+	if r.StatusCode() != v.stale.Status {
+		return
+	}
+	h := &r.Header
+	same := func(name string) bool {
+		got, had := h.Peek(name), stored(v.stale, name)
+		return len(got) == 0 || len(had) == 1 && bytes.Equal(got, had[0])
+	}
+	size := h.ContentLength()
+	e := &cache.Entry{Status: v.stale.Status, Body: v.stale.Body}
+	plugin.StampDate(h, now)
+	updated := updatedFields{fresh: h, stored: v.stale}
+	if !same(fasthttp.HeaderETag) || !same(fasthttp.HeaderLastModified) || size >= 0 && size != len(v.stale.Body) ||
+		!p.policy.Judge(e, answer(x, updated, now)) {
+		p.space.Invalidate(context.Background(), v.key)
+		return
+	}
+	e.Header, e.Encoding = updated.fields(e.Withheld), v.stale.Encoding
+	fill := p.space.Fill(v.key, asForwarded(x))
+	fill.Aim(e, asForwarded(x))
+	fill.Store(e)
 }
 
 // answerCondition makes a 304 of a whole answer to a request whose condition
 // was taken off.
 func (p *proxyCache) answerCondition(x *plugin.Exchange, v *cacheVisit) {
 	r := &x.Ctx.Response
-	if r.StatusCode() != fasthttp.StatusOK || r.IsBodyStream() || v.ifNoneMatch == nil && v.ifModifiedSince == nil {
+	if r.StatusCode() != fasthttp.StatusOK || r.IsBodyStream() || !v.condition.isSet() {
 		return
 	}
-	modified, _ := fasthttp.ParseHTTPDate(r.Header.Peek(fasthttp.HeaderLastModified))
-	if notModified(string(r.Header.Peek(fasthttp.HeaderETag)), modified, v.ifNoneMatch, v.ifModifiedSince) {
+	modified, _ := cache.ParseDate(r.Header.PeekAll(fasthttp.HeaderLastModified), time.Now())
+	if notModified(string(r.Header.Peek(fasthttp.HeaderETag)), modified, v.condition.noneMatch, v.condition.modifiedSince) {
 		r.ResetBody()
 		r.SetStatusCode(fasthttp.StatusNotModified)
 	}
