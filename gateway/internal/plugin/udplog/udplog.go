@@ -22,7 +22,7 @@ const name = "udp-log"
 func Definition() plugin.Definition {
 	return plugin.Definition{
 		PluginSchema: entity.PluginSchema{
-			Name: name,
+			Name:   name,
 			Config: append(logentry.ServerFields(), logentry.CustomFields()),
 		},
 		Priority: 8, New: newPlugin, RegisterMetrics: logentry.Declare(name),
