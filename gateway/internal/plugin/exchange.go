@@ -38,6 +38,10 @@ type Exchange struct {
 	Tries []Try // of the upstream's targets, in their order
 	Times Times
 
+	// Secrets are names of header fields, query parameters and cookies in which
+	// plugins of the chain look for credentials; set for Log.
+	Secrets []string
+
 	// Spooled says that a plugin reads the upstream's body ahead of the client,
 	// who has read Delivered bytes of it.
 	Spooled   bool

@@ -127,7 +127,8 @@ type answer struct {
 
 // patient makes a call that only awaitRunning gives up.
 func patient(c *Call) *Call {
-	c.Connect, c.Write, c.Read = time.Minute, time.Minute, time.Minute
+	c.Connect, c.Write = time.Minute, time.Minute
+	c.Read = time.Minute
 	return c
 }
 

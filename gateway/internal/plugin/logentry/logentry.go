@@ -110,6 +110,7 @@ func Of(x *plugin.Exchange, now time.Time) *Entry {
 			e.Request.Headers[name] = redacted
 		}
 	}
+	e.hide(x.Secrets)
 	e.Response = Response{Status: r.StatusCode(), Headers: map[string]any{}, Size: int64(len(r.Header())) + x.Sent}
 	for name, value := range r.All() {
 		add(e.Response.Headers, strings.ToLower(string(name)), string(value))
