@@ -47,6 +47,10 @@ type Exchange struct {
 	Spooled   bool
 	Delivered int64
 
+	// OnTrailer, if a header filter sets it, is given what follows the upstream's body
+	// in place of the client, before the read of the body that returns io.EOF does.
+	OnTrailer func(name, value string)
+
 	// Rewrite is what the upstream is asked for in place of what the client has
 	// asked for. The request in Ctx stays the client's: the answer is framed by it.
 	Rewrite Rewrite

@@ -78,9 +78,13 @@ func (c *http2Conn) Read(b []byte) (int, error) {
 	if abuse == "" && c.calm.Load() {
 		abuse = abuseResets
 	}
-	if abuse != "" {
+	switch abuse {
+	case "":
+	case badPadding:
+		return 0, http2.ConnectionError(http2.ErrCodeProtocol) // which the codec tells the client
+	default:
 		c.metrics.abuses.WithLabelValues(abuse).Inc()
-		return 0, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm) // which the codec tells the client
+		return 0, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
 	}
 	if isTimeout(err) {
 		c.client.all.metrics.header.Inc()
@@ -125,7 +129,7 @@ func (c *http2Conn) Close() error { return c.client.Close() }
 func (c *http2Conn) LocalAddr() net.Addr { return c.client.raw.LocalAddr() }
 
 // RemoteAddr is net.Conn's.
-func (c *http2Conn) RemoteAddr() net.Addr { return c.client.raw.RemoteAddr() }
+func (c *http2Conn) RemoteAddr() net.Addr { return c.client.RemoteAddr() }
 
 // SetReadDeadline is net.Conn's; Read sets its own.
 func (c *http2Conn) SetReadDeadline(time.Time) error { return nil }
