@@ -177,15 +177,27 @@ func TestTheAdminAPIOnlyReplacesTheWhole(t *testing.T) {
 		code                    int
 		part                    string
 	}{
-		{"nothing", "", "application/json", "{}", 400, "_format_version"},
-		{"no declaration", "", "application/x-www-form-urlencoded", "a=b", 400, "expected a declarative configuration"},
-		{"another type", "", "image/png", "x", 415, "Unsupported Media Type"},
-		{"invalid", "", "application/yaml", "_format_version: '3.0'\nservices: [{port: 70000}]\n", 400, "services[0].port"},
-		{"as text in JSON", "", "application/json", string(wrapped), 201, `"services":{`},
-		{"the same", "?check_hash=1", "application/json", string(wrapped), 304, ""},
-		{"the same in another form", "?check_hash=1", "application/yaml", b.filled(oneRoute), 304, ""},
-		{"the same without asking", "", "application/json", string(wrapped), 201, `"services":{`},
-		{"as an object", "?check_hash=1", "application/json", `{"_format_version":"3.0","services":[{"name":"s","host":"h"}]}`, 201, `"s"`},
+		{name: "nothing", kind: "application/json", body: "{}", code: 400, part: "_format_version"},
+		{
+			name: "no declaration", kind: "application/x-www-form-urlencoded", body: "a=b", code: 400,
+			part: "expected a declarative configuration",
+		},
+		{name: "another type", kind: "image/png", body: "x", code: 415, part: "Unsupported Media Type"},
+		{
+			name: "invalid", kind: "application/yaml", body: "_format_version: '3.0'\nservices: [{port: 70000}]\n",
+			code: 400, part: "services[0].port",
+		},
+		{name: "as text in JSON", kind: "application/json", body: string(wrapped), code: 201, part: `"services":{`},
+		{name: "the same", query: "?check_hash=1", kind: "application/json", body: string(wrapped), code: 304},
+		{
+			name: "the same in another form", query: "?check_hash=1", kind: "application/yaml",
+			body: b.filled(oneRoute), code: 304,
+		},
+		{name: "the same without asking", kind: "application/json", body: string(wrapped), code: 201, part: `"services":{`},
+		{
+			name: "as an object", query: "?check_hash=1", kind: "application/json",
+			body: `{"_format_version":"3.0","services":[{"name":"s","host":"h"}]}`, code: 201, part: `"s"`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if code, text := post(tt.query, tt.kind, tt.body); code != tt.code || !strings.Contains(text, tt.part) {

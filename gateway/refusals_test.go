@@ -61,10 +61,18 @@ func TestARouteWhosePluginWasRefusedIsShown(t *testing.T) {
 		name, path, field, of string
 		values                url.Values
 	}{
-		{"unknown, of a route", "/routes/guarded/plugins", "route", "guarded", url.Values{"name": {"hmac-auth-x"}}},
-		{"invalid, of a service", "/services/ai-api/plugins", "service", "ai-api",
-			url.Values{"name": {"key-auth"}, "config.key_names": {""}, "config.x": {"1"}}},
-		{"by reference", "/plugins", "route", "guarded", url.Values{"name": {"acl"}, "route.name": {"guarded"}}},
+		{
+			name: "unknown, of a route", path: "/routes/guarded/plugins", field: "route", of: "guarded",
+			values: url.Values{"name": {"hmac-auth-x"}},
+		},
+		{
+			name: "invalid, of a service", path: "/services/ai-api/plugins", field: "service", of: "ai-api",
+			values: url.Values{"name": {"key-auth"}, "config.key_names": {""}, "config.x": {"1"}},
+		},
+		{
+			name: "by reference", path: "/plugins", field: "route", of: "guarded",
+			values: url.Values{"name": {"acl"}, "route.name": {"guarded"}},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if code := b.form(tt.path, tt.values); code != 400 {

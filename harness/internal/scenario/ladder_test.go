@@ -21,11 +21,14 @@ func TestLadderStages(t *testing.T) {
 		balance                  string
 		faults                   int
 	}{
-		{"database", "1", "0", false, false, 1, "round_robin", 0},
-		{"database", "20", "256", false, false, 1, "round_robin", 0},
-		{"snapshot", "20", "256", true, false, 1, "round_robin", 0},
-		{"snapshot", "20", "256", true, true, 1, "round_robin", 0},
-		{"snapshot", "20", "256", true, true, 3, "least_conn", 1},
+		{lookup: "database", conns: "1", keepalive: "0", replicas: 1, balance: "round_robin"},
+		{lookup: "database", conns: "20", keepalive: "256", replicas: 1, balance: "round_robin"},
+		{lookup: "snapshot", conns: "20", keepalive: "256", cached: true, replicas: 1, balance: "round_robin"},
+		{lookup: "snapshot", conns: "20", keepalive: "256", cached: true, limited: true, replicas: 1, balance: "round_robin"},
+		{
+			lookup: "snapshot", conns: "20", keepalive: "256", cached: true, limited: true, replicas: 3,
+			balance: "least_conn", faults: 1,
+		},
 	} {
 		s := p[i]
 		if s.Gateway["lookup"] != want.lookup || s.Gateway["pg_max_conns"] != want.conns || s.Gateway["upstream_keepalive"] != want.keepalive {
