@@ -266,7 +266,7 @@ func TestCacheTellsApartWhatWasMoved(t *testing.T) {
 		for _, follow := range []bool{false, true} {
 			g := plugintest.Start(t, maxBody, origin, []plugin.Definition{Definition(), proxycache.Definition()},
 				entity.Record{"name": "request-transformer", "config": tt.config},
-				entity.Record{"name": "proxy-cache", "config": c{"strategy": "memory", "cache_control": follow}})
+				entity.Record{"name": "proxy-cache", "config": c{"strategy": "memory", "cache_control": follow, "store_private": !follow}})
 			for i, id := range []string{"alice", "bob", "alice"} {
 				ask := request{target: tt.target, header: []string{tt.header + id}}
 				if tt.target != "/" {
