@@ -23,8 +23,9 @@ const (
 	invalidationNumber = "invalidated"
 )
 
-// goneFor is how long Redis remembers an invalidation: longer than any fetch takes.
-const goneFor = 5 * time.Minute
+// goneFor is how long Redis remembers an invalidation, for replicas that did not hear
+// of it: about as long as a fetch takes at most.
+const goneFor = time.Minute
 
 // epoch is what must not have changed between asking an origin and storing what it
 // answered.

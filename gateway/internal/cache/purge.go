@@ -55,7 +55,7 @@ func (s *Store) Lookup(ctx context.Context, k Key) *Entry {
 		if sp.client == nil {
 			continue
 		}
-		if e := sp.read(ctx, k); e != nil {
+		if e := sp.read(ctx, k); e != nil && e.Kind != Gone {
 			return e
 		}
 	}

@@ -43,7 +43,7 @@ func (b *background) end() {
 // the one that calls have left it; those after it are not asked.
 func (v *visit) behind(work plugin.Behind) bool {
 	p := v.proxy
-	if v.Service == nil || v.admission.websocket || !p.background.begin() {
+	if v.Service == nil || p.deps.Cache == nil || v.admission.websocket || !p.background.begin() {
 		return false
 	}
 	v.complete()
@@ -73,6 +73,26 @@ func (v *visit) behind(work plugin.Behind) bool {
 	return true
 }
 
+// closeBehind bounds how long Close waits for what runs behind answers.
+const closeBehind = 10 * time.Second
+
+// wait is false where something still runs after that time.
+func (b *background) wait() bool {
+	ended := make(chan struct{})
+	go func() {
+		b.done.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(closeBehind)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
 // workBehind is the life of a visit that has no client.
 func (v *visit) workBehind(work plugin.Behind) {
 	p := v.proxy
@@ -92,7 +112,8 @@ func (v *visit) workBehind(work plugin.Behind) {
 		work.HeaderFilter(x)
 		r := &v.Ctx.Response
 		if stream := r.BodyStream(); stream != nil {
-			_, _ = io.Copy(io.Discard, stream)
+			// No more than may be stored: the rest is nobody's.
+			_, _ = io.CopyN(io.Discard, stream, int64(p.deps.Cache.MaxEntryBytes())+1)
 			_ = r.CloseBodyStream()
 		}
 	}

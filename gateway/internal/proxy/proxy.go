@@ -105,7 +105,9 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 // Close waits for what is asked of upstreams behind answers, and ends the watch over
 // clients. No request may be running.
 func (p *Proxy) Close() {
-	p.background.done.Wait()
+	if !p.background.wait() {
+		p.log.Warn("requests behind answers have not ended")
+	}
 	p.watch.close()
 }
 

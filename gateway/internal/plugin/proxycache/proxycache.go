@@ -2,7 +2,6 @@ package proxycache
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -112,7 +111,7 @@ func (p *proxyCache) passes(x *plugin.Exchange, directives cache.Directives) *ca
 	switch {
 	case taken && x.Rewrite.Method == "" && !hasBody(&x.Ctx.Request) && !directives.NoStore:
 		return nil
-	case taken:
+	case taken && (!p.policy.CacheControl || isSafe(h)):
 		return bypassVisit
 	case !p.policy.CacheControl || isSafe(h):
 		return methodVisit
@@ -222,7 +221,8 @@ func (p *proxyCache) find(x *plugin.Exchange, key cache.Key, directives cache.Di
 }
 
 // forward prepares a request that goes to the upstream.
-func (p *proxyCache) forward(x *plugin.Exchange, key cache.Key, directives cache.Directives, found *cache.Found, now time.Time) *cacheVisit {
+func (p *proxyCache) forward(x *plugin.Exchange, key cache.Key, directives cache.Directives, found *cache.Found,
+	now time.Time) *cacheVisit {
 	x.CacheStatus = cacheMiss
 	if found.Entry != nil {
 		x.CacheStatus = cacheRefresh
@@ -280,71 +280,5 @@ func (p *proxyCache) Log(x *plugin.Exchange) {
 		v.fill.Refuse(false) // the next would meet the same
 	default:
 		v.fill.Abandon()
-	}
-}
-
-// serve answers with e, as far as the client asks for it.
-func (p *proxyCache) serve(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time, collapsed bool) {
-	status := cacheHit
-	if !e.Fresh(now) {
-		status = cacheStale
-	}
-	said := reported{hit: !collapsed, collapsed: collapsed, entry: e}
-	if collapsed {
-		said.fwd = fwdURIMiss
-	}
-	p.serveAs(x, key, e, now, status, conditionOf(&x.Ctx.Request.Header), &said)
-}
-
-func (p *proxyCache) serveAs(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time, status string, c condition, said *reported) {
-	x.CacheStatus = status
-	r := &x.Ctx.Response
-	r.SkipBody = false // set where the upstream's own answer, a 304 say, had no body
-	unmodified := c.isSet() && e.Status == fasthttp.StatusOK && notModified(e.ETag, modified(e, now), c.noneMatch, c.modifiedSince)
-	if unmodified {
-		r.SetStatusCode(fasthttp.StatusNotModified)
-		r.ResetBody()
-	} else {
-		r.SetStatusCode(e.Status)
-		r.SetBodyRaw(e.Body)
-	}
-	for i := range e.Header {
-		f := &e.Header[i]
-		switch {
-		case string(f.Name) == fasthttp.HeaderDate:
-			plugin.SetDate(&r.Header, f.Value)
-		case i > 0 && string(f.Name) == string(e.Header[i-1].Name):
-			r.Header.AddBytesKV(f.Name, f.Value)
-		default:
-			r.Header.SetCanonical(f.Name, f.Value)
-		}
-	}
-	if p.showAge {
-		var digits [20]byte
-		r.Header.SetCanonical(headerAge, strconv.AppendInt(digits[:0], int64(e.Age(now)), 10))
-	}
-	if !unmodified {
-		serveRange(r, &x.Ctx.Request.Header, e, now)
-	}
-	p.label(r, key, status)
-	p.report(r, said, now)
-}
-
-// refuse answers only-if-cached where nothing is.
-func (p *proxyCache) refuse(x *plugin.Exchange, key cache.Key) {
-	x.CacheStatus = cacheMiss
-	r := &x.Ctx.Response
-	plugin.Answer(r, fasthttp.StatusGatewayTimeout, onlyIfCachedBody)
-	p.label(r, key, cacheMiss)
-	p.report(r, &reported{detail: "only-if-cached"}, time.Time{})
-}
-
-// announce puts the status on a response that the upstream made.
-func (p *proxyCache) announce(x *plugin.Exchange, v *cacheVisit) {
-	r := &x.Ctx.Response
-	if v.keyed {
-		p.label(r, v.key, x.CacheStatus)
-	} else if p.showStatus && x.CacheStatus != "" {
-		r.Header.Set(headerCacheStatus, x.CacheStatus)
 	}
 }
