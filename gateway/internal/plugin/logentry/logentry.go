@@ -235,7 +235,9 @@ type Server struct {
 func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 // TimeLimit is that of one attempt to send.
-func (s Server) TimeLimit() time.Duration { return time.Duration(s.Timeout * float64(time.Millisecond)) }
+func (s Server) TimeLimit() time.Duration {
+	return time.Duration(s.Timeout * float64(time.Millisecond))
+}
 
 // Key is what tells the queue of a configured plugin from any other: a change of
 // its configuration makes another one.

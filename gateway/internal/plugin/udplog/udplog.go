@@ -4,10 +4,8 @@ package udplog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"syscall"
 	"time"
 
 	"gatelab/gateway/internal/entity"
@@ -22,7 +20,7 @@ const name = "udp-log"
 func Definition() plugin.Definition {
 	return plugin.Definition{
 		PluginSchema: entity.PluginSchema{
-			Name: name,
+			Name:   name,
 			Config: append(logentry.ServerFields(), logentry.CustomFields()),
 		},
 		Priority: 8, New: newPlugin, RegisterMetrics: logentry.Declare(name),
@@ -54,14 +52,5 @@ func (s *server) send(ctx context.Context, batch [][]byte) error {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(s.TimeLimit()))
-	for _, entry := range batch {
-		if _, err := conn.Write(entry); err != nil {
-			err = fmt.Errorf("send to the log server: %w", err)
-			if errors.Is(err, syscall.EMSGSIZE) {
-				return logqueue.Permanent(err)
-			}
-			return err
-		}
-	}
-	return nil
+	return logentry.WriteDatagrams(conn, batch)
 }
