@@ -27,7 +27,7 @@ func (a *api) sizeOf(w http.ResponseWriter, r *http.Request) (size int, ok bool)
 }
 
 // offsetOf reads where the page begins: as many numbers as there are in into, which
-// are left alone on the first page.
+// stay as they are on the first page.
 func (a *api) offsetOf(w http.ResponseWriter, r *http.Request, into ...*int64) (ok bool) {
 	text := r.URL.Query().Get("offset")
 	if text == "" {

@@ -57,7 +57,7 @@ func readFile(path string) ([]byte, error) {
 
 // Run loads the file again whenever it changes, until ctx ends: one that was
 // replaced (a rename, the symbolic links of a Kubernetes ConfigMap) at once, one
-// that is written in place when it was left alone between two looks, because it
+// that is written in place when it did not change between two checks, because it
 // may be there only in part.
 func (s *Store) Run(ctx context.Context) error {
 	if s.config.Path == "" {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"gatelab/internal/suggest"
 )
 
 // Load sets s to the defaults, then to what the environment says (as os.Environ
@@ -101,39 +103,8 @@ func fromEnvironment(table Table, environ []string) (errs []error) {
 }
 
 func unknownSetting(name string, known []string) error {
-	if near := nearest(name, known); near != "" {
+	if near := suggest.Nearest(name, known); near != "" {
 		return fmt.Errorf("%s: no such setting (did you mean %s?); `gateway --help` lists them all", name, near)
 	}
 	return fmt.Errorf("%s: no such setting; `gateway --help` lists them all", name)
-}
-
-// nearest returns the known name with the fewest edits, "" where all need many.
-func nearest(name string, known []string) string {
-	best, at := len(name)/3+1, ""
-	for _, k := range known {
-		if d := edits(name, k); d < best {
-			best, at = d, k
-		}
-	}
-	return at
-}
-
-// edits returns the Levenshtein distance of two ASCII strings.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -11,6 +11,7 @@ import (
 	"gatelab/harness/internal/assess"
 	"gatelab/harness/internal/fault"
 	"gatelab/harness/internal/load"
+	"gatelab/harness/internal/load/loadtest"
 	"gatelab/harness/internal/readings"
 	"gatelab/harness/internal/report"
 	"gatelab/harness/internal/result"
@@ -26,27 +27,11 @@ func TestScenariosKnowEveryFault(t *testing.T) {
 	}
 }
 
-func probesAt(ok ...bool) *load.Result {
-	began := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	res := &load.Result{Began: began, Ended: began.Add(time.Duration(len(ok)) * 100 * time.Millisecond)}
-	for i, good := range ok {
-		p := load.Probe{Offset: time.Duration(i) * 100 * time.Millisecond, OK: good, Node: "gateway-1", Status: 200,
-			Latency: 5 * time.Millisecond}
-		if !good {
-			p.Err = "status_502"
-			p.Status = 502
-			p.Node = ""
-		}
-		res.Probes = append(res.Probes, p)
-	}
-	return res
-}
-
 func TestAClientWithTwoBalancersFailsOnlyWhereBothDo(t *testing.T) {
 	x := &experiment{entries: []*entry{
-		{name: "lb", method: http.MethodGet, result: probesAt(true, false, false, true)},
-		{name: "lb-2", method: http.MethodGet, result: probesAt(true, true, false, false)},
-		{name: "gateway-1", method: http.MethodGet, direct: true, result: probesAt(false, false, false, false)},
+		{name: "lb", method: http.MethodGet, result: loadtest.ProbesAt(true, false, false, true)},
+		{name: "lb-2", method: http.MethodGet, result: loadtest.ProbesAt(true, true, false, false)},
+		{name: "gateway-1", method: http.MethodGet, direct: true, result: loadtest.ProbesAt(false, false, false, false)},
 	}}
 	if got := x.failedEverywhere(http.MethodGet); got != 1 {
 		t.Errorf("%d failed, want 1", got)
@@ -61,7 +46,7 @@ func TestAClientWithTwoBalancersFailsOnlyWhereBothDo(t *testing.T) {
 }
 
 func TestEntryFigures(t *testing.T) {
-	e := entry{name: "lb", method: http.MethodGet, rate: 10, result: probesAt(true, false, true, false, true)}
+	e := entry{name: "lb", method: http.MethodGet, rate: 10, result: loadtest.ProbesAt(true, false, true, false, true)}
 	got := e.figures()
 	if got.Probes != 5 || got.Failed != 2 || got.Failures["status_502 by lb"] != 2 || got.OutageMS != 200 || got.ResolutionMS != 100 {
 		t.Errorf("%+v", got)
@@ -71,7 +56,7 @@ func TestEntryFigures(t *testing.T) {
 // TestAFaultIsChargedWithItsOwnTime: from its injection until a while after its
 // end, or until the next one begins.
 func TestAFaultIsChargedWithItsOwnTime(t *testing.T) {
-	began := probesAt().Began
+	began := loadtest.ProbesAt().Began
 	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
 	x := &experiment{events: []fault.Event{
 		{InjectedAt: at(10), RecoveredAt: at(14)},
@@ -86,7 +71,7 @@ func TestAFaultIsChargedWithItsOwnTime(t *testing.T) {
 }
 
 func TestAFaultsFigures(t *testing.T) {
-	res := probesAt(true, true, true, false, false, true, true, true, true, true, false)
+	res := loadtest.ProbesAt(true, true, true, false, false, true, true, true, true, true, false)
 	x := &experiment{stage: &scenario.Stage{Name: "s"}, entries: []*entry{{name: "lb", method: http.MethodGet, result: res}}}
 	series := []load.Second{{Offset: 0, Counts: load.Counts{Failed: 7}}, {Offset: 1, Counts: load.Counts{Failed: 5}}}
 	a := &assess.Recording{Result: &load.Result{Began: res.Began, Series: series}}
@@ -106,7 +91,7 @@ func TestAFaultsFigures(t *testing.T) {
 
 func TestWritesAreCountedOnce(t *testing.T) {
 	w := &writer{visible: []time.Duration{3 * time.Second, time.Second, 2 * time.Second}, sent: []*write{
-		{acked: true, known: true}, {acked: true, known: true, lost: true, at: probesAt().Began}, {known: true}, {}, {acked: true,
+		{acked: true, known: true}, {acked: true, known: true, lost: true, at: loadtest.ProbesAt().Began}, {known: true}, {}, {acked: true,
 			known: true, half: true},
 	}}
 	got := w.figures()
@@ -122,8 +107,8 @@ func TestWritesAreCountedOnce(t *testing.T) {
 	if *got != want {
 		t.Errorf("%+v, want %+v", *got, want)
 	}
-	if w.lostIn(probesAt().Began, probesAt().Began.Add(time.Second)) != 1 ||
-		w.lostIn(probesAt().Began.Add(time.Second), probesAt().Began.Add(time.Hour)) != 0 {
+	if w.lostIn(loadtest.ProbesAt().Began, loadtest.ProbesAt().Began.Add(time.Second)) != 1 ||
+		w.lostIn(loadtest.ProbesAt().Began.Add(time.Second), loadtest.ProbesAt().Began.Add(time.Hour)) != 0 {
 		t.Error("a lost write is charged to the wrong fault")
 	}
 }
@@ -168,7 +153,7 @@ func TestExpectations(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := &experiment{session: &session.Session{Result: &result.Result{}}, stage: &scenario.Stage{Expect: c.expect},
-				entries: []*entry{{name: "lb", method: http.MethodGet, result: probesAt(c.ok...)}}}
+				entries: []*entry{{name: "lb", method: http.MethodGet, result: loadtest.ProbesAt(c.ok...)}}}
 			out := &result.Experiment{Passed: true}
 			x.judge(out, &assess.Recording{Result: &load.Result{}})
 			if out.Passed != c.passed {
@@ -188,12 +173,12 @@ func killed(began time.Time) fault.Event {
 
 // figures are those of a fault in an experiment. Those of a stage are tested in package assess.
 func figures(ok ...bool) result.Fault {
-	res := probesAt(ok...)
+	res := loadtest.ProbesAt(ok...)
 	x := &experiment{stage: &scenario.Stage{}, entries: []*entry{{name: "lb", method: http.MethodGet, result: res}}}
 	return x.faultFigures(&assess.Recording{Result: res, Probes: res}, killed(res.Began), res.Ended)
 }
 
-func TestNobodyKnowsWhenAFaultThatHurtNobodyWasDetected(t *testing.T) {
+func TestAFaultThatNoProbeFeltHasNoImpact(t *testing.T) {
 	if f := figures(true, true, true, true, true, true, true, true); f.ImpactMS != nil {
 		t.Errorf("detected after %v ms", *f.ImpactMS)
 	}

@@ -3,6 +3,9 @@ package logentry
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -44,6 +47,21 @@ func (l *Logger) AddResources(r *plugin.Resources) { r.Queues = append(r.Queues,
 // Declare exports the counters of a plugin's queues, with 0.
 func Declare(name string) func(prometheus.Registerer) error {
 	return func(reg prometheus.Registerer) error { return logqueue.Declare(reg, name) }
+}
+
+// WriteDatagrams sends each entry in a datagram of its own. One that is too long for
+// a datagram is not worth another try.
+func WriteDatagrams(conn net.Conn, entries [][]byte) error {
+	for _, entry := range entries {
+		if _, err := conn.Write(entry); err != nil {
+			err = fmt.Errorf("send a log entry: %w", err)
+			if errors.Is(err, syscall.EMSGSIZE) {
+				return logqueue.Permanent(err)
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 var (

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"gatelab/gateway/internal/entity"
@@ -112,16 +111,7 @@ func (d *daemon) send(ctx context.Context, batch [][]byte) error {
 		}
 		defer func() { _ = conn.Close() }()
 		_ = conn.SetDeadline(time.Now().Add(sendTimeout))
-		for _, message := range batch {
-			if _, err := conn.Write(message); err != nil {
-				err = fmt.Errorf("write to syslog: %w", err)
-				if errors.Is(err, syscall.EMSGSIZE) {
-					return logqueue.Permanent(err)
-				}
-				return err
-			}
-		}
-		return nil
+		return logentry.WriteDatagrams(conn, batch)
 	}
 	return fmt.Errorf("no syslog daemon listens: %w", errors.Join(errs...))
 }

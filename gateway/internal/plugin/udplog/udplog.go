@@ -4,10 +4,8 @@ package udplog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"syscall"
 	"time"
 
 	"gatelab/gateway/internal/entity"
@@ -54,14 +52,5 @@ func (s *server) send(ctx context.Context, batch [][]byte) error {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(s.TimeLimit()))
-	for _, entry := range batch {
-		if _, err := conn.Write(entry); err != nil {
-			err = fmt.Errorf("send to the log server: %w", err)
-			if errors.Is(err, syscall.EMSGSIZE) {
-				return logqueue.Permanent(err)
-			}
-			return err
-		}
-	}
-	return nil
+	return logentry.WriteDatagrams(conn, batch)
 }
