@@ -221,7 +221,7 @@ func TestWhatWillDifferFromKong(t *testing.T) {
 		{"a file without problems", []string{c.file("good.yml", everyKind)}, 0, []string{"can be used as it is: 2 services, 4 routes"}},
 		{"a file with problems", []string{c.file("bad.json",
 			`{"_format_version":"3.0","plugins":[{"name":"acme"},{"name":"key-auth","x":1}]}`)}, 1, []string{
-			"not supported by this gateway:\n  plugins[0] (plugin \"acme\")", "invalid:\n  plugins[1] (plugin \"key-auth\"): x = 1"}},
+			"not supported by this gateway:\n  plugins[0] (plugin \"acme\")", "invalid:\n  plugins[1] (plugin \"key-auth\"): x: unknown field"}},
 		{"no file", nil, 2, []string{"want one FILE"}},
 		{"a line that is none", []string{c.file("odd.conf", "proxy_listen\n")}, 1, []string{`line 1: "proxy_listen": want name = value`}},
 		{"a file that is not there", []string{"/does/not/exist"}, 1, []string{"no such file"}},

@@ -72,7 +72,7 @@ func Count(changes []Change) (created, updated, deleted int) {
 }
 
 // WriteChanges prints a line for each change, for an update with the fields that
-// differ. Secrets are not shown.
+// differ. Secrets are not shown, nor what may be read from a vault.
 func WriteChanges(w io.Writer, changes []Change) {
 	for i := range changes {
 		c := &changes[i]
@@ -82,10 +82,10 @@ func WriteChanges(w io.Writer, changes []Change) {
 		}
 		line := fmt.Sprintf("%-6s %s", c.Operation, Describe(c.Schema, r))
 		if c.Operation == Update {
-			before, after := c.Schema.Redact(c.Before), c.Schema.Redact(c.After)
+			before, after := c.Schema.Conceal(c.Before), c.Schema.Conceal(c.After)
 			var parts []string
 			for _, f := range c.Fields {
-				parts = append(parts, differences(f, before[f], after[f])...)
+				parts = append(parts, differences(f, pair{c.Before[f], c.After[f]}, pair{before[f], after[f]})...)
 			}
 			line += ": " + strings.Join(parts, "; ")
 		}
@@ -93,16 +93,20 @@ func WriteChanges(w io.Writer, changes []Change) {
 	}
 }
 
-// differences are the values below a field that differ.
-func differences(path string, a, b any) []string {
-	x, isMap := a.(map[string]any)
-	y, both := b.(map[string]any)
-	if isMap && both {
+// pair is a value before and after a change.
+type pair struct{ before, after any }
+
+// differences are the values below a field that differ, as they may be shown.
+func differences(path string, of, shown pair) []string {
+	x, isMap := of.before.(map[string]any)
+	y, both := of.after.(map[string]any)
+	a, aMap := shown.before.(map[string]any)
+	b, bMap := shown.after.(map[string]any)
+	if isMap && both && aMap && bMap {
 		var out []string
-		all := over(x, y)
-		for _, k := range sortedKeys(all) {
+		for _, k := range sortedKeys(over(x, y)) {
 			if canonical(nil, x[k]) != canonical(nil, y[k]) {
-				out = append(out, differences(path+"."+k, x[k], y[k])...)
+				out = append(out, differences(path+"."+k, pair{x[k], y[k]}, pair{a[k], b[k]})...)
 			}
 		}
 		return out
@@ -113,10 +117,11 @@ func differences(path string, a, b any) []string {
 		}
 		return show(v)
 	}
-	if orNull(a) == orNull(b) {
+	before, after := orNull(shown.before), orNull(shown.after)
+	if before == after {
 		return []string{path + " changed"} // a secret, or far into a long value
 	}
-	return []string{path + " " + orNull(a) + " -> " + orNull(b)}
+	return []string{path + " " + before + " -> " + after}
 }
 
 // Describe names an entity: its kind, its name where it has one, and its id.

@@ -157,3 +157,29 @@ func TestAReferenceIsNoSecret(t *testing.T) {
 		}
 	}
 }
+
+func TestChangesShowNoSecrets(t *testing.T) {
+	const text = `
+services: [{name: s, host: SECRET.test}]
+consumers: [{username: a, keyauth_credentials: [{id: 00000000-0000-4000-8000-000000000001, key: SECRET-key}]}]
+plugins:
+- {name: http-log, config: {http_endpoint: 'http://h/SECRET-log', headers: {Authorization: SECRET-header}, timeout: 1000}}
+- {name: rate-limiting, config: {minute: 1, policy: redis, redis: {host: h, password: SECRET-redis}}}`
+	before := must(t, strings.ReplaceAll(text, "SECRET", "hunter1"), nil)
+	after := must(t, strings.NewReplacer("SECRET", "hunter2", "1000", "2000").Replace(text), before)
+	var out strings.Builder
+	WriteChanges(&out, Diff(before, after))
+	for _, secret := range []string{"key", "log", "header", "redis"} {
+		if strings.Contains(out.String(), "hunter1-"+secret) || strings.Contains(out.String(), "hunter2-"+secret) {
+			t.Errorf("%s is shown:\n%s", secret, out.String())
+		}
+	}
+	for _, shown := range []string{
+		`host "hunter1.test" -> "hunter2.test"`, "config.timeout 1000 -> 2000", "config.headers.Authorization changed",
+		"config.redis.password changed",
+	} {
+		if !strings.Contains(out.String(), shown) {
+			t.Errorf("want %s in\n%s", shown, out.String())
+		}
+	}
+}

@@ -80,6 +80,17 @@ type reader struct {
 	shared   map[string]any // decK's _plugin_configs
 	items    []*item
 	problems Problems
+	unknowns int // entities that neither Kong nor the gateway knows
+}
+
+// names are those of the kinds of entities.
+func (r *reader) names() []string {
+	names := make([]string, 0, 16)
+	for _, s := range r.catalog.Schemas() {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // root reads the lists of the file.
@@ -109,12 +120,10 @@ func (r *reader) unknown(path, of, name string, v any) {
 			p.Message = fmt.Sprintf("%d %s are not supported: %s", len(list), name, why)
 		}
 	} else {
-		names := make([]string, 0, 16)
-		for _, s := range r.catalog.Schemas() {
-			names = append(names, s.Name)
+		p.Message = "unknown entity"
+		if r.unknowns++; r.unknowns <= 10 { // a file of nothing else would have a long answer
+			p.Message += fmt.Sprintf(": want one of %v", r.names())
 		}
-		slices.Sort(names)
-		p.Message = fmt.Sprintf("unknown entity: want one of %v", names)
 	}
 	r.problems = append(r.problems, p)
 }
