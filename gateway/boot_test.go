@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
-// booted is the real program on free ports, with a Postgres and a Redis.
-type booted struct {
+// testGateway is the real program on free ports, with a Postgres and a Redis.
+type testGateway struct {
 	t                    *testing.T
 	proxy, admin, status string
 	postgres, redis      *link
@@ -63,9 +63,9 @@ func load(args, environ []string) (*settings.Settings, error) {
 
 var pgPort = regexp.MustCompile(`\bport=(\d+)`)
 
-func boot(t *testing.T, args ...string) *booted {
+func boot(t *testing.T, args ...string) *testGateway {
 	t.Helper()
-	b := &booted{t: t, slow: make(chan struct{}), arrived: make(chan struct{}, 1), ended: make(chan error, 1)}
+	b := &testGateway{t: t, slow: make(chan struct{}), arrived: make(chan struct{}, 1), ended: make(chan error, 1)}
 	dsn := testenv.Postgres(t)
 	b.direct, b.log = dsn, &lines{}
 	if os.Getenv("GATELAB_TEST_POSTGRES") == "" {
@@ -91,7 +91,7 @@ func boot(t *testing.T, args ...string) *booted {
 }
 
 // launch runs the program until the end of the test.
-func (b *booted) launch(args []string) {
+func (b *testGateway) launch(args []string) {
 	t := b.t
 	t.Helper()
 	s, err := load(args, nil)
@@ -122,7 +122,7 @@ func (b *booted) launch(args []string) {
 	})
 }
 
-func (b *booted) answer(w http.ResponseWriter, r *http.Request) {
+func (b *testGateway) answer(w http.ResponseWriter, r *http.Request) {
 	b.asked.Add(1)
 	if strings.HasSuffix(r.URL.Path, "/slow") {
 		b.arrived <- struct{}{}
@@ -138,7 +138,7 @@ type response struct {
 }
 
 // get returns an empty response with status 0 when there is none.
-func (b *booted) get(url string) response {
+func (b *testGateway) get(url string) response {
 	b.t.Helper()
 	res, err := http.Get(url)
 	if err != nil {
@@ -149,7 +149,7 @@ func (b *booted) get(url string) response {
 	return response{res, string(body)}
 }
 
-func (b *booted) send(method, url string) int {
+func (b *testGateway) send(method, url string) int {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(b.t.Context(), method, url, nil)
 	if err != nil {
@@ -164,7 +164,7 @@ func (b *booted) send(method, url string) int {
 }
 
 // post sends a form as curl's --data does, and wants 201.
-func (b *booted) post(path string, data ...string) map[string]any {
+func (b *testGateway) post(path string, data ...string) map[string]any {
 	b.t.Helper()
 	form := url.Values{}
 	for _, d := range data {
@@ -187,7 +187,7 @@ func (b *booted) post(path string, data ...string) map[string]any {
 	return entity
 }
 
-func (b *booted) eventually(what string, ok func() bool) {
+func (b *testGateway) eventually(what string, ok func() bool) {
 	b.t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		select {
@@ -202,7 +202,7 @@ func (b *booted) eventually(what string, ok func() bool) {
 }
 
 // service makes the first two of the five calls.
-func (b *booted) service() {
+func (b *testGateway) service() {
 	b.t.Helper()
 	b.post("/services", "name=ai-api", "url="+b.origin.URL)
 	b.post("/services/ai-api/routes", "paths[]=/ai", "strip_path=false")

@@ -122,6 +122,10 @@ func (p *program) makeDataPlane() error {
 	}
 	p.proxy = proxy.New(config, deps, p.pools, p.metrics, p.log.With("part", "proxy"))
 	p.onClose(p.proxy.Close)
+	senders, err := prefixes(s.ProxyProtocol)
+	if err != nil {
+		return fmt.Errorf("proxy_protocol_from: %w", err)
+	}
 	certificates, err := clientTLS(s)
 	if err != nil {
 		return err
@@ -130,7 +134,8 @@ func (p *program) makeDataPlane() error {
 		MaxConnections: s.MaxConnections, MaxHeaderBytes: int(s.ClientHeaderBytes), IdleTimeout: s.IdleTimeout,
 		HeaderTimeout: s.ClientHeaderTimeout, ReadTimeout: s.ClientReadTimeout, BodyRate: int64(s.ClientBodyRate),
 		WriteTimeout: s.ClientWriteTimeout, ResponseRate: int64(s.ClientResponseRate), DrainIdle: s.DrainIdle,
-		TLS: certificates, HTTP2: proxy.HTTP2Config{MaxStreams: s.HTTP2Streams},
+		ProxyProtocol: senders,
+		TLS:           certificates, HTTP2: proxy.HTTP2Config{MaxStreams: s.HTTP2Streams},
 	}, p.metrics)
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,9 +14,9 @@ import (
 
 // bootFile runs the program without a database, with a configuration file where
 // text is not empty.
-func bootFile(t *testing.T, text string) (b *booted, file string) {
+func bootFile(t *testing.T, text string) (b *testGateway, file string) {
 	t.Helper()
-	b = &booted{t: t, slow: make(chan struct{}), arrived: make(chan struct{}, 1), ended: make(chan error, 1), log: &lines{}}
+	b = &testGateway{t: t, slow: make(chan struct{}), arrived: make(chan struct{}, 1), ended: make(chan error, 1), log: &lines{}}
 	b.origin = httptest.NewServer(http.HandlerFunc(b.answer))
 	t.Cleanup(b.origin.Close)
 	args := []string{"--database=off", "--proxy-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0",
@@ -30,7 +31,9 @@ func bootFile(t *testing.T, text string) (b *booted, file string) {
 }
 
 // filled puts the origin's address into a file.
-func (b *booted) filled(text string) string { return strings.ReplaceAll(text, "ORIGIN", b.origin.URL) }
+func (b *testGateway) filled(text string) string {
+	return strings.ReplaceAll(text, "ORIGIN", b.origin.URL)
+}
 
 // write replaces a file as editors and deployments do, by a rename.
 func write(t *testing.T, path, text string) {
@@ -44,7 +47,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // object is what a GET of the Admin API answers.
-func (b *booted) object(path string) map[string]any {
+func (b *testGateway) object(path string) map[string]any {
 	b.t.Helper()
 	r := b.get(b.admin + path)
 	var out map[string]any
@@ -174,15 +177,27 @@ func TestTheAdminAPIOnlyReplacesTheWhole(t *testing.T) {
 		code                    int
 		part                    string
 	}{
-		{"nothing", "", "application/json", "{}", 400, "_format_version"},
-		{"no declaration", "", "application/x-www-form-urlencoded", "a=b", 400, "expected a declarative configuration"},
-		{"another type", "", "image/png", "x", 415, "Unsupported Media Type"},
-		{"invalid", "", "application/yaml", "_format_version: '3.0'\nservices: [{port: 70000}]\n", 400, "services[0].port"},
-		{"as text in JSON", "", "application/json", string(wrapped), 201, `"services":{`},
-		{"the same", "?check_hash=1", "application/json", string(wrapped), 304, ""},
-		{"the same in another form", "?check_hash=1", "application/yaml", b.filled(oneRoute), 304, ""},
-		{"the same without asking", "", "application/json", string(wrapped), 201, `"services":{`},
-		{"as an object", "?check_hash=1", "application/json", `{"_format_version":"3.0","services":[{"name":"s","host":"h"}]}`, 201, `"s"`},
+		{name: "nothing", kind: "application/json", body: "{}", code: 400, part: "_format_version"},
+		{
+			name: "no declaration", kind: "application/x-www-form-urlencoded", body: "a=b", code: 400,
+			part: "expected a declarative configuration",
+		},
+		{name: "another type", kind: "image/png", body: "x", code: 415, part: "Unsupported Media Type"},
+		{
+			name: "invalid", kind: "application/yaml", body: "_format_version: '3.0'\nservices: [{port: 70000}]\n",
+			code: 400, part: "services[0].port",
+		},
+		{name: "as text in JSON", kind: "application/json", body: string(wrapped), code: 201, part: `"services":{`},
+		{name: "the same", query: "?check_hash=1", kind: "application/json", body: string(wrapped), code: 304},
+		{
+			name: "the same in another form", query: "?check_hash=1", kind: "application/yaml",
+			body: b.filled(oneRoute), code: 304,
+		},
+		{name: "the same without asking", kind: "application/json", body: string(wrapped), code: 201, part: `"services":{`},
+		{
+			name: "as an object", query: "?check_hash=1", kind: "application/json",
+			body: `{"_format_version":"3.0","services":[{"name":"s","host":"h"}]}`, code: 201, part: `"s"`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if code, text := post(tt.query, tt.kind, tt.body); code != tt.code || !strings.Contains(text, tt.part) {
@@ -226,5 +241,41 @@ func TestAFileThatIsInvalidAtTheStartIsAnError(t *testing.T) {
 		if code != exitFailed || !strings.Contains(out.String(), want) {
 			t.Errorf("code %d, no %s in\n%s", code, want, out.String())
 		}
+	}
+}
+
+// TestHostileConfigurations: what POST /config refuses costs little, changes
+// nothing, and tells nobody a secret.
+func TestHostileConfigurations(t *testing.T) {
+	b, _ := bootFile(t, oneRoute)
+	b.eventually("served", func() bool { return b.get(b.proxy+"/ai/x").StatusCode == 200 })
+	hash := b.object("/status")["configuration_hash"]
+	bomb := "_format_version: \"3.0\"\n_comment:\n- &a0 [x]\n"
+	for i := range 30 {
+		bomb += fmt.Sprintf("- &a%d [*a%d, *a%d]\n", i+1, i, i)
+	}
+	for _, c := range []struct{ name, kind, body, want string }{
+		{"a bomb", "application/yaml", bomb, "excessive aliasing"},
+		{"deep JSON", "application/json", `{"a":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}", "depth"},
+		{"a key twice", "application/json", `{"_format_version": "3.0", "services": [], "services": []}`, "there twice"},
+		{"a secret in the wrong place", "application/yaml",
+			"_format_version: \"3.0\"\nconsumers: [{username: a, keyauth_credentials: [{kye: hunter2}]}]", "unknown field"},
+	} {
+		res, err := http.Post(b.admin+"/config", c.kind, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), c.want) {
+			t.Errorf("%s: %d %.300s", c.name, res.StatusCode, text)
+		}
+		state := b.get(b.admin + "/status").text
+		if strings.Contains(string(text)+state+b.log.String(), "hunter2") {
+			t.Errorf("%s: the secret is shown: %.300s %.300s", c.name, text, state)
+		}
+	}
+	if got := b.object("/status")["configuration_hash"]; got != hash || b.get(b.proxy+"/ai/x").StatusCode != 200 {
+		t.Errorf("the configuration is %v, was %v", got, hash)
 	}
 }

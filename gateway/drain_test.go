@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// pooled is a client that keeps its connection and sends nothing twice. It ends
+// keepAliveClient is a client that keeps its connection and sends nothing twice. It ends
 // when it cannot connect any more; every request that it has sent must be
 // answered.
-type pooled struct {
+type keepAliveClient struct {
 	address  string
 	pause    time.Duration
 	begun    *atomic.Int64 // connections on which there was an answer
@@ -27,7 +27,7 @@ type pooled struct {
 	closed   *atomic.Int64 // answers that said Connection: close
 }
 
-func (c *pooled) run(ctx context.Context) error {
+func (c *keepAliveClient) run(ctx context.Context) error {
 	var d net.Dialer
 	for ctx.Err() == nil {
 		conn, err := d.DialContext(ctx, "tcp", c.address)
@@ -47,7 +47,7 @@ func (c *pooled) run(ctx context.Context) error {
 }
 
 // use asks on a connection until an answer says that it was the last.
-func (c *pooled) use(ctx context.Context, conn net.Conn) error {
+func (c *keepAliveClient) use(ctx context.Context, conn net.Conn) error {
 	br := bufio.NewReader(conn)
 	for n := 0; ctx.Err() == nil; n++ {
 		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
@@ -89,7 +89,7 @@ func TestARestartLosesNoRequestThatWasSent(t *testing.T) {
 			var wg sync.WaitGroup
 			// Half of the clients are busy, half think between two requests.
 			for i := range 32 {
-				c := &pooled{address: strings.TrimPrefix(b.proxy, "http://"), begun: &begun, answered: &answered, closed: &closed}
+				c := &keepAliveClient{address: strings.TrimPrefix(b.proxy, "http://"), begun: &begun, answered: &answered, closed: &closed}
 				if i%2 == 1 {
 					c.pause = time.Duration(5*i) * time.Millisecond
 				}

@@ -51,7 +51,7 @@ func request(line, host, body string, header ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
 }
 
-func (b *booted) counter(name string) string {
+func (b *testGateway) counter(name string) string {
 	for line := range strings.Lines(b.get(b.status + "/metrics").text) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			return strings.TrimSpace(value)

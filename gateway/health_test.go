@@ -29,6 +29,6 @@ func TestHealthCommandAsksTheStatusListener(t *testing.T) {
 	}
 	server.Close()
 	if code := run([]string{"health"}, environ, &out, &errs); code != 1 {
-		t.Errorf("nobody there: exit %d", code)
+		t.Errorf("no server: exit %d", code)
 	}
 }

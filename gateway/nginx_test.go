@@ -61,7 +61,7 @@ func nginx(t *testing.T, first, second string) (address string) {
 
 func TestARestartBehindNginxLosesNoRequest(t *testing.T) {
 	a, b := boot(t, "--drain-idle=2s"), boot(t)
-	for _, g := range []*booted{a, b} {
+	for _, g := range []*testGateway{a, b} {
 		g.service()
 		g.eventually("the configuration arrives", func() bool { return g.get(g.proxy+"/ai/a").StatusCode == 200 })
 	}

@@ -19,9 +19,9 @@ import (
 	"gatelab/gateway/internal/store"
 )
 
-// bounded gets a URL, and fails the test when that takes longer than anybody
-// would wait.
-func (b *booted) bounded(url string) response {
+// bounded gets a URL, and fails the test when that takes longer than
+// 30 s.
+func (b *testGateway) bounded(url string) response {
 	b.t.Helper()
 	done := make(chan response, 1)
 	go func() { done <- b.get(url) }()
@@ -35,7 +35,7 @@ func (b *booted) bounded(url string) response {
 }
 
 // elsewhere is the database as another replica sees it.
-func (b *booted) elsewhere() *store.Postgres {
+func (b *testGateway) elsewhere() *store.Postgres {
 	b.t.Helper()
 	config := store.Config{DSN: b.direct, AcquireTimeout: 30 * time.Second, QueryTimeout: 30 * time.Second}
 	other, err := store.Open(context.Background(), config, nil)
@@ -48,10 +48,10 @@ func (b *booted) elsewhere() *store.Postgres {
 
 func TestPostgresOutagesCostNoRequest(t *testing.T) {
 	database := regexp.MustCompile(`dbname=\S+`)
-	for name, outage := range map[string]func(b *booted, away bool){
-		"killed": func(b *booted, away bool) { b.postgres.set(away) },
-		"paused": func(b *booted, away bool) { b.postgres.hung.Store(away) },
-		"serves nobody": func(b *booted, away bool) {
+	for name, outage := range map[string]func(b *testGateway, away bool){
+		"killed": func(b *testGateway, away bool) { b.postgres.set(away) },
+		"paused": func(b *testGateway, away bool) { b.postgres.hung.Store(away) },
+		"serves no client": func(b *testGateway, away bool) {
 			ctx := context.Background()
 			conn, err := pgx.Connect(ctx, database.ReplaceAllString(b.direct, "dbname=postgres"))
 			if err != nil {
@@ -93,7 +93,7 @@ func TestPostgresOutagesCostNoRequest(t *testing.T) {
 					t.Fatalf("the Admin API: %d %s", r.StatusCode, r.text)
 				}
 			}
-			if name != "serves nobody" {
+			if name != "serves no client" {
 				// Another replica goes on changing what this one cannot see.
 				other, routes := b.elsewhere(), schema(t, "routes")
 				svc, err := other.Select(t.Context(), schema(t, "services"), "ai-api", nil)
@@ -112,7 +112,7 @@ func TestPostgresOutagesCostNoRequest(t *testing.T) {
 			}
 			outage(b, false)
 			b.eventually("the return is logged", func() bool { return b.log.count("watching the configuration again") == 1 })
-			if name != "serves nobody" {
+			if name != "serves no client" {
 				b.eventually("what was changed meanwhile arrives", func() bool {
 					return b.get(b.proxy+"/one").StatusCode == 200 && b.get(b.proxy+"/two").StatusCode == 200
 				})
@@ -184,7 +184,7 @@ var turn atomic.Int64
 
 // flood has workers ask for new resources, each so many times; every answer
 // must be the origin's.
-func (b *booted) flood(workers, each int) {
+func (b *testGateway) flood(workers, each int) {
 	b.t.Helper()
 	var wg sync.WaitGroup
 	for range workers {
@@ -206,7 +206,7 @@ func (b *booted) flood(workers, each int) {
 }
 
 // metric is the sum of the samples whose line contains text.
-func (b *booted) metric(text string) (sum float64) {
+func (b *testGateway) metric(text string) (sum float64) {
 	b.t.Helper()
 	for line := range strings.Lines(b.get(b.status + "/metrics").text) {
 		if !strings.HasPrefix(line, "#") && strings.Contains(line, text) {

@@ -15,7 +15,7 @@ import (
 )
 
 // change sends a body as JSON.
-func (b *booted) change(method, path string, body any) response {
+func (b *testGateway) change(method, path string, body any) response {
 	b.t.Helper()
 	raw, err := json.Marshal(body)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // refused are the entries of refused_plugins in GET /status.
-func (b *booted) refused() []any {
+func (b *testGateway) refused() []any {
 	b.t.Helper()
 	list, ok := b.object("/status")["refused_plugins"].([]any)
 	if !ok {
@@ -18,7 +18,7 @@ func (b *booted) refused() []any {
 }
 
 // form posts a form and returns the status.
-func (b *booted) form(path string, values url.Values) int {
+func (b *testGateway) form(path string, values url.Values) int {
 	b.t.Helper()
 	res, err := http.PostForm(b.admin+path, values)
 	if err != nil {
@@ -28,7 +28,7 @@ func (b *booted) form(path string, values url.Values) int {
 	return res.StatusCode
 }
 
-func (b *booted) exports(line string) bool {
+func (b *testGateway) exports(line string) bool {
 	return strings.Contains(b.get(b.status+"/metrics").text, "\n"+line+"\n")
 }
 
@@ -61,10 +61,18 @@ func TestARouteWhosePluginWasRefusedIsShown(t *testing.T) {
 		name, path, field, of string
 		values                url.Values
 	}{
-		{"unknown, of a route", "/routes/guarded/plugins", "route", "guarded", url.Values{"name": {"hmac-auth-x"}}},
-		{"invalid, of a service", "/services/ai-api/plugins", "service", "ai-api",
-			url.Values{"name": {"key-auth"}, "config.key_names": {""}, "config.x": {"1"}}},
-		{"by reference", "/plugins", "route", "guarded", url.Values{"name": {"acl"}, "route.name": {"guarded"}}},
+		{
+			name: "unknown, of a route", path: "/routes/guarded/plugins", field: "route", of: "guarded",
+			values: url.Values{"name": {"hmac-auth-x"}},
+		},
+		{
+			name: "invalid, of a service", path: "/services/ai-api/plugins", field: "service", of: "ai-api",
+			values: url.Values{"name": {"key-auth"}, "config.key_names": {""}, "config.x": {"1"}},
+		},
+		{
+			name: "by reference", path: "/plugins", field: "route", of: "guarded",
+			values: url.Values{"name": {"acl"}, "route.name": {"guarded"}},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if code := b.form(tt.path, tt.values); code != 400 {

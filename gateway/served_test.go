@@ -14,7 +14,7 @@ import (
 )
 
 // alter sends a form to the Admin API; it returns the response's header.
-func (b *booted) alter(method, path string, form ...string) http.Header {
+func (b *testGateway) alter(method, path string, form ...string) http.Header {
 	b.t.Helper()
 	values := url.Values{}
 	for _, f := range form {

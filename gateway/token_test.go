@@ -37,7 +37,7 @@ func tokensFile(t *testing.T, lines ...string) (path string, tokens map[string]s
 }
 
 // with sends a form with a token.
-func (b *booted) with(token, method, path, body string, header ...string) response {
+func (b *testGateway) with(token, method, path, body string, header ...string) response {
 	b.t.Helper()
 	if token != "" {
 		header = append(header, "Kong-Admin-Token: "+token)
@@ -46,7 +46,7 @@ func (b *booted) with(token, method, path, body string, header ...string) respon
 	return raw(b.t, b.admin, request(method+" "+path, strings.TrimPrefix(b.admin, "http://"), body, header...))
 }
 
-func (b *booted) lastActor(token string) string {
+func (b *testGateway) lastActor(token string) string {
 	b.t.Helper()
 	var page struct {
 		Data []struct {
@@ -196,7 +196,7 @@ func TestTokensAreReadAgain(t *testing.T) {
 		return is(more["bob"], 200)() && strings.Contains(b.log.String(), "no such file")
 	})
 	write("ann read-only " + strings.Fields(mustRead(t, second))[6] + "\n")
-	b.eventually("a mended file is taken", func() bool {
+	b.eventually("a repaired file is taken", func() bool {
 		return strings.Contains(b.with(more["bob"], "DELETE", "/services/a", "").text, "the token ann is read-only")
 	})
 }

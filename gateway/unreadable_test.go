@@ -12,7 +12,7 @@ import (
 	"gatelab/internal/testenv"
 )
 
-// TestAnUnreadableRowKeepsNoGatewayFromStarting: the Admin API is what mends it.
+// TestAnUnreadableRowKeepsNoGatewayFromStarting: the Admin API is what repairs it.
 func TestAnUnreadableRowKeepsNoGatewayFromStarting(t *testing.T) {
 	ctx, dsn := context.Background(), testenv.Postgres(t)
 	db, err := store.Open(ctx, store.Config{DSN: dsn}, nil)
@@ -71,6 +71,6 @@ func TestAnUnreadableRowKeepsNoGatewayFromStarting(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r := p.proxy.Revision(); r < 0 {
-		t.Error("mended, and still nothing is served")
+		t.Error("repaired, and still nothing is served")
 	}
 }

@@ -208,6 +208,9 @@ const attachWithin = 2 * time.Second
 
 // nodeAndFault are the nodes of the lab that up started, then the kinds of fault.
 func nodeAndFault(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if kinds := kindsOutside(cmd); kinds != nil && len(args) == 0 {
+		return kinds, cobra.ShellCompDirectiveNoFileComp
+	}
 	switch len(args) {
 	case 0:
 		ctx, cancel := context.WithTimeout(cmd.Context(), attachWithin)
@@ -225,6 +228,17 @@ func nodeAndFault(cmd *cobra.Command, args []string, typed string) ([]string, co
 		return fault.Kinds(), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nothing(cmd, args, typed)
+}
+
+// kindsOutside are the kinds of fault of what the lab did not start; nil if a node of the lab is to be broken.
+func kindsOutside(cmd *cobra.Command) []string {
+	switch f := cmd.Flags(); {
+	case f.Changed("container"):
+		return fault.NodeKinds()
+	case f.Changed("proxy"):
+		return fault.LinkKinds()
+	}
+	return nil
 }
 
 func systems() []string {

@@ -12,7 +12,7 @@ import (
 func (p *Program) costCommand() *cobra.Command {
 	var reports, run, stage, own string
 	var others []string
-	given := cost.Measured{MemoryMiB: 128}
+	given := cost.Demand{MemoryMiB: 128}
 	traffic := cost.Traffic{Requests: 1e7, PeakFactor: 10, ResponseKiB: 1}
 	c := &cobra.Command{
 		Use:   "cost",
@@ -59,7 +59,7 @@ experiments, gates and other commands are passed over.`,
 	return c
 }
 
-func measuredCost(reports, run, stage string) (m cost.Measured, basis string, err error) {
+func measuredCost(reports, run, stage string) (m cost.Demand, basis string, err error) {
 	if run == "" {
 		if run, err = cost.NewestRun(reports); err != nil {
 			return m, "", err
@@ -67,7 +67,7 @@ func measuredCost(reports, run, stage string) (m cost.Measured, basis string, er
 	}
 	r, err := readRun(run)
 	if err != nil {
-		return cost.Measured{}, "", err
+		return cost.Demand{}, "", err
 	}
 	return cost.FromRun(r, stage)
 }

@@ -52,7 +52,7 @@ func newFakeGrafana(t *testing.T) *fakeGrafana {
 // measurement is one command that measures, and the traces that it must leave.
 type measurement struct {
 	name  string
-	args  []string
+	args  []string // SERVICE stands for a program that is not ours
 	nodes []string // whose logs are kept, among others
 	tags  []string // of annotations, among others
 	live  []string // kinds of events in the live log, among others
@@ -89,6 +89,24 @@ var measurements = []measurement{
 		said: "nginx Plus",
 	},
 	{
+		name: "compare own services",
+		args: []string{
+			"compare", "testdata/measure/policies.yaml", "--policy", "plain", "--reference", "mine",
+			"--command", "mine=SERVICE {listen} {origin} 1", "--command", "other=SERVICE {listen} {origin} 1",
+		},
+		nodes: []string{"mine", "other"}, tags: []string{"stage"}, live: []string{follow.Attack},
+		said: "other",
+	},
+	{
+		name: "gate of a service",
+		args: []string{
+			"gate", "--workload", "testdata/measure/service.yaml", "--max-rounds", "9",
+			"--base-command", "SERVICE {listen} {origin} 1", "--head-command", "SERVICE {listen} {origin} 1",
+		},
+		nodes: []string{"base", "head"}, tags: []string{"stage", "verdict"}, live: []string{follow.Attack},
+		said: "documents cpu_us_per_request",
+	},
+	{
 		name: "chaos alert-drill",
 		args: []string{
 			"chaos", "alert-drill", "--scenarios", "testdata/measure", "--alert", "ConfigurationRejected",
@@ -108,6 +126,10 @@ func TestEveryMeasuringCommandLeavesItsTraces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	service, err := filepath.Abs("testdata/measure/nginx-service.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, row := range measurements {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel() // most of the time they wait
@@ -115,6 +137,9 @@ func TestEveryMeasuringCommandLeavesItsTraces(t *testing.T) {
 			reports := t.TempDir()
 			env := map[string]string{"GRAFANA_URL": grafana.URL, "GRAFANA_TOKEN": "a-token"}
 			args := append(slices.Clone(row.args), "--runtime", "host", "--reports", reports)
+			for i, arg := range args {
+				args[i] = strings.ReplaceAll(arg, "SERVICE", service)
+			}
 			got := runProgram(t, filepath.Join(dir, "harness"), env, args...)
 			// On a busy machine figures may not be valid, and a gate inconclusive: this test is not about them.
 			if got.code == exitUnable || got.code == exitStopped {

@@ -22,7 +22,7 @@ func (p *Program) serveCommand() *cobra.Command {
 			config.Ready = func(address string) {
 				fmt.Fprintf(cmd.OutOrStdout(), "http://%s (Ctrl-C ends it)\n", address)
 				if host, _, err := net.SplitHostPort(address); err == nil && !net.ParseIP(host).IsLoopback() {
-					fmt.Fprintln(cmd.ErrOrStderr(), "warning: everybody who can reach this address can read the reports")
+					fmt.Fprintln(cmd.ErrOrStderr(), "warning: everyone who can reach this address can read the reports")
 				}
 			}
 			config.Report, config.Style = report.HTML, report.Style()

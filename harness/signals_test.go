@@ -16,15 +16,15 @@ import (
 	"gatelab/harness/internal/result"
 )
 
-// stopped is a command that a signal stops, and what it must keep.
-type stopped struct {
+// interruption is a command that a signal stops, and what it must keep.
+type interruption struct {
 	name string
 	args []string
 	when string // what it says when the signal is sent
 	kept func(t *testing.T, r *result.Result)
 }
 
-var stops = []stopped{
+var stops = []interruption{
 	{
 		name: "gate", args: []string{"gate", "testdata/measure/gate.yaml", "--max-rounds", "8", "--profiles=false"}, when: "round 1 of 8: ",
 		kept: func(t *testing.T, r *result.Result) {

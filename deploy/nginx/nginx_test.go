@@ -71,7 +71,7 @@ func TestRender(t *testing.T) {
 			have: []string{"worker_processes 1;"}, haveNot: []string{"auto"},
 		},
 		{
-			name: "a hung replica costs an idempotent request a second",
+			name: "a hung replica delays an idempotent request by a second",
 			change: func(c *nginx.Config) {
 				c.Idempotent = time.Second
 				c.Connect = 250 * time.Millisecond
@@ -82,7 +82,7 @@ func TestRender(t *testing.T) {
 			},
 		},
 		{
-			name:   "without retries a silent replica is not asked again",
+			name:   "without retries a request to a silent replica is not retried",
 			change: func(c *nginx.Config) { c.Idempotent, c.Retries = time.Second, false },
 			have:   []string{"@once"}, haveNot: []string{"@patient"},
 		},

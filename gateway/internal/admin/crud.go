@@ -84,7 +84,15 @@ func (a *api) insert(r *http.Request, s *entity.Schema, in entity.Record) (entit
 	if err != nil {
 		return nil, err
 	}
-	return rec, a.store.Insert(r.Context(), s, rec, actor(r))
+	if err := a.store.Insert(r.Context(), s, rec, actor(r)); err != nil || !s.Expires || rec["ttl"] == nil {
+		return rec, err
+	}
+	// As in Kong, the answer has what is left of the ttl. A credential that is gone already is answered as it was.
+	id, _ := rec["id"].(string)
+	if stored, err := a.store.Select(r.Context(), s, id, nil); err == nil && stored != nil {
+		return stored, nil
+	}
+	return rec, nil
 }
 
 // names turns references by name ({"service":{"name":"x"}}) into ids.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -16,7 +15,7 @@ import (
 )
 
 // maxConfigBytes is the largest body of POST /config.
-const maxConfigBytes = 64 << 20
+const maxConfigBytes = dbless.MaxBytes
 
 // configSource names what POST /config has sent.
 const configSource = "POST /config"
@@ -107,10 +106,12 @@ func (a *api) declared(w http.ResponseWriter, r *http.Request) (text string, obj
 	form := url.Values{}
 	switch kind {
 	case "application/json":
-		if err = json.Unmarshal(raw, &object); err == nil {
-			if config, is := object["config"].(string); is {
-				text, object = config, nil
-			}
+		if object, err = declarative.Decode(raw); err != nil {
+			a.answer(w, http.StatusBadRequest, invalidDeclarative(err))
+			return "", nil, false, false
+		}
+		if config, is := object["config"].(string); is {
+			text, object = config, nil
 		}
 	case "text/yaml", "application/yaml", "application/x-yaml", "text/plain":
 		text = string(raw)

@@ -17,33 +17,37 @@ import (
 	"gatelab/gateway/internal/store"
 )
 
-// failing is a store that answers every question with one error.
-type failing struct {
+// failingStore is a store that answers every question with one error.
+type failingStore struct {
 	Store
 	err error
 }
 
-func (f failing) List(context.Context, *entity.Schema, store.Query) ([]entity.Record, int64, error) {
+func (f failingStore) List(context.Context, *entity.Schema, store.Query) ([]entity.Record, int64, error) {
 	return nil, 0, f.err
 }
 
-func (f failing) Select(context.Context, *entity.Schema, string, map[string]string) (entity.Record, error) {
+func (f failingStore) Select(context.Context, *entity.Schema, string, map[string]string) (entity.Record, error) {
 	return nil, f.err
 }
 
-func (f failing) Insert(context.Context, *entity.Schema, entity.Record, string) error { return f.err }
-
-func (f failing) Modify(context.Context, *entity.Schema, string, map[string]string, string, store.Change) (entity.Record, bool, error) {
-	return nil, false, f.err
-}
-
-func (f failing) Delete(context.Context, *entity.Schema, string, map[string]string, string) error {
+func (f failingStore) Insert(context.Context, *entity.Schema, entity.Record, string) error {
 	return f.err
 }
 
-func (f failing) Revisions(context.Context, int64, int) ([]store.Revision, error) { return nil, f.err }
+func (f failingStore) Modify(context.Context, *entity.Schema, string, map[string]string, string, store.Change) (entity.Record, bool, error) {
+	return nil, false, f.err
+}
 
-// What is not the client's to mend has an id in the answer and in the log, and
+func (f failingStore) Delete(context.Context, *entity.Schema, string, map[string]string, string) error {
+	return f.err
+}
+
+func (f failingStore) Revisions(context.Context, int64, int) ([]store.Revision, error) {
+	return nil, f.err
+}
+
+// What is not the client's to repair has an id in the answer and in the log, and
 // its text in the log alone.
 func TestInternalErrorsAreNotShown(t *testing.T) {
 	secret := "host=10.1.2.3 user=gateway"
@@ -76,7 +80,7 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 			{"GET", "/services/a/routes", ""}, {"GET", "/routes/a/service", ""},
 		} {
 			var log bytes.Buffer
-			srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failing{err: tt.err}, slog.New(slog.NewTextHandler(&log, nil))))
+			srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failingStore{err: tt.err}, slog.New(slog.NewTextHandler(&log, nil))))
 			code, out, _ := send(t, call[0], srv.URL+call[1], form, call[2])
 			srv.Close()
 			id, _ := out["error_id"].(string)
@@ -92,7 +96,7 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 
 // Errors that the client can correct keep their full text.
 func TestSchemaErrorsAreShown(t *testing.T) {
-	srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failing{}, slog.New(slog.DiscardHandler)))
+	srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failingStore{}, slog.New(slog.DiscardHandler)))
 	defer srv.Close()
 	code, out, _ := send(t, "POST", srv.URL+"/services", form, "name=a&host=h&port=x")
 	if code != 400 || out["error_id"] != nil || !strings.Contains(fmt.Sprint(out), "port") {
@@ -102,7 +106,7 @@ func TestSchemaErrorsAreShown(t *testing.T) {
 
 // The handler alone, without a guard before it, gives no page leave to read.
 func TestNoAnswerIsForEveryOrigin(t *testing.T) {
-	srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failing{err: store.ErrUnavailable}, slog.New(slog.DiscardHandler)))
+	srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failingStore{err: store.ErrUnavailable}, slog.New(slog.DiscardHandler)))
 	defer srv.Close()
 	for _, path := range []string{"/", "/services", "/nothing", "/schemas/services"} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+path, http.NoBody)

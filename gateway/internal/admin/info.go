@@ -119,6 +119,9 @@ func (a *api) schemas(parts []string) verbs {
 		return verbs{"GET": a.pluginSchema(parts[1])}
 	case len(parts) == 1:
 		s, ok := a.config.Schemas.ByName(parts[0])
+		if parts[0] == "tags" {
+			s, ok = entity.Tags(), true
+		}
 		if !ok {
 			return verbs{"GET": func(w http.ResponseWriter, _ *http.Request) {
 				a.answer(w, http.StatusNotFound, map[string]any{"message": "No entity named '" + parts[0] + "'"})

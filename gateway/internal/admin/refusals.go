@@ -38,17 +38,17 @@ type Refusal struct {
 
 	// What the plugin was for. Without these it was for all routes, or that is not
 	// known.
-	Route    Unprotected `json:"route,omitzero"`
-	Service  Unprotected `json:"service,omitzero"`
-	Consumer Unprotected `json:"consumer,omitzero"`
+	Route    UnprotectedEntity `json:"route,omitzero"`
+	Service  UnprotectedEntity `json:"service,omitzero"`
+	Consumer UnprotectedEntity `json:"consumer,omitzero"`
 
 	// Changed are the services and routes that were created or changed in the minutes
 	// before, where it is not known what the plugin was for.
 	Changed []string `json:"changed_before,omitempty"`
 }
 
-// Unprotected is an entity whose plugin was refused.
-type Unprotected struct {
+// UnprotectedEntity is an entity whose plugin was refused.
+type UnprotectedEntity struct {
 	ID   string `json:"id"` // or the name that does not exist
 	Name string `json:"name,omitempty"`
 }
@@ -175,7 +175,7 @@ func (a *api) noteWrite(ctx context.Context, s *entity.Schema, in, stored entity
 }
 
 // nameOf fills in the name of an entity, where it has one and can be read.
-func (a *api) nameOf(ctx context.Context, schema string, u *Unprotected) {
+func (a *api) nameOf(ctx context.Context, schema string, u *UnprotectedEntity) {
 	s, ok := a.config.Schemas.ByName(schema)
 	if !ok || u.ID == "" {
 		return

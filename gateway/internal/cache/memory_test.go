@@ -66,7 +66,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 			t.Fatal("no hit")
 		}
 	}); n != 0 {
-		t.Errorf("%v allocations a hit", n)
+		t.Errorf("%v allocations per hit", n)
 	}
 }
 

@@ -24,7 +24,7 @@ var ErrSame = errors.New("the configuration is the one in use")
 type Config struct {
 	Path    string                     // of the file; "": none
 	Text    string                     // a configuration itself; "": none
-	Poll    time.Duration              // how often the file is looked at; 0 is 500 ms
+	Poll    time.Duration              // how often the file is checked; 0 is 500 ms
 	Catalog *entity.Catalog            // of what can be declared
 	Apply   func(*entity.Config) error // puts a configuration into use, or rejects it
 	Log     *slog.Logger               // nil: none

@@ -3,6 +3,7 @@ package dbless
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -19,7 +20,7 @@ func (s *Store) Start() error {
 		_, err = s.Load([]byte(s.config.Text), textSource, false)
 	case s.config.Path != "":
 		var data []byte
-		if data, err = os.ReadFile(s.config.Path); err == nil {
+		if data, err = readFile(s.config.Path); err == nil {
 			_, err = s.Load(data, s.config.Path, false)
 		}
 		if err != nil {
@@ -27,6 +28,31 @@ func (s *Store) Start() error {
 		}
 	}
 	return err
+}
+
+// MaxBytes is the longest configuration.
+const MaxBytes = 64 << 20
+
+// readFile reads a file of a bounded length. What is no file, such as a pipe or a
+// device, might never end.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	if err == nil && len(data) > MaxBytes {
+		err = fmt.Errorf("%s is longer than %d MiB", path, MaxBytes>>20)
+	}
+	return data, err
 }
 
 // Run loads the file again whenever it changes, until ctx ends: one that was
@@ -90,7 +116,7 @@ func (s *Store) reread(w *watcher) {
 	info, err := os.Stat(w.path)
 	var data []byte
 	if err == nil {
-		data, err = os.ReadFile(w.path)
+		data, err = readFile(w.path)
 	}
 	if err != nil {
 		w.failed = err.Error()

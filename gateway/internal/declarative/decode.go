@@ -8,11 +8,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // The keys of a file that are about the file.
@@ -32,25 +36,101 @@ var versions = []string{"1.1", "2.1", "3.0"}
 // EmptyHash is the hash where there is no configuration, as in Kong.
 const EmptyHash = "00000000000000000000000000000000"
 
-// decode reads YAML or JSON into maps, lists, strings, booleans, int64, float64
-// and nil.
-func decode(data []byte) (map[string]any, error) {
+// Decode reads YAML or JSON into maps, lists, strings, booleans, int64, float64
+// and nil. It takes a single document, in which no key of an object is there
+// twice and no text has a NUL, and bounds what aliases make of it.
+func Decode(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
-		return nil, fmt.Errorf("want UTF-8 text without NUL")
+		return nil, errText
 	}
-	var v any
-	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
 		d := json.NewDecoder(bytes.NewReader(trimmed))
 		d.UseNumber()
-		if err := d.Decode(&v); err == nil && !d.More() {
-			return object(v)
+		v, err := decodeJSON(d)
+		if err != nil {
+			return nil, err
 		}
-		v = nil
+		return object(v)
 	}
-	if err := yaml.Unmarshal(data, &v); err != nil {
-		return nil, fmt.Errorf("want YAML or JSON: %s", yaml.FormatError(err, false, false))
+	v, err := decodeYAML(data)
+	if err != nil {
+		return nil, fmt.Errorf("want YAML or JSON: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	return object(v)
+}
+
+var errText = errors.New("want UTF-8 text without NUL")
+
+// decodeYAML leaves it to the decoder to refuse what is too deep, and aliases that
+// make much of little.
+func decodeYAML(data []byte) (any, error) {
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, next yaml.Node
+	if err := d.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch err := d.Decode(&next); {
+	case err == nil && (len(next.Content) == 0 || next.Content[0].ShortTag() != "!!null"):
+		return nil, fmt.Errorf("line %d: a second document: want one", next.Line)
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	keepDates(&doc)
+	var v any
+	if doc.IsZero() {
+		return nil, nil
+	}
+	err := doc.Decode(&v)
+	return v, err
+}
+
+// keepDates has dates stay the text that they are.
+func keepDates(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!timestamp" {
+		n.Tag = "!!str"
+	}
+	for _, c := range n.Content {
+		keepDates(c)
+	}
+}
+
+// decodeJSON reads the next value of valid JSON.
+func decodeJSON(d *json.Decoder) (any, error) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch token {
+	case json.Delim('{'):
+		out := map[string]any{}
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			name, _ := key.(string)
+			if _, ok := out[name]; ok {
+				return nil, fmt.Errorf("the key %q is there twice in an object", name)
+			}
+			if out[name], err = decodeJSON(d); err != nil {
+				return nil, err
+			}
+		}
+		_, err = d.Token()
+		return out, err
+	case json.Delim('['):
+		out := []any{}
+		for d.More() {
+			e, err := decodeJSON(d)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, e)
+		}
+		_, err = d.Token()
+		return out, err
+	}
+	return token, nil
 }
 
 func object(v any) (map[string]any, error) {
@@ -58,7 +138,27 @@ func object(v any) (map[string]any, error) {
 	if !ok {
 		return nil, fmt.Errorf("want an object with %s and lists of entities", keyVersion)
 	}
+	if hasNUL(m) {
+		return nil, errText
+	}
 	return m, nil
+}
+
+// hasNUL tells whether a text has one, which an escape can make.
+func hasNUL(v any) bool {
+	switch x := v.(type) {
+	case string:
+		return strings.IndexByte(x, 0) >= 0
+	case []any:
+		return slices.ContainsFunc(x, hasNUL)
+	case map[string]any:
+		for k, e := range x {
+			if hasNUL(k) || hasNUL(e) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // plain turns the decoders' types into those of entity.Record.

@@ -21,7 +21,7 @@ type File struct {
 // Read reads the structure of a file. The error is Problems where the file is no
 // YAML or JSON object; other problems are returned by Complete, all together.
 func Read(data []byte, c *entity.Catalog) (*File, error) {
-	root, err := decode(data)
+	root, err := Decode(data)
 	if err != nil {
 		return nil, Problems{{Message: err.Error()}}
 	}

@@ -48,8 +48,6 @@ func (it *item) problem(field string, value any, message string) Problem {
 // does not have, with what there is instead.
 var unsupported = map[string]string{
 	"vaults":                                "references {vault://env/NAME} work without a vault entity",
-	"keys":                                  "keys are given in the configuration of plugins",
-	"key_sets":                              "keys are given in the configuration of plugins",
 	"filter_chains":                         "WebAssembly filters are not run",
 	"consumer_groups":                       "use the plugin acl, or a plugin for each consumer",
 	"consumer_group_consumers":              "use the plugin acl, or a plugin for each consumer",
@@ -116,7 +114,7 @@ func (r *reader) unknown(path, of, name string, v any) {
 			names = append(names, s.Name)
 		}
 		slices.Sort(names)
-		p.Value, p.Message = show(v), fmt.Sprintf("unknown entity: want one of %v", names)
+		p.Message = fmt.Sprintf("unknown entity: want one of %v", names)
 	}
 	r.problems = append(r.problems, p)
 }
@@ -128,7 +126,7 @@ func (r *reader) list(s *entity.Schema, path string, v any, parent *item) {
 	}
 	list, ok := v.([]any)
 	if !ok {
-		r.problems = append(r.problems, Problem{Path: path, Value: show(v), Message: "want a list of " + s.Name})
+		r.problems = append(r.problems, Problem{Path: path, Value: showOf(s, v), Message: "want a list of " + s.Name})
 		return
 	}
 	for i, e := range list {
@@ -138,7 +136,7 @@ func (r *reader) list(s *entity.Schema, path string, v any, parent *item) {
 		}
 		m, ok := e.(map[string]any)
 		if !ok {
-			r.problems = append(r.problems, Problem{Path: at, Value: show(e), Message: "want an object with the fields of a " + s.Singular})
+			r.problems = append(r.problems, Problem{Path: at, Value: showOf(s, e), Message: "want an object with the fields of a " + s.Singular})
 			continue
 		}
 		r.one(s, at, m, parent)

@@ -78,14 +78,25 @@ func show(v any) string {
 	return text
 }
 
+// showOf is show of what stands in the place of an entity, which may be a secret
+// of one that has any.
+func showOf(s *entity.Schema, v any) string {
+	for i := range s.Fields {
+		if s.Fields[i].Encrypted {
+			return ""
+		}
+	}
+	return show(v)
+}
+
 // fieldProblems makes problems of the messages that a schema has for an entity.
-// Secrets are not shown.
+// Secrets are not shown, nor what may be one.
 func fieldProblems(at *item, err *entity.Error, r entity.Record) []Problem {
 	if len(err.Fields) == 0 {
 		return []Problem{at.problem("", nil, err.Message)}
 	}
 	var out []Problem
-	walk("", err.Fields, at.schema.Redact(r), func(field string, value any, message string) {
+	walk("", err.Fields, at.schema.Conceal(r), func(field string, value any, message string) {
 		out = append(out, at.problem(field, value, message))
 	})
 	return out

@@ -26,6 +26,7 @@ func NewCatalog(configs []*PluginSchema, entities ...*Schema) *Catalog {
 	// In the order in which they depend on each other.
 	c.schemas = []*Schema{
 		certificates(), snis(), caCertificates(), services(), routes(), consumers(), upstreams(), targets(), plugins(c.plugins),
+		keySets(), keys(),
 	}
 	c.schemas = append(c.schemas, entities...)
 	for _, s := range c.schemas {

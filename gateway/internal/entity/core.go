@@ -51,7 +51,7 @@ func services() *Schema {
 			idField(),
 			str("name").with(match("name")).with(unique),
 			integer("retries", 5).with(between(0, 32767)),
-			str("protocol").with(def("http")).with(required).with(oneOf(httpProtocols...)),
+			str("protocol").with(def("http")).with(required).with(oneOf(proxied...)),
 			str("host").with(required).with(match("host")),
 			integer("port", 80).with(required).with(between(0, 65535)),
 			str("path").with(match("service_path")),
@@ -63,7 +63,7 @@ func services() *Schema {
 			listOf("ca_certificates", str("").with(match("uuid"))),
 			boolean("enabled", true),
 		}, stamps()...),
-		Checks: []Check{{Run: tlsFields}},
+		Checks: []Check{{Run: tlsFields}, {Run: pathField}},
 	}
 }
 
@@ -78,6 +78,15 @@ func tlsFields(r Record) map[string]any {
 		if r[name] != nil {
 			conditional(errs, "protocol", name, "value must be null")
 		}
+	}
+	return errs
+}
+
+// pathField belongs to http and https: a method of gRPC is the whole path.
+func pathField(r Record) map[string]any {
+	errs := map[string]any{}
+	if p := r["protocol"]; r["path"] != nil && (p == "grpc" || p == "grpcs") {
+		conditional(errs, "protocol", "path", "value must be null")
 	}
 	return errs
 }
@@ -116,7 +125,7 @@ func expandURL(r Record) error {
 		r["port"] = n
 	}
 	r["path"] = nil
-	if p := u.EscapedPath(); p != "" { // an upstream tells %2F from /
+	if p := u.EscapedPath(); p != "" && (p != "/" || u.Scheme != "grpc" && u.Scheme != "grpcs") { // an upstream tells %2F from /
 		r["path"] = p
 	}
 	return nil
@@ -125,7 +134,7 @@ func expandURL(r Record) error {
 func routes() *Schema {
 	headerValues := listOf("", Field{Kind: String})
 	return &Schema{
-		Name: "routes", Singular: "route", EndpointKey: "name",
+		Name: "routes", Singular: "route", EndpointKey: "name", Shorthand: keepGRPCPath,
 		Fields: append([]Field{
 			idField(),
 			str("name").with(match("name")).with(unique),
@@ -155,9 +164,22 @@ func routes() *Schema {
 	}
 }
 
+// keepGRPCPath gives a route for gRPC that does not say so strip_path false: the
+// default is not allowed for one.
+func keepGRPCPath(r Record) error {
+	if _, says := r["strip_path"]; !says && (hasProtocol(r, "grpc") || hasProtocol(r, "grpcs")) {
+		r["strip_path"] = false
+	}
+	return nil
+}
+
 func routeCriteria(r Record) map[string]any {
-	for _, k := range []string{"methods", "hosts", "headers", "paths", "snis"} {
-		if k == "snis" && !hasProtocol(r, "https") {
+	plain, secure, criteria := "http", "https", []string{"methods", "hosts", "headers", "paths", "snis"}
+	if hasProtocol(r, "grpc") || hasProtocol(r, "grpcs") {
+		plain, secure, criteria = "grpc", "grpcs", criteria[1:]
+	}
+	for _, k := range criteria {
+		if k == "snis" && !hasProtocol(r, secure) {
 			continue
 		}
 		switch v := r[k].(type) {
@@ -171,11 +193,12 @@ func routeCriteria(r Record) map[string]any {
 			}
 		}
 	}
-	wanted := "'methods', 'hosts', 'headers', 'paths'"
-	if hasProtocol(r, "https") && !hasProtocol(r, "http") {
-		wanted += ", 'snis'"
+	wanted := criteria[:len(criteria)-1]
+	if hasProtocol(r, secure) && !hasProtocol(r, plain) {
+		wanted = criteria
 	}
-	return map[string]any{"@entity": []any{fmt.Sprintf("must set one of %s when 'protocols' is 'http' or 'https'", wanted)}}
+	return map[string]any{"@entity": []any{fmt.Sprintf("must set one of '%s' when 'protocols' is '%s' or '%s'",
+		strings.Join(wanted, "', '"), plain, secure)}}
 }
 
 func consumers() *Schema {
@@ -241,6 +264,13 @@ func targets() *Schema {
 			}
 		},
 	}
+}
+
+// Tags is the schema of what /tags lists: which entity has which tag. It is no entity that can be written.
+func Tags() *Schema {
+	return &Schema{Name: "tags", Singular: "tag", Fields: []Field{
+		str("tag").with(required), str("entity_name").with(required), str("entity_id").with(required),
+	}}
 }
 
 // NormalizeTarget gives a target its port (8000 where it has none).

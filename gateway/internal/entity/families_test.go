@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestFamilies: the rules of the families that the gateway does not proxy yet.
+// TestFamilies: the rules of the families of protocols, of which the gateway proxies http and grpc.
 func TestFamilies(t *testing.T) {
 	for _, c := range []struct {
 		record Record

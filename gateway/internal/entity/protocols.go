@@ -2,14 +2,14 @@ package entity
 
 import "fmt"
 
-// httpProtocols are what the gateway proxies. Kong has more families.
-var httpProtocols = []any{"http", "https"}
+// proxied are the protocols that the gateway proxies. Kong has more families.
+var proxied = []any{"grpc", "grpcs", "http", "https"}
 
 // families are Kong's, of which a route can have one.
 var families = [][]any{{"http", "https"}, {"tcp", "tls", "udp"}, {"tls_passthrough"}, {"grpc", "grpcs"}, {"ws", "wss"}}
 
 func routeProtocols() Field {
-	return setOf("protocols", str("").with(oneOf(httpProtocols...))).with(required).with(def([]any{"http", "https"})).with(func(f *Field) {
+	return setOf("protocols", str("").with(oneOf(proxied...))).with(required).with(def([]any{"http", "https"})).with(func(f *Field) {
 		f.LenMin, f.Exclusive = 1, families
 	})
 }

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -136,14 +138,27 @@ func resolve(fields []Field, r Record, at string, lookup func(string) (string, b
 				return fmt.Errorf("field %s: %w", at+f.Name, err)
 			}
 		case map[string]any:
-			if f.Kind == Rec {
-				if err := resolve(f.Fields, v, at+f.Name+".", lookup); err != nil {
-					return err
-				}
+			fields := f.Fields
+			if f.Kind == Map && f.Elements != nil {
+				fields = f.members(v)
+			}
+			if err := resolve(fields, v, at+f.Name+".", lookup); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// members are the values of a map as fields.
+func (f *Field) members(m map[string]any) []Field {
+	fields := make([]Field, 0, len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		member := *f.Elements
+		member.Name = name
+		fields = append(fields, member)
+	}
+	return fields
 }
 
 // isReference says whether a field's value stands for another one, which no

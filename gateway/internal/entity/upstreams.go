@@ -18,7 +18,7 @@ func upstreams() *Schema {
 	interval := Field{Name: "interval", Kind: Number, Default: 0, Between: &[2]float64{0, 65535}}
 	kind := func(kinds ...any) Field { return str("type").with(def("http")).with(oneOf(kinds...)) }
 	active := record("active",
-		kind("tcp", "http", "https"),
+		kind("tcp", "http", "https", "grpc", "grpcs"),
 		Field{Name: "timeout", Kind: Number, Default: 1, Between: &[2]float64{0, 65535}},
 		integer("concurrency", 10).with(between(1, 1<<31-1)),
 		str("http_path").with(def("/")).with(match("probe_path")),
@@ -30,9 +30,9 @@ func upstreams() *Schema {
 		record("unhealthy", interval, statuses(429, 404, 500, 501, 502, 503, 504, 505), failures("tcp_failures"), timeouts(),
 			failures("http_failures")),
 	)
-	// Passive checks judge by answers: those of HTTP are all there are.
+	// Passive checks judge by answers: those of HTTP, which gRPC's are too.
 	passive := record("passive",
-		kind("http", "https"),
+		kind("http", "https", "grpc", "grpcs"),
 		record("healthy",
 			statuses(200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 306, 307, 308),
 			failures("successes"),

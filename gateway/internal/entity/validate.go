@@ -136,6 +136,9 @@ func (f *Field) checkString(v any) any {
 			return m
 		}
 	}
+	if f.Encrypted && !f.Referenceable && strings.HasPrefix(s, referencePrefix) {
+		return "cannot be read from a vault: want the value itself"
+	}
 	if f.Match != "" && (!f.Referenceable || !isReference(s)) {
 		if m := matchString(f.Match, s); m != "" {
 			return m

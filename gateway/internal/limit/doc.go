@@ -12,6 +12,6 @@
 //     the window by its own), locally within the process.
 //   - Memory is bounded, and every counter ends: a local one is dropped soon
 //     after its windows are over, one in Redis has an expiry from the start.
-//   - Nobody waits for a dead Redis longer than Config.Timeout, or at all once
+//   - No request waits for a dead Redis longer than Config.Timeout, or at all once
 //     its breaker is open.
 package limit

@@ -18,7 +18,7 @@ func year(n int64) []Window { return []Window{{Limit: n, Months: 12}} }
 // long slides, and is as good as never over.
 func long(n int64) []Window { return []Window{{Limit: n, Size: 1000 * 24 * time.Hour}} }
 
-// server is a Redis that can be counted, held up and broken.
+// server is a Redis that can be counted, delayed and broken.
 type server struct {
 	rdb  *redis.Client
 	asks atomic.Int64

@@ -30,6 +30,7 @@ type Chain struct {
 	authenticates bool // a step that applies to all consumers identifies the client
 	times         bool // a step reads the times of phases and tries
 	maxBody       int  // bytes
+	secrets       []string
 }
 
 // Access runs the access phase until one plugin answers. As in Kong the plugins
@@ -99,6 +100,7 @@ func filterHeader(x *Exchange, first bool) {
 
 // Log runs the log phase of every plugin.
 func (c *Chain) Log(x *Exchange) {
+	x.Secrets = c.secrets
 	for _, f := range x.passed {
 		if f.log != nil {
 			f.log.Log(x)
@@ -115,6 +117,9 @@ func (c *Chain) add(s step) {
 	for f := range s.all {
 		c.readsBody = c.readsBody || f.readsRequestBody()
 		c.filtersBody = c.filtersBody || f.bodyFilter != nil
+		if r, ok := f.plugin.(CredentialReader); ok {
+			c.secrets = append(c.secrets, r.CredentialNames()...)
+		}
 		_, times := f.plugin.(TimesReader)
 		c.times = c.times || times
 	}

@@ -54,7 +54,7 @@ func TestTheMostSpecificConfigurationApplies(t *testing.T) {
 							}
 						}
 					}
-					of.add(configured{p, phasesFor(&spy{name: refs, calls: &calls})})
+					of.add(candidate{p, phasesFor(&spy{name: refs, calls: &calls})})
 				}
 				c := &Chains{names: []string{"x"}, byName: map[string]candidates{"x": of}}
 				want := best
@@ -74,7 +74,7 @@ func TestTheMostSpecificConfigurationApplies(t *testing.T) {
 func TestAConsumersOwnConfigurationIsForThatConsumerOnly(t *testing.T) {
 	var calls []string
 	of := candidates{}
-	of.add(configured{&entity.Plugin{Name: "x", Consumer: &entity.Ref{ID: "c"}}, phasesFor(&spy{name: "c", calls: &calls})})
+	of.add(candidate{&entity.Plugin{Name: "x", Consumer: &entity.Ref{ID: "c"}}, phasesFor(&spy{name: "c", calls: &calls})})
 	c := &Chains{names: []string{"x"}, byName: map[string]candidates{"x": of}}
 	chain := c.For(&entity.Route{ID: "r"})
 	for consumer, want := range map[string]string{"c": "access c", "d": "", "": ""} {
@@ -95,7 +95,7 @@ func TestPluginsBehindTheOneThatAnswersSeeTheResponse(t *testing.T) {
 	c := &Chains{byName: map[string]candidates{}}
 	for i, name := range []string{"first", "answers", "behind"} {
 		of := candidates{}
-		of.add(configured{&entity.Plugin{Name: name}, phasesFor(&spy{name: name, answer: i == 1, calls: &calls})})
+		of.add(candidate{&entity.Plugin{Name: name}, phasesFor(&spy{name: name, answer: i == 1, calls: &calls})})
 		c.byName[name] = of
 		c.names = append(c.names, name)
 	}

@@ -19,26 +19,26 @@ type Chains struct {
 // candidates are the configurations of one plugin, by what they are tied to,
 // so that a route looks only at those that may fit it.
 type candidates struct {
-	byRoute   map[string][]configured
-	byService map[string][]configured // without a route
-	others    []configured            // without either
+	byRoute   map[string][]candidate
+	byService map[string][]candidate // without a route
+	others    []candidate            // without either
 }
 
-type configured struct {
+type candidate struct {
 	entity *entity.Plugin
 	phases *phases
 }
 
-func (c *candidates) add(p configured) {
+func (c *candidates) add(p candidate) {
 	switch e := p.entity; {
 	case e.Route != nil:
 		if c.byRoute == nil {
-			c.byRoute = map[string][]configured{}
+			c.byRoute = map[string][]candidate{}
 		}
 		c.byRoute[e.Route.ID] = append(c.byRoute[e.Route.ID], p)
 	case e.Service != nil:
 		if c.byService == nil {
-			c.byService = map[string][]configured{}
+			c.byService = map[string][]candidate{}
 		}
 		c.byService[e.Service.ID] = append(c.byService[e.Service.ID], p)
 	default:
@@ -67,7 +67,7 @@ func NewChains(cfg *entity.Config, d *Deps) (*Chains, error) {
 			u.AddResources(&c.resources)
 		}
 		of := c.byName[e.Name]
-		of.add(configured{e, &f})
+		of.add(candidate{e, &f})
 		c.byName[e.Name] = of
 		c.made[e.Name] = append(c.made[e.Name], p)
 	}
@@ -118,7 +118,7 @@ func (c *Chains) For(r *entity.Route) *Chain {
 // their own, the most specific configuration of a plugin that fits the route.
 func (c *Chains) step(name string, r *entity.Route) (step, bool) {
 	of := c.byName[name]
-	pick := picking{own: map[string]int{}, best: -1}
+	pick := selection{own: map[string]int{}, best: -1}
 	pick.from(of.others, r)
 	if r.Service != nil {
 		pick.from(of.byService[r.Service.ID], r)
@@ -133,14 +133,14 @@ func (c *Chains) step(name string, r *entity.Route) (step, bool) {
 	return s, s.base != nil || s.consumer != nil
 }
 
-// picking is a step that is being made.
-type picking struct {
+// selection is a step that is being made.
+type selection struct {
 	step step
 	best int            // rank of step.base
 	own  map[string]int // ranks of step.consumer
 }
 
-func (k *picking) from(list []configured, r *entity.Route) {
+func (k *selection) from(list []candidate, r *entity.Route) {
 	for _, p := range list {
 		e := p.entity
 		if !fits(e, r) {

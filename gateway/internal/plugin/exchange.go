@@ -15,7 +15,7 @@ type Exchange struct {
 	Ctx          *fasthttp.RequestCtx
 	Service      *entity.Service // nil: the route has none
 	Route        *entity.Route
-	Consumer     *entity.Consumer // nil: nobody that is known
+	Consumer     *entity.Consumer // nil: the client is not known
 	CredentialID string
 	// Authenticated says that Consumer has shown a credential, and is not the one
 	// that stands for those who have not.
@@ -38,10 +38,18 @@ type Exchange struct {
 	Tries []Try // of the upstream's targets, in their order
 	Times Times
 
+	// Secrets are names of header fields, query parameters and cookies in which
+	// plugins of the chain look for credentials; set for Log.
+	Secrets []string
+
 	// Spooled says that a plugin reads the upstream's body ahead of the client,
 	// who has read Delivered bytes of it.
 	Spooled   bool
 	Delivered int64
+
+	// OnTrailer, if a header filter sets it, is given what follows the upstream's body
+	// in place of the client, before the read of the body that returns io.EOF does.
+	OnTrailer func(name, value string)
 
 	// Rewrite is what the upstream is asked for in place of what the client has
 	// asked for. The request in Ctx stays the client's: the answer is framed by it.

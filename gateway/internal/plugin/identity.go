@@ -11,8 +11,8 @@ func (x *Exchange) Identify(c Credential, identifier string) {
 	x.announce(identifier, "")
 }
 
-// IdentifyAnonymous says that nobody has shown a credential, and that the request
-// goes on as the consumer whom the plugin is configured with for that, by id or
+// IdentifyAnonymous says that the client has shown no credential, and that the
+// request goes on as the consumer whom the plugin is configured with for that, by id or
 // username. false: there is no such consumer.
 func (x *Exchange) IdentifyAnonymous(consumer string) bool {
 	c, ok := x.Directory.Consumer(consumer)

@@ -70,6 +70,12 @@ type TimesReader interface {
 	ReadsTimes()
 }
 
+// CredentialReader is a plugin that takes a credential from a header field, query
+// parameter or cookie of these names: logging plugins do not tell their values.
+type CredentialReader interface {
+	CredentialNames() []string
+}
+
 // phases are what a plugin implements, found out once.
 type phases struct {
 	plugin       Plugin

@@ -12,7 +12,7 @@ import (
 // The access log's modes.
 const (
 	LogOff     = "off"
-	LogSampled = "sampled" // everything that failed, and at most so many others a second
+	LogSampled = "sampled" // everything that failed, and of the others at most a fixed number per second
 	LogAll     = "all"
 )
 

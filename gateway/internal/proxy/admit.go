@@ -117,13 +117,11 @@ func checkTarget(h *fasthttp.RequestHeader) *refusal {
 }
 
 // originForm turns a request target with scheme and host, as a client sends it
-// to a proxy, into path and Host header. OPTIONS * is for the server as a whole
-// and stays: no route has that path.
+// to a proxy, into path and Host header. OPTIONS * is for the server as a whole:
+// it has no path, and behind the path of a service "*" would be a part of another
+// one. It is refused, as by nginx.
 func originForm(h *fasthttp.RequestHeader) bool {
 	uri := h.RequestURI()
-	if len(uri) == 1 && uri[0] == '*' {
-		return true
-	}
 	scheme, rest, ok := bytes.Cut(uri, []byte("://"))
 	if !ok || !bytes.EqualFold(scheme, schemeHTTP) && !bytes.EqualFold(scheme, schemeHTTPS) {
 		return false

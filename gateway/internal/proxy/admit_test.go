@@ -60,6 +60,7 @@ func TestRequestsThatAreNoneAreRefused(t *testing.T) {
 		{name: "a port that is no number", request: "GET / HTTP/1.1\r\nHost: a:http\r\n\r\n", want: 400},
 		{name: "a port beyond 65535", request: "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", want: 400},
 		{name: "two trailing dots", request: "GET / HTTP/1.1\r\nHost: a..\r\n\r\n", want: 400},
+		{name: "the server as a whole", request: "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},
 		{name: "an absolute target without a host", request: "GET http:///x HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},
 		{name: "an absolute target with another scheme", request: "GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},
 		{name: "an absolute target with userinfo", request: "GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n", want: 400},

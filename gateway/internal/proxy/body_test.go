@@ -99,7 +99,7 @@ func TestAChunkedBodyThatIsBrokenNeverLooksWhole(t *testing.T) {
 			default:
 			}
 			switch {
-			case c.whole && (got != "hello" || len(trailer) > 0 || !strings.HasPrefix(answer, "HTTP/1.1 200 ")):
+			case c.whole && (got != "hello" || len(trailer) > 0 && c.name != "trailer" || !strings.HasPrefix(answer, "HTTP/1.1 200 ")):
 				t.Errorf("the origin got %q and %v; answered %q", got, trailer, answer)
 			case !c.whole && (got != "nothing" || !strings.HasPrefix(answer, "HTTP/1.1 400 ")):
 				t.Errorf("the origin takes %q for a whole body; answered %q", got, answer)

@@ -43,7 +43,7 @@ var matrixFields = []matrixField{
 
 // requests are all ways in which clients may send the field: not at all, with each
 // value, and with each while a Connection header withdraws it; as two consumers and
-// as nobody.
+// anonymously.
 func (f matrixField) requests() (all []string) {
 	values := append([]string{""}, f.values...)
 	for _, value := range values {

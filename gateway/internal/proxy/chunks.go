@@ -21,8 +21,9 @@ import (
 // codec: that would add the trailers to the request's header, after everything
 // was decided by it.
 type chunks struct {
-	br    *bufio.Reader
-	codec requestStream
+	br       *bufio.Reader
+	codec    requestStream
+	trailers []upstream.Field // once check has returned errBodyEnd
 }
 
 // newChunks returns nothing for a stream that is not the codec's.
@@ -43,8 +44,7 @@ var (
 
 // check waits for the next line that the codec will read, if it is in none of
 // the chunks, and for the trailers behind the last. It returns the size of the
-// chunk that begins. errBodyEnd says that the body has ended; the trailers are
-// dropped then.
+// chunk that begins. errBodyEnd says that the body has ended.
 func (c *chunks) check() (size int64, err error) {
 	if c.br == nil || c.codec.chunkLeft() != 0 {
 		return 0, nil
@@ -65,6 +65,7 @@ func (c *chunks) check() (size int64, err error) {
 			return 0, fmt.Errorf("read the trailers: %w", err)
 		}
 		if len(line) == len(crlf) {
+			c.keepTrailers(at)
 			_, _ = c.br.Discard(at + len(line))
 			c.codec.end()
 			return 0, errBodyEnd
@@ -76,8 +77,21 @@ func (c *chunks) check() (size int64, err error) {
 	}
 }
 
-// framesOrForwards tells whether a field must not be a trailer: it says where the
-// message ends, or who sent it (RFC 9110, 6.5.1). Others are dropped.
+// keepTrailers copies the trailers, which end so many bytes on, and were checked.
+func (c *chunks) keepTrailers(end int) {
+	b, _ := c.br.Peek(end)
+	_, b, _ = bytes.Cut(b, crlf) // the last chunk's line
+	for len(b) > 0 {
+		var line []byte
+		line, b, _ = bytes.Cut(b, crlf)
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		c.trailers = append(c.trailers, upstream.Field{Name: string(name), Value: string(bytes.Trim(value, " \t"))})
+	}
+}
+
+// framesOrForwards tells whether a request must not have a field as a trailer: it
+// says where the message ends, or who sent it (RFC 9110, 6.5.1). See mayTrail for
+// those that are dropped.
 func framesOrForwards(name []byte) bool {
 	squeezed := squeeze(name)
 	return ownNames[squeezed] || strings.HasPrefix(squeezed, "xforwarded")

@@ -45,7 +45,8 @@ type clientConn struct {
 	secure   *secureLayer // nil: without TLS
 	all      *clients
 	accepted time.Time
-	port     string // that it came to; "": unknown
+	port     string   // that it came to; "": unknown
+	remote   net.Addr // the client's, by the word of a balancer; nil: the peer's
 	phase    atomic.Uint32
 
 	// Of reading; used by the goroutine that serves the connection.
@@ -56,6 +57,8 @@ type clientConn struct {
 	readCredit time.Duration
 	unpaid     int
 	broken     error       // what ended a body before its end
+	asked      bool        // the codec has read on since the last request: all of the answers before have left
+	pipelined  bool        // they may not have
 	refused    atomic.Bool // the rest of the body is not wanted
 
 	// Of writing.
@@ -86,6 +89,7 @@ func (c *clientConn) Read(b []byte) (int, error) {
 // readFirst waits for a request. After a while it has the codec let go of the
 // connection, with its buffers: see clients.park.
 func (c *clientConn) readFirst(b []byte) (int, error) {
+	c.asked = true
 	since := c.wroteAt // has just been asked from the clock
 	if err := c.readWithin(since, min(parkAfter, c.patience())); err != nil {
 		return 0, err
@@ -228,6 +232,7 @@ func credit(left, most time.Duration, rate int64, waited time.Duration, n int) t
 // begin notes that a request has begun to come.
 func (c *clientConn) begin() {
 	c.used, c.headerSeen = true, false
+	c.asked, c.pipelined = false, !c.asked
 	c.resume()
 	c.phase.Store(phaseHeader)
 }

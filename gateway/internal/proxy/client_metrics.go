@@ -7,6 +7,7 @@ type clientMetrics struct {
 	idle, header, body, write prometheus.Counter // ended by a limit
 	refused, evicted          prometheus.Counter
 	acceptErrors              prometheus.Counter
+	proxyHeaders              prometheus.Counter // malformed
 	tls                       tlsMetrics
 }
 
@@ -28,10 +29,12 @@ func newClientMetrics(reg prometheus.Registerer, a *clients) *clientMetrics {
 			"Idle client connections closed to make room for new ones."),
 		acceptErrors: newCounter("gateway_client_accept_errors_total",
 			"Connections that could not be accepted, for want of file descriptors as a rule."),
+		proxyHeaders: newCounter("gateway_client_proxy_protocol_errors_total",
+			"Connections closed because their balancer did not begin them with a well-formed header of the PROXY protocol."),
 	}
 	m.tls = newTLSMetrics(reg)
 	if reg != nil {
-		reg.MustRegister(timeouts, open, parked, m.refused, m.evicted, m.acceptErrors)
+		reg.MustRegister(timeouts, open, parked, m.refused, m.evicted, m.acceptErrors, m.proxyHeaders)
 	}
 	return m
 }

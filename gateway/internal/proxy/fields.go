@@ -25,12 +25,17 @@ const (
 	fieldUpgrade
 	fieldForwarded
 	fieldVia
+	fieldTE
+	fieldTrailer
 )
 
 // fieldScan is what one pass over a request's header block found.
 type fieldScan struct {
 	has  fieldSet
 	drop [][]byte // names of fields that are not the client's to send, views of the block
+
+	trailers  bool   // the client takes trailers
+	announced []byte // names of the trailers that it will send; kept from request to request
 }
 
 // screen looks at every field name of a raw header block once: it notes what
@@ -40,6 +45,7 @@ type fieldScan struct {
 // squeezed are the names that the configuration decides by, see squeeze.
 func (s *fieldScan) screen(block []byte, underscores string, squeezed map[string]bool) (ok bool) {
 	s.has, s.drop = 0, s.drop[:0]
+	s.trailers, s.announced = false, s.announced[:0]
 	for len(block) > 0 {
 		line := block
 		if end := bytes.IndexByte(block, '\n'); end >= 0 {
@@ -109,6 +115,12 @@ func (s *fieldScan) note(name []byte) {
 			s.drop = append(s.drop, name)
 		}
 	case 'k', 'p', 't':
+		switch {
+		case is(name, "te"):
+			s.has |= fieldTE
+		case is(name, "trailer"):
+			s.has |= fieldTrailer
+		}
 		if isHopByHop(name) || len(name) != len("transfer-encoding") && squeezesTo(name, "transferencoding") {
 			s.drop = append(s.drop, name)
 		}
@@ -153,7 +165,7 @@ func hasPrefixFold(name []byte, lower string) bool {
 }
 
 // hopByHop belong to one connection (RFC 9110, 7.6.1). Connection and Upgrade
-// are looked at by themselves; Transfer-Encoding and Content-Length are the
+// are examined by themselves; Transfer-Encoding and Content-Length are the
 // codec's. Proxy is a variable that CGI programs take for their own (httpoxy).
 var hopByHop = []string{"keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "proxy"}
 
@@ -294,6 +306,10 @@ func listsToken(lines [][]byte, token []byte) bool {
 // What routes, plugins and the cache see is then what will be sent. websocket
 // tells whether the client asks for one; no other protocol is passed on.
 func (s *fieldScan) clean(h *fasthttp.RequestHeader, configured map[string]bool) (websocket bool) {
+	if s.has&(fieldTE|fieldTrailer) != 0 {
+		s.trailers = listsToken(h.PeekAll("TE"), tokenTrailers)
+		s.announced = append(s.announced, h.Peek("Trailer")...)
+	}
 	for _, name := range s.drop {
 		del(h, view(name))
 	}

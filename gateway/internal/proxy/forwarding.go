@@ -32,7 +32,10 @@ func (f *forwarding) reset() {
 	f.affinity = affinity{}
 	f.watched.reset()
 	c := &f.call
-	*c = upstream.Call{OnConn: c.OnConn, OnEnd: c.OnEnd, Gone: c.Gone, OnRefusal: c.OnRefusal}
+	*c = upstream.Call{
+		OnConn: c.OnConn, OnEnd: c.OnEnd, Gone: c.Gone, OnRefusal: c.OnRefusal, Trailers: c.Trailers, OnTrailers: c.OnTrailers,
+		OnInterim: c.OnInterim,
+	}
 }
 
 // address sets the method, the path and the host that the upstream is asked for.

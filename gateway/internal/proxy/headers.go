@@ -15,14 +15,18 @@ import (
 
 // copyHeader makes the upstream's header of the client's, which is complete and
 // free of what belongs to the client's connection.
-func copyHeader(h, from *fasthttp.RequestHeader, websocket bool) {
+func copyHeader(h, from *fasthttp.RequestHeader, websocket, trailers bool) {
 	from.CopyTo(h)
 	h.SetProtocolBytes(http11) // an HTTP/1.0 client must not cost the upstream's keep-alive
 	h.SetNoDefaultContentType(true)
 	h.ResetConnectionClose() // the client's connection, not the upstream's
-	if websocket {
+	switch {
+	case websocket:
 		h.SetCanonical(headerConnection, tokenUpgrade)
 		h.SetCanonical(headerUpgrade, tokenWebSocket)
+	case trailers:
+		h.SetCanonical(headerConnection, tokenTE)
+		h.SetCanonical(tokenTE, tokenTrailers)
 	}
 }
 
@@ -158,5 +162,5 @@ func hostOnly(host string) string {
 // hostPort is the Host header of a service's own host.
 func hostPort(host string, port int, protocol string) string {
 	address := net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
-	return upstream.Authority(address, protocol == "https")
+	return upstream.Authority(address, protocol == "https" || protocol == "grpcs")
 }

@@ -117,6 +117,9 @@ func (h *http2Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.streams.Get().(*stream)
 	whole := x.serve(conn, w, r)
 	h.streams.Put(x)
+	if r.Context().Err() != nil {
+		conn.brokeOff()
+	}
 	if !whole {
 		panic(http.ErrAbortHandler) // the codec resets the stream
 	}

@@ -266,6 +266,60 @@ func TestHTTP2Floods(t *testing.T) {
 	}
 }
 
+// TestHTTP2ResetsByTheServer: a client takes back requests that upstreams work on,
+// and sends no RST_STREAM. What it does for a stream has the server reset it.
+func TestHTTP2ResetsByTheServer(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(c *rawHTTP2, id uint32) error
+	}{
+		{"a window of 0", func(c *rawHTTP2, id uint32) error { return c.WriteWindowUpdate(id, 0) }},
+		{"a window that is too large", func(c *rawHTTP2, id uint32) error { return c.WriteWindowUpdate(id, 1<<31-1) }},
+		{"data behind the end", func(c *rawHTTP2, id uint32) error { return c.WriteData(id, false, []byte("x")) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			asked, ended := make(chan struct{}, 1), make(chan string, 1)
+			g, url := startHTTP2(t, Config{}, false, func(_ http.ResponseWriter, r *http.Request) {
+				asked <- struct{}{}
+				<-r.Context().Done()
+			}, nil)
+			client := dialHTTP2(t, url)
+			go func() {
+				for {
+					if got := client.next(); !strings.HasPrefix(got, "reset") && got != "499" {
+						ended <- got
+						return
+					}
+				}
+			}()
+			id, got := uint32(1), ""
+			for ; got == "" && id < 20*resetsAtOnce; id += 2 {
+				block := client.block(getFields...)
+				err := client.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndStream: true, EndHeaders: true})
+				if err != nil {
+					break
+				}
+				select {
+				case <-asked:
+					_ = c.spoil(client, id) // the connection may be closed by now
+				case got = <-ended:
+				case <-time.After(20 * time.Second):
+					t.Fatal("the upstream is not asked")
+				}
+			}
+			if got == "" {
+				got = <-ended
+			}
+			if got != "goaway ENHANCE_YOUR_CALM" && got != "closed" {
+				t.Errorf("got %s after %d requests", got, id/2)
+			}
+			count(t, g.server.http2.metrics.abuses.WithLabelValues(abuseResets), 1)
+			client.Close()
+			await(t, "gone", func() bool { return g.server.http2.open() == 0 && g.busy.Load() == 0 })
+		})
+	}
+}
+
 func TestHTTP2ConcurrentStreams(t *testing.T) {
 	release := make(chan struct{})
 	var most, now atomic.Int64

@@ -99,7 +99,7 @@ func TestAnHTTP2ClientThatTakesNothing(t *testing.T) {
 			count(t, g.clients.metrics.write, 1)
 			await(t, "the request has ended", func() bool { return g.busy.Load() == 0 })
 			client.ask(3, true, ":method", "OPTIONS", ":scheme", "https", ":authority", "x", ":path", "*")
-			if got := client.next(); got != "404" {
+			if got := client.next(); got != "400" {
 				t.Errorf("the next request: %s", got)
 			}
 		})

@@ -84,7 +84,7 @@ func TestHTTP2RequestsTakeTheSameWay(t *testing.T) {
 			r.Header["X-Forwarded-Proto"], r.Header["X-Forwarded-Host"], r.Header["X-Consumer-Username"], r.Header["X_consumer_id"],
 			r.Header["Te"], r.ContentLength)
 		want := fmt.Sprint("HTTP/1.1", "POST", "/a/b?c=d", []string{"1", "2"}, []string{"x=1; y=2"}, []string{"1.1 other, 2 gatelab"},
-			[]string{scheme}, []string{"shop.example.com"}, []string{}, []string{}, []string{}, 5)
+			[]string{scheme}, []string{"shop.example.com"}, []string{}, []string{}, []string{"trailers"}, 5)
 		if got != want {
 			t.Errorf("the upstream saw\n%s, want\n%s", got, want)
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +24,10 @@ type http2Conn struct {
 	br       *bufio.Reader
 	frames   frameGuard
 	bounded  bool // a read deadline is set
+
+	mu     sync.Mutex
+	broken bucket      // requests that ended before their answer did
+	calm   atomic.Bool // there were too many of them
 }
 
 // secureHTTP2Conn is one over TLS: by its further method the codec knows.
@@ -36,6 +42,7 @@ const http2Buffer = 4 << 10
 func newHTTP2Conn(c *clientConn, m *http2Metrics) *http2Conn {
 	h := &http2Conn{client: c, metrics: m, br: bufio.NewReaderSize(c.Conn, http2Buffer)}
 	h.frames.begin(time.Now())
+	h.broken = bucket{left: resetsAtOnce, most: resetsAtOnce, rate: resetsRate, at: time.Now()}
 	h.activity.since.Store(time.Now().UnixNano())
 	return h
 }
@@ -48,6 +55,17 @@ func (c *http2Conn) forCodec() net.Conn {
 	return c
 }
 
+// brokeOff notes a request that has ended before its answer did. A client need not
+// take it back itself: by what it sends for the stream it can have the codec do
+// so, in many ways that no frame of its own tells.
+func (c *http2Conn) brokeOff() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.broken.take(time.Now) {
+		c.calm.Store(true)
+	}
+}
+
 // Read is net.Conn's.
 func (c *http2Conn) Read(b []byte) (int, error) {
 	if c.br.Buffered() == 0 {
@@ -56,9 +74,17 @@ func (c *http2Conn) Read(b []byte) (int, error) {
 		}
 	}
 	n, err := c.br.Read(b)
-	if abuse := c.frames.see(b[:n]); abuse != "" {
+	abuse := c.frames.see(b[:n])
+	if abuse == "" && c.calm.Load() {
+		abuse = abuseResets
+	}
+	switch abuse {
+	case "":
+	case badPadding:
+		return 0, http2.ConnectionError(http2.ErrCodeProtocol) // which the codec tells the client
+	default:
 		c.metrics.abuses.WithLabelValues(abuse).Inc()
-		return 0, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm) // which the codec tells the client
+		return 0, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
 	}
 	if isTimeout(err) {
 		c.client.all.metrics.header.Inc()
@@ -103,7 +129,7 @@ func (c *http2Conn) Close() error { return c.client.Close() }
 func (c *http2Conn) LocalAddr() net.Addr { return c.client.raw.LocalAddr() }
 
 // RemoteAddr is net.Conn's.
-func (c *http2Conn) RemoteAddr() net.Addr { return c.client.raw.RemoteAddr() }
+func (c *http2Conn) RemoteAddr() net.Addr { return c.client.RemoteAddr() }
 
 // SetReadDeadline is net.Conn's; Read sets its own.
 func (c *http2Conn) SetReadDeadline(time.Time) error { return nil }

@@ -10,6 +10,11 @@ const (
 	abuseContinuation = "continuation"
 )
 
+// badPadding is what see names a header whose padding is longer than its frame
+// (RFC 9113, 6.2): the codec would end the stream only, with a part of the header
+// missing from its tables.
+const badPadding = "bad padding"
+
 // Frames that a client may send at once, and per second from then on.
 const (
 	resetsAtOnce  = 400 // requests taken back
@@ -34,6 +39,10 @@ const (
 
 	flagEndStream  = 0x1
 	flagEndHeaders = 0x4
+	flagPadded     = 0x8
+	flagPriority   = 0x20
+
+	priorityBytes = 5
 )
 
 // frameGuard follows the frames in what a client sends.
@@ -46,6 +55,8 @@ type frameGuard struct {
 	headerEnds  bool // with the payload that is coming
 	headerSince time.Time
 	fragments   int
+	padded      bool // the next byte is the length of the header's padding
+	room        int  // for it
 
 	resets, control, empty bucket
 	now                    func() time.Time
@@ -69,6 +80,12 @@ func (g *frameGuard) inHeader() bool { return g.header }
 func (g *frameGuard) see(b []byte) (abuse string) {
 	for len(b) > 0 {
 		if g.skip > 0 {
+			if g.padded {
+				g.padded = false
+				if int(b[0]) > g.room {
+					return badPadding
+				}
+			}
 			n := min(g.skip, len(b))
 			g.skip -= n
 			b = b[n:]
@@ -99,11 +116,16 @@ func (g *frameGuard) payloadEnded() {
 
 // frame looks at a frame's header; its payload has g.skip bytes.
 func (g *frameGuard) frame(kind, flags byte) (abuse string) {
+	g.padded = false
 	switch kind {
 	case frameHeaders:
 		g.header, g.headerSince = true, g.now()
 		g.headerEnds = flags&flagEndHeaders != 0
 		g.fragments = 0
+		g.padded, g.room = flags&flagPadded != 0, g.skip-1
+		if flags&flagPriority != 0 {
+			g.room -= priorityBytes
+		}
 	case frameContinuation:
 		g.headerEnds = flags&flagEndHeaders != 0
 		if g.fragments++; g.fragments > mostContinuations {

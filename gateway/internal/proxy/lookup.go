@@ -9,9 +9,9 @@ import (
 )
 
 // lookup asks the database which revision is the newest, and brings the
-// snapshot up to it before the request goes on: what the Admin API has
+// snapshot up to it before the request continues: what the Admin API has
 // acknowledged holds for every later request on every replica. A revision that
-// cannot be applied is tried once: until a newer one mends it, the snapshot in
+// cannot be applied is tried once: until a newer one repairs it, the snapshot in
 // use stays, as it does where configuration is pushed.
 func (p *Proxy) lookup(v *visit, s *snapshot) (*snapshot, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.LookupTimeout)

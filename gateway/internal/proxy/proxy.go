@@ -122,11 +122,15 @@ func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
 		v.serveContinued()
 	}
 	v.serving = false
+	if !v.Proxied && isGRPCRequest(ctx) {
+		answerGRPC(&ctx.Response)
+	}
 	if v.forwarding.call.Upgraded != nil {
 		v.splice() // finish is called when the tunnel ends
 		return
 	}
 	if v.forwarding.call.Streamed && ctx.Response.IsBodyStream() {
+		v.trailers.announce(&ctx.Response.Header)
 		if ctx.Response.Header.ContentLength() < 0 && !ctx.Request.Header.IsHTTP11() {
 			v.withoutChunks()
 		}

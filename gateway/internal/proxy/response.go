@@ -36,6 +36,8 @@ var (
 	tokenUpgrade          = []byte("upgrade")
 	tokenWebSocket        = []byte("websocket")
 	tokenContinue         = []byte("100-continue")
+	tokenTrailers         = []byte("trailers")
+	tokenTE               = []byte("TE")
 	comma                 = []byte(",")
 	commaSpace            = []byte(", ")
 )

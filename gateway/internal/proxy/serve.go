@@ -30,7 +30,7 @@ func (s *Server) ServeProtocols(ln net.Listener, p Protocols) error {
 	}
 	defer s.serving.Done()
 	serve := s.accept
-	if p == (Protocols{}) {
+	if p == (Protocols{}) && len(s.config.ProxyProtocol) == 0 {
 		serve = func(l *listener) error { return s.http.Serve(l) }
 	}
 	if err := serve(l); err != nil {
@@ -92,6 +92,12 @@ func (s *Server) accept(l *listener) error {
 
 // greet finds out what a client speaks, and serves it.
 func (s *Server) greet(c *clientConn, l *listener) {
+	if s.fromBalancer(c) {
+		if err := s.clients.greet(c, c.meetBalancer); err != nil {
+			c.refuseBalancer(err)
+			return
+		}
+	}
 	if l.tls != nil {
 		if err := s.clients.greet(c, func() error { return c.handshake(l.tls) }); err != nil {
 			c.refuseHandshake(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,10 @@ type ServerConfig struct {
 	MaxConnections int           // further ones are answered 503 and closed unless an idle one can go; 0: any number
 	DrainIdle      time.Duration // how long Shutdown leaves connections open that ask for nothing
 	TLS            TLSConfig
-	HTTP2          HTTP2Config
+	// ProxyProtocol are the addresses of balancers, whose connections begin with a
+	// header of the PROXY protocol.
+	ProxyProtocol []netip.Prefix
+	HTTP2         HTTP2Config
 }
 
 // Server serves the proxy on its listeners.

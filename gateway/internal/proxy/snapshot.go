@@ -41,8 +41,11 @@ type routeEntry struct {
 	chain    *plugin.Chain
 	balancer *upstream.Balancer
 	series   *series
-	guarded  bool   // its plugins ask who the client is
-	host     string // Host header for the upstream, unless the route preserves the client's
+	guarded  bool // its plugins ask who the client is
+	grpc     bool // the service is asked over HTTP/2
+	// grpcRoute says that the route takes gRPC only.
+	grpcRoute bool
+	host      string // Host header for the upstream, unless the route preserves the client's
 }
 
 // ApplyError says that a configuration was read, but cannot be put into use.
@@ -147,6 +150,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 		r := &routes[i]
 		e := routeEntry{route: r, chain: chains.For(r)}
 		e.guarded = e.chain.Authenticates()
+		e.grpcRoute = slices.ContainsFunc(r.Protocols, isGRPCProtocol)
 		s.guarded = s.guarded || e.guarded
 		service := ""
 		if r.Service != nil {
@@ -155,6 +159,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 			}
 			e.balancer = balancers[r.Service.ID]
 			service = nameOr(e.service.Name, e.service.ID)
+			e.grpc = isGRPCProtocol(e.service.Protocol)
 			e.host = hostPort(e.service.Host, e.service.Port, e.service.Protocol)
 		}
 		e.series = p.metrics.series(service, nameOr(r.Name, r.ID))

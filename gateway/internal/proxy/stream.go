@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"gatelab/gateway/internal/upstream"
 )
 
 // stream is a request of HTTP/2 with its answer, in the form in which Handler
@@ -35,6 +37,8 @@ type streamConn struct {
 	net.Conn // only its addresses are asked for
 	client   *clientConn
 	body     *streamBody
+	writer   http.ResponseWriter
+	trailers []upstream.Field // of the answer, once its body has been read
 	lifetime context.Context
 }
 
@@ -79,7 +83,7 @@ func newStream(h *http2Server, headerBytes int) *stream {
 func (x *stream) serve(conn *http2Conn, w http.ResponseWriter, r *http.Request) (whole bool) {
 	bounds, m := &conn.client.all.bounds, conn.client.all.metrics
 	x.body, x.out = newStreamBody(r, w, bounds, m), newStreamWriter(w, bounds, m)
-	x.plain = streamConn{Conn: conn, client: conn.client, body: x.body, lifetime: r.Context()}
+	x.plain = streamConn{Conn: conn, client: conn.client, body: x.body, writer: w, lifetime: r.Context()}
 	var c net.Conn = &x.plain
 	if conn.client.secure != nil {
 		c = x.secure
@@ -128,7 +132,9 @@ func (x *stream) answer(w http.ResponseWriter) bool {
 			setLength(fields, n)
 		}
 		w.WriteHeader(status)
-		return x.out.copy(res.BodyStream())
+		whole := x.out.copy(res.BodyStream())
+		x.addTrailers(fields)
+		return whole
 	case bodiless && len(res.Body()) == 0:
 		if had := res.Header.Peek(fasthttp.HeaderContentLength); len(had) > 0 && status != fasthttp.StatusNoContent {
 			fields.Set(fasthttp.HeaderContentLength, string(had))
@@ -140,7 +146,9 @@ func (x *stream) answer(w http.ResponseWriter) bool {
 	if bodiless {
 		return true
 	}
-	return x.out.write(res.Body())
+	whole := x.out.write(res.Body())
+	x.addTrailers(fields)
+	return whole
 }
 
 // streamWriter sends a body within the limits of a client that takes it.
@@ -225,5 +233,13 @@ func (o *streamWriter) copy(body io.Reader) bool {
 		if err != nil {
 			return errors.Is(err, io.EOF)
 		}
+	}
+}
+
+// addTrailers has the codec send the trailers of the answer.
+func (x *stream) addTrailers(to http.Header) {
+	for _, f := range x.plain.trailers {
+		key := http.TrailerPrefix + f.Name
+		to[key] = append(to[key], f.Value)
 	}
 }

@@ -8,17 +8,21 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"gatelab/gateway/internal/upstream"
 )
 
 // streamBody is the body of a request of HTTP/2, within the limits of a client
 // that sends it.
 type streamBody struct {
 	src     io.Reader
+	request *http.Request
 	control *http.ResponseController
 	bounds  *bounds
 	metrics *clientMetrics
 	left    time.Duration // credit, as clientConn's
 	refused atomic.Bool   // the rest is not wanted
+	patient bool          // the pauses are not limited here
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -26,7 +30,7 @@ type streamBody struct {
 }
 
 func newStreamBody(r *http.Request, w http.ResponseWriter, b *bounds, m *clientMetrics) *streamBody {
-	return &streamBody{src: r.Body, control: http.NewResponseController(w), bounds: b, metrics: m, left: b.body, open: true}
+	return &streamBody{src: r.Body, request: r, control: http.NewResponseController(w), bounds: b, metrics: m, left: b.body, open: true}
 }
 
 // end has nothing use the stream any more.
@@ -43,6 +47,13 @@ func (b *streamBody) end() {
 func (b *streamBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errSlowBody
+	}
+	if b.patient {
+		n, err := b.src.Read(p)
+		if n == 0 && err != nil && !errors.Is(err, io.EOF) && b.refused.Load() {
+			err = errRefused
+		}
+		return n, err
 	}
 	if b.timer == nil {
 		b.timer = time.AfterFunc(b.left, b.expire)
@@ -79,4 +90,17 @@ func (b *streamBody) expire() {
 func (b *streamBody) interrupt() {
 	b.refused.Store(true)
 	b.expire()
+}
+
+// trailers are what came behind the body, of those fields that were announced: the
+// codec has no others.
+func (b *streamBody) trailers() (out []upstream.Field) {
+	for name, values := range b.request.Trailer {
+		for _, v := range values {
+			if isText([]byte(v)) {
+				out = append(out, upstream.Field{Name: name, Value: v})
+			}
+		}
+	}
+	return out
 }

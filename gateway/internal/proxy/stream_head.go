@@ -79,6 +79,9 @@ func appendHead(b []byte, r *http.Request) ([]byte, error) {
 			b = appendField(b, name, v)
 		}
 	}
+	for name := range r.Trailer { // announced; the codec took it off the header
+		b = appendField(b, fasthttp.HeaderTrailer, name)
+	}
 	return append(b, crlf...), nil
 }
 

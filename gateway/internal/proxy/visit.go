@@ -26,6 +26,7 @@ type visit struct {
 	body       requestBody
 	forwarding forwarding
 	response   response
+	trailers   trailers
 	record     record
 
 	serving   bool // the handler has not returned yet
@@ -42,10 +43,13 @@ func newVisit(p *Proxy) *visit {
 	v.selection = newSelection(x)
 	v.body = requestBody{x: x, most: p.config.MaxBodyBytes, configured: p.config.MaxBodyBytes, streamAbove: p.config.StreamAbove}
 	v.forwarding.bind(x, v.ended, v.body.interrupt)
+	v.trailers = trailers{visit: v}
+	v.forwarding.call.Trailers, v.forwarding.call.OnTrailers = v.trailers.ofRequest, v.trailers.ofResponse
 	v.response = response{x: x, record: &v.record}
 	if p.config.NodeHeader {
 		v.response.node = p.nodeName
 	}
+	v.forwarding.call.OnInterim = v.passInterim
 	v.Complete = v.complete
 	v.Body = v.body.read
 	v.LimitBody = v.body.limit
@@ -64,6 +68,7 @@ func (v *visit) reset() {
 	v.body.reset()
 	v.forwarding.reset()
 	v.response.revision = nil
+	v.trailers.reset()
 	v.record = record{}
 	v.expecting = false
 	v.accessed = false
@@ -87,6 +92,7 @@ func (v *visit) accept() bool {
 		return false
 	}
 	v.response.revision = s.label
+	v.trailers.own = s.squeezed
 	v.unrouted.series = s.unrouted
 	v.routed = &v.unrouted
 	if r := v.admission.check(&v.Ctx.Request.Header, v.proxy, s); r != nil {
@@ -101,10 +107,13 @@ func (v *visit) accept() bool {
 		v.response.refuse(r)
 		return false
 	}
-	if status := v.selection.found.UpgradeStatus; status != 0 {
+	if status := v.selection.found.UpgradeStatus; status != 0 && !v.routed.grpcRoute {
 		// Before any plugin, as in Kong: none may count, or answer from the
 		// cache, what is for https alone.
 		v.response.askForHTTPS(status, v.selection.match.Host)
+		return false
+	}
+	if v.routed.grpcRoute && !v.response.allowGRPC(v.routed.route, v.selection.match.Scheme) {
 		return false
 	}
 	// The plugins run before the body has come, but for those that look into it.
@@ -181,9 +190,13 @@ func (v *visit) forward() {
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
 	v.complete()
-	copyHeader(&req.Header, &v.Ctx.Request.Header, v.admission.websocket && v.Rewrite.Method == "")
+	copyHeader(&req.Header, &v.Ctx.Request.Header, v.admission.websocket && v.Rewrite.Method == "", v.admission.fields.trailers)
+	announce(&req.Header, v.admission.fields.announced, v.trailers.own)
 	v.forwarding.address(&req.Header, v.routed, &v.selection)
 	v.body.attach(req)
+	if v.routed.grpc {
+		v.beginGRPC()
+	}
 	asked := time.Now()
 	v.Asked = asked
 	v.record.ownTime = asked.Sub(v.Started)
@@ -198,9 +211,14 @@ func (v *visit) forward() {
 	if req.Header.IsHead() && !v.Ctx.IsHead() {
 		v.response.empty()
 	}
+	v.trailers.note(&v.Ctx.Response.Header)
 	v.response.pass(v.proxy.via, v.forwarding.call.Upgraded != nil)
 	v.forwarding.affinity.setCookie(&v.routed.balancer.Hashing, &v.Ctx.Response.Header)
-	if v.body.upload.isUnfinished() {
+	if v.routed.grpc {
+		if v.forwarding.call.Uploading() {
+			v.Ctx.Response.SetConnectionClose()
+		}
+	} else if v.body.upload.isUnfinished() {
 		v.Ctx.Response.SetConnectionClose()
 	}
 }

@@ -73,18 +73,18 @@ func (k *link) accept() {
 			k.wg.Go(func() {
 				defer p[0].Close()
 				defer p[1].Close()
-				_, _ = io.Copy(muted{p[1], k}, p[0])
+				_, _ = io.Copy(mutedConn{p[1], k}, p[0])
 			})
 		}
 	}
 }
 
-type muted struct {
+type mutedConn struct {
 	net.Conn
 	link *link
 }
 
-func (m muted) Write(p []byte) (int, error) {
+func (m mutedConn) Write(p []byte) (int, error) {
 	if m.link.mute.Load() {
 		return len(p), nil
 	}

@@ -50,8 +50,8 @@ const (
 	KongRefused = "refused" // the gateway does not start with it
 )
 
-// KongExplained is what becomes of a setting of Kong.
-type KongExplained struct {
+// KongExplanation is what becomes of a setting of Kong.
+type KongExplanation struct {
 	Name string // in lower case, as in kong.conf
 	Kind string // KongRead, KongSame, KongIgnored or KongRefused
 	Text string
@@ -59,7 +59,7 @@ type KongExplained struct {
 
 // ExplainKong says of each of Kong's variables what becomes of it. Passwords are
 // not shown.
-func ExplainKong(variables []string) []KongExplained {
+func ExplainKong(variables []string) []KongExplanation {
 	var s Settings
 	table := NewTable(&s)
 	result := fromKong(table, variables)
@@ -69,7 +69,7 @@ func ExplainKong(variables []string) []KongExplained {
 		name, why, _ := strings.Cut(text, " ")
 		ignored[name] = strings.Trim(why, "()")
 	}
-	var out []KongExplained
+	var out []KongExplanation
 	for _, name := range slices.Sorted(maps.Keys(have)) {
 		e := explain(name, have[name], table, &result)
 		if why, ok := ignored[name]; ok {
@@ -88,14 +88,14 @@ func ExplainKong(variables []string) []KongExplained {
 	return out
 }
 
-func explain(name, value string, table Table, r *kongResult) KongExplained {
+func explain(name, value string, table Table, r *kongResult) KongExplanation {
 	for _, m := range kongModes {
 		switch {
 		case m.name != name:
 		case slices.Contains(m.allowed, value):
-			return KongExplained{Kind: KongSame, Text: "what the gateway does"}
+			return KongExplanation{Kind: KongSame, Text: "what the gateway does"}
 		default:
-			return KongExplained{Kind: KongRefused, Text: fmt.Sprintf("%q: %s", value, m.advice)}
+			return KongExplanation{Kind: KongRefused, Text: fmt.Sprintf("%q: %s", value, m.advice)}
 		}
 	}
 	var names []string // of the settings that it sets
@@ -110,14 +110,14 @@ func explain(name, value string, table Table, r *kongResult) KongExplained {
 	var set []string
 	for _, setting := range names {
 		if err := r.wrong[setting]; err != nil {
-			return KongExplained{Kind: KongRefused, Text: err.Error()}
+			return KongExplanation{Kind: KongRefused, Text: err.Error()}
 		}
 		if row := table.row(setting); row != nil && row.origin != originDefault {
 			set = append(set, row.name+" = "+row.show())
 		}
 	}
 	if len(set) > 0 {
-		return KongExplained{Kind: KongRead, Text: strings.Join(set, "; ")}
+		return KongExplanation{Kind: KongRead, Text: strings.Join(set, "; ")}
 	}
-	return KongExplained{Kind: KongSame, Text: "what the gateway does"}
+	return KongExplanation{Kind: KongSame, Text: "what the gateway does"}
 }

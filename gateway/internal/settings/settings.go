@@ -79,6 +79,7 @@ type Settings struct {
 	ClientBodyBytes     int64 // 0: no limit
 	MaxConnections      int
 	TrustedProxies      []string // addresses and CIDR blocks
+	ProxyProtocol       []string // addresses and CIDR blocks
 	PathAmbiguity       string
 	Underscores         string
 	ViaName             string

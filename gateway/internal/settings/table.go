@@ -119,7 +119,7 @@ func databaseRows(s *Settings) Table {
 				"none: the configuration is what POST /config sends"),
 		secretText("declarative_config_string", &s.DeclarativeText, "a declarative configuration itself, with database=off"),
 		duration("declarative_poll_interval", &s.DeclarativePoll, 500*millisecond, 10*millisecond, hour,
-			"how often declarative_config is looked at; a file that is written in place is read when it was left alone for so long"),
+			"interval at which declarative_config is checked; a file that is written in place is read when it has not changed for one interval"),
 	}
 }
 

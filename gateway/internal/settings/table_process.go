@@ -32,7 +32,8 @@ func runtimeRows(s *Settings) Table {
 		number("max_procs", &s.MaxProcs, 0, 0, 1024, "maximum number of threads that run Go code; 0: from the container's CPU limit"),
 		number("gc_percent", &s.GCPercent, 200, -1, 10000,
 			"heap growth, in percent of the live heap, that triggers a garbage collection; -1: only memory_limit does"),
-		bytesize("memory_limit", &s.MemoryLimit, 0, 0, 1024*gib, "soft memory limit of the process; 0: 90% of the container's limit, if any"),
+		bytesize("memory_limit", &s.MemoryLimit, 0, 0, 1024*gib,
+			"soft memory limit of the process; 0: 90% of the smallest limit of its control groups (a container, a systemd unit), if any"),
 		bytesize("gc_floor", &s.GCFloor, 32*mib, 0, 16*gib,
 			"heap size below which no garbage collection runs: a small heap would be collected many times per second"),
 	}

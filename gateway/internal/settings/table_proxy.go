@@ -65,6 +65,10 @@ func requestRows(s *Settings) Table {
 	return Table{
 		list("trusted_proxies", &s.TrustedProxies, "",
 			"addresses or CIDR blocks whose X-Forwarded-* and X-Real-IP are trusted, separated by commas"),
+		list("proxy_protocol_from", &s.ProxyProtocol, "",
+			"addresses or CIDR blocks of balancers that begin each connection with a header of the PROXY protocol, version 1 or 2, "+
+				"separated by commas; the address in it is the client's. A connection of theirs without one is closed; "+
+				"one of others is never read as having one"),
 		choice("path_ambiguity", &s.PathAmbiguity, "strict", []string{"strict", "keep", "reject", "unescape"},
 			`paths that an upstream may decode further ("..%2f", "..;", "\\", "%00", double escapes). `+
 				"strict: 400 where that would match another route or leave the service's path; keep: passed on, as in Kong; "+

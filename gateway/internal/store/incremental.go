@@ -113,6 +113,7 @@ func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string]
 			reread(&b, &c.Upstreams, at, table, ids, &ok)
 		case "targets":
 			reread(&b, &c.Targets, at, table, ids, &ok)
+		case "key_sets", "keys": // not read by the data plane
 		default: // certificates and what belongs to them: few, and in several tables
 			return false, nil
 		}

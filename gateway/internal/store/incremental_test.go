@@ -13,8 +13,8 @@ import (
 	"gatelab/internal/testenv"
 )
 
-// sees reads the configuration as p carries it on, and holds it against what
-// somebody reads who knows nothing yet.
+// sees reads the configuration as p keeps it up to date, and compares it with what
+// a new reader gets.
 func sees(t *testing.T, p *Postgres, why string) *entity.Config {
 	t.Helper()
 	got, err := p.Snapshot(context.Background())

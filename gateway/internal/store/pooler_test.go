@@ -68,19 +68,19 @@ func everything(t *testing.T, p *Postgres) {
 	}
 }
 
-// texts collects log lines.
-type logged struct {
+// logBuffer collects log lines.
+type logBuffer struct {
 	mu  sync.Mutex
 	all strings.Builder
 }
 
-func (l *logged) Write(b []byte) (int, error) {
+func (l *logBuffer) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all.Write(b)
 }
 
-func (l *logged) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all.String()
@@ -100,7 +100,7 @@ func TestEveryWayToSendStatements(t *testing.T) {
 				if mode != "" {
 					dsn += " default_query_exec_mode=" + mode
 				}
-				lines := &logged{}
+				lines := &logBuffer{}
 				p := open(t, Config{DSN: dsn, PollInterval: 200 * time.Millisecond, Log: slog.New(slog.NewTextHandler(lines, nil))})
 				ctx, cancel := context.WithCancel(t.Context())
 				seen, ended := make(chan int64, 1000), make(chan error, 1)

@@ -148,7 +148,7 @@ func texts(v any) []string {
 }
 
 // alsoGuarded are fields that are unique together with another one, by schema.
-var alsoGuarded = map[string]string{"plugins": "name", "targets": "target", "acls": "group"}
+var alsoGuarded = map[string]string{"plugins": "name", "targets": "target", "acls": "group", "keys": "kid"}
 
 // guarded returns the fields that have columns of their own.
 func guarded(s *entity.Schema) []string {

@@ -7,15 +7,15 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 // Config is what the runtime is set to.
 type Config struct {
 	MaxProcs    int   // GOMAXPROCS; 0: what the Go runtime finds
 	GCPercent   int   // as GOGC; negative: off
-	MemoryLimit int64 // bytes; 0: 90% of the container's limit, if there is one
+	MemoryLimit int64 // bytes; 0: 90% of the smallest limit of the process's control groups, if there is one
 	GCFloor     int64 // bytes of heap below which no collection runs; 0: none
 
 	KeepGCPercent   bool // GOGC of the environment wins, if set
@@ -40,9 +40,9 @@ func (r *Result) KeepAlive() { runtime.KeepAlive(r.floor) }
 // would run many times per second. So the heap is given a floor: a block that is
 // never written to takes address space but no memory, yet counts as heap when
 // the next collection is planned.
-func Apply(c Config) Result { return apply(&c, "/") }
+func Apply(c Config) Result { return apply(&c, memlimit.FromCgroup) }
 
-func apply(c *Config, root string) Result {
+func apply(c *Config, container memlimit.Provider) Result {
 	if c.MaxProcs > 0 {
 		runtime.GOMAXPROCS(c.MaxProcs)
 	}
@@ -59,8 +59,8 @@ func apply(c *Config, root string) Result {
 		return r
 	}
 	limit := c.MemoryLimit
-	if container := containerMemory(root); limit == 0 && container > 0 {
-		limit = container / 10 * 9
+	if limit == 0 {
+		limit = memoryOf(container) / 10 * 9
 	}
 	if limit > 0 {
 		// The runtime counts the floor, although it takes no memory.
@@ -70,20 +70,12 @@ func apply(c *Config, root string) Result {
 	return r
 }
 
-// containerMemory returns the memory limit of this process's control group in
-// bytes, 0 without one. A container sees its own group at the top of the tree.
-// root is "/" except in tests.
-func containerMemory(root string) int64 {
-	for _, file := range []string{"sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		raw, err := os.ReadFile(root + file)
-		if err != nil {
-			continue
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
-		// cgroup v1 writes "no limit" as a number near the largest.
-		if err == nil && n > 0 && n < math.MaxInt64/2 {
-			return n
-		}
+// memoryOf returns a memory limit in bytes; 0 if there is none, or none can be
+// read: a gateway without control groups starts all the same.
+func memoryOf(container memlimit.Provider) int64 {
+	n, err := container()
+	if err != nil || n > math.MaxInt64 {
+		return 0
 	}
-	return 0
+	return int64(n)
 }

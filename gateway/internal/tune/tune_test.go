@@ -1,35 +1,30 @@
 package tune
 
 import (
+	"math"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"testing"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-func TestContainerMemory(t *testing.T) {
+func TestMemoryOf(t *testing.T) {
 	for _, tt := range []struct {
-		name, file, text string
-		want             int64
+		name  string
+		limit uint64
+		err   error
+		want  int64
 	}{
-		{name: "cgroup v2", file: "sys/fs/cgroup/memory.max", text: "268435456\n", want: 256 << 20},
-		{name: "cgroup v2 without a limit", file: "sys/fs/cgroup/memory.max", text: "max\n"},
-		{name: "cgroup v1", file: "sys/fs/cgroup/memory/memory.limit_in_bytes", text: "268435456\n", want: 256 << 20},
-		{name: "cgroup v1 without a limit", file: "sys/fs/cgroup/memory/memory.limit_in_bytes", text: "9223372036854771712\n"},
-		{name: "none", file: "elsewhere", text: "1"},
+		{name: "a limit", limit: 256 << 20, want: 256 << 20},
+		{name: "no limit", err: memlimit.ErrNoLimit},
+		{name: "no control group", err: memlimit.ErrNoCgroup},
+		{name: "a file that cannot be read", err: os.ErrPermission},
+		{name: "a number near the largest", limit: math.MaxUint64},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			root := t.TempDir() + "/"
-			if err := os.MkdirAll(filepath.Dir(root+tt.file), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(root+tt.file, []byte(tt.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if got := containerMemory(root); got != tt.want {
-				t.Errorf("got %d, want %d", got, tt.want)
-			}
-		})
+		if got := memoryOf(func() (uint64, error) { return tt.limit, tt.err }); got != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		}
 	}
 }
 
@@ -38,15 +33,9 @@ func TestTune(t *testing.T) {
 	t.Cleanup(func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) })
 	t.Setenv("GOGC", "")
 	t.Setenv("GOMEMLIMIT", "")
-	root := t.TempDir() + "/"
-	if err := os.MkdirAll(root+"sys/fs/cgroup", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(root+"sys/fs/cgroup/memory.max", []byte("1000000000"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	container := func() (uint64, error) { return 1_000_000_000, nil }
 	c := Config{GCPercent: 300, GCFloor: 40 << 20, KeepGCPercent: true, KeepMemoryLimit: true}
-	got := apply(&c, root)
+	got := apply(&c, container)
 	if p := debug.SetGCPercent(100); p != 300 {
 		t.Errorf("gc percent is %d, want 300", p)
 	}
@@ -59,7 +48,7 @@ func TestTune(t *testing.T) {
 	got.KeepAlive()
 
 	t.Setenv("GOGC", "50")
-	apply(&c, root)
+	apply(&c, container)
 	if p := debug.SetGCPercent(100); p != 100 {
 		t.Errorf("GOGC from the environment was overruled by a default: %d", p)
 	}

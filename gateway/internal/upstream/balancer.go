@@ -66,16 +66,17 @@ func (p *Pools) Balancer(s *entity.Service, from *Source) (*Balancer, error) {
 	if err != nil {
 		return nil, err
 	}
+	http2 := s.Protocol == "grpc" || s.Protocol == "grpcs"
 	if u == nil {
 		b.rules = p.builtIn()
-		b.members = []member{{target: p.target(nil, joinAddress(s.Host, s.Port), secure, b.rules), weight: 1}}
+		b.members = []member{{target: p.target(nil, joinAddress(s.Host, s.Port), secure, http2, b.rules), weight: 1}}
 		b.weight, b.turns = 1, []int{0}
 		return b, nil
 	}
 	b.rules = p.rulesOf(u)
 	for _, t := range from.Targets[u.ID] {
 		if t.Weight > 0 {
-			b.members = append(b.members, member{p.target(u, t.Target, secure, b.rules), t.Weight, xxhash.Sum64String(t.Target)})
+			b.members = append(b.members, member{p.target(u, t.Target, secure, http2, b.rules), t.Weight, xxhash.Sum64String(t.Target)})
 			b.weight += t.Weight
 		}
 	}

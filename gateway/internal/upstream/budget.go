@@ -8,7 +8,7 @@ import (
 // budgetWindow is over how many seconds retries are weighed against requests.
 const budgetWindow = 10
 
-// budget bounds how often a service's requests are sent again, so that retries
+// budget bounds how often a service's requests are retried, so that retries
 // cannot make an overload worse: a share of the requests of the last seconds,
 // and a few for services with little traffic. Requests that never left (a
 // connection that could not be made) cost nothing.

@@ -18,6 +18,7 @@ type Call struct {
 	Connect  time.Duration      // 0 is one minute, as of the next two
 	Write    time.Duration      // between two writes of the request
 	Read     time.Duration      // until the headers, and between two reads of a stream
+	Deadline time.Time          // of all attempts, over HTTP/2; zero: none
 	Now      time.Time          // of the call, where the caller has asked the clock; else zero
 
 	KeepHost   bool // the request's Host is sent as it is, not made the chosen target's
@@ -26,7 +27,7 @@ type Call struct {
 	// OnConn, if set, learns the connection in use (nil when it is given back),
 	// so that a lost client can end the wait by closing it.
 	OnConn func(io.Closer)
-	// Gone, if set, tells that the client has left: the request is not sent again.
+	// Gone, if set, tells that the client has left: the request is not retried.
 	Gone func() bool
 	// OnRefusal, if set, is called when the upstream answers with an error before
 	// it has the whole request body. It should make a read of the body that is
@@ -37,6 +38,18 @@ type Call struct {
 	// bytes of body that passed, and what broke it off: nil when it is whole. It
 	// is not called when Do returns an error or Streamed is false.
 	OnEnd func(passed int64, err error)
+
+	// Trailers, if set, are the fields that follow the request's body; it is asked
+	// once the body has ended. Only a body of unknown length is followed by any.
+	Trailers func() []Field
+	// OnTrailers, if set, is told of the fields that follow a streamed response's
+	// body, before the read of it that returns io.EOF does. They are as the upstream
+	// sent them: what may pass is for the caller to decide.
+	OnTrailers func([]Field)
+
+	// OnInterim, if set, is told of each interim answer (1xx) but 100 and 101, of
+	// which there are mostInterim at most. The header is good until it returns.
+	OnInterim func(*fasthttp.ResponseHeader)
 
 	// OnTry, if set, is told of each attempt at a target when it has ended, before
 	// OnEnd.
@@ -53,7 +66,17 @@ type Call struct {
 	how    attempt
 	stream *stream // of the response
 	body   bodyWriter
+	upload *http2Upload // nil over HTTP/1.1
 }
+
+// Uploading tells, over HTTP/2, whether a part of the request's body has been
+// sent, and more of it is to come.
+func (c *Call) Uploading() bool {
+	return c.upload != nil && c.upload.begun.Load() && !c.upload.whole.Load()
+}
+
+// Field is a field of a header or trailer section.
+type Field struct{ Name, Value string }
 
 // Try is one attempt at a target.
 type Try struct {
@@ -148,6 +171,9 @@ func (p *Pools) attempt(c *Call, t *Target) (outcome, error) {
 // once more on a new one if that turns out to be stale, so that no client sees
 // that a peer closes idle connections.
 func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
+	if t.http2 != nil {
+		return p.askHTTP2(c, t)
+	}
 	if !c.KeepHost {
 		c.Request.Header.SetHost(t.authority)
 	}
@@ -177,7 +203,7 @@ func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
 
 // kept takes an idle connection on which nothing has come since its last
 // answer. What had come would be taken for this request's answer, and its own
-// for the next one's: so each is looked at, whatever the method.
+// for the next one's: so each is examined, whatever the method.
 func (p *Pools) kept(t *Target, name string) *conn {
 	if p.config.Keepalive == 0 {
 		return nil

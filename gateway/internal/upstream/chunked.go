@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 )
@@ -16,6 +17,8 @@ type chunkReader struct {
 	spent int   // bytes of framing beyond what the data they frame allows
 	most  int   // bytes of trailers
 	err   error // for good
+
+	trailers []Field // once Read has returned io.EOF
 }
 
 // Bounds of what frames the data.
@@ -92,7 +95,7 @@ func (c *chunkReader) next() error {
 		return errChunkLine
 	}
 	if size == 0 {
-		return c.trailers()
+		return c.readTrailers()
 	}
 	// Each byte of data pays for two of framing.
 	c.spent = max(c.spent+len(line)-freeChunkLine-2*int(min(size, mostChunkSpent)), 0)
@@ -133,8 +136,8 @@ func (c *chunkReader) line(most int, bad error) ([]byte, error) {
 	return line, nil
 }
 
-// trailers reads them up to the empty line. They are checked, and dropped.
-func (c *chunkReader) trailers() error {
+// readTrailers reads them up to the empty line.
+func (c *chunkReader) readTrailers() error {
 	for left := c.most; ; {
 		line, err := c.line(left, errTrailersSize)
 		if err != nil {
@@ -147,6 +150,8 @@ func (c *chunkReader) trailers() error {
 			return errTrailer
 		}
 		left -= len(line) + len("\r\n")
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		c.trailers = append(c.trailers, Field{string(name), string(bytes.Trim(value, " \t"))})
 	}
 }
 

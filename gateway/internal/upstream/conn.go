@@ -44,7 +44,7 @@ func (k *conn) begin() {
 
 var errRefused = errors.New("the upstream answered before the whole request was sent")
 
-// Write notes that the request is on its way: until then it may be sent again
+// Write notes that the request is on its way: until then it may be retried
 // on another connection, whatever its method.
 func (k *conn) Write(b []byte) (int, error) {
 	if k.pace > 0 {

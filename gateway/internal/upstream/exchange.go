@@ -69,7 +69,7 @@ func (c *Call) send(k *conn) error {
 // end at the deadline of a short request: the deadline is renewed with every
 // write. An error that the upstream answers meanwhile ends the sending.
 func (c *Call) sendStream(k *conn) error {
-	c.body.attach(c.Request, k.bw)
+	c.body.attach(c.Request, k.bw, c.Trailers)
 	k.pace = c.Write
 	_ = k.SetReadDeadline(time.Time{})
 	stop := k.listen(c.OnRefusal)
@@ -87,13 +87,15 @@ func (c *Call) sendStream(k *conn) error {
 // bodyWriter passes a request's body on as it comes. The codec would collect 4
 // KiB of it, and the header with it, before the upstream saw any.
 type bodyWriter struct {
-	src io.Reader
-	bw  *bufio.Writer
+	src      io.Reader
+	bw       *bufio.Writer
+	header   *fasthttp.RequestHeader
+	trailers func() []Field // nil: none
 }
 
 // attach puts the writer between a request and its body stream.
-func (b *bodyWriter) attach(r *fasthttp.Request, bw *bufio.Writer) {
-	b.bw = bw
+func (b *bodyWriter) attach(r *fasthttp.Request, bw *bufio.Writer, trailers func() []Field) {
+	b.bw, b.header, b.trailers = bw, &r.Header, trailers
 	if src := r.BodyStream(); src != io.Reader(b) { // else of an attempt before
 		b.src = src
 		r.SetBodyStream(b, r.Header.ContentLength())
@@ -123,9 +125,23 @@ func (b *bodyWriter) WriteTo(w io.Writer) (written int64, err error) {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
+			b.addTrailers()
 			return written, nil
 		case err != nil:
 			return written, err
+		}
+	}
+}
+
+// addTrailers has the codec, which has sent the header, send the trailers behind
+// the last chunk.
+func (b *bodyWriter) addTrailers() {
+	if b.trailers == nil || b.header.ContentLength() >= 0 {
+		return
+	}
+	for _, f := range b.trailers() {
+		if b.header.AddTrailer(f.Name) == nil {
+			b.header.Add(f.Name, f.Value)
 		}
 	}
 }
@@ -170,6 +186,9 @@ func (p *Pools) readHeader(c *Call, t *Target, k *conn, streamed bool) error {
 		k.answered = true
 		if s := h.StatusCode(); s >= 200 || s == fasthttp.StatusSwitchingProtocols {
 			return nil
+		}
+		if c.OnInterim != nil && h.StatusCode() != fasthttp.StatusContinue { // which answers the gateway's own words
+			c.OnInterim(h)
 		}
 		left -= n
 	}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,6 +118,36 @@ func FuzzChunks(f *testing.F) {
 	})
 }
 
+// answer is what an upstream sends to the first client.
+type answer struct {
+	wire []byte
+	once sync.Once
+	sent chan struct{}
+}
+
+// patient makes a call that only awaitRunning gives up.
+func patient(c *Call) *Call {
+	c.Connect, c.Write = time.Minute, time.Minute
+	c.Read = time.Minute
+	return c
+}
+
+// awaitRunning waits for five seconds in which the process runs: on a busy machine,
+// where it does not, ticks are lost, and it waits for longer.
+func awaitRunning(t *testing.T, what string, done <-chan struct{}) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 500 {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+	}
+	t.Fatalf("%s does not come", what)
+}
+
 // FuzzAnswers has an upstream send anything for an answer to a first client.
 // The second client gets its own answer, whatever that was.
 func FuzzAnswers(f *testing.F) {
@@ -131,8 +163,7 @@ func FuzzAnswers(f *testing.F) {
 		f.Add([]byte(seed), byte(0))
 		f.Add([]byte(seed), byte(1))
 	}
-	first := make(chan []byte, 1)
-	sent := make(chan struct{}, 1)
+	var first atomic.Pointer[answer]
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)
@@ -153,8 +184,9 @@ func FuzzAnswers(f *testing.F) {
 						return
 					}
 					if r.URL.Path == "/first" {
-						_, _ = c.Write(<-first)
-						sent <- struct{}{}
+						a := first.Load()
+						_, _ = c.Write(a.wire)
+						a.once.Do(func() { close(a.sent) }) // it may be asked for again
 						continue
 					}
 					id := r.Header.Get("X-Id")
@@ -164,11 +196,13 @@ func FuzzAnswers(f *testing.F) {
 		}
 	}()
 	f.Fuzz(func(t *testing.T, wire []byte, kind byte) {
+		var err error
 		p := newPools(t, Config{})
 		b := serviceAt(t, p, "http://"+ln.Addr().String())
-		first <- wire
-		call := newCall(b)
-		call.Read, call.Write = 50*time.Millisecond, 50*time.Millisecond // it may not end
+		a := &answer{wire: wire, sent: make(chan struct{})}
+		first.Store(a)
+		call := patient(newCall(b))
+		call.Read = 50 * time.Millisecond // it may not end
 		call.Request.SetRequestURI("/first")
 		if kind&1 != 0 {
 			call.Request.Header.SetMethod("HEAD")
@@ -177,10 +211,15 @@ func FuzzAnswers(f *testing.F) {
 			_, _ = io.Copy(io.Discard, struct{ io.Reader }{call.Response.BodyStream()})
 			_ = call.Response.CloseBodyStream()
 		}
-		<-sent
-		second := newCall(b)
+		awaitRunning(t, "the first answer", a.sent)
+		second := patient(newCall(b))
 		second.Request.Header.Set("X-Id", "second")
-		if err := p.Do(second); err != nil {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			err = p.Do(second)
+		}()
+		if awaitRunning(t, "the second answer", done); err != nil {
 			t.Fatal(err)
 		}
 		if got := finish(t, second); got != "second" || string(second.Response.Header.Peek("X-Id")) != "second" {

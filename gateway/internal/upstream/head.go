@@ -12,7 +12,7 @@ import (
 )
 
 // ResponseError says that what an upstream sent is not a response that can be
-// passed on. The request is not sent again: the next answer would be no better.
+// passed on. The request is not retried: the next answer would be no better.
 type ResponseError struct{ Err error }
 
 func (e *ResponseError) Error() string { return "unreadable response: " + e.Err.Error() }

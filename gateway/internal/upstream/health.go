@@ -75,7 +75,7 @@ func (t *Target) succeeded(status int, how attempt) {
 		return
 	}
 	if u := t.until.Load(); u == 0 || u == forever && how == asLast {
-		return // who was taken out by hand is not brought back by need
+		return // a target ejected by hand is not brought back by need
 	}
 	if t.trials.Add(1) >= r.successes {
 		t.heal()

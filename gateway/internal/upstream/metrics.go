@@ -24,7 +24,7 @@ type metrics struct {
 	warned      atomic.Int64                  // of unsolicited bytes, in Unix seconds
 }
 
-// Why a request was sent again.
+// Why a request was retried.
 const (
 	whyConnect = "connect" // it had not left
 	whyBroken  = "broken"  // the connection broke before the answer

@@ -19,9 +19,11 @@ type prober struct {
 	rules  *activeRules
 	told   *metrics
 	client *http.Client
-	stop   context.CancelFunc
-	good   int // in a row
-	bad    [failKinds]int
+	// dialTLS connects to the target; the address is the target's own.
+	dialTLS func(ctx context.Context, network, address string) (net.Conn, error)
+	stop    context.CancelFunc
+	good    int // in a row
+	bad     [failKinds]int
 }
 
 // probe has a target probed by rules, nil: not. p.mu is held.
@@ -38,8 +40,9 @@ func (p *Pools) probe(t *Target, rules *activeRules) {
 		return
 	}
 	n := &prober{target: t, rules: rules, told: p.metrics}
+	n.dialTLS = n.secureDialer(p)
 	n.client = &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: n.dial, DialTLSContext: n.dialTLS(p)},
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: n.dial, DialTLSContext: n.dialTLS},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	var ctx context.Context
@@ -52,7 +55,7 @@ func (n *prober) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return n.target.host.dial(ctx)
 }
 
-func (n *prober) dialTLS(p *Pools) func(ctx context.Context, network, address string) (net.Conn, error) {
+func (n *prober) secureDialer(p *Pools) func(ctx context.Context, network, address string) (net.Conn, error) {
 	spec := &n.rules.spec
 	name := spec.sni
 	if name == "" {
@@ -60,6 +63,9 @@ func (n *prober) dialTLS(p *Pools) func(ctx context.Context, network, address st
 	}
 	c := &tls.Config{ServerName: name, RootCAs: p.config.RootCAs, MinVersion: tls.VersionTLS12}
 	c.InsecureSkipVerify = !spec.verify //nolint:gosec // https_verify_certificate says so
+	if spec.kind == "grpcs" {
+		withHTTP2(c)
+	}
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := n.target.host.dial(ctx)
 		if err != nil {
@@ -78,7 +84,7 @@ func (n *prober) hostHeader() string {
 	if n.rules.spec.host != "" {
 		return n.rules.spec.host
 	}
-	return Authority(n.target.Address, n.rules.spec.kind == "https")
+	return Authority(n.target.Address, n.rules.spec.kind == "https" || n.rules.spec.kind == "grpcs")
 }
 
 // run probes until ctx ends. The first probe comes at a random time within the
@@ -126,7 +132,10 @@ func (n *prober) ask(ctx context.Context) (status int, err error) {
 	spec := &n.rules.spec
 	ctx, cancel := context.WithTimeout(ctx, spec.timeout)
 	defer cancel()
-	if spec.kind != "http" && spec.kind != "https" {
+	switch spec.kind {
+	case "grpc", "grpcs":
+		return n.askGRPC(ctx)
+	case "tcp":
 		conn, err := n.target.host.dial(ctx)
 		if err != nil {
 			return 0, err

@@ -25,18 +25,18 @@ const (
 	outcomeUnsendable                 // the request cannot be written: no target would get it
 )
 
-// retryPolicy decides whether the request of one call is sent again. Every such
+// retryPolicy decides whether the request of one call is retried. Every such
 // decision is made here, from the outcome of the attempt and from what the policy
 // knows about the request:
 //
-//   - A request that did not reach an upstream is sent again.
-//   - One that an upstream may have received is sent again only if it is
+//   - A request that did not reach an upstream is retried.
+//   - One that an upstream may have received is retried only if it is
 //     idempotent, by its method or an Idempotency-Key.
-//   - Once any of a streamed body was read, the request cannot be sent again. A
+//   - Once any of a streamed body was read, the request cannot be retried. A
 //     request for a WebSocket has no body and is a GET: it is treated as one.
-//   - One that timed out is not sent again: the upstream may be working on it.
+//   - One that timed out is not retried: the upstream may be working on it.
 //     Neither is one whose answer cannot be read: it was answered all the same.
-//   - One whose client has left is not sent again.
+//   - One whose client has left is not retried.
 //   - What may have been received costs the service's budget; another try on a
 //     new connection, where a kept one had been closed by the peer, does not.
 type retryPolicy struct {

@@ -8,7 +8,7 @@ import (
 )
 
 // socket is a TCP connection that can also be read without waiting: that is how
-// an idle connection is looked at, also below TLS.
+// an idle connection is examined, also below TLS.
 type socket struct {
 	net.Conn
 	raw     syscall.RawConn // nil: not a socket of the system

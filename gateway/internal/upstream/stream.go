@@ -56,6 +56,9 @@ func (s *stream) Read(b []byte) (int, error) {
 		s.failure = io.ErrUnexpectedEOF
 	case errors.Is(err, io.EOF):
 		s.ended = true
+		if c, ok := s.src.(*chunkReader); ok && len(c.trailers) > 0 && s.call.OnTrailers != nil {
+			s.call.OnTrailers(c.trailers)
+		}
 		return 0, io.EOF
 	default:
 		s.failure = err

@@ -25,6 +25,7 @@ type Target struct {
 	tls       *tls.Config
 	host      *host
 	pool      pool
+	http2     *http2Pool // nil: it is asked over HTTP/1.1
 	inflight  atomic.Int64
 	health
 	latency    latency
@@ -50,8 +51,8 @@ type Config struct {
 	EjectAfter int
 	EjectFor   time.Duration // how long, at first; 0 is 5 s
 
-	RetryStatuses []int // answers for which an idempotent request is sent again; 429 is never one
-	RetryBudget   int   // percent of a service's requests that may be sent again; 0: only RetryMin
+	RetryStatuses []int // answers for which an idempotent request is retried; 429 is never one
+	RetryBudget   int   // percent of a service's requests that may be retried; 0: only RetryMin
 	RetryMin      int   // retries per second that are always allowed
 
 	Log *slog.Logger // of targets that come and go; nil: none
@@ -129,7 +130,7 @@ func (p *Pools) each(do func(*Target)) {
 }
 
 // target finds or makes a target of an upstream ("" for a service's own host).
-func (p *Pools) target(u *entity.Upstream, address string, secure *security, r *rules) *Target {
+func (p *Pools) target(u *entity.Upstream, address string, secure *security, http2 bool, r *rules) *Target {
 	key := address
 	id := ""
 	label := ""
@@ -139,6 +140,9 @@ func (p *Pools) target(u *entity.Upstream, address string, secure *security, r *
 	}
 	if secure != nil {
 		key = secure.key + "@" + key
+	}
+	if http2 {
+		key = "http2 " + key
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,6 +158,9 @@ func (p *Pools) target(u *entity.Upstream, address string, secure *security, r *
 		if u != nil && u.HostHeader != "" {
 			t.tls.ServerName = hostOf(u.HostHeader)
 		}
+	}
+	if http2 {
+		t.http2 = newHTTP2Pool(&p.config)
 	}
 	p.targets[key] = t
 	return t
@@ -201,7 +208,7 @@ func (p *Pools) Keep(used []*Balancer) {
 	}
 	p.mu.Unlock()
 	for _, t := range gone {
-		t.pool.close()
+		t.close()
 	}
 }
 
@@ -220,5 +227,13 @@ func (p *Pools) Idle() int {
 func (p *Pools) Close() {
 	p.stop()
 	p.wg.Wait()
-	p.each(func(t *Target) { t.pool.close() })
+	p.each((*Target).close)
+}
+
+// close closes idle connections now, and others when they become idle.
+func (t *Target) close() {
+	t.pool.close()
+	if t.http2 != nil {
+		t.http2.close()
+	}
 }

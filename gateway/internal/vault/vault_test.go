@@ -19,6 +19,9 @@ func TestReferencesAreResolvedInACopy(t *testing.T) {
 				"redis":          map[string]any{"password": "{vault://env/redis-pass/key}", "host": "h"},
 				"redis_username": "{vault://env/redis-user}",
 			}},
+			{ID: "l", Name: "http-log", Config: map[string]any{
+				"headers": map[string]any{"X-A": "a", "Authorization": "{vault://env/redis-user}"},
+			}},
 		},
 		Certificates: []entity.Certificate{{ID: "c", Cert: "C", Key: "{vault://env/tls-key}"}},
 	}
@@ -34,6 +37,9 @@ func TestReferencesAreResolvedInACopy(t *testing.T) {
 	c := got.Plugins[1].Config
 	if redis := c["redis"].(map[string]any); redis["password"] != "p@ss" || redis["host"] != "h" || c["redis_username"] != "u" {
 		t.Errorf("got %v", c)
+	}
+	if headers := got.Plugins[2].Config["headers"].(map[string]any); headers["Authorization"] != "u" || headers["X-A"] != "a" {
+		t.Errorf("members of a map: %v", headers)
 	}
 	if got.Certificates[0].Key != "K" || got.Certificates[0].Cert != "C" {
 		t.Errorf("got %+v", got.Certificates)

@@ -89,8 +89,8 @@ func (c *checker) targets(ctx context.Context) ([]Finding, error) {
 	return []Finding{f}, nil
 }
 
-// loaded is a rule as Prometheus has it.
-type loaded struct {
+// ruleState is a rule as Prometheus has it.
+type ruleState struct {
 	Name      string    `json:"name"`
 	Health    string    `json:"health"`
 	LastError string    `json:"lastError"`
@@ -100,13 +100,13 @@ type loaded struct {
 func (c *checker) rules(ctx context.Context) ([]Finding, error) {
 	var data struct {
 		Groups []struct {
-			Rules []loaded `json:"rules"`
+			Rules []ruleState `json:"rules"`
 		} `json:"groups"`
 	}
 	if err := c.get(ctx, "/api/v1/rules", &data); err != nil {
 		return nil, err
 	}
-	have := map[string]loaded{}
+	have := map[string]ruleState{}
 	for _, g := range data.Groups {
 		for _, r := range g.Rules {
 			have[r.Name] = r

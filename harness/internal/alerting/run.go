@@ -16,9 +16,9 @@ type Case struct {
 	// Also are further alerts that the disruption must cause: each has an Outcome of its own.
 	Also  []string
 	Fault string // in words, for the result
-	// Break causes the alerts' condition, Mend ends it. Mend is called whenever Break was, with a context that does not end when the drill
+	// Break causes the alerts' condition, Restore ends it. Restore is called whenever Break was, with a context that does not end when the drill
 	// is cancelled.
-	Break, Mend func(ctx context.Context) error
+	Break, Restore func(ctx context.Context) error
 	// Beside are alerts that may fire too, because they detect the same disruption.
 	Beside            []string
 	FireIn, ResolveIn time.Duration // time limits
@@ -40,8 +40,8 @@ type Outcome struct {
 // OK says whether the alert fired and resolved, and no unexpected one fired.
 func (o *Outcome) OK() bool { return o.Err == nil && len(o.Unexpected) == 0 }
 
-// mendWithin is the time limit of Mend, also after a cancelled drill.
-const mendWithin = time.Minute
+// restoreWithin is the time limit of Restore, also after a cancelled drill.
+const restoreWithin = time.Minute
 
 // Run carries out the cases one after another, each when no alert is active any more. A case that fails does not keep the others from
 // running; the error is the context's, and without an outcome is what it cut short. progress receives a line for each event and may be nil.
@@ -119,11 +119,11 @@ func (s *Stack) disrupt(ctx context.Context, c *Case, out []Outcome) (ended time
 		}
 	}
 	defer func() {
-		mending, cancel := context.WithTimeout(context.WithoutCancel(ctx), mendWithin)
+		restoring, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
 		defer cancel()
 		ended = time.Now()
-		if err := c.Mend(mending); err != nil {
-			fail(fmt.Errorf("mend: %w", err))
+		if err := c.Restore(restoring); err != nil {
+			fail(fmt.Errorf("restore: %w", err))
 		}
 	}()
 	began := time.Now()

@@ -68,24 +68,24 @@ func casesOf(target *fakeGateway) []Case {
 	// With a wait of one second, two scrapes that are late on a busy machine are an absent replica, which only the first case is about.
 	late := []string{"GatewayReplicaDown"}
 	return []Case{
-		{Alert: "GatewayReplicaDown", Fault: "no scrape", Break: down(true), Mend: down(false), FireIn: most, ResolveIn: most},
+		{Alert: "GatewayReplicaDown", Fault: "no scrape", Break: down(true), Restore: down(false), FireIn: most, ResolveIn: most},
 		{
 			Alert: "LimitStoreFailingOpen", Fault: "uncounted requests",
-			Break: uncounted(true), Mend: uncounted(false), Beside: late, FireIn: most, ResolveIn: most,
+			Break: uncounted(true), Restore: uncounted(false), Beside: late, FireIn: most, ResolveIn: most,
 		},
 		{
 			Alert: "PostgresConnectionsHigh", Fault: "19 of 20, and a rejected configuration",
-			Break: two(true), Mend: two(false), Beside: late, FireIn: most, ResolveIn: most,
+			Break: two(true), Restore: two(false), Beside: late, FireIn: most, ResolveIn: most,
 		},
 		{
 			Alert: "PostgresConnectionsHigh", Fault: "19 of 20",
-			Break: crowded(true), Mend: crowded(false), Beside: append(late, "PostgresPoolWaiting"), FireIn: most, ResolveIn: most,
+			Break: crowded(true), Restore: crowded(false), Beside: append(late, "PostgresPoolWaiting"), FireIn: most, ResolveIn: most,
 		},
 		{
 			Alert: "PostgresConnectionsHigh", Also: []string{"ConfigurationRejected"}, Fault: "both",
-			Break: two(true), Mend: two(false), Beside: late, FireIn: most, ResolveIn: most,
+			Break: two(true), Restore: two(false), Beside: late, FireIn: most, ResolveIn: most,
 		},
-		{Alert: "SnapshotStale", Fault: "nothing at all", Break: nothing, Mend: nothing, Beside: late, FireIn: 3 * time.Second, ResolveIn: most},
+		{Alert: "SnapshotStale", Fault: "nothing at all", Break: nothing, Restore: nothing, Beside: late, FireIn: 3 * time.Second, ResolveIn: most},
 	}
 }
 

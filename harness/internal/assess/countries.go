@@ -52,7 +52,7 @@ func hitRatio(res *load.Result) *float64 {
 	return new(float64(res.EdgeCache["HIT"]+res.EdgeCache["STALE"]) / float64(all))
 }
 
-// given is nil for a figure that nobody gave.
+// given is nil for a figure that is not given.
 func given(v float64) *float64 {
 	if v == 0 {
 		return nil

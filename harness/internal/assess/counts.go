@@ -111,11 +111,11 @@ func sum(into, from map[string]uint64) {
 }
 
 // servedInAll adds attacks up. ok is false if it is unknown of one of them.
-func servedInAll(attacks []*Recording) (all readings.Served, ok bool) {
+func servedInAll(attacks []*Recording) (all readings.OriginTotals, ok bool) {
 	for _, a := range attacks {
 		one, known := readings.ServedIn(a.Readings)
 		if !known {
-			return readings.Served{}, false
+			return readings.OriginTotals{}, false
 		}
 		all.Requests += one.Requests
 		all.Refused += one.Refused

@@ -43,7 +43,7 @@ func IdempotentFailed(s *scenario.Stage, res *load.Result) (n uint64) {
 }
 
 // outage reads availability, detection and recovery from the probes.
-func outage(f *result.Fault, a *Recording, injected, mended time.Time) {
+func outage(f *result.Fault, a *Recording, injected, repaired time.Time) {
 	probes := ProbesOf(a.Probes, time.Time{}, Forever)
 	if len(probes) == 0 {
 		return
@@ -58,8 +58,8 @@ func outage(f *result.Fault, a *Recording, injected, mended time.Time) {
 		outage += o.Length()
 	}
 	f.OutageMS = new(InMS(outage))
-	f.ImpactMS = HurtFor(a.Probes, probes, injected)
-	f.TimeToRecoverMS = UsedAgain(a.Probes, f.Target, mended)
+	f.ImpactMS = ImpactFor(a.Probes, probes, injected)
+	f.TimeToRecoverMS = UsedAgain(a.Probes, f.Target, repaired)
 }
 
 // OutageGap is the longest time between two bad probes of one outage.
@@ -98,9 +98,9 @@ func Availability(probes []measure.Probe) result.Availability {
 	return result.Availability{Probes: a.Probes, Failed: a.Failed, Availability: a.Share, Low: a.Low, High: a.High}
 }
 
-// HurtFor is how long after a fault probes of a result were hurt by it, in ms.
-// Where none was, nobody can tell when it was detected: nil.
-func HurtFor(res *load.Result, probes []measure.Probe, injected time.Time) *float64 {
+// ImpactFor is how long after a fault probes of a result failed or were slow, in ms.
+// nil: none did.
+func ImpactFor(res *load.Result, probes []measure.Probe, injected time.Time) *float64 {
 	if injected.IsZero() {
 		return nil
 	}
@@ -111,7 +111,7 @@ func HurtFor(res *load.Result, probes []measure.Probe, injected time.Time) *floa
 	return new(InMS(d))
 }
 
-// slow is the latency from which a probe counts as hurt: three times what
+// slow is the latency from which a probe counts as slow: three times what
 // nearly all took before the fault, and well above what a scheduler does.
 func slow(res *load.Result, before time.Time) time.Duration {
 	var took []time.Duration
@@ -127,15 +127,15 @@ func slow(res *load.Result, before time.Time) time.Duration {
 	return max(3*took[len(took)*99/100], 200*time.Millisecond)
 }
 
-// UsedAgain is how long after mending began a replica answered again, and went
+// UsedAgain is how long after the repair began a replica answered again, and went
 // on answering, in ms. Nil for what does not answer probes itself, and where it
 // was not seen to.
-func UsedAgain(res *load.Result, target string, mended time.Time) *float64 {
-	if lab.RoleOf(target) != topology.RoleGateway || target == topology.RoleGateway || mended.IsZero() {
+func UsedAgain(res *load.Result, target string, repaired time.Time) *float64 {
+	if lab.RoleOf(target) != topology.RoleGateway || target == topology.RoleGateway || repaired.IsZero() {
 		return nil
 	}
-	back := mended.Sub(res.Began)
-	probes := ProbesOf(res, mended, mended.Add(time.Minute))
+	back := repaired.Sub(res.Began)
+	probes := ProbesOf(res, repaired, repaired.Add(time.Minute))
 	at, ok := measure.UsedAgain(probes, target, back, goodInARow)
 	if !ok {
 		return nil

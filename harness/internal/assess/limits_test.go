@@ -9,7 +9,7 @@ import (
 )
 
 // limited is a stage in which one consumer floods a service that gives each 20
-// requests a second.
+// requests/s.
 func limited() *scenario.Stage {
 	plugin := map[string]any{"name": "rate-limiting-advanced", "config": map[string]any{
 		"identifier": "consumer", "limit": []any{int64(20)}, "window_size": []any{int64(1)},

@@ -24,6 +24,8 @@ type Measurement struct {
 	Empty      bool         // database and Redis were seen to be empty before
 	Warm       string       // what is warm since then by design; may be empty
 	Accounts   readings.Accounts
+	// OpenCapacity is the rate of an open loop that the lab is estimated to carry, in requests per second; 0 if it was not looked for.
+	OpenCapacity float64
 	// Experiment is a stage that is broken while it is measured: only availability is judged.
 	Experiment bool
 }
@@ -49,6 +51,7 @@ func (m *Measurement) Result() (result.Stage, map[string][]byte) {
 	if closed != nil {
 		requests += closed.Requests
 		m.throughput(&s, closed)
+		s.ClosedLatencyMS, s.ClosedErrorRate = Latency(closed.Service), new(closed.ErrorRate())
 	}
 	told := closed // status and errors are those of the open attack if there is one
 	if open != nil {
@@ -136,6 +139,9 @@ func loadOf(m *Measurement, closed, open *load.Result) result.Load {
 		}
 		l.DurationS = open.Attack.Duration.Seconds()
 		l.OfferedQPS = new(open.Attack.Rate)
+		if m.OpenCapacity > 0 {
+			l.OpenCapacityQPS = new(m.OpenCapacity)
+		}
 	}
 	return l
 }

@@ -114,7 +114,7 @@ func TestSabotageAWorkerWithATenthOfACore(t *testing.T) {
 func TestSabotageAStalledWorker(t *testing.T) {
 	c, p := child(t)
 	// A quarter of the time, and at a rate that leaves the worker idle: what was
-	// held up is sent in a fraction of the stall, also on a busy machine.
+	// delayed is sent in a fraction of the stall, also on a busy machine.
 	var stall sync.Once
 	a := attackTold(t, c, opened(serve(t, fine), 200, 6*time.Second), func(now load.Progress) {
 		if now.Requests < 100 {
@@ -227,7 +227,7 @@ func TestSabotageAClosedLoopReadAsOpen(t *testing.T) {
 	if got.Result.Corrected.Count() != 0 {
 		t.Error("a closed loop has no intended times to correct by")
 	}
-	// Whoever puts a latency into a closed stage all the same loses it.
+	// A latency that a closed stage has all the same is removed.
 	s := result.Stage{Name: "x", Valid: true, Load: result.Load{Model: result.Closed}, LatencyMS: Latency(got.Result.Service)}
 	r := result.Result{Stages: []result.Stage{s}}
 	r.Settle()
@@ -253,8 +253,8 @@ func TestSabotageANoisyNeighbour(t *testing.T) {
 	burners := 4 * runtime.NumCPU()
 	var cmds []*exec.Cmd
 	for range burners { // processes, so that the scheduler's queue is what grows
-		// Whoever waits counts as pressure, however nice. So the tests that run
-		// beside this one keep most of the machine.
+		// A waiting process counts as pressure whatever its priority. So the tests
+		// that run beside this one keep most of the machine.
 		c := exec.Command("nice", "-n", "19", "sh", "-c", "while :; do :; done")
 		if err := c.Start(); err != nil {
 			t.Fatal(err)

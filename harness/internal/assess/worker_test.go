@@ -18,7 +18,7 @@ import (
 	"gatelab/internal/testenv"
 )
 
-// workerEnv makes this test's binary a worker, so that it can be held up like a
+// workerEnv makes this test's binary a worker, so that it can be delayed like a
 // process of its own.
 const workerEnv = "GATELAB_TEST_WORKER"
 

@@ -78,7 +78,7 @@ func TestSearchIsHonestAboutItsEnds(t *testing.T) {
 	}
 }
 
-// TestSearchPassesABadBottom: slow requests that are limited to so many a second
+// TestSearchPassesABadBottom: slow requests of a limited rate
 // are more than a hundredth of few requests, and less of many.
 func TestSearchPassesABadBottom(t *testing.T) {
 	f, err := Search(plan(), func(rate float64, c bool) (Point, error) {
@@ -185,7 +185,7 @@ func TestFitRecoversTheLaw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(f.Lambda/want.Lambda-1) > 1e-6 || math.Abs(f.Sigma-want.Sigma) > 1e-6 || math.Abs(f.Kappa-want.Kappa) > 1e-6 {
+		if math.Abs(f.Lambda/want.Lambda-1) > 1e-6 || math.Abs(f.Contention-want.Contention) > 1e-6 || math.Abs(f.Coherency-want.Coherency) > 1e-6 {
 			t.Errorf("%+v is found as %+v", want, f.USL)
 		}
 		if p := f.Predictions[0]; p.N != 10 || math.Abs(p.Value/want.At(10)-1) > 1e-6 {
@@ -234,8 +234,8 @@ func TestFitSeesThroughAWanderingHost(t *testing.T) {
 	if err != nil || !f.Identified {
 		t.Fatalf("%+v %v", f, err)
 	}
-	if math.Abs(f.Sigma-want.Sigma) > 0.02 || f.SigmaRange.Low > want.Sigma || f.SigmaRange.High < want.Sigma {
-		t.Errorf("sigma %+v, want about %v", f.SigmaRange, want.Sigma)
+	if math.Abs(f.Contention-want.Contention) > 0.02 || f.ContentionRange.Low > want.Contention || f.ContentionRange.High < want.Contention {
+		t.Errorf("contention %+v, want about %v", f.ContentionRange, want.Contention)
 	}
 }
 
@@ -243,7 +243,7 @@ func TestFitIsRepeatable(t *testing.T) {
 	s := law(USL{1000, 0.1, 0.01}, 0.05, 0.2, 4, 1, 2, 3)
 	a, _ := FitUSL(s, []int{10}, 9)
 	b, _ := FitUSL(s, []int{10}, 9)
-	if a.Predictions[0] != b.Predictions[0] || a.SigmaRange != b.SigmaRange {
+	if a.Predictions[0] != b.Predictions[0] || a.ContentionRange != b.ContentionRange {
 		t.Errorf("%+v and %+v of the same samples", a, b)
 	}
 }

@@ -152,7 +152,7 @@ func (f Fit) report() *result.Scalability {
 		return result.Range{Value: i.Value, Low: i.Low, High: i.High}
 	}
 	out := &result.Scalability{
-		Lambda: f.Lambda, Sigma: span(f.SigmaRange), Kappa: span(f.KappaRange),
+		Lambda: f.Lambda, Sigma: span(f.ContentionRange), Kappa: span(f.CoherencyRange),
 		Identified: f.Identified, Reason: f.Why,
 	}
 	if f.Identified {

@@ -15,8 +15,8 @@ import (
 
 // Point is what was seen at one rate.
 type Point struct {
-	Rate      float64  // offered, requests a second
-	QPS       float64  // successes a second
+	Rate      float64  // offered, requests/s
+	QPS       float64  // successes/s
 	P50MS     *float64 // corrected
 	P99MS     *float64
 	ErrorRate float64
@@ -30,7 +30,7 @@ type Point struct {
 // Plan is how a search goes.
 type Plan struct {
 	SLO       slo.Objectives
-	From, To  float64 // rates, requests a second
+	From, To  float64 // rates, requests/s
 	Precision float64 // bisection ends where the rates are this close, as a share
 	Confirms  int     // windows at the rate that was found; all must meet the SLO
 }
@@ -136,7 +136,7 @@ func (s *search) try(rate float64, confirms bool) (met bool, err error) {
 // bad the first that was, 0 where none was.
 //
 // A rate that misses the SLO before any met it does not end the way up: where
-// slow requests are limited to so many a second they are a larger share of few
+// the rate of slow requests is limited, they are a larger share of few
 // requests than of many, and p99 is worse at the bottom.
 func (s *search) climb() (good, bad float64, err error) {
 	for rate := s.plan.From; ; rate *= 2 {

@@ -9,31 +9,32 @@ import (
 	"slices"
 )
 
-// Round is throughput, requests a second, by number of replicas, measured one
+// Round is throughput, requests/s, by number of replicas, measured one
 // right after the other: how fast the host is at that moment falls on all of a
 // round.
 type Round map[int]float64
 
 // USL is the universal scalability law: with n replicas the throughput is
 //
-//	X(n) = Lambda n / (1 + Sigma (n-1) + Kappa n (n-1))
+//	X(n) = Lambda n / (1 + Contention (n-1) + Coherency n (n-1))
 //
-// Lambda is one replica's, Sigma the share that replicas wait for each other,
-// Kappa the cost of their agreeing. None is negative.
-type USL struct{ Lambda, Sigma, Kappa float64 }
+// Lambda is one replica's, Contention the share of the work that replicas wait for
+// each other, Coherency the cost of keeping them consistent.
+// None is negative.
+type USL struct{ Lambda, Contention, Coherency float64 }
 
 // At is the throughput with n replicas.
 func (u USL) At(n float64) float64 {
-	return u.Lambda * n / (1 + u.Sigma*(n-1) + u.Kappa*n*(n-1))
+	return u.Lambda * n / (1 + u.Contention*(n-1) + u.Coherency*n*(n-1))
 }
 
 // Peak is the number of replicas beyond which more make it slower; infinite
-// where Kappa is 0.
+// where Coherency is 0.
 func (u USL) Peak() float64 {
-	if u.Kappa <= 0 {
+	if u.Coherency <= 0 {
 		return math.Inf(1)
 	}
-	return math.Sqrt(max(0, 1-u.Sigma) / u.Kappa)
+	return math.Sqrt(max(0, 1-u.Contention) / u.Coherency)
 }
 
 // Interval is a figure with its two-sided 95% bootstrap interval.
@@ -42,15 +43,15 @@ type Interval struct{ Value, Low, High float64 }
 // Fit is a fitted law and what it says.
 type Fit struct {
 	USL
-	SigmaRange, KappaRange Interval
-	Predictions            []Prediction
+	ContentionRange, CoherencyRange Interval
+	Predictions                     []Prediction
 	// Identified is false where the data do not tell the parameters apart; Why
 	// says so, and no prediction may be used then.
 	Identified bool
 	Why        string
 }
 
-// Prediction is an extrapolation: nobody measured it.
+// Prediction is an extrapolation: it was not measured.
 type Prediction struct {
 	N int
 	Interval
@@ -86,8 +87,8 @@ func FitUSL(rounds []Round, predict []int, seed uint64) (Fit, error) {
 		}
 		drawn[i] = least(ns, scaled(ns, again))
 	}
-	f.SigmaRange = interval(f.Sigma, drawn, func(u USL) float64 { return u.Sigma })
-	f.KappaRange = interval(f.Kappa, drawn, func(u USL) float64 { return u.Kappa })
+	f.ContentionRange = interval(f.Contention, drawn, func(u USL) float64 { return u.Contention })
+	f.CoherencyRange = interval(f.Coherency, drawn, func(u USL) float64 { return u.Coherency })
 	for _, n := range predict {
 		f.Predictions = append(f.Predictions, Prediction{n, interval(f.At(float64(n)), drawn, func(u USL) float64 { return u.At(float64(n)) })})
 	}
@@ -110,7 +111,7 @@ func replicas(rounds []Round) ([]int, error) {
 		}
 		for n, x := range r {
 			if n < 1 || !(x > 0) {
-				return nil, fmt.Errorf("scalability: %d replicas at %v a second cannot be", n, x)
+				return nil, fmt.Errorf("scalability: %d replicas at %v requests/s cannot be", n, x)
 			}
 		}
 	}
@@ -174,15 +175,15 @@ func interval(value float64, drawn []USL, of func(USL) float64) Interval {
 }
 
 // least is the least-squares fit with no negative parameter. Written as
-// n/X = a + b (n-1) + c n (n-1) the law is linear, with lambda = 1/a, sigma =
-// b/a, kappa = c/a; each equation is weighted by X/n, so that relative errors of
+// n/X = a + b (n-1) + c n (n-1) the law is linear, with lambda = 1/a, contention =
+// b/a, coherency = c/a; each equation is weighted by X/n, so that relative errors of
 // the throughput count alike. Where an unconstrained b or c is negative, the
 // best fit has it, or both, at zero.
 func least(ns []int, byN map[int][]float64) USL {
 	best, bestError := USL{}, math.Inf(1)
 	for _, with := range [][2]bool{{true, true}, {true, false}, {false, true}, {false, false}} {
 		u, ok := solve(ns, byN, with)
-		if !ok || u.Sigma < 0 || u.Kappa < 0 || !(u.Lambda > 0) {
+		if !ok || u.Contention < 0 || u.Coherency < 0 || !(u.Lambda > 0) {
 			continue
 		}
 		if e := squares(ns, byN, u); e < bestError*(1-1e-12) {
@@ -203,7 +204,7 @@ func squares(ns []int, byN map[int][]float64, u USL) (sum float64) {
 	return sum
 }
 
-// solve fits with sigma, kappa or both free; the others are 0.
+// solve fits with contention, coherency or both free; the others are 0.
 func solve(ns []int, byN map[int][]float64, free [2]bool) (USL, bool) {
 	var m [3][4]float64 // normal equations
 	columns := []int{0}

@@ -248,7 +248,7 @@ func (t *trial) complete(s *session.Session) error {
 
 // refuse takes a verdict back where the figures behind it are not valid. A
 // generator that was late is no reason: the pairs that it spoiled were left out
-// of p99 already, and CPU a request survives it. Nor is a head that answers
+// of p99 already, and CPU per request is still sound. Nor is a head that answers
 // wrongly: that is what error_rate fails for.
 func refuse(d gate.Decision, stages []result.Stage) gate.Decision {
 	for i := range stages {

@@ -20,7 +20,7 @@ import (
 	"gatelab/harness/internal/topology"
 )
 
-// profileFor is how long CPU is sampled: 100 samples a second of a gateway that
+// profileFor is how long CPU is sampled: 100 samples/s of a gateway that
 // is busy a tenth of the time make 50.
 const profileFor = 5 * time.Second
 

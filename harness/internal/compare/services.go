@@ -98,7 +98,7 @@ func newReferee(o *Services, systems []*sut.System) (*referee, error) {
 func (r *referee) Excluded(arm, policy string, reasons []string) error {
 	why := fmt.Sprintf("%s does not behave as it must under %s: %s", arm, policy, strings.Join(reasons, "; "))
 	if arm != gate.Head {
-		return errors.New(why + ": mend the probes or the service; a gate needs a base that passes them")
+		return errors.New(why + ": correct the probes or the service; a gate needs a base that passes them")
 	}
 	r.excluded = why
 	r.decision = &gate.Decision{Comparison: stats.Comparison{Verdict: stats.Fail, Reason: why}}

@@ -26,7 +26,7 @@ import (
 	"gatelab/internal/testenv/gatewaytest"
 )
 
-// The contract between what is exported and what is looked at: every metric,
+// The contract between what is exported and what is used: every metric,
 // label and label value that a dashboard, an alert or a recording rule names is
 // exported by a gateway that has done some work, or by a harness that runs.
 func TestWhatIsLookedAtIsExported(t *testing.T) {
@@ -181,13 +181,13 @@ func workingGateway(t *testing.T) readings.Metrics {
 	g := busyGateway(t)
 	gatewaytest.Eventually(t, func() error { return everyAnswer(g.Proxy) })
 	var m readings.Metrics
-	// The only target refuses until it is left alone.
+	// The only target refuses until it is ejected.
 	gatewaytest.Eventually(t, func() (err error) {
 		if err := everyAnswer(g.Proxy); err != nil {
 			return err
 		}
 		if m, err = readings.Scrape(t.Context(), g.Status); err == nil && m["gateway_upstream_ejections_total"] == nil {
-			err = fmt.Errorf("the target that refuses was not taken out")
+			err = fmt.Errorf("the target that refuses was not ejected")
 		}
 		return err
 	})

@@ -36,7 +36,7 @@ func TestTheMetricsPageIsWhatIsExported(t *testing.T) {
 		}
 		gateway = families(t, "http://"+g.Status+"/metrics")
 		if gateway["gateway_upstream_ejections_total"] == nil {
-			return fmt.Errorf("the target that refuses was not taken out")
+			return fmt.Errorf("the target that refuses was not ejected")
 		}
 		return nil
 	})

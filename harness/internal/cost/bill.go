@@ -20,8 +20,8 @@ type Traffic struct {
 // Mean is the mean rate in requests per second.
 func (t Traffic) Mean() float64 { return t.Requests / secondsPerMonth }
 
-// Measured is what a run found of the gateway's needs.
-type Measured struct {
+// Demand is what a run found of the gateway's needs.
+type Demand struct {
 	CPUUS     float64 // per request, of all processes on the gateway's machine
 	MemoryMiB float64 // of one replica, at the peak
 }
@@ -36,8 +36,8 @@ type Bill struct {
 }
 
 // Own is the bill of our deployment. The number of machines follows from the
-// CPU that the peak needs; memory is the same for each replica, one a machine.
-func Own(p *Prices, m Measured, t Traffic) (Bill, error) {
+// CPU that the peak needs; memory is the same for each replica, one per machine.
+func Own(p *Prices, m Demand, t Traffic) (Bill, error) {
 	switch {
 	case p.Machine.Cores == 0:
 		return Bill{}, fmt.Errorf("prices %q: want a machine", p.Name)
@@ -134,7 +134,7 @@ func join(a, b string) string {
 
 // Holds says where a comparison at this traffic holds: how much of the machines
 // the traffic needs at all.
-func Holds(p *Prices, m Measured, t Traffic) string {
+func Holds(p *Prices, m Demand, t Traffic) string {
 	perMachine := p.Machine.Cores * p.Machine.Utilisation / (m.CPUUS / 1e6) // requests per second
 	share := t.Mean() / (perMachine * float64(p.Machine.Least))
 	where := "fixed cost decides: twice or half the CPU per request changes nothing"

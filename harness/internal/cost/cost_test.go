@@ -63,15 +63,15 @@ func TestAPublishedSumIsNotStretched(t *testing.T) {
 
 func TestOwn(t *testing.T) {
 	p := list(t, "own")
-	m := Measured{CPUUS: 200, MemoryMiB: 100}
+	m := Demand{CPUUS: 200, MemoryMiB: 100}
 	for _, row := range []struct {
 		name     string
 		traffic  Traffic
 		machines int
 		decided  string
 	}{
-		{name: "3.9 a second need the least that there is", traffic: month, machines: 2, decided: "spare"},
-		// 1e10/2592000 = 3858/s, at ten times that 7.716 cores, 1.2 a machine: 6.43.
+		{name: "3.9 requests/s need the least that there is", traffic: month, machines: 2, decided: "spare"},
+		// 1e10/2592000 = 3858/s, at ten times that 7.716 cores, 1.2 per machine: 6.43.
 		{name: "peaks are planned for", traffic: Traffic{Requests: 1e10, PeakFactor: 10}, machines: 7, decided: "CPU"},
 		{name: "even traffic needs a tenth", traffic: Traffic{Requests: 1e10, PeakFactor: 1}, machines: 2, decided: "spare"},
 		{name: "no traffic at all", traffic: Traffic{PeakFactor: 1}, machines: 2, decided: "spare"},
@@ -100,9 +100,9 @@ func TestOwn(t *testing.T) {
 		t.Errorf("where it holds: %s", s)
 	}
 	for _, bad := range []struct {
-		m Measured
+		m Demand
 		t Traffic
-	}{{Measured{0, 1}, month}, {Measured{1, 1e6}, month}, {m, Traffic{Requests: 1, PeakFactor: 0.5}}, {m,
+	}{{Demand{0, 1}, month}, {Demand{1, 1e6}, month}, {m, Traffic{Requests: 1, PeakFactor: 0.5}}, {m,
 		Traffic{Requests: -1, PeakFactor: 1}}} {
 		if _, err := Own(p, bad.m, bad.t); err == nil {
 			t.Errorf("%+v is taken", bad)
@@ -127,7 +127,7 @@ func TestParseRefuses(t *testing.T) {
 
 func TestMarkdown(t *testing.T) {
 	var b bytes.Buffer
-	if err := Markdown(&b, Case{Own: list(t, "own"), Others: []*Prices{list(t, "published")}, Measured: Measured{200, 100}, Traffic: month,
+	if err := Markdown(&b, Case{Own: list(t, "own"), Others: []*Prices{list(t, "published")}, Measured: Demand{200, 100}, Traffic: month,
 		Basis: "a run"}); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ var notBilled = []string{"worker", "origin", "link"}
 
 // FromRun is what a run measured in one stage, by default the last one: the CPU of everything that serves a request, and the memory of the
 // largest replica. The basis says in words where the figures come from. It is an error if the run has no such stage, or measured no CPU.
-func FromRun(r *result.Result, stage string) (m Measured, basis string, err error) {
+func FromRun(r *result.Result, stage string) (m Demand, basis string, err error) {
 	i := len(r.Stages) - 1
 	if stage != "" {
 		i = slices.IndexFunc(r.Stages, func(s result.Stage) bool { return s.Name == stage })

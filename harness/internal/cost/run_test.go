@@ -18,11 +18,11 @@ func TestFromRun(t *testing.T) {
 	}}
 	for _, row := range []struct {
 		name, stage string
-		want        Measured
+		want        Demand
 		basis, err  string
 	}{
-		{name: "the last stage", want: Measured{CPUUS: 125, MemoryMiB: 60}, basis: "in run r1, stage cache (INVALID)"},
-		{name: "a stage by name", stage: "cache", want: Measured{CPUUS: 125, MemoryMiB: 60}, basis: "stage cache"},
+		{name: "the last stage", want: Demand{CPUUS: 125, MemoryMiB: 60}, basis: "in run r1, stage cache (INVALID)"},
+		{name: "a stage by name", stage: "cache", want: Demand{CPUUS: 125, MemoryMiB: 60}, basis: "stage cache"},
 		{name: "a stage that was not measured", stage: "multi", err: `run r1 has no stage "multi"`},
 		{name: "a stage without figures", stage: "idle", err: "did not measure CPU per request"},
 	} {

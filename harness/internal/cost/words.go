@@ -13,7 +13,7 @@ import (
 type Case struct {
 	Own      *Prices
 	Others   []*Prices
-	Measured Measured
+	Measured Demand
 	Traffic  Traffic
 	Basis    string // where Measured comes from
 }

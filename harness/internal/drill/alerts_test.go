@@ -57,7 +57,7 @@ func TestRealFaultsFireTheirAlerts(t *testing.T) {
 	}
 }
 
-// slowMachine are what a machine that is held up rightly raises at any time, as
+// slowMachine are what a machine that is delayed rightly raises at any time, as
 // the rules wait seconds here and not minutes: a scrape that comes too late,
 // requests that take long, and a replica's first connections to Postgres. Each is the alert of a case of its own, where nothing
 // but its fault is waited for.
@@ -139,7 +139,7 @@ func (l *smallLab) configure(path, body string) error {
 	return gatewaytest.OK(http.Post("http://"+l.one.Admin+path, "application/json", strings.NewReader(body)))
 }
 
-// load sends forty requests a second to the first gateway until it is stopped.
+// load sends 40 requests/s to the first gateway until it is stopped.
 func (l *smallLab) load() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var sending sync.WaitGroup
@@ -202,16 +202,16 @@ func (l *smallLab) cases(stack *alerting.Stack, targets []alerting.Target) []ale
 		"GatewayLatencyP99High": {take(800 * time.Millisecond), take(0)},
 		"GatewayReplicaDown": {func(context.Context) error { l.two.End(); return nil },
 			func(context.Context) error { return l.two.Restart() }},
-		"LimitStoreFailingOpen": {l.redis.Cut, l.redis.Mend},
+		"LimitStoreFailingOpen": {l.redis.Cut, l.redis.Restore},
 		"RedisMemoryHigh":       {memory(0.97), memory(0)},
 		// Every second request of /pair goes to the other target instead.
-		"UpstreamTargetUnhealthy": {l.target.Cut, l.target.Mend},
+		"UpstreamTargetUnhealthy": {l.target.Cut, l.target.Restore},
 		"SnapshotStale": {func(ctx context.Context) error {
 			if err := l.postgres.Cut(ctx); err != nil {
 				return err
 			}
 			return l.configure("/services", `{"name": "one-more", "url": "http://127.0.0.1:1"}`)
-		}, l.postgres.Mend},
+		}, l.postgres.Restore},
 	}
 	var out []alerting.Case
 	for _, p := range alerting.Plans() {
@@ -222,7 +222,7 @@ func (l *smallLab) cases(stack *alerting.Stack, targets []alerting.Target) []ale
 		if has {
 			out = append(out, alerting.Case{
 				Alert: p.Alert, Fault: p.Cause, Beside: append(slices.Clone(p.Beside), slowMachine...),
-				Break: steps[0], Mend: steps[1], FireIn: 2 * time.Minute, ResolveIn: 3 * time.Minute,
+				Break: steps[0], Restore: steps[1], FireIn: 2 * time.Minute, ResolveIn: 3 * time.Minute,
 			})
 		}
 	}

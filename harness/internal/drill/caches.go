@@ -14,7 +14,7 @@ import (
 	"gatelab/harness/internal/topology"
 )
 
-// purgeLoop empties the cache twenty times a second.
+// purgeLoop empties the cache twenty times per second.
 type purgeLoop struct {
 	*drill
 	cancel context.CancelFunc

@@ -32,7 +32,7 @@ func (d *drill) cases() (first, last []alerting.Case) {
 		if c == nil {
 			continue
 		}
-		c.Break, c.Mend = disruptions[cause].begin, disruptions[cause].end
+		c.Break, c.Restore = disruptions[cause].begin, disruptions[cause].end
 		if cause == alerting.SlowPostgres {
 			last = append(last, *c)
 			continue

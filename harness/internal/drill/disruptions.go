@@ -83,7 +83,7 @@ func (t *faultDisruption) begin(ctx context.Context) error {
 		return fmt.Errorf("set up: %w", err)
 	}
 	t.fault = f
-	// Not cancelled half way: what is not known to be broken cannot be mended.
+	// Not cancelled half way: what is not known to be broken cannot be repaired.
 	injecting, done := context.WithTimeout(context.WithoutCancel(ctx), stepWithin)
 	defer done()
 	if err := f.Inject(injecting); err != nil {

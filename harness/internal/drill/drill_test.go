@@ -38,7 +38,7 @@ func TestTheDrillTriesEveryAlert(t *testing.T) {
 		for _, name := range append([]string{c.Alert}, c.Also...) {
 			tried[name] = append(tried[name], c.Fault)
 		}
-		if c.Break == nil || c.Mend == nil {
+		if c.Break == nil || c.Restore == nil {
 			t.Errorf("%s: nothing breaks it", c.Alert)
 		}
 	}

@@ -16,7 +16,7 @@ type lookupLoad struct {
 	failed error // why the traffic ended early; read after stop
 }
 
-// lookupRate wants more connections at a time than the pool has: 60 a second,
+// lookupRate wants more connections at a time than the pool has: 60/s,
 // each 300 ms, are 18.
 const lookupRate = 60
 

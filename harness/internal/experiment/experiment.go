@@ -15,7 +15,6 @@ import (
 	"gatelab/harness/internal/fault"
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
 	"gatelab/harness/internal/scenario"
 	"gatelab/harness/internal/session"
 	"gatelab/harness/internal/stage"
@@ -121,12 +120,17 @@ func (x *experiment) measure(ctx context.Context, fresh bool) error {
 	m := &assess.Measurement{Stage: x.stage, Empty: empty, Experiment: true}
 	rate := x.stage.Load.Open.Rate
 	if rate == 0 {
-		closed, qps, err := x.findRate(ctx)
+		closed, err := x.session.Attack(ctx, x.stage.Name, stage.Workload(x.session, x.stage, load.Closed, 1))
+		if err != nil {
+			return err
+		}
+		closed.Round = 1
+		qps, err := stage.OpenCapacity(ctx, x.session, x.stage, closed.Result.QPS())
 		if err != nil {
 			return err
 		}
 		m.Closed = append(m.Closed, closed)
-		x.capacity = &qps
+		x.capacity, m.OpenCapacity = &qps, qps
 		rate = x.stage.Load.Open.Share * qps
 	}
 	if rate < 1 {
@@ -149,49 +153,6 @@ func (x *experiment) measure(ctx context.Context, fresh bool) error {
 	return nil
 }
 
-// The trial from which an experiment's rate follows: an open loop at a part of the closed loop's rate.
-const (
-	trialShare = 0.25
-	trialTime  = 4 * time.Second
-)
-
-// findRate finds what the lab carries of an open loop, in requests per second. A closed loop's rate is higher: with every connection
-// waiting, each wake-up of a process serves many requests, and where system calls are expensive a lone request costs more than twice as
-// much. So a quarter of that rate is offered, and the cores' use then says at which rate they would be full.
-func (x *experiment) findRate(ctx context.Context) (closed *assess.Recording, qps float64, err error) {
-	if closed, err = x.session.Attack(ctx, x.stage.Name, stage.Workload(x.session, x.stage, load.Closed, 1)); err != nil {
-		return nil, 0, err
-	}
-	closed.Round = 1
-	most := closed.Result.QPS()
-	if most*trialShare < 1 {
-		return closed, most, nil
-	}
-	t := stage.Workload(x.session, x.stage, load.Open, 1)
-	t.ID, t.Rate = t.ID+"-trial", trialShare*most
-	t.Warmup, t.Duration = time.Second, trialTime
-	trial, err := x.session.Attack(ctx, x.stage.Name, t)
-	if err != nil {
-		return nil, 0, err
-	}
-	qps = saturation(most, t.Rate, trial.Readings)
-	x.session.Step("%s: carries about %.0f requests/s of an open loop, by the cores' use at %.0f", x.stage.Name, qps, t.Rate)
-	return closed, qps, nil
-}
-
-// saturation is the rate at which the machine's cores would be full, by their use at a rate; at most the closed loop's, which it also is if
-// nothing is known.
-func saturation(closed, rate float64, all []readings.Reading) float64 {
-	if len(all) < 2 {
-		return closed
-	}
-	busy := all[0].Busy(all[len(all)-1].Machine)
-	if busy == nil || *busy <= 0 {
-		return closed
-	}
-	return min(closed, rate / *busy)
-}
-
 // attack is the open-loop load, with probes, faults and writes beside it. It returns when every fault is undone.
 func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recording, error) {
 	a := stage.Workload(x.session, x.stage, load.Open, 1)
@@ -211,7 +172,7 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recordin
 	for _, one := range x.stage.Schedule() {
 		tasks = append(tasks, func(ctx context.Context) error {
 			x.inject(ctx, one)
-			return nil // a fault that failed makes the run invalid, and the load goes on
+			return nil // a fault that failed makes the run invalid, and the load continues
 		})
 	}
 	if x.stage.Writes.Rate > 0 {

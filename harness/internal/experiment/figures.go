@@ -112,7 +112,7 @@ func (x *experiment) faultFigures(a *assess.Recording, e fault.Event, until time
 	}
 	f.OutageMS = new(assess.InMS(outage))
 	f.Paid = x.paid(e.InjectedAt, until)
-	f.ImpactMS = assess.HurtFor(res, probes, e.InjectedAt)
+	f.ImpactMS = assess.ImpactFor(res, probes, e.InjectedAt)
 	f.TimeToRecoverMS = assess.UsedAgain(res, e.Target, e.RecoverAt)
 	return f
 }
@@ -209,7 +209,7 @@ func (x *experiment) judge(out *result.Experiment, a *assess.Recording) {
 		}
 	}
 	due := len(x.stage.Schedule())
-	expect("faults that had their effect and were mended", fmt.Sprint(due), fmt.Sprint(seen), seen == due)
+	expect("faults that had their effect and were recovered", fmt.Sprint(due), fmt.Sprint(seen), seen == due)
 }
 
 // judgeGrowth compares the gateways' end with their beginning.

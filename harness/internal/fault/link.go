@@ -114,19 +114,21 @@ func makeLinkFault(s Spec, l Lab) (Fault, error) {
 	if !ok {
 		return nil, fmt.Errorf("fault %s %s: the lab has no link node: want topology.links to name %s", s.Kind, s.Target, role)
 	}
+	listen := link.HostAddr(topology.LinkPortOf(s.Target, far.port))
+	if listen == "" {
+		return nil, fmt.Errorf("fault %s: there is no link to %s: want topology.links to name %s", s.Kind, s.Target, role)
+	}
+	return newLinkFault(s, far, link.HostAddr(topology.PortLinkAdmin), listen), nil
+}
+
+// newLinkFault is a fault of the proxy named as the target. admin and listen are the admin API's and the proxy's addresses, host:port.
+func newLinkFault(s Spec, far farEnd, admin, listen string) *linkFault {
 	t := toxics()[s.Kind](s)
 	t.Name = "gatelab_" + s.Kind
 	if t.Stream == "" {
 		t.Stream = "downstream"
 	}
-	f := &linkFault{
-		base: base{s.Kind, s.Target}, toxic: t, request: far.requestOf(t),
-		admin: link.HostAddr(topology.PortLinkAdmin), listen: link.HostAddr(topology.LinkPortOf(s.Target, far.port)),
-	}
-	if f.listen == "" {
-		return nil, fmt.Errorf("fault %s: there is no link to %s: want topology.links to name %s", s.Kind, s.Target, role)
-	}
-	return f, nil
+	return &linkFault{base: base{s.Kind, s.Target}, toxic: t, request: far.requestOf(t), admin: admin, listen: listen}
 }
 
 // healthyProbes is how many probes Setup sends. One alone may meet a machine that

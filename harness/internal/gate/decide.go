@@ -9,7 +9,7 @@ import (
 // Decision is what a record says.
 type Decision struct {
 	stats.Comparison
-	Rounds int      // that were looked at
+	Rounds int      // that were examined
 	Looks  int      // 1, or 2 after the extension
 	Notes  []string // what a reader should know beside the verdict
 }
@@ -32,11 +32,11 @@ func Decide(r *Record, rounds int) Decision {
 }
 
 // weaker is how many times wider the margins are against a baseline: what
-// differs between two days on a host is not taken out by pairing.
+// differs between two days on a host is not removed by pairing.
 const weaker = 2
 
 // Against judges the build that now measured as Base (there is no second one)
-// against the build that a baseline accepted: CPU a request, and the share of
+// against the build that a baseline accepted: CPU per request, and the share of
 // the null server's ceiling that was reached in a closed loop, both unpaired and
 // with margins twice as wide. Latency is not compared: it does not travel. A
 // baseline from another kind of machine carries no verdict.

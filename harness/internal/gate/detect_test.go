@@ -8,7 +8,7 @@ import (
 	"gatelab/harness/internal/stats"
 )
 
-// TestDetectableIsWhatTheGateFinds holds the formula against the gate itself.
+// TestDetectableIsWhatTheGateFinds compares the formula with the gate itself.
 func TestDetectableIsWhatTheGateFinds(t *testing.T) {
 	const pairs, noise = 20, 0.05
 	n := stats.Noise{Pairs: noise * math.Sqrt2}

@@ -52,12 +52,12 @@ func TestDecide(t *testing.T) {
 		want     stats.Verdict
 		code     int
 	}{
-		{"the same", 1, 1, stats.Pass, 0},
-		{"faster", 0.7, 0.7, stats.Pass, 0},
-		{"a third more CPU", 1.33, 1, stats.Fail, 1},
-		{"twice the latency", 1, 2, stats.Fail, 1},
-		{"a tenth more CPU", 1.1, 1, stats.Fail, 1},
-		{"at the margin", 1.05, 1, stats.Inconclusive, 3},
+		{why: "the same", cpu: 1, p99: 1, want: stats.Pass},
+		{why: "faster", cpu: 0.7, p99: 0.7, want: stats.Pass},
+		{why: "a third more CPU", cpu: 1.33, p99: 1, want: stats.Fail, code: 1},
+		{why: "twice the latency", cpu: 1, p99: 2, want: stats.Fail, code: 1},
+		{why: "a tenth more CPU", cpu: 1.1, p99: 1, want: stats.Fail, code: 1},
+		{why: "at the margin", cpu: 1.05, p99: 1, want: stats.Inconclusive, code: 3},
 	} {
 		d := Decide(record(20, row.cpu, row.p99, 0.03), 20)
 		if d.Verdict != row.want || d.ExitCode() != row.code {

@@ -18,7 +18,7 @@ const (
 // fewer, what was left out may be what mattered.
 const leastUsable = 0.75
 
-// MetricTogether is CPU a request of all workloads as one metric: the geometric
+// MetricTogether is CPU per request of all workloads as one metric: the geometric
 // mean of their ratios. What makes every request slower by a little is seen in it
 // before it is in any one of them, for what chance does to one workload it does
 // not do to the others.
@@ -65,7 +65,7 @@ func (r *Record) metrics(workload, arm string, rounds []int) (out []stats.Metric
 }
 
 // pair are a figure of Base and of arm in a round; not ok where one lacks. Head
-// is held against both replicas of Base's build, their geometric mean: that takes
+// is compared with both replicas of Base's build, their geometric mean: that takes
 // a quarter off the variance of a pair, for nothing, since the control is measured
 // anyway. What is wrong with a replica of Base the control says.
 func (r *Record) pair(workload, arm string, round int, of func(*Sample) *float64) (base, other float64, ok bool) {

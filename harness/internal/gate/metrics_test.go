@@ -64,7 +64,7 @@ func TestTogetherNeedsEveryWorkload(t *testing.T) {
 	}
 }
 
-// Head is held against both replicas of the base.
+// Head is compared with both replicas of the base.
 func TestPairUsesBothReplicas(t *testing.T) {
 	r := &Record{Samples: []Sample{
 		{Workload: "w", Round: 1, Arm: Base, CPUUS: new(4.0)},

@@ -47,7 +47,7 @@ type Margins struct {
 
 // DefaultMargins are as narrow as a gate of a few minutes on two busy cores can
 // tell: there the pairs of equal builds differed, as standard deviation, by 3 to
-// 13% in CPU a request, 1 to 19% in p50 (the more the faster the machine: a hit
+// 13% in CPU per request, 1 to 19% in p50 (the more the faster the machine: a hit
 // takes 0.1 ms), 4 to 20% in p90 and 10 to 129% in p99.
 func DefaultMargins() Margins {
 	return Margins{CPU: 0.05, P50: 0.10, P90: 0.15, P99: 0.30, Throughput: 0.15, ErrorRate: 0.001}

@@ -71,9 +71,9 @@ func replay(r *Record, arm string, times int, ratio float64, cpuOnly bool, seed 
 	case !(ratio > 0):
 		return Rates{}, fmt.Errorf("replay: ratio %v is not allowed: want above 0", ratio)
 	}
-	out := Rates{Ratio: ratio, Times: times, What: "CPU a request and latency"}
+	out := Rates{Ratio: ratio, Times: times, What: "CPU per request and latency"}
 	if cpuOnly {
-		out.What = "CPU a request only"
+		out.What = "CPU per request only"
 	}
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // resampling wants repeatable numbers, not secret ones
 	draw := func(n int) []int {

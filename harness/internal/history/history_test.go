@@ -248,12 +248,21 @@ func TestBlame(t *testing.T) {
 		before, after *Point
 		command, note string
 	}{
-		{"two commits", point("aaaa", false), point("bbbb", false), "git log --oneline aaaa..bbbb", ""},
-		{"uncommitted changes", point("aaaa", false), point("bbbb", true), "git log --oneline aaaa..bbbb", "first run after had changes"},
-		{"the same commit", point("aaaa", false), point("aaaa", false), "", "the commit is the same"},
-		{"the same commit with changes", point("aaaa", true), point("aaaa", false), "", "last run before had changes"},
-		{"no commit", point("", false), point("aaaa", false), "", "not known"},
-		{"no commit's name", point("$(reboot)", false), point("aaaa", false), "", ""},
+		{
+			name: "two commits", before: point("aaaa", false), after: point("bbbb", false),
+			command: "git log --oneline aaaa..bbbb",
+		},
+		{
+			name: "uncommitted changes", before: point("aaaa", false), after: point("bbbb", true),
+			command: "git log --oneline aaaa..bbbb", note: "first run after had changes",
+		},
+		{name: "the same commit", before: point("aaaa", false), after: point("aaaa", false), note: "the commit is the same"},
+		{
+			name: "the same commit with changes", before: point("aaaa", true), after: point("aaaa", false),
+			note: "last run before had changes",
+		},
+		{name: "no commit", before: point("", false), after: point("aaaa", false), note: "not known"},
+		{name: "no commit's name", before: point("$(reboot)", false), after: point("aaaa", false)},
 	} {
 		b := blameOf(test.before, test.after)
 		if b.Command != test.command || !strings.Contains(strings.Join(b.Notes, "\n"), test.note) {

@@ -79,7 +79,7 @@ func (s *Series) changeText(c *Change) string {
 	return text
 }
 
-// lines are what is to be looked at, each on a line.
+// lines are what is to be examined, each on a line.
 func (b *Blame) lines() []string {
 	var out []string
 	if b.Command != "" {

@@ -159,7 +159,7 @@ type Runtime interface {
 	// Layout says where nodes listen and how others reach them.
 	Layout() Layout
 	// Attach finds the nodes of a lab that was left running, in order of their
-	// names; ErrNotUp if there is none. They can be broken and mended, and outlive
+	// names; ErrNotUp if there is none. They can be broken and repaired, and outlive
 	// this runtime.
 	Attach(ctx context.Context) ([]Node, error)
 	// Down removes the labs that were left running, and returns the names of what

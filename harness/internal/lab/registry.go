@@ -28,7 +28,7 @@ type RuntimeConfig struct {
 	// Ports fixes ports on 127.0.0.1, "lb:8000" -> 8000, for runtimes that must
 	// know them before a Spec does (host).
 	Ports map[string]int
-	// Cut are the roles whose nodes must be able to be cut off, for runtimes that
+	// Cut are the roles whose nodes must be able to be disconnected, for runtimes that
 	// need a proxy in front of them (host). The proxy costs CPU.
 	Cut []string
 	// Install is called once for programs that are missing (host); may be nil.

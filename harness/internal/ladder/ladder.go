@@ -93,7 +93,7 @@ func (l *rung) measure(ctx context.Context) error {
 	return nil
 }
 
-// round attacks the stage once: closed loop for capacity, then open loop at a share of the rate that was found.
+// round attacks the stage once: closed loop for capacity, then open loop at a share of what it carries of one.
 func (l *rung) round(ctx context.Context, round int) error {
 	if len(l.stage.Edge.Countries) > 0 {
 		return l.edgeRound(ctx, round)
@@ -107,7 +107,9 @@ func (l *rung) round(ctx context.Context, round int) error {
 		got.Round = round
 		l.found.Closed = append(l.found.Closed, got)
 		if rate == 0 {
-			rate = l.offer(got.Result.QPS())
+			if rate, err = l.findRate(ctx, got.Result.QPS()); err != nil {
+				return err
+			}
 		}
 	}
 	if l.stage.Load.Open.Duration <= 0 {
@@ -127,10 +129,25 @@ func (l *rung) round(ctx context.Context, round int) error {
 	return nil
 }
 
-// offer is the open loop's rate that follows from the closed loop's.
-func (l *rung) offer(closed float64) float64 {
+// findRate is the open loop's rate: a share of what the lab carries of an open loop, which the first round finds out.
+func (l *rung) findRate(ctx context.Context, closed float64) (float64, error) {
+	if l.stage.Load.Open.Duration <= 0 {
+		return 0, nil
+	}
+	if l.found.OpenCapacity == 0 {
+		carried, err := stage.OpenCapacity(ctx, l.session, l.stage, closed)
+		if err != nil {
+			return 0, err
+		}
+		l.found.OpenCapacity = carried
+	}
+	return l.offer(l.found.OpenCapacity), nil
+}
+
+// offer is a share of what the lab carries, at most the scenario's maximum.
+func (l *rung) offer(carried float64) float64 {
 	o := l.stage.Load.Open
-	rate := o.Share * closed
+	rate := o.Share * carried
 	if o.MaxRate > 0 && rate > o.MaxRate {
 		l.session.Step("%s: %.0f%% of that is %.0f requests/s: offering %.0f, the scenario's max_rate",
 			l.stage.Name, o.Share*100, rate, o.MaxRate)

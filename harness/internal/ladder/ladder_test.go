@@ -109,6 +109,9 @@ func TestLadderReplaysItsStages(t *testing.T) {
 		t.Fatalf("scenario %s with %d stages, ceiling %+v", r.Scenario, len(r.Stages), r.Ceiling)
 	}
 	for _, s := range r.Stages {
+		if s.Load.OpenCapacityQPS == nil || s.ClosedLatencyMS == nil || s.ClosedErrorRate == nil {
+			t.Errorf("%s: open capacity %v, closed latency %v", s.Name, s.Load.OpenCapacityQPS, s.ClosedLatencyMS)
+		}
 		if len(s.Attacks) != 2 || s.QPS == nil || s.LatencyMS == nil || s.Availability == nil || len(s.Checks) == 0 {
 			t.Errorf("%s: %d attacks, QPS %v, latency %v, availability %v", s.Name, len(s.Attacks), s.QPS, s.LatencyMS, s.Availability)
 		}
@@ -133,7 +136,8 @@ func TestLadderReplaysItsStages(t *testing.T) {
 		t.Errorf("marks %q, want %q", events.marks(), wantMarks)
 	}
 	for _, want := range []string{
-		"stages: calm, killed", "calm: configured, 2 replica(s) agree", "offering 100, the scenario's max_rate", "calm closed: 2 connections, ",
+		"stages: calm, killed", "calm: configured, 2 replica(s) agree", "offering 100, the scenario's max_rate", "calm: carries about ",
+		"calm closed: 2 connections, ",
 		"killed open: 100/s offered, ", "; CPU us per request: ", "lab removed",
 	} {
 		if !strings.Contains(events.steps(), want) {
@@ -184,7 +188,7 @@ func TestLadderWithoutAStageHasNoReport(t *testing.T) {
 	}
 }
 
-func TestOfferIsAShareOfTheClosedLoop(t *testing.T) {
+func TestOfferIsAShareOfWhatIsCarried(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		open scenario.Open
@@ -208,7 +212,7 @@ func TestOfferIsAShareOfTheClosedLoop(t *testing.T) {
 	}
 }
 
-// Probes beside a load must succeed, and may be sent again.
+// Probes beside a load must succeed, and may be retried.
 func TestProbesAreIdempotent(t *testing.T) {
 	s := &scenario.Stage{}
 	s.Load.Probe.Rate = 20

@@ -141,7 +141,7 @@ func throttledNode(s Saturation) []Bottleneck {
 	for _, n := range s.Nodes {
 		if n.Throttled != nil && *n.Throttled >= throttled {
 			out = append(out, Bottleneck{Component: n.Name, Rule: "CPU limit throttles",
-				Evidence: fmt.Sprintf("held up %.0f%% of the time", *n.Throttled*100)})
+				Evidence: fmt.Sprintf("throttled %.0f%% of the time", *n.Throttled*100)})
 		}
 	}
 	return out

@@ -12,8 +12,8 @@ const anyPath = "/v1/any"
 // foundBytes is the room for the numbers of a path in a body: the load generator looks at no more than 4,096 bytes.
 const foundBytes = 2048
 
-// serveAny answers 200 with a body of BodyBytes that lists the numbers in the path and the query as models, so that whoever asked for
-// one of them sees that the answer belongs to the request.
+// serveAny answers 200 with a body of BodyBytes that lists the numbers in the path and the query as models, so that a client that
+// asked for one of them sees that the response belongs to the request.
 func (o *Origin) serveAny(ctx *fasthttp.RequestCtx) {
 	if !o.begin(ctx, anything, o.models) {
 		return

@@ -1,6 +1,7 @@
 package readings
 
 import (
+	"bufio"
 	"os"
 	"os/exec"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 func TestHeartbeatSeesAStall(t *testing.T) {
 	if os.Getenv("GATELAB_HEARTBEAT") != "" {
 		h := BeginHeartbeat()
+		os.Stdout.WriteString("begun\n")
 		time.Sleep(1500 * time.Millisecond)
 		p := h.End()
 		os.Stdout.WriteString(strconv.FormatInt(p.Longest.Milliseconds(), 10) + "\n")
@@ -27,7 +29,10 @@ func TestHeartbeatSeesAStall(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(400 * time.Millisecond) // it has begun
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "begun" {
+		t.Fatalf("it said %q", lines.Text())
+	}
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -35,13 +40,12 @@ func TestHeartbeatSeesAStall(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	b := make([]byte, 16)
-	n, _ := out.Read(b)
+	lines.Scan()
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	late, err := strconv.Atoi(string(b[:max(n-1, 0)]))
+	late, err := strconv.Atoi(lines.Text())
 	if err != nil || late < 550 || late > 5000 {
-		t.Errorf("a process that was stopped for 600 ms saw a beat that was late by %q ms", b[:n])
+		t.Errorf("a process that was stopped for 600 ms saw a beat that was late by %q ms", lines.Text())
 	}
 }

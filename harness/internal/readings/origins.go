@@ -32,19 +32,19 @@ func readOrigin(ctx context.Context, n lab.Node) *OriginStats {
 	return &s
 }
 
-// Served is what all origins served in a time.
-type Served struct{ Requests, Refused uint64 }
+// OriginTotals is what all origins served in a time.
+type OriginTotals struct{ Requests, Refused uint64 }
 
 // ServedIn is what all origins served between the first and the last reading. ok
 // is false if one of them did not answer at either end: its share is unknown
 // then.
-func ServedIn(readings []Reading) (all Served, ok bool) {
+func ServedIn(readings []Reading) (all OriginTotals, ok bool) {
 	before := map[string]OriginStats{}
 	for i, r := range readings {
 		for name, now := range r.Origins {
 			if now == nil {
 				if i == 0 || i == len(readings)-1 {
-					return Served{}, false
+					return OriginTotals{}, false
 				}
 				continue
 			}

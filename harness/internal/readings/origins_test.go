@@ -22,7 +22,7 @@ func TestOriginsAreCountedTogetherInTheMeasuredWindow(t *testing.T) {
 	// 100 and 50 in the warm-up; the first is restarted in between.
 	readings := []Reading{originAt(100, 50, 10, true), originAt(160, 0, 12, false), originAt(7, 80, 1, true)}
 	got, ok := ServedIn(readings)
-	if want := (Served{Requests: 60 + 7 + 30, Refused: 2 + 1}); !ok || got != want {
+	if want := (OriginTotals{Requests: 60 + 7 + 30, Refused: 2 + 1}); !ok || got != want {
 		t.Errorf("served %+v, %v, want %+v", got, ok, want)
 	}
 	if n := MostChats(readings); n != 30 {

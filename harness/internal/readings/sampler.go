@@ -82,7 +82,7 @@ type Sampler struct {
 	taken  []Reading
 }
 
-// Sample takes a first reading before it returns, and goes on until Stop. lasts
+// Sample takes a first reading before it returns, and continues until Stop. lasts
 // is about how long that will be.
 func Sample(ctx context.Context, l *lab.Lab, lasts time.Duration) *Sampler {
 	ctx, cancel := context.WithCancel(ctx)

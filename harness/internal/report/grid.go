@@ -91,7 +91,7 @@ func latencyGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Latency, open-loop, ms",
 		Note: "Corrected latency counts from the intended send time, service latency from the actual one. A percentile without" +
-			" enough samples is n/a. Closed-loop latency is not shown: no user experiences it.",
+			" enough samples is n/a. Closed-loop latency is beside published figures only: no user experiences it.",
 		Heads: []string{"stage", "kind", "p50", "p90", "p95", "p99", "p99.9", "max", "mean", "samples"},
 		Text:  []bool{true, true},
 	}
@@ -141,16 +141,31 @@ func costGrid(r *result.Result) grid {
 func publishedGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Published and measured figures",
+		Note: "The published figures are a closed loop's: compare them with the closed-loop row. The open-loop row is the latency that" +
+			" users experience at that rate; availability is that of the probes beside it.",
 		Heads: []string{"stage", "source", "QPS", "p50 ms", "p99 ms", "errors", "availability"},
 		Text:  []bool{true, true},
 	}
+	row := func(s *result.Stage, source string, qps *float64, l *result.Latency, errors, availability *float64) {
+		if l == nil {
+			l = &result.Latency{}
+		}
+		g.add(!s.Valid, stageLabel(s), source, figure.RoundedOr(qps), figure.RoundedOr(l.P50), figure.RoundedOr(l.P99),
+			figure.PercentOr(errors), figure.PercentOr(availability))
+	}
 	for i := range r.Stages {
 		s := &r.Stages[i]
-		if p := s.Published; p != nil {
-			g.add(false, s.Name, "published", figure.RoundedOr(p.QPS), figure.RoundedOr(p.P50MS), figure.RoundedOr(p.P99MS),
-				figure.PercentOr(p.ErrorRate), figure.PercentOr(p.Availability))
-			g.add(!s.Valid, stageLabel(s), "measured", figure.RoundedOr(s.QPS), figure.RoundedOr(s.P50()), figure.RoundedOr(s.P99()),
-				figure.PercentOr(s.ErrorRate), figure.PercentOr(s.AvailabilityShare()))
+		p := s.Published
+		if p == nil {
+			continue
+		}
+		g.add(false, s.Name, "published", figure.RoundedOr(p.QPS), figure.RoundedOr(p.P50MS), figure.RoundedOr(p.P99MS),
+			figure.PercentOr(p.ErrorRate), figure.PercentOr(p.Availability))
+		if s.QPS != nil {
+			row(s, "measured, closed-loop", s.QPS, s.ClosedLatencyMS, s.ClosedErrorRate, nil)
+		}
+		if s.Load.OfferedQPS != nil {
+			row(s, "measured, open-loop", s.Load.OfferedQPS, s.LatencyMS, s.ErrorRate, s.AvailabilityShare())
 		}
 	}
 	return g

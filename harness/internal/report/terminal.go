@@ -29,7 +29,7 @@ const (
 // what limits each, and published figures with remarks. The Result must be
 // settled.
 func Table(w io.Writer, r *result.Result, o TableOptions) error {
-	b := bufio.NewWriter(&folding{to: w, width: o.Width})
+	b := bufio.NewWriter(&lineWrapper{to: w, width: o.Width})
 	paint := o.paint
 	fitted(b, terminalSummary(r), o)
 	stageLines(b, r, paint)
@@ -71,14 +71,14 @@ func Table(w io.Writer, r *result.Result, o TableOptions) error {
 	return b.Flush()
 }
 
-// folding breaks lines that are wider than a terminal between words.
-type folding struct {
+// lineWrapper breaks lines that are wider than a terminal between words.
+type lineWrapper struct {
 	to    io.Writer
 	width int // 0: no line is broken
 	rest  []byte
 }
 
-func (f *folding) Write(p []byte) (int, error) {
+func (f *lineWrapper) Write(p []byte) (int, error) {
 	f.rest = append(f.rest, p...)
 	end := bytes.LastIndexByte(f.rest, '\n') + 1
 	var out strings.Builder

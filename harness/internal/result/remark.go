@@ -3,6 +3,7 @@ package result
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"gatelab/harness/internal/figure"
 )
@@ -62,4 +63,41 @@ func (p *Published) littlesLaw(connections int) string {
 		return says + published + ": those alone make a mean of at least " + figure.Millis(least)
 	}
 	return ""
+}
+
+// compared says in which of the published figures this stage's closed loop is better, and in which it is not; empty if nothing can be
+// compared.
+func (s *Stage) compared() string {
+	p := s.Published
+	if p == nil || s.QPS == nil {
+		return ""
+	}
+	l := s.ClosedLatencyMS
+	if l == nil {
+		l = &Latency{}
+	}
+	var better, worse []string
+	compare := func(name string, published, measured *float64, more bool) {
+		switch {
+		case published == nil || measured == nil:
+		case *measured == *published || (*measured > *published) == more:
+			better = append(better, name)
+		default:
+			worse = append(worse, name)
+		}
+	}
+	compare("QPS", p.QPS, s.QPS, true)
+	compare("p50", p.P50MS, l.P50, false)
+	compare("p99", p.P99MS, l.P99, false)
+	compare("errors", p.ErrorRate, s.ClosedErrorRate, false)
+	text := "closed loop compared with closed loop, "
+	switch {
+	case len(better)+len(worse) == 0:
+		return ""
+	case len(worse) == 0:
+		return text + "this run reaches the published " + strings.Join(better, ", ")
+	case len(better) == 0:
+		return text + "this run does not reach the published " + strings.Join(worse, ", ")
+	}
+	return text + "this run reaches the published " + strings.Join(better, ", ") + ", and not the published " + strings.Join(worse, ", ")
 }

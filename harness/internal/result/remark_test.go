@@ -56,3 +56,33 @@ func TestRemarksOnPublishedFigures(t *testing.T) {
 		})
 	}
 }
+
+func TestPublishedFiguresAreComparedWithTheClosedLoop(t *testing.T) {
+	published := &Published{QPS: p(12300.0), P50MS: p(25.0), P99MS: p(180.0), ErrorRate: p(0.002)}
+	stage := func(qps, p50, p99, errors float64) Stage {
+		return Stage{
+			Published: published, QPS: &qps, ClosedLatencyMS: &Latency{P50: &p50, P99: &p99}, ClosedErrorRate: &errors,
+			LatencyMS: &Latency{P50: p(78.0), P99: p(530.0)}, ErrorRate: p(0.5), // of the open loop, which is not compared
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		stage Stage
+		want  string
+	}{
+		{name: "better in all", stage: stage(21_503, 13.7, 78, 0),
+			want: "closed loop compared with closed loop, this run reaches the published QPS, p50, p99, errors"},
+		{name: "slower and with errors", stage: stage(9_000, 13.7, 78, 0.003),
+			want: "closed loop compared with closed loop, this run reaches the published p50, p99, and not the published QPS, errors"},
+		{name: "worse in all", stage: stage(9_000, 40, 400, 0.003),
+			want: "closed loop compared with closed loop, this run does not reach the published QPS, p50, p99, errors"},
+		{name: "QPS alone was published", stage: Stage{QPS: p(12_300.0), Published: &Published{QPS: p(12_300.0)}},
+			want: "closed loop compared with closed loop, this run reaches the published QPS"},
+		{name: "no closed loop", stage: Stage{Published: published, LatencyMS: &Latency{P50: p(1.0)}}},
+		{name: "nothing published", stage: Stage{QPS: p(1.0)}},
+	} {
+		if got := c.stage.compared(); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

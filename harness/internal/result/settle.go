@@ -109,6 +109,9 @@ func (s *Stage) settle() {
 			connections = *s.Load.Connections
 		}
 		s.Published.Remarks = s.Published.remarks(connections)
+		if standing := s.compared(); standing != "" {
+			s.Published.Remarks = append([]string{standing}, s.Published.Remarks...)
+		}
 	}
 }
 

@@ -25,6 +25,8 @@ type Stage struct {
 	LatencyMS        *Latency          `json:"latency_ms,omitempty"`         // corrected, successes, open loop
 	ServiceLatencyMS *Latency          `json:"service_latency_ms,omitempty"` // as the worker stamped it, open loop
 	Percentiles      []Percentile      `json:"percentiles,omitempty"`        // of LatencyMS, for the plot
+	ClosedLatencyMS  *Latency          `json:"closed_latency_ms,omitempty"`  // closed loop, to compare with other closed loops only
+	ClosedErrorRate  *float64          `json:"closed_error_rate,omitempty"`  // 0 to 1
 	ErrorRate        *float64          `json:"error_rate,omitempty"`         // 0 to 1; requests limited by the gateway are no errors
 	Status           map[string]uint64 `json:"status,omitempty"`
 	Errors           map[string]uint64 `json:"errors,omitempty"`
@@ -57,9 +59,11 @@ const (
 // Load says how a stage was loaded.
 type Load struct {
 	// Model is Open, Closed or Both.
-	Model       string   `json:"model" jsonschema:"enum=open,enum=closed,enum=closed+open,enum="`
-	OfferedQPS  *float64 `json:"offered_qps,omitempty"` // open
-	Connections *int     `json:"connections,omitempty"` // closed
+	Model      string   `json:"model" jsonschema:"enum=open,enum=closed,enum=closed+open,enum="`
+	OfferedQPS *float64 `json:"offered_qps,omitempty"` // open
+	// OpenCapacityQPS is the rate of an open loop at which the cores would be full, as estimated by a trial; OfferedQPS is a share of it.
+	OpenCapacityQPS *float64 `json:"open_capacity_qps,omitempty"`
+	Connections     *int     `json:"connections,omitempty"` // closed
 	// DurationS is the measured window of the open attack, else of the closed one.
 	DurationS float64 `json:"duration_s"`
 	// ClosedDurationS is the measured window of the closed attack of both.

@@ -24,8 +24,7 @@ type Country struct {
 	Published *CountryPublished
 }
 
-// CountryPublished are the figures somebody else gave for a country. Zero: not
-// given.
+// CountryPublished are figures of a country from another source. Zero: not given.
 type CountryPublished struct {
 	DirectMs float64
 	EdgeMs   float64

@@ -16,7 +16,7 @@ type Fault struct {
 	Times        int           // with Every; 0: as often as the attack has room
 
 	Latency time.Duration // of latency, jitter, slow-close and origin-slow; 0 is the fault's own
-	Rate    float64       // KiB a second of bandwidth, changes a second of churn; 0 is the fault's own
+	Rate    float64       // KiB/s of bandwidth, changes/s of churn; 0 is the fault's own
 	Share   float64       // of requests, of the origin's faults; 0 is all
 	CPUs    float64       // that cpu leaves; 0 is the fault's own
 }
@@ -47,7 +47,7 @@ type Expect struct {
 
 // Month is what a fault's cost is scaled to.
 type Month struct {
-	Faults    float64 // such faults a month
+	Faults    float64 // such faults per month
 	Objective float64 // of availability, 0 to 1: what remains of 1 is the error budget
 }
 

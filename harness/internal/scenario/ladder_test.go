@@ -21,11 +21,14 @@ func TestLadderStages(t *testing.T) {
 		balance                  string
 		faults                   int
 	}{
-		{"database", "1", "0", false, false, 1, "round_robin", 0},
-		{"database", "20", "256", false, false, 1, "round_robin", 0},
-		{"snapshot", "20", "256", true, false, 1, "round_robin", 0},
-		{"snapshot", "20", "256", true, true, 1, "round_robin", 0},
-		{"snapshot", "20", "256", true, true, 3, "least_conn", 1},
+		{lookup: "database", conns: "1", keepalive: "0", replicas: 1, balance: "round_robin"},
+		{lookup: "database", conns: "20", keepalive: "256", replicas: 1, balance: "round_robin"},
+		{lookup: "snapshot", conns: "20", keepalive: "256", cached: true, replicas: 1, balance: "round_robin"},
+		{lookup: "snapshot", conns: "20", keepalive: "256", cached: true, limited: true, replicas: 1, balance: "round_robin"},
+		{
+			lookup: "snapshot", conns: "20", keepalive: "256", cached: true, limited: true, replicas: 3,
+			balance: "least_conn", faults: 1,
+		},
 	} {
 		s := p[i]
 		if s.Gateway["lookup"] != want.lookup || s.Gateway["pg_max_conns"] != want.conns || s.Gateway["upstream_keepalive"] != want.keepalive {
@@ -100,7 +103,7 @@ func TestLadderSmokeIsShort(t *testing.T) {
 	}
 }
 
-// TestLadderFloodsTheOriginOnlyWhenFast: at 200 requests a second the chats
+// TestLadderFloodsTheOriginOnlyWhenFast: at 200 requests/s the chats
 // fit into the origin, at 10,000 they do not, and with the limit they do.
 func TestLadderFloodsTheOriginOnlyWhenFast(t *testing.T) {
 	s := plan(t, load(t, ladder), "", "limits")[0]
@@ -132,6 +135,6 @@ func TestLadderFloodsTheOriginOnlyWhenFast(t *testing.T) {
 		t.Errorf("with limits, and the flood's second at one moment, %.1f of %v places are busy", got, places)
 	}
 	if perConsumer := 20_000 * steady / total / 20; perConsumer > limit/4 {
-		t.Errorf("a steady consumer sends %.1f chats a second at a limit of %v", perConsumer, limit)
+		t.Errorf("a steady consumer sends %.1f chats/s at a limit of %v", perConsumer, limit)
 	}
 }

@@ -180,11 +180,11 @@ func TestProfileGoesOnTop(t *testing.T) {
 		cpus           float64
 		seed           uint64
 	}{
-		{"", "first", 5 * time.Second, 1, 1.5, 7},
-		{"quick", "first", 3 * time.Second, 2, 0, 7},
-		{"quick", "second", 3 * time.Second, 2, 0, 7}, // over the stage's own cpus: 2
-		{"quick", "third", 4 * time.Second, 2, 0, 99}, // its own overlay in the profile
-		{"", "third", 5 * time.Second, 1, 2, 8},
+		{stage: "first", open: 5 * time.Second, rounds: 1, cpus: 1.5, seed: 7},
+		{profile: "quick", stage: "first", open: 3 * time.Second, rounds: 2, seed: 7},
+		{profile: "quick", stage: "second", open: 3 * time.Second, rounds: 2, seed: 7}, // over the stage's own cpus: 2
+		{profile: "quick", stage: "third", open: 4 * time.Second, rounds: 2, seed: 99}, // its own overlay in the profile
+		{stage: "third", open: 5 * time.Second, rounds: 1, cpus: 2, seed: 8},
 	} {
 		st := plan(t, s, row.profile, row.stage)[0]
 		if st.Load.Open.Duration != row.open || st.Rounds != row.rounds ||

@@ -44,7 +44,7 @@ type Stage struct {
 	Expect    Expect  // what an experiment must show
 	Month     Month
 	SLO       slo.Objectives // what the stage's figures should meet
-	Published *Published     // nil: nobody published figures of this stage
+	Published *Published     // nil: there are no published figures of this stage
 }
 
 // Bytes is an amount of memory. In YAML 256MiB, 1GiB, 64KiB, 500MB or a plain
@@ -180,7 +180,7 @@ type Closed struct {
 
 // Open is the open-loop attack. Zero Duration: there is none.
 type Open struct {
-	Share       float64 // of the closed attack's QPS; 0 where Rate is given
+	Share       float64 // of the open loop's capacity; 0 where Rate is given
 	Rate        float64 // requests per second; 0 where Share is given
 	MaxRate     float64 // requests per second that Share makes at most; 0: any
 	Connections int     // the most connections; 0 leaves it to the worker
@@ -198,7 +198,7 @@ type Probe struct {
 	Timeout    time.Duration
 }
 
-// Published are the figures somebody else gave for a stage. Zero: not given.
+// Published are figures of a stage from another source. Zero: not given.
 type Published struct {
 	QPS          float64
 	Connections  int // of the closed loop that found QPS

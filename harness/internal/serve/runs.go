@@ -47,7 +47,7 @@ type run struct {
 	Followable bool // it has a live log
 }
 
-// Open is where the run is looked at.
+// Open is the address of the page that shows the run.
 func (r run) Open() string {
 	if r.State == stateRunning {
 		return "/live/" + r.Path + "/"

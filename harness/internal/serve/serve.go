@@ -54,7 +54,7 @@ type server struct {
 	style     string
 	cache     results
 	followers chan struct{} // a place for each page that follows a run
-	poll      time.Duration // how often a live log is looked at
+	poll      time.Duration // how often a live log is read
 }
 
 // maxFollowers is how many pages may follow runs at a time.

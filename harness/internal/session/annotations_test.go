@@ -84,6 +84,6 @@ func TestAnnotationsMarkStagesFaultsAndVerdicts(t *testing.T) {
 
 func TestAnnotationsWantAGrafana(t *testing.T) {
 	if _, err := NewAnnotations(t.Context(), grafana.Config{URL: "http://127.0.0.1:1", Token: "token"}); err == nil {
-		t.Error("nobody answers, and there is no error")
+		t.Error("no Grafana answers, and there is no error")
 	}
 }

@@ -25,7 +25,7 @@ var _ Observer = (*LiveLog)(nil)
 // attackEvery is the interval between lines of one attack.
 const attackEvery = time.Second
 
-// NewLiveLog writes below the reports folder. A log that cannot be written is told to warn once, and the run goes on without it.
+// NewLiveLog writes below the reports folder. A log that cannot be written is told to warn once, and the run continues without it.
 func NewLiveLog(reports string, warn func(string)) *LiveLog {
 	return &LiveLog{reports: reports, warn: warn, last: map[string]time.Time{}}
 }

@@ -50,7 +50,7 @@ func newPool(c BalancerConfig) *pool {
 	return p
 }
 
-// idempotent are the methods that may be sent again when no response came.
+// idempotent are the methods that may be retried when no response came.
 func idempotent(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodTrace:
@@ -59,7 +59,7 @@ func idempotent(method string) bool {
 	return false
 }
 
-// RoundTrip tries upstreams until one responds. What cannot be sent again gets
+// RoundTrip tries upstreams until one responds. What cannot be retried gets
 // one try, unless not even a connection could be made.
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, err := buffered(req)

@@ -57,6 +57,7 @@ func TestRedisRunsScriptsAndLetsKeysExpire(t *testing.T) {
 	defer c.Close()
 	ctx := t.Context()
 	script := redis.NewScript(`local n = redis.call("INCRBY", KEYS[1], ARGV[1]) redis.call("PEXPIRE", KEYS[1], 1000) return n`)
+	knowsScripts(t, c)
 	for want := int64(5); want <= 10; want += 5 {
 		got, err := script.Run(ctx, c, []string{"k"}, 5).Int64()
 		must(t, err)
@@ -70,6 +71,22 @@ func TestRedisRunsScriptsAndLetsKeysExpire(t *testing.T) {
 			t.Fatal("a key with a life of a second is still there")
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// knowsScripts waits until the stand-in has all commands: the library listens first, and registers them then, one after another.
+func knowsScripts(t *testing.T, c *redis.Client) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := c.ScriptFlush(t.Context()).Err()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no scripts: ", err)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 // from itself, with replacement. It is computed, not simulated: the same sample
 // always says the same, and a small probability does not hang on luck.
 type bootstrap struct {
-	medians []weighted // by value
-	least   float64    // no probability is below: so few values prove no more
+	medians []weightedValue // by value
+	least   float64         // no probability is below: so few values prove no more
 }
 
 // less is the distribution of the difference to another, independent one.
@@ -19,10 +19,10 @@ func (b bootstrap) less(a bootstrap) bootstrap {
 	out := bootstrap{least: max(a.least, b.least)}
 	for _, x := range b.medians {
 		for _, y := range a.medians {
-			out.medians = append(out.medians, weighted{x.value - y.value, x.p * y.p})
+			out.medians = append(out.medians, weightedValue{x.value - y.value, x.p * y.p})
 		}
 	}
-	slices.SortFunc(out.medians, func(x, y weighted) int { return cmp.Compare(x.value, y.value) })
+	slices.SortFunc(out.medians, func(x, y weightedValue) int { return cmp.Compare(x.value, y.value) })
 	return out
 }
 
@@ -37,7 +37,7 @@ func NeededPairs(metrics, looks int) int {
 	return n
 }
 
-type weighted struct{ value, p float64 }
+type weightedValue struct{ value, p float64 }
 
 // newBootstrap takes one value or more.
 func newBootstrap(values []float64) bootstrap {
@@ -45,7 +45,7 @@ func newBootstrap(values []float64) bootstrap {
 	n := len(x)
 	// The median lies between the draws of rank low and low+1, which are one and
 	// the same where n is odd.
-	var out []weighted
+	var out []weightedValue
 	low := (n + 1) / 2
 	for i := range n {
 		rest := rankIs(n, low, i)
@@ -53,12 +53,12 @@ func newBootstrap(values []float64) bootstrap {
 			for j := i + 1; j < n; j++ {
 				p := ranksAre(n, low, i, j)
 				rest -= p
-				out = append(out, weighted{(x[i] + x[j]) / 2, p})
+				out = append(out, weightedValue{(x[i] + x[j]) / 2, p})
 			}
 		}
-		out = append(out, weighted{x[i], max(rest, 0)})
+		out = append(out, weightedValue{x[i], max(rest, 0)})
 	}
-	slices.SortFunc(out, func(a, b weighted) int { return cmp.Compare(a.value, b.value) })
+	slices.SortFunc(out, func(a, b weightedValue) int { return cmp.Compare(a.value, b.value) })
 	return bootstrap{medians: out, least: math.Pow(2, -float64(n))}
 }
 

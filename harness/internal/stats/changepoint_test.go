@@ -98,13 +98,16 @@ func TestPower(t *testing.T) {
 		outlier     float64 // what the sixth value is multiplied by, unless 0
 		want        float64 // share found at the place, or one beside it
 	}{
-		{"10% at 3% noise, in the middle", 20, 10, 1.10, 0.03, gaussian, 0, 0.90},
-		{"10% slower, in the middle", 20, 10, 0.90, 0.03, gaussian, 0, 0.90},
-		{"10% at 3% noise, with an outlier of 50%", 20, 10, 1.10, 0.03, gaussian, 1.5, 0.80},
-		{"10% with heavy tails of 3%", 20, 10, 1.10, 0.03, heavy, 0, 0.80},
-		{"10% at 3% noise, five values ago", 20, 15, 1.10, 0.03, gaussian, 0, 0.90},
-		{"10% at 3% noise, three values ago", 20, 17, 1.10, 0.03, gaussian, 0, 0.70},
-		{"5% at 3% noise, in the middle", 20, 10, 1.05, 0.03, gaussian, 0, 0.45},
+		{name: "10% at 3% noise, in the middle", n: 20, at: 10, step: 1.10, noise: 0.03, of: gaussian, want: 0.90},
+		{name: "10% slower, in the middle", n: 20, at: 10, step: 0.90, noise: 0.03, of: gaussian, want: 0.90},
+		{
+			name: "10% at 3% noise, with an outlier of 50%", n: 20, at: 10, step: 1.10, noise: 0.03, of: gaussian,
+			outlier: 1.5, want: 0.80,
+		},
+		{name: "10% with heavy tails of 3%", n: 20, at: 10, step: 1.10, noise: 0.03, of: heavy, want: 0.80},
+		{name: "10% at 3% noise, five values ago", n: 20, at: 15, step: 1.10, noise: 0.03, of: gaussian, want: 0.90},
+		{name: "10% at 3% noise, three values ago", n: 20, at: 17, step: 1.10, noise: 0.03, of: gaussian, want: 0.70},
+		{name: "5% at 3% noise, in the middle", n: 20, at: 10, step: 1.05, noise: 0.03, of: gaussian, want: 0.45},
 	} {
 		found, r := 0, rand.New(rand.NewPCG(9, uint64(test.at)))
 		for i := range series {

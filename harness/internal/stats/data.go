@@ -12,7 +12,7 @@ type Metric struct {
 	Guard bool
 	// Unpaired says that A and B were measured apart: what the host did to one of
 	// them it did not do to the other, so values do not belong together and what
-	// the host does is not taken out.
+	// the host does is not removed.
 	Unpaired bool
 	A, B     []float64
 }
@@ -31,7 +31,7 @@ type Data struct {
 	// Control are the same metrics with the first arm on both sides (A/A). Without
 	// them there is no verdict.
 	Control []Metric
-	// Looks is how often the data are looked at: 2 where a run may be extended
+	// Looks is how often the data are examined: 2 where a run may be extended
 	// once. More looks need more evidence at each.
 	Looks int
 }

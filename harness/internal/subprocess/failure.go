@@ -37,7 +37,7 @@ func Failed(ctx context.Context, f Failure, err error, said []byte) error {
 }
 
 // Error is one line: "build head: go build ended with exit code 1 (x.go:3: no
-// such thing): mend what it names, then start the gate again".
+// such thing): repair what it names, then start the gate again".
 func (f *Failure) Error() string {
 	said := ""
 	if f.Said != "" {

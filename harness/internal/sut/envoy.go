@@ -171,7 +171,7 @@ func envoyRoutes(p *policy.Policy) map[string]any {
 	return map[string]any{"name": "bench", "virtual_hosts": []any{host}}
 }
 
-// envoyLimit is a bucket that is filled once a window.
+// envoyLimit is a bucket that is filled once per window.
 func envoyLimit(l policy.Limit) map[string]any {
 	always := map[string]any{"default_value": map[string]any{"numerator": 100, "denominator": "HUNDRED"}}
 	return typed("filters.http.local_ratelimit.v3.LocalRateLimit", map[string]any{

@@ -1,10 +1,8 @@
 package sut_test
 
 import (
-	"context"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,10 +10,10 @@ import (
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/lab/host"
-	"gatelab/harness/internal/origin"
 	"gatelab/harness/internal/parity"
 	"gatelab/harness/internal/policy"
 	"gatelab/harness/internal/sut"
+	"gatelab/harness/internal/sut/suttest"
 	"gatelab/harness/internal/topology"
 	"gatelab/internal/testenv"
 )
@@ -25,10 +23,7 @@ func servers() []string { return []string{"nginx", "haproxy", "varnish", "apache
 
 // TestServersBehaveAsEveryPolicySays starts each server for each policy that it does not declare as lacking, and asks it the probes.
 func TestServersBehaveAsEveryPolicySays(t *testing.T) {
-	set, err := policy.Read("../../../scenarios/compare.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := suttest.Policies(t)
 	l, addr := hostLab(t)
 	systems, err := sut.Find(servers())
 	if err != nil {
@@ -43,10 +38,7 @@ func TestServersBehaveAsEveryPolicySays(t *testing.T) {
 					t.Logf("not asked: %s", why)
 					return
 				}
-				answers := ask(t, l, &sut.Arm{System: s, Policy: p, Layout: l.Layout(), Origin: addr})
-				for _, failure := range answers.Failures {
-					t.Error(failure)
-				}
+				answers := suttest.Ask(t, l, &sut.Arm{System: s, Policy: p, Layout: l.Layout(), Origin: addr})
 				if references[p.Name] == nil {
 					references[p.Name] = answers
 				}
@@ -60,27 +52,11 @@ func TestServersBehaveAsEveryPolicySays(t *testing.T) {
 
 // TestServersSayWhatTheyLack holds the sentences: what a server cannot do is not asked of it, and nothing else is left out.
 func TestServersSayWhatTheyLack(t *testing.T) {
-	set, err := policy.Read("../../../scenarios/compare.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string][]string{
+	suttest.Lacking(t, suttest.Policies(t), map[string][]string{
 		"haproxy": {"cached", "request-body", "response-body", "everything"},
 		"varnish": {"jwt", "request-body", "response-body", "access-log", "everything"},
 		"apache":  {"jwt", "limit-service", "limit-address", "request-body", "response-body", "everything"},
-	}
-	for name, lacking := range want {
-		systems, err := sut.Find([]string{name})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range set.Policies {
-			p := &set.Policies[i]
-			if why := systems[0].Lacks(p); (why != "") != slices.Contains(lacking, p.Name) {
-				t.Errorf("%s, %s: lacks %q", name, p.Name, why)
-			}
-		}
-	}
+	})
 }
 
 // TestServersCanBeInstalled holds the names by which a lab asks for what is missing to those that the script knows.
@@ -135,47 +111,9 @@ func TestServersTakeTextsAsTheyAre(t *testing.T) {
 			if s.Lacks(&its) != "" {
 				its.Limits, its.Probes = nil, its.Probes[:2]
 			}
-			for _, failure := range ask(t, l, &sut.Arm{System: s, Policy: &its, Layout: l.Layout(), Origin: addr}).Failures {
-				t.Error(failure)
-			}
+			suttest.Ask(t, l, &sut.Arm{System: s, Policy: &its, Layout: l.Layout(), Origin: addr})
 		})
 	}
-}
-
-// ask runs an arm under its policy, and asks it the probes.
-func ask(t *testing.T, l *lab.Lab, a *sut.Arm) *parity.Answers {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	spec, err := a.Node()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Prepare(ctx, spec); err != nil {
-		t.Fatal(err)
-	}
-	node, err := l.Replace(ctx, spec)
-	if node != nil {
-		defer func() {
-			if t.Failed() {
-				logs, _ := node.Logs(context.WithoutCancel(ctx))
-				t.Log(logs)
-			}
-			if err := l.Drop(context.WithoutCancel(ctx), node.Name()); err != nil {
-				t.Error(err)
-			}
-		}()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	answers, err := parity.Ask(ctx, parity.Arm{
-		Name: a.System.Name, Proxy: "http://" + node.HostAddr(topology.PortProxy), Origin: "http://" + a.Origin,
-	}, a.Policy)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answers
 }
 
 // hostLab is a lab of processes without nodes yet, and the address of an origin.
@@ -203,35 +141,5 @@ func hostLab(t *testing.T) (*lab.Lab, string) {
 			t.Fatal(err)
 		}
 	}
-	rt, err := host.New(t.Context(), host.Config{Ports: ports, Progress: func(line string) { t.Log(line) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := lab.New(rt, lab.Options{Layout: rt.Layout()})
-	t.Cleanup(func() {
-		if err := l.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return l, startOrigin(t)
-}
-
-func startOrigin(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() {
-		served <- origin.New(origin.Config{Models: 200, BodyBytes: 1024, Seed: 1}).ServeListener(ctx, ln)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-served; err != nil && !strings.Contains(err.Error(), "closed") {
-			t.Error(err)
-		}
-	})
-	return ln.Addr().String()
+	return suttest.Lab(t, host.Config{Ports: ports})
 }

@@ -63,7 +63,7 @@ func varnishSpec(a *Arm) (lab.Spec, error) {
 		},
 		Args: []string{
 			"-F", "-j", "none", "-n", "/tmp", "-T", "none", "-f", "/etc/varnish/default.vcl", "-a", a.Listen(), "-s", "malloc,256m",
-			// The client's Accept-Encoding is its own, an answer is kept for its time and no longer, and no log is written for nobody.
+			// The client's Accept-Encoding is its own, a response is kept for its time and no longer, and no log is written.
 			"-p", "http_gzip_support=off", "-p", "default_grace=0", "-p", "default_keep=0", "-p", "timeout_idle=60",
 		},
 		Files:    map[string][]byte{"/etc/varnish/default.vcl": conf},

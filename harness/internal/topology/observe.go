@@ -140,7 +140,7 @@ func Monitor(t Topology, l lab.Layout) lab.Spec {
 	})
 }
 
-// Grafana shows the dashboards over that Prometheus, to everybody who reaches
+// Grafana shows the dashboards over that Prometheus, to every client of
 // its port on loopback.
 func Grafana(t Topology, l lab.Layout) (lab.Spec, error) {
 	files, err := filesOf(dashboards.Files, "*.json", grafanaFolder)

@@ -188,13 +188,13 @@ func TestRunsHaveNobodyWatching(t *testing.T) {
 	}
 }
 
-// lacking is a runtime without one program.
-type lacking struct {
+// incompleteRuntime is a runtime without one program.
+type incompleteRuntime struct {
 	*labtest.Runtime
 	program string
 }
 
-func (r lacking) Lacks(program string) bool { return program == r.program }
+func (r incompleteRuntime) Lacks(program string) bool { return program == r.program }
 
 // TestOptionalNodesMayBeMissing: what cannot be had and is optional is left out;
 // what is necessary is not.
@@ -207,7 +207,7 @@ func TestOptionalNodesMayBeMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 		left := map[string]bool{}
-		for _, s := range lab.Without(lacking{labtest.New(), program}, slices.Clone(all)) {
+		for _, s := range lab.Without(incompleteRuntime{labtest.New(), program}, slices.Clone(all)) {
 			left[s.Name] = true
 		}
 		for _, s := range all {

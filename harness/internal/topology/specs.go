@@ -191,7 +191,7 @@ func Worker(t Topology, l lab.Layout) lab.Spec {
 	return t.limit(lab.Spec{
 		Name: RoleWorker, Role: RoleWorker, Program: lab.ProgramHarness, Args: append(args, t.Worker...),
 		// One thread for two cores: on a small machine waking a second one costs
-		// the generator more than it gains (17 us of CPU a request against 19 in a
+		// the generator more than it gains (17 us of CPU per request, not 19, in a
 		// closed loop, 46 against 62 in an open one).
 		// Memory is cheaper than a collection while requests are due.
 		Env: map[string]string{"GOMAXPROCS": strconv.Itoa(max(1, runtime.NumCPU()/2)), "GOGC": "400"},

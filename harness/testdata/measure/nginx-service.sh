@@ -1,5 +1,5 @@
 #!/bin/sh
-# nginx as somebody's service: $1 is where it listens, $2 the origin behind it, $3
+# nginx as a service that is not ours: $1 is where it listens, $2 the origin behind it, $3
 # a header's value that differs between builds.
 set -eu
 dir=$(mktemp -d)
@@ -18,5 +18,6 @@ http {
 	}
 }
 C
+echo "build $3 listens on $1" >&2
 nginx -c "$dir/nginx.conf" &
 wait

@@ -69,7 +69,7 @@ func find() string {
 	return ""
 }
 
-// View is how a page is looked at: sizes in CSS pixels.
+// View is how a page is displayed: sizes in CSS pixels.
 type View struct {
 	Width, Height int64
 	Dark, Touch   bool

@@ -140,15 +140,15 @@ type Relay struct {
 func NewRelay(t *testing.T, to string) *Relay {
 	t.Helper()
 	r := &Relay{Addr: testenv.FreeAddr(t), to: to, conns: map[net.Conn]bool{}}
-	if err := r.Mend(t.Context()); err != nil {
+	if err := r.Restore(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Cut(context.Background()) })
 	return r
 }
 
-// Mend takes connections again.
-func (r *Relay) Mend(context.Context) error {
+// Restore takes connections again.
+func (r *Relay) Restore(context.Context) error {
 	l, err := net.Listen("tcp", r.Addr)
 	if err != nil {
 		return err

@@ -47,13 +47,9 @@ func checkOneList(c entity.Record) map[string]any {
 func groups() *entity.Schema {
 	return &entity.Schema{
 		Name: "acls", Singular: "acl", EndpointKey: "group", Unique: [][]string{{"consumer", "group"}},
-		Fields: []entity.Field{
-			{Name: "id", Kind: entity.String, Match: "uuid", Auto: true},
-			{Name: "created_at", Kind: entity.Integer, Auto: true},
-			{Name: "consumer", Kind: entity.Foreign, Reference: "consumers", OnDelete: "cascade", Required: true},
-			{Name: "group", Kind: entity.String, Required: true},
-			{Name: "tags", Kind: entity.Set, Elements: &entity.Field{Kind: entity.String, Match: "tag"}},
-		},
+		Fields: plugin.CredentialFields(
+			entity.Field{Name: "group", Kind: entity.String, Required: true},
+		),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"gatelab/gateway/internal/plugin/cors"
 	"gatelab/gateway/internal/plugin/datadog"
 	"gatelab/gateway/internal/plugin/filelog"
+	"gatelab/gateway/internal/plugin/grpcweb"
 	"gatelab/gateway/internal/plugin/hmacauth"
 	"gatelab/gateway/internal/plugin/httplog"
 	"gatelab/gateway/internal/plugin/iprestriction"
@@ -57,6 +58,7 @@ func Definitions() []plugin.Definition {
 		datadog.Definition(),
 		hmacauth.Definition(),
 		opentelemetry.Definition(),
+		grpcweb.Definition(),
 	}
 }
 

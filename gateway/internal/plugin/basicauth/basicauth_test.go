@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -35,14 +34,8 @@ const consumerID = "0a6f1c4e-27c3-4c0b-9b45-7b7b5f2c5d01"
 
 func TestSchema(t *testing.T) {
 	schemas := plugin.NewSet(Definition()).Catalog()
-	r, err := entitytest.Insert(t, schemas, "plugins", `{"name":"basic-auth"}`)
-	if want := map[string]any{"anonymous": nil, "hide_credentials": false}; err != nil || !reflect.DeepEqual(r["config"], want) {
-		t.Errorf("config %v, %v", r["config"], err)
-	}
-	if p := Definition().Priority; p != 1100 {
-		t.Errorf("priority %d is not Kong's", p)
-	}
-	_, err = entitytest.Insert(t, schemas, "plugins", `{"name":"basic-auth","consumer":{"id":"`+consumerID+`"}}`)
+	plugintest.Schema{Priority: 1100, Defaults: map[string]any{"anonymous": nil, "hide_credentials": false}}.Check(t, Definition())
+	_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"basic-auth","consumer":{"id":"`+consumerID+`"}}`)
 	entitytest.Refused(t, err, "consumer: value must be null")
 	_, err = entitytest.Insert(t, schemas, "basicauth_credentials", `{"username":"n","consumer":{"id":"`+consumerID+`"}}`)
 	entitytest.Refused(t, err, "password: required field missing")

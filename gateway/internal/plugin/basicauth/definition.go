@@ -33,14 +33,10 @@ func credentials() *entity.Schema {
 	return &entity.Schema{
 		Name: "basicauth_credentials", Singular: "basicauth_credential", Path: "basic-auths", NestedPath: "basic-auth",
 		EndpointKey: "username",
-		Fields: []entity.Field{
-			{Name: "id", Kind: entity.String, Match: "uuid", Auto: true},
-			{Name: "created_at", Kind: entity.Integer, Auto: true},
-			{Name: "consumer", Kind: entity.Foreign, Reference: "consumers", OnDelete: "cascade", Required: true},
-			{Name: "username", Kind: entity.String, Required: true, Unique: true},
-			{Name: "password", Kind: entity.String, Required: true, Encrypted: true},
-			{Name: "tags", Kind: entity.Set, Elements: &entity.Field{Kind: entity.String, Match: "tag"}},
-		},
+		Fields: plugin.CredentialFields(
+			entity.Field{Name: "username", Kind: entity.String, Required: true, Unique: true},
+			entity.Field{Name: "password", Kind: entity.String, Required: true, Encrypted: true},
+		),
 		Seal: sealPassword,
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"gatelab/gateway/internal/plugin"
 )
 
-// maxAgent is how much of a User-Agent is looked at, in bytes.
+// maxAgent is how much of a User-Agent is examined, in bytes.
 const maxAgent = 2048
 
 // Definition declares the plugin.

@@ -126,8 +126,8 @@ func (p *cors) allowed(asks string) (allowed string, depends bool) {
 		return "*", false
 	case len(p.origins) == 1 && p.origins[0].expr == nil:
 		return p.origins[0].text, true
-	case asks == "":
-		return "", true
+	case asks == "", strings.ContainsAny(asks, `?#\@%, "`):
+		return "", true // no origin: an expression could take what others read as a query for a host
 	}
 	whole, host := normalize(asks)
 	for _, o := range p.origins {

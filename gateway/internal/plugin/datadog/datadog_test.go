@@ -1,12 +1,10 @@
 package datadog
 
 import (
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/entity/entitytest"
@@ -89,30 +87,16 @@ func TestRequests(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server, err := net.ListenPacket("udp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = server.Close() }()
-			config := entity.Record{"host": "127.0.0.1", "port": server.LocalAddr().(*net.UDPAddr).Port}
-			for k, v := range tt.config {
-				config[k] = v
-			}
+			server := plugintest.ListenDatagrams(t, "udp", "127.0.0.1:0")
 			add := func(c *entity.Config) {
 				c.Services[0].Name = "shop"
 				c.Consumers[0].CustomID = "al,ice"
 			}
 			g := plugintest.StartWith(t, 0, origin, []plugin.Definition{Definition(), keyauth.Definition()}, add,
-				entity.Record{"name": name, "config": config}, entity.Record{"name": "key-auth"})
+				entity.Record{"name": name, "config": server.Config(tt.config)}, entity.Record{"name": "key-auth"})
 			g.Send(t, http.MethodGet, "/", "", "apikey:alices-key")
-			buf := make([]byte, 1<<16)
-			_ = server.SetReadDeadline(time.Now().Add(10 * time.Second))
 			for _, want := range tt.want {
-				n, _, err := server.ReadFrom(buf)
-				if err != nil {
-					t.Fatal(err)
-				}
-				got := figure.ReplaceAllString(string(buf[:n]), ":N|ms")
+				got := figure.ReplaceAllString(server.Receive(t), ":N|ms")
 				if strings.HasSuffix(strings.SplitN(want, "|#", 2)[0], "|d") {
 					got = regexp.MustCompile(`:\d+\|d`).ReplaceAllString(got, ":N|d")
 				}

@@ -14,6 +14,8 @@ import (
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/entity/entitytest"
 	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/botdetection"
+	"gatelab/gateway/internal/plugin/jwt"
 	"gatelab/gateway/internal/plugin/keyauth"
 	"gatelab/gateway/internal/plugin/plugintest"
 )
@@ -29,24 +31,16 @@ func TestEveryFieldIsUsed(t *testing.T) {
 }
 
 func TestSchema(t *testing.T) {
-	schemas := plugin.NewSet(Definition()).Catalog()
-	r, err := entitytest.Insert(t, schemas, "plugins", `{"name":"file-log","config":{"path":"/tmp/x.log"}}`)
-	want := map[string]any{"path": "/tmp/x.log", "reopen": false, "custom_fields_by_lua": nil}
-	if err != nil || !reflect.DeepEqual(r["config"], want) {
-		t.Errorf("config %v, %v", r["config"], err)
-	}
-	if p := Definition().Priority; p != 9 {
-		t.Errorf("priority %d is not Kong's", p)
-	}
-	for config, message := range map[string]string{
-		`{}`:              "path: required field missing",
-		`{"path":"a*b"}`:  "path: not a valid filename",
-		`{"path":"a&&b"}`: "path: not a valid filename",
-		`{"path":"/tmp/x","custom_fields_by_lua":{"a":"return 1"}}`: "custom_fields_by_lua: value must be null: this gateway runs no Lua",
-	} {
-		_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"file-log","config":`+config+`}`)
-		entitytest.Refused(t, err, message)
-	}
+	plugintest.Schema{
+		Priority: 9, Config: `{"path":"/tmp/x.log"}`,
+		Defaults: map[string]any{"path": "/tmp/x.log", "reopen": false, "custom_fields_by_lua": nil},
+		Refused: map[string]string{
+			`{}`:              "path: required field missing",
+			`{"path":"a*b"}`:  "path: not a valid filename",
+			`{"path":"a&&b"}`: "path: not a valid filename",
+			`{"path":"/tmp/x","custom_fields_by_lua":{"a":"return 1"}}`: "custom_fields_by_lua: value must be null: this gateway runs no Lua",
+		},
+	}.Check(t, Definition())
 }
 
 // lines waits until the file has that many.
@@ -176,5 +170,38 @@ func TestAFileThatCannotBeWritten(t *testing.T) {
 	}
 	if list := lines(t, dir+"/log", 1); !strings.Contains(list[0], "/kept") {
 		t.Errorf("%q", list)
+	}
+}
+
+// TestEntriesTellNoCredentials: keys and tokens in header fields, queries and
+// cookies are not told, whether they are right or not, nor where another plugin
+// has answered before they were looked at.
+func TestEntriesTellNoCredentials(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	g := plugintest.Start(t, 0, http.NotFoundHandler(),
+		[]plugin.Definition{Definition(), keyauth.Definition(), jwt.Definition(), botdetection.Definition()},
+		entity.Record{"name": name, "config": entity.Record{"path": path}},
+		entity.Record{"name": "key-auth", "config": entity.Record{"key_names": []any{"apikey", "X-Key"}, "anonymous": "c1"}},
+		entity.Record{"name": "jwt", "config": entity.Record{"cookie_names": []any{"tok"}, "header_names": []any{"x-token"}, "anonymous": "c1"}},
+		entity.Record{"name": "bot-detection"})
+	requests := [][]string{
+		{"/p?a=1&apikey=hunter2&b=2"}, {"/p?api%6bey=hunter2"}, {"/p?apikey=hunter2&apikey=hunter2x"}, {"/p?jwt=hunter2"},
+		{"/p", "APIKEY:hunter2"}, {"/p", "x-key:hunter2", "X-Key:hunter2"}, {"/p", "apikey:alices-key"}, {"/p", "X-Token:Bearer hunter2"},
+		{"/p", "Cookie:a=1; tok=hunter2; b=2"}, {"/p?apikey=hunter2", "X-Key:hunter2", "User-Agent:Googlebot-Nope ia_archiver"},
+	}
+	for _, r := range requests {
+		g.Send(t, http.MethodGet, r[0], "", r[1:]...)
+	}
+	list := lines(t, path, len(requests))
+	for i, line := range list {
+		if strings.Contains(line, "hunter2") || strings.Contains(line, "alices-key") {
+			t.Errorf("%v: %s", requests[i], line)
+		}
+	}
+	if got := entitytest.At(entry(t, list[0]), "request", "uri"); got != "/p?a=1&apikey=REDACTED&b=2" {
+		t.Errorf("uri %v", got)
+	}
+	if got := entitytest.At(entry(t, list[8]), "request", "headers", "cookie"); got != "a=1; tok=REDACTED; b=2" {
+		t.Errorf("cookie %v", got)
 	}
 }

@@ -38,14 +38,10 @@ func credentials() *entity.Schema {
 	return &entity.Schema{
 		Name: "hmacauth_credentials", Singular: "hmacauth_credential", Path: "hmac-auths", NestedPath: "hmac-auth",
 		EndpointKey: "username",
-		Fields: []entity.Field{
-			{Name: "id", Kind: entity.String, Match: "uuid", Auto: true},
-			{Name: "created_at", Kind: entity.Integer, Auto: true},
-			{Name: "consumer", Kind: entity.Foreign, Reference: "consumers", OnDelete: "cascade", Required: true},
-			{Name: "username", Kind: entity.String, Required: true, Unique: true},
-			{Name: "secret", Kind: entity.String, Auto: true, Encrypted: true},
-			{Name: "tags", Kind: entity.Set, Elements: &entity.Field{Kind: entity.String, Match: "tag"}},
-		},
+		Fields: plugin.CredentialFields(
+			entity.Field{Name: "username", Kind: entity.String, Required: true, Unique: true},
+			entity.Field{Name: "secret", Kind: entity.String, Auto: true, Encrypted: true},
+		),
 		Before: func(r entity.Record) {
 			if r["secret"] == nil {
 				r["secret"] = plugin.NewSecret()

@@ -73,10 +73,10 @@ func (a *auth) check(x *plugin.Exchange) (known plugin.HMACAuth, refusal []byte,
 		return known, noneBody, nil
 	}
 	authorization := values[0] // the next PeekAll uses the list again
-	if !a.isTimely(h.PeekAll("X-Date")) && !a.isTimely(h.PeekAll(fasthttp.HeaderDate)) {
+	s, ok := parse(authorization)
+	if !a.isRecent(h, &s) {
 		return known, dateBody, nil
 	}
-	s, ok := parse(authorization)
 	if !ok || count > 1 || !s.isAccepted(&a.config) {
 		return known, wrongBody, nil
 	}
@@ -92,6 +92,15 @@ func (a *auth) check(x *plugin.Exchange) (known plugin.HMACAuth, refusal []byte,
 		}
 	}
 	return known, nil, nil
+}
+
+// isRecent tells whether the request has a date that is near enough, which is one
+// that was signed if any was: else a request that somebody has seen could be sent
+// again at any time, with a new date beside the signed one. Kong takes either.
+func (a *auth) isRecent(h *fasthttp.RequestHeader, s *signature) bool {
+	xDate, date := s.covers("X-Date"), s.covers(fasthttp.HeaderDate)
+	unsigned := !xDate && !date
+	return (xDate || unsigned) && a.isTimely(h.PeekAll("X-Date")) || (date || unsigned) && a.isTimely(h.PeekAll(fasthttp.HeaderDate))
 }
 
 // isTimely tells whether a date is there, and near enough.

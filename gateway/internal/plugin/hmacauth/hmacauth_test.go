@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -40,26 +39,22 @@ func TestEveryFieldIsUsed(t *testing.T) {
 func TestSchema(t *testing.T) {
 	const consumer = `"consumer":{"id":"0a6f1c4e-27c3-4c0b-9b45-7b7b5f2c5d01"}`
 	schemas := plugin.NewSet(Definition()).Catalog()
-	r, err := entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth"}`)
-	want := map[string]any{
-		"hide_credentials": false, "clock_skew": int64(300), "anonymous": nil, "validate_request_body": false, "enforce_headers": []any{},
-		"algorithms": []any{"hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"},
-	}
-	if err != nil || !reflect.DeepEqual(r["config"], want) {
-		t.Errorf("config %v, %v", r["config"], err)
-	}
-	if p := Definition().Priority; p != 1030 {
-		t.Errorf("priority %d is not Kong's", p)
-	}
-	_, err = entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth",`+consumer+`}`)
+	plugintest.Schema{
+		Priority: 1030,
+		Defaults: map[string]any{
+			"hide_credentials": false, "clock_skew": int64(300), "anonymous": nil, "validate_request_body": false, "enforce_headers": []any{},
+			"algorithms": []any{"hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"},
+		},
+		Refused: map[string]string{
+			`{"algorithms":["hmac-md5"]}`: "expected one of: hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512",
+			`{"clock_skew":0}`:            "clock_skew: ",
+		},
+	}.Check(t, Definition())
+	_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth",`+consumer+`}`)
 	entitytest.Refused(t, err, "consumer: value must be null")
-	_, err = entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth","config":{"algorithms":["hmac-md5"]}}`)
-	entitytest.Refused(t, err, "expected one of: hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512")
-	_, err = entitytest.Insert(t, schemas, "plugins", `{"name":"hmac-auth","config":{"clock_skew":0}}`)
-	entitytest.Refused(t, err, "clock_skew: ")
 	_, err = entitytest.Insert(t, schemas, "hmacauth_credentials", `{`+consumer+`}`)
 	entitytest.Refused(t, err, "username: required field missing")
-	r, err = entitytest.Insert(t, schemas, "hmacauth_credentials", `{"username":"n",`+consumer+`}`)
+	r, err := entitytest.Insert(t, schemas, "hmacauth_credentials", `{"username":"n",`+consumer+`}`)
 	if secret, _ := r["secret"].(string); len(secret) != 32 || err != nil {
 		t.Errorf("secret %q, %v", secret, err)
 	}
@@ -148,6 +143,18 @@ func TestRequests(t *testing.T) {
 		{
 			name: "an old one that is near enough", config: entity.Record{"clock_skew": 7200},
 			authorization: sign("hmac-sha256", "s", "date", "date: "+old), fields: []string{"Date:" + old}, want: alice,
+		},
+		{
+			name: "an old one that was signed, beside a new one", fields: []string{"Date:" + old, "X-Date:" + now}, want: late,
+			authorization: sign("hmac-sha256", "s", "date", "date: "+old),
+		},
+		{
+			name: "an old X-Date that was signed, beside a new Date", fields: []string{"X-Date:" + old, date}, want: late,
+			authorization: sign("hmac-sha256", "s", "x-date", "x-date: "+old),
+		},
+		{
+			name: "both signed, one of them new", fields: []string{"X-Date:" + now, "Date:" + old}, want: alice,
+			authorization: sign("hmac-sha256", "s", "x-date date", "x-date: "+now, "date: "+old),
 		},
 		{
 			name: "an algorithm that is not allowed", config: entity.Record{"algorithms": []any{"hmac-sha512"}},

@@ -44,11 +44,16 @@ func parse(authorization []byte) (signature, bool) {
 	return signature{string(m[1]), string(m[2]), strings.Fields(string(m[3])), sum}, true
 }
 
+// covers tells whether the signature is over a name, whatever its letter case.
+func (s *signature) covers(name string) bool {
+	return slices.ContainsFunc(s.headers, func(signed string) bool { return strings.EqualFold(signed, name) })
+}
+
 // isAccepted tells whether a signature is of an algorithm that is allowed, and over
 // everything that has to be signed.
 func (s *signature) isAccepted(c *config) bool {
 	for _, name := range c.EnforceHeaders {
-		if !slices.ContainsFunc(s.headers, func(signed string) bool { return strings.EqualFold(signed, name) }) {
+		if !s.covers(name) {
 			return false
 		}
 	}

@@ -209,3 +209,13 @@ func TestNoCollector(t *testing.T) {
 	}
 	t.Error(err)
 }
+
+// TestErrorsDoNotShowTheEndpoint, which may have a password, or come from a vault.
+func TestErrorsDoNotShowTheEndpoint(t *testing.T) {
+	for _, endpoint := range []string{"hunter2", "http://u:hunter2@", "http://u:hunter2@h:port/", "http://h/%zz?hunter2"} {
+		c := entity.Plugin{ID: "1", Config: entity.Record{"http_endpoint": endpoint, "queue": entity.Record{"max_batch_size": 1}}}
+		if _, err := newPlugin(&c, &plugin.Deps{}); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+	}
+}

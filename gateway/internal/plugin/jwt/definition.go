@@ -49,7 +49,7 @@ func names(field, match string, defaults ...any) entity.Field {
 	}
 }
 
-// expirationIsVerified wants an end to be looked at that has a bound.
+// expirationIsVerified requires exp to be verified where its distance is bounded.
 func expirationIsVerified(c entity.Record) map[string]any {
 	bounded := false
 	switch most := c["maximum_expiration"].(type) {
@@ -74,16 +74,12 @@ func credentials() *entity.Schema {
 	}
 	return &entity.Schema{
 		Name: "jwt_secrets", Singular: "jwt_secret", Path: "jwts", NestedPath: "jwt", EndpointKey: "key",
-		Fields: []entity.Field{
-			{Name: "id", Kind: entity.String, Match: "uuid", Auto: true},
-			{Name: "created_at", Kind: entity.Integer, Auto: true},
-			{Name: "consumer", Kind: entity.Foreign, Reference: "consumers", OnDelete: "cascade", Required: true},
-			{Name: "key", Kind: entity.String, Unique: true, Auto: true},
-			{Name: "secret", Kind: entity.String, Auto: true, Encrypted: true},
-			{Name: "rsa_public_key", Kind: entity.String},
-			{Name: "algorithm", Kind: entity.String, Required: true, Default: "HS256", OneOf: algorithms},
-			{Name: "tags", Kind: entity.Set, Elements: &entity.Field{Kind: entity.String, Match: "tag"}},
-		},
+		Fields: plugin.CredentialFields(
+			entity.Field{Name: "key", Kind: entity.String, Unique: true, Auto: true},
+			entity.Field{Name: "secret", Kind: entity.String, Auto: true, Encrypted: true},
+			entity.Field{Name: "rsa_public_key", Kind: entity.String},
+			entity.Field{Name: "algorithm", Kind: entity.String, Required: true, Default: "HS256", OneOf: algorithms},
+		),
 		Before: func(r entity.Record) {
 			for _, name := range []string{"key", "secret"} {
 				if r[name] == nil {

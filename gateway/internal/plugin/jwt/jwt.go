@@ -178,10 +178,16 @@ func (a *auth) tokens(x *plugin.Exchange) (found []string) {
 	return found
 }
 
+// CredentialNames is plugin.CredentialReader's.
+func (a *auth) CredentialNames() []string {
+	return slices.Concat(a.HeaderNames, a.URIParamNames, a.CookieNames)
+}
+
 // Authenticates marks the plugin as one that identifies the client.
 func (a *auth) Authenticates() {}
 
 var (
-	_ plugin.AccessPhase   = (*auth)(nil)
-	_ plugin.Authenticator = (*auth)(nil)
+	_ plugin.AccessPhase      = (*auth)(nil)
+	_ plugin.Authenticator    = (*auth)(nil)
+	_ plugin.CredentialReader = (*auth)(nil)
 )

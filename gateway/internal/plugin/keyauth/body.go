@@ -48,7 +48,7 @@ type member struct {
 }
 
 // findMember looks for a name among members. A value that is no text is none.
-func findMember(members []member, name string) (s sighting) {
+func findMember(members []member, name string) (s occurrence) {
 	for i := range members {
 		if members[i].name != name {
 			continue

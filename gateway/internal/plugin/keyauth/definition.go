@@ -38,14 +38,10 @@ func credentials() *entity.Schema {
 	return &entity.Schema{
 		Name: "keyauth_credentials", Singular: "keyauth_credential", Path: "key-auths", NestedPath: "key-auth",
 		EndpointKey: "key", Expires: true,
-		Fields: []entity.Field{
-			{Name: "id", Kind: entity.String, Match: "uuid", Auto: true},
-			{Name: "created_at", Kind: entity.Integer, Auto: true},
-			{Name: "consumer", Kind: entity.Foreign, Reference: "consumers", OnDelete: "cascade", Required: true},
-			{Name: "key", Kind: entity.String, Unique: true, Auto: true, Encrypted: true},
-			{Name: "ttl", Kind: entity.Integer, Between: &[2]float64{0, 100000000}},
-			{Name: "tags", Kind: entity.Set, Elements: &entity.Field{Kind: entity.String, Match: "tag"}},
-		},
+		Fields: plugin.CredentialFields(
+			entity.Field{Name: "key", Kind: entity.String, Unique: true, Auto: true, Encrypted: true},
+			entity.Field{Name: "ttl", Kind: entity.Integer, Between: &[2]float64{0, 100000000}},
+		),
 		Before: func(r entity.Record) {
 			if r["key"] == nil {
 				r["key"] = plugin.NewSecret()

@@ -1,12 +1,12 @@
 package keyauth
 
 import (
-	"reflect"
 	"testing"
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/entity/entitytest"
 	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/plugintest"
 )
 
 var uses = entitytest.Uses{
@@ -31,59 +31,25 @@ func TestEveryFieldIsUsed(t *testing.T) {
 	}, nil)
 }
 
-func insert(t *testing.T, body string) (entity.Record, error) {
-	t.Helper()
-	return entitytest.Insert(t, plugin.NewSet(Definition()).Catalog(), "plugins", body)
-}
-
-func TestRefusedConfigurations(t *testing.T) {
-	for _, tt := range []struct{ name, body, want string }{
-		{
-			name: "no key names", body: `{"name":"key-auth","config":{"key_names":[]}}`,
-			want: "config.key_names: length must be at least 1",
+func TestSchema(t *testing.T) {
+	plugintest.Schema{
+		Priority: 1250,
+		Defaults: map[string]any{
+			"key_names": []any{"apikey"}, "hide_credentials": false, "anonymous": nil,
+			"key_in_header": true, "key_in_query": true, "key_in_body": false, "run_on_preflight": true,
 		},
-		{
-			name: "a name that is no header", body: `{"name":"key-auth","config":{"key_names":["a b"]}}`,
-			want: "config.key_names: bad header name 'a b', allowed characters are A-Z, a-z, 0-9, '_', and '-'",
+		Refused: map[string]string{
+			`{"key_names":[]}`:      "config.key_names: length must be at least 1",
+			`{"key_names":["a b"]}`: "config.key_names: bad header name 'a b', allowed characters are A-Z, a-z, 0-9, '_', and '-'",
+			`{"key_in_body":1}`:     "config.key_in_body: expected a boolean",
+			`{"keys":[]}`:           "config.keys: unknown field",
 		},
-		{
-			name: "a number for a flag", body: `{"name":"key-auth","config":{"key_in_body":1}}`,
-			want: "config.key_in_body: expected a boolean",
-		},
-		{
-			name: "an unknown field",
-			body: `{"name":"key-auth","config":{"keys":[]}}`,
-			want: "config.keys: unknown field",
-		},
-		{
-			name: "a plugin of one consumer",
-			body: `{"name":"key-auth","consumer":{"id":"0a6f1c4e-27c3-4c0b-9b45-7b7b5f2c5d01"}}`,
-			want: "consumer: value must be null",
-		},
-		{
-			name: "a protocol that it is not for", body: `{"name":"key-auth","protocols":["tcp"]}`,
-			want: "protocols: expected one of: grpc, grpcs, http, https",
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := insert(t, tt.body)
-			entitytest.Refused(t, err, tt.want)
-		})
-	}
-}
-
-func TestDefaults(t *testing.T) {
-	r, err := insert(t, `{"name":"key-auth"}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]any{
-		"key_names": []any{"apikey"}, "hide_credentials": false, "anonymous": nil,
-		"key_in_header": true, "key_in_query": true, "key_in_body": false, "run_on_preflight": true,
-	}
-	if !reflect.DeepEqual(r["config"], want) {
-		t.Errorf("config\n%v\nwant\n%v", r["config"], want)
-	}
+	}.Check(t, Definition())
+	schemas := plugin.NewSet(Definition()).Catalog()
+	_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"key-auth","consumer":{"id":"0a6f1c4e-27c3-4c0b-9b45-7b7b5f2c5d01"}}`)
+	entitytest.Refused(t, err, "consumer: value must be null")
+	_, err = entitytest.Insert(t, schemas, "plugins", `{"name":"key-auth","protocols":["tcp"]}`)
+	entitytest.Refused(t, err, "protocols: expected one of: grpc, grpcs, http, https")
 }
 
 func TestCredentials(t *testing.T) {
@@ -115,11 +81,5 @@ func TestCredentials(t *testing.T) {
 		if found, ok := schemas.ByPath(path); !ok || found != s {
 			t.Errorf("/%s is not the credentials", path)
 		}
-	}
-}
-
-func TestPriorityIsKongs(t *testing.T) {
-	if p := Definition().Priority; p != 1250 {
-		t.Errorf("priority %d", p)
 	}
 }

@@ -85,6 +85,9 @@ func (k *keyAuth) Access(x *plugin.Exchange) (answered bool) {
 // ReadsRequestBody tells that the key may be in the body.
 func (k *keyAuth) ReadsRequestBody() bool { return k.KeyInBody }
 
+// CredentialNames is plugin.CredentialReader's.
+func (k *keyAuth) CredentialNames() []string { return k.KeyNames }
+
 // Authenticates marks the plugin as one that identifies the client.
 func (k *keyAuth) Authenticates() {}
 
@@ -92,4 +95,5 @@ var (
 	_ plugin.AccessPhase       = (*keyAuth)(nil)
 	_ plugin.RequestBodyReader = (*keyAuth)(nil)
 	_ plugin.Authenticator     = (*keyAuth)(nil)
+	_ plugin.CredentialReader  = (*keyAuth)(nil)
 )

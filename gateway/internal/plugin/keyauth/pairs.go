@@ -16,14 +16,14 @@ const (
 	repeated
 )
 
-// sighting is what a search for a name has found.
-type sighting struct {
+// occurrence is what a search for a name has found.
+type occurrence struct {
 	value []byte // of the first that has one
 	is    presence
 }
 
 // add counts one more value.
-func (s *sighting) add(value []byte) {
+func (s *occurrence) add(value []byte) {
 	switch s.is {
 	case absent, bare:
 		s.value, s.is = value, once
@@ -42,7 +42,7 @@ func isNamed(pair []byte, name string) bool {
 }
 
 // findPair looks for a name in a query or a form.
-func findPair(raw []byte, name string) (s sighting) {
+func findPair(raw []byte, name string) (s occurrence) {
 	for more := len(raw) > 0; more; {
 		var pair []byte
 		pair, raw, more = cutPair(raw)

@@ -19,7 +19,7 @@ type search struct {
 	x   *plugin.Exchange
 	err error // of the body: the request cannot go on
 
-	read     bool // the body was looked at
+	read     bool // the body was examined
 	kind     bodyKind
 	body     []byte
 	boundary string
@@ -30,10 +30,10 @@ type search struct {
 // body. The first place that has the name decides, also with an empty value;
 // a name that is there twice decides too, since it is unknown which one the
 // upstream would take.
-func (s *search) find() (key sighting) {
+func (s *search) find() (key occurrence) {
 	ctx := s.x.Ctx
 	for _, name := range s.KeyNames {
-		key = sighting{}
+		key = occurrence{}
 		if s.KeyInHeader {
 			for _, v := range ctx.Request.Header.PeekAll(name) {
 				key.add(v)
@@ -49,7 +49,7 @@ func (s *search) find() (key sighting) {
 			return key
 		}
 	}
-	return sighting{}
+	return occurrence{}
 }
 
 // queryOf is what follows the question mark of a request target.
@@ -60,7 +60,7 @@ func queryOf(target []byte) []byte {
 	return nil
 }
 
-func (s *search) inBody(name string) sighting {
+func (s *search) inBody(name string) occurrence {
 	if s.load(); s.kind == formBody {
 		return findPair(s.body, name)
 	}

@@ -29,12 +29,12 @@ type Entry struct {
 		Proxy   int64 `json:"proxy"` // ms that the upstream took for the header of its answer; -1: it was not asked
 		Request int64 `json:"request"`
 	} `json:"latencies"`
-	AuthenticatedEntity *Authenticated   `json:"authenticated_entity,omitempty"`
-	Route               *entity.Route    `json:"route,omitempty"`
-	Service             *entity.Service  `json:"service,omitempty"`
-	Consumer            *entity.Consumer `json:"consumer,omitempty"`
-	ClientIP            string           `json:"client_ip"`
-	StartedAt           int64            `json:"started_at"` // Unix milliseconds
+	AuthenticatedEntity *AuthenticatedEntity `json:"authenticated_entity,omitempty"`
+	Route               *entity.Route        `json:"route,omitempty"`
+	Service             *entity.Service      `json:"service,omitempty"`
+	Consumer            *entity.Consumer     `json:"consumer,omitempty"`
+	ClientIP            string               `json:"client_ip"`
+	StartedAt           int64                `json:"started_at"` // Unix milliseconds
 }
 
 // Request is the client's, as plugins have left it.
@@ -72,8 +72,8 @@ type Try struct {
 	Code    int    `json:"code,omitempty"`  // status of an answer that was not passed on
 }
 
-// Authenticated is the credential that the client has shown.
-type Authenticated struct {
+// AuthenticatedEntity is the credential that the client has shown.
+type AuthenticatedEntity struct {
 	ID         string `json:"id"`
 	ConsumerID string `json:"consumer_id"`
 }
@@ -110,6 +110,7 @@ func Of(x *plugin.Exchange, now time.Time) *Entry {
 			e.Request.Headers[name] = redacted
 		}
 	}
+	e.hide(x.Secrets)
 	e.Response = Response{Status: r.StatusCode(), Headers: map[string]any{}, Size: int64(len(r.Header())) + x.Sent}
 	for name, value := range r.All() {
 		add(e.Response.Headers, strings.ToLower(string(name)), string(value))
@@ -117,7 +118,7 @@ func Of(x *plugin.Exchange, now time.Time) *Entry {
 	e.Latencies.Kong, e.Latencies.Proxy = Latencies(x, now)
 	e.Latencies.Request = now.Sub(x.Started).Milliseconds()
 	if x.CredentialID != "" && x.Consumer != nil {
-		e.AuthenticatedEntity = &Authenticated{ID: x.CredentialID, ConsumerID: x.Consumer.ID}
+		e.AuthenticatedEntity = &AuthenticatedEntity{ID: x.CredentialID, ConsumerID: x.Consumer.ID}
 	}
 	return e
 }
@@ -212,6 +213,31 @@ func CustomFields() entity.Field {
 		Elements: &entity.Field{Kind: entity.String},
 		Only:     &entity.Only{Why: "this gateway runs no Lua; add fields where the entries are collected"},
 	}
+}
+
+// ServerFields is the schema of the server that entries are sent to: host, port and
+// timeout in ms.
+func ServerFields() []entity.Field {
+	return []entity.Field{
+		{Name: "host", Kind: entity.String, Required: true, Match: "host"},
+		{Name: "port", Kind: entity.Integer, Required: true, Between: &[2]float64{0, 65535}},
+		{Name: "timeout", Kind: entity.Number, Default: 10_000, Between: &[2]float64{1, entity.MaxTimeout}},
+	}
+}
+
+// Server is where entries are sent to, as it is configured.
+type Server struct {
+	Host    string  `json:"host"`
+	Port    int     `json:"port"`
+	Timeout float64 `json:"timeout"` // ms
+}
+
+// Address is host:port.
+func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// TimeLimit is that of one attempt to send.
+func (s Server) TimeLimit() time.Duration {
+	return time.Duration(s.Timeout * float64(time.Millisecond))
 }
 
 // Key is what tells the queue of a configured plugin from any other: a change of

@@ -26,7 +26,8 @@ type Queue struct {
 
 	mu      sync.Mutex
 	entries [][]byte
-	bytes   int
+	bytes   int  // of entries
+	sending int  // bytes of the batch that is being delivered
 	done    bool // nothing is taken any more
 
 	wake   chan struct{} // an entry has come
@@ -47,7 +48,8 @@ func newQueue(r *Registry, s Spec) *Queue {
 }
 
 // Add queues an entry, which must not be changed afterwards. It never waits: a
-// full queue drops its oldest entries, and counts them.
+// full queue drops its oldest entries, and counts them; where the queues together
+// are full, it drops the new one if it has no older one.
 func (q *Queue) Add(entry []byte) {
 	c := &q.spec.Config
 	q.mu.Lock()
@@ -61,14 +63,19 @@ func (q *Queue) Add(entry []byte) {
 		q.dropFull.Inc()
 		return
 	}
-	drop := 0
-	for drop < len(q.entries) && (len(q.entries)-drop >= c.MaxEntries || c.MaxBytes > 0 && q.bytes+len(entry) > c.MaxBytes) {
-		q.bytes -= len(q.entries[drop])
-		q.entries[drop] = nil
-		drop++
+	drop := q.surplus(len(entry))
+	if drop < 0 {
+		q.mu.Unlock()
+		q.dropFull.Inc()
+		return
+	}
+	for i := range drop {
+		q.lose(len(q.entries[i]))
+		q.entries[i] = nil
 	}
 	q.entries = append(q.entries[drop:], entry)
 	q.bytes += len(entry)
+	q.account(len(entry))
 	whole := len(q.entries) >= c.MaxBatchSize
 	q.mu.Unlock()
 	q.dropFull.Add(float64(drop))
@@ -76,6 +83,43 @@ func (q *Queue) Add(entry []byte) {
 	if whole {
 		signal(q.filled)
 	}
+}
+
+// surplus is how many of the oldest entries have to go for one of n bytes, -1 where
+// it cannot be taken. The caller holds mu.
+func (q *Queue) surplus(n int) (drop int) {
+	c := &q.spec.Config
+	left, after := len(q.entries), q.bytes+n
+	held := q.registry.held.Load() + int64(n)
+	fits := func() bool {
+		if c.MaxBytes > 0 {
+			return after <= c.MaxBytes
+		}
+		return after+q.sending <= ownBytes || held <= mostBytes
+	}
+	for left >= c.MaxEntries || !fits() {
+		if left == 0 {
+			return -1
+		}
+		gone := len(q.entries[drop])
+		drop, left = drop+1, left-1
+		after -= gone
+		held -= int64(gone)
+	}
+	return drop
+}
+
+// account notes bytes that the queue holds, or has let go of.
+func (q *Queue) account(n int) {
+	if q.spec.Config.MaxBytes == 0 {
+		q.registry.held.Add(int64(n))
+	}
+}
+
+// lose forgets bytes of an entry that waited. The caller holds mu.
+func (q *Queue) lose(n int) {
+	q.bytes -= n
+	q.account(-n)
 }
 
 func signal(c chan struct{}) {
@@ -89,7 +133,8 @@ func signal(c chan struct{}) {
 func (q *Queue) refuse() {
 	q.mu.Lock()
 	left := len(q.entries)
-	q.entries, q.bytes = nil, 0
+	q.lose(q.bytes)
+	q.entries = nil
 	q.done = true
 	q.mu.Unlock()
 	q.dropClosed.Add(float64(left))
@@ -111,6 +156,7 @@ func (q *Queue) run() {
 	for q.await() {
 		q.coalesce()
 		q.deliver(ctx, q.take())
+		q.delivered()
 	}
 	q.refuse()
 }
@@ -209,10 +255,19 @@ func (q *Queue) take() [][]byte {
 	copy(batch, q.entries)
 	for i, e := range batch {
 		q.bytes -= len(e)
+		q.sending += len(e)
 		q.entries[i] = nil
 	}
 	q.entries = q.entries[n:]
 	return batch
+}
+
+// delivered forgets the batch, which was delivered or given up.
+func (q *Queue) delivered() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.account(-q.sending)
+	q.sending = 0
 }
 
 // Permanent marks an error of Spec.Send after which another try is of no use.

@@ -247,3 +247,43 @@ func TestCountersBeginAt0(t *testing.T) {
 		t.Errorf("%d series, %v", n, err)
 	}
 }
+
+// A server that does not answer costs a bounded part of memory, whatever clients
+// send, and not the entries of other queues.
+func TestQueuesTogetherAreBounded(t *testing.T) {
+	f := newFixture(t)
+	held, other := newCollector(), newCollector()
+	held.hold = make(chan struct{})
+	c := Default()
+	c.MaxBatchSize = 1
+	q := f.Queue(Spec{Plugin: "http-log", Key: "a", Config: c, Send: held.send})
+	own := c
+	own.MaxBytes = 2 * mostBytes
+	asked := f.Queue(Spec{Plugin: "tcp-log", Key: "b", Config: own, Send: held.send})
+	long := bytes.Repeat([]byte("x"), ownBytes)
+	for range 2 * mostBytes / ownBytes {
+		q.Add(long)
+		asked.Add(long)
+	}
+	if n := f.held.Load(); n > mostBytes || n < mostBytes/2 {
+		t.Errorf("%d bytes are held", n)
+	}
+	if full := testutil.ToFloat64(f.counters.dropped.WithLabelValues("http-log", full)); full < 60 {
+		t.Errorf("%v entries were dropped", full)
+	}
+	if full := testutil.ToFloat64(f.counters.dropped.WithLabelValues("tcp-log", full)); full != 0 {
+		t.Errorf("%v entries were dropped of a queue that may hold them", full)
+	}
+	f.Queue(Spec{Plugin: "http-log", Key: "c", Config: c, Send: other.send}).Add([]byte("short"))
+	other.await(t, 1)
+	if got := other.got(); got != "[short]" {
+		t.Errorf("another queue has sent %s", got)
+	}
+	close(held.hold)
+	held.await(t, 3*mostBytes/ownBytes)
+	for end := time.Now().Add(10 * time.Second); f.held.Load() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d bytes are held by empty queues", f.held.Load())
+		}
+	}
+}

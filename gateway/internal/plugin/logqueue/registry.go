@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,13 @@ const (
 	retireAfter = 5 * time.Second
 	// endWithin bounds the delivery of what a queue holds when it ends.
 	endWithin = 5 * time.Second
+
+	// mostBytes bounds the entries of all queues without max_bytes together. What
+	// clients send is in them, several times and escaped: 10,000 may be gigabytes.
+	mostBytes = 64 << 20
+	// ownBytes are what each of those queues may hold nevertheless: a server that
+	// does not answer must not cost the entries of others.
+	ownBytes = 1 << 20
 )
 
 // Registry owns the queues of a process: they outlive configurations, as long as
@@ -27,6 +35,8 @@ type Registry struct {
 	counters *counters
 	retire   time.Duration
 	within   time.Duration
+
+	held atomic.Int64 // bytes of entries of queues without max_bytes
 
 	mu     sync.Mutex
 	queues map[string]*Queue

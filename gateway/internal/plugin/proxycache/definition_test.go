@@ -1,12 +1,11 @@
 package proxycache
 
 import (
-	"reflect"
 	"testing"
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/entity/entitytest"
-	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/plugintest"
 )
 
 var uses = entitytest.Uses{
@@ -39,77 +38,30 @@ func TestEveryFieldIsUsed(t *testing.T) {
 	uses.Check(t, map[string][]entity.Field{"proxy-cache": Definition().Config}, nil)
 }
 
-func insert(t *testing.T, body string) (entity.Record, error) {
-	t.Helper()
-	return entitytest.Insert(t, plugin.NewSet(Definition()).Catalog(), "plugins", body)
-}
-
-func TestRefusedConfigurations(t *testing.T) {
-	for _, tt := range []struct{ name, body, want string }{
-		{
-			name: "no media type", body: `{"name":"proxy-cache","config":{"content_type":["application/"]}}`,
-			want: "config.content_type: invalid value 'application/': expected a media type such as application/json",
+func TestSchema(t *testing.T) {
+	plugintest.Schema{
+		Priority: 100,
+		Defaults: map[string]any{
+			"response_code": nil, "request_method": []any{"GET", "HEAD"},
+			"content_type": nil, "cache_ttl": nil, "error_ttl": int64(10), "strategy": "memory",
+			"cache_control": false, "ignore_uri_case": false, "storage_ttl": nil, "store_private": false,
+			"stale_while_revalidate": nil, "stale_if_error": nil,
+			"memory": map[string]any{"dictionary_name": "kong_db_cache"}, "redis": map[string]any{
+				"host": nil, "port": int64(6379), "timeout": int64(2000), "username": nil, "password": nil, "database": int64(0),
+				"ssl": false, "ssl_verify": false, "server_name": nil,
+			},
+			"vary_query_params": nil, "vary_headers": nil, "vary_consumer": true,
+			"response_headers": map[string]any{"age": true, "X-Cache-Status": true, "X-Cache-Key": true, "Cache-Status": true},
 		},
-		{
-			name: "another dictionary", body: `{"name":"proxy-cache","config":{"memory":{"dictionary_name":"mine"}}}`,
-			want: "config.memory.dictionary_name: value must be kong_db_cache: the gateway has one memory store",
+		Refused: map[string]string{
+			`{"content_type":["application/"]}`:           "config.content_type: invalid value 'application/': expected a media type",
+			`{"memory":{"dictionary_name":"mine"}}`:       "config.memory.dictionary_name: value must be kong_db_cache: ",
+			`{"strategy":"redis"}`:                        "config.redis.host: required field missing",
+			`{"strategy":"redis","redis":{"host":"a b"}}`: "config.redis.host: invalid value: a b",
+			`{"strategy":"disk"}`:                         "config.strategy: expected one of: memory, redis",
+			`{"response_code":[99]}`:                      "config.response_code: value should be between 100 and 900",
+			`{"request_method":["DELETE"]}`:               "config.request_method: expected one of: HEAD, GET, POST, PATCH, PUT",
+			`{"cache_ttl":0}`:                             "config.cache_ttl: value should be between 1 and 2147483646",
 		},
-		{
-			name: "Redis without a host", body: `{"name":"proxy-cache","config":{"strategy":"redis"}}`,
-			want: "config.redis.host: required field missing",
-		},
-		{
-			name: "a host that is none", body: `{"name":"proxy-cache","config":{"strategy":"redis","redis":{"host":"a b"}}}`,
-			want: "config.redis.host: invalid value: a b",
-		},
-		{
-			name: "another strategy", body: `{"name":"proxy-cache","config":{"strategy":"disk"}}`,
-			want: "config.strategy: expected one of: memory, redis",
-		},
-		{
-			name: "a status beyond all", body: `{"name":"proxy-cache","config":{"response_code":[99]}}`,
-			want: "config.response_code: value should be between 100 and 900",
-		},
-		{
-			name: "a method that cannot be cached", body: `{"name":"proxy-cache","config":{"request_method":["DELETE"]}}`,
-			want: "config.request_method: expected one of: HEAD, GET, POST, PATCH, PUT",
-		},
-		{
-			name: "no time to live", body: `{"name":"proxy-cache","config":{"cache_ttl":0}}`,
-			want: "config.cache_ttl: value should be between 1 and 2147483646",
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := insert(t, tt.body)
-			entitytest.Refused(t, err, tt.want)
-		})
-	}
-}
-
-func TestDefaults(t *testing.T) {
-	r, err := insert(t, `{"name":"proxy-cache"}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]any{
-		"response_code": nil, "request_method": []any{"GET", "HEAD"},
-		"content_type": nil, "cache_ttl": nil, "error_ttl": int64(10), "strategy": "memory",
-		"cache_control": false, "ignore_uri_case": false, "storage_ttl": nil, "store_private": false,
-		"stale_while_revalidate": nil, "stale_if_error": nil,
-		"memory": map[string]any{"dictionary_name": "kong_db_cache"}, "redis": map[string]any{
-			"host": nil, "port": int64(6379), "timeout": int64(2000), "username": nil, "password": nil, "database": int64(0),
-			"ssl": false, "ssl_verify": false, "server_name": nil,
-		},
-		"vary_query_params": nil, "vary_headers": nil, "vary_consumer": true,
-		"response_headers": map[string]any{"age": true, "X-Cache-Status": true, "X-Cache-Key": true, "Cache-Status": true},
-	}
-	if !reflect.DeepEqual(r["config"], want) {
-		t.Errorf("config\n%v\nwant\n%v", r["config"], want)
-	}
-}
-
-func TestPriorityIsKongs(t *testing.T) {
-	if p := Definition().Priority; p != 100 {
-		t.Errorf("priority %d", p)
-	}
+	}.Check(t, Definition())
 }

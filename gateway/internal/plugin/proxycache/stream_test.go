@@ -182,7 +182,7 @@ func TestProxyCacheHitIsLight(t *testing.T) {
 		}
 	})
 	if n > 2 {
-		t.Errorf("%v allocations a hit, want at most 2", n)
+		t.Errorf("%v allocations per hit, want at most 2", n)
 	}
 	if problems, err := testutil.GatherAndLint(b.metrics); err != nil || len(problems) > 0 {
 		t.Errorf("metrics: %v %v", problems, err)

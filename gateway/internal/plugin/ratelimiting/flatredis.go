@@ -35,7 +35,10 @@ var flatNames = func() map[string]string {
 // given the nested one wins.
 func flatRedis(c entity.Record) {
 	nested, ok := c["redis"].(map[string]any)
-	if !ok {
+	switch {
+	case c["redis"] != nil && !ok:
+		return // validation will say so
+	case !ok:
 		nested = entity.Record{}
 		c["redis"] = nested
 	}

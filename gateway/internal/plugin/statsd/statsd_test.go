@@ -81,17 +81,11 @@ var figure = regexp.MustCompile(`:\d+\|ms`)
 
 // receive reads packets until it has some lines; figures that are measured become
 // N.
-func receive(t *testing.T, server net.PacketConn, lines int) (all []string, packets int) {
+func receive(t *testing.T, server plugintest.Datagrams, lines int) (all []string, packets int) {
 	t.Helper()
-	buf := make([]byte, 1<<16)
-	_ = server.SetReadDeadline(time.Now().Add(10 * time.Second))
 	for len(all) < lines {
-		n, _, err := server.ReadFrom(buf)
-		if err != nil {
-			t.Fatalf("after %q: %v", all, err)
-		}
 		packets++
-		for line := range strings.SplitSeq(string(buf[:n]), "\n") {
+		for line := range strings.SplitSeq(server.Receive(t), "\n") {
 			all = append(all, figure.ReplaceAllString(line, ":N|ms"))
 		}
 	}
@@ -153,18 +147,10 @@ func TestRequests(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server, err := net.ListenPacket("udp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = server.Close() }()
-			config := entity.Record{"host": "127.0.0.1", "port": server.LocalAddr().(*net.UDPAddr).Port}
-			for k, v := range tt.config {
-				config[k] = v
-			}
+			server := plugintest.ListenDatagrams(t, "udp", "127.0.0.1:0")
 			g := plugintest.StartWith(t, 0, origin, []plugin.Definition{Definition(), keyauth.Definition()},
 				func(c *entity.Config) { c.Services[0].Name = "shop" },
-				entity.Record{"name": name, "config": config}, entity.Record{"name": "key-auth"})
+				entity.Record{"name": name, "config": server.Config(tt.config)}, entity.Record{"name": "key-auth"})
 			g.Send(t, http.MethodGet, "/", "", "apikey:alices-key")
 			got, packets := receive(t, server, len(tt.want))
 			if strings.Join(got, " ") != strings.Join(tt.want, " ") || packets != tt.packets {

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"strconv"
 	"time"
 
 	"gatelab/gateway/internal/entity"
@@ -23,15 +22,12 @@ func Definition() plugin.Definition {
 	return plugin.Definition{
 		PluginSchema: entity.PluginSchema{
 			Name: name,
-			Config: []entity.Field{
-				{Name: "host", Kind: entity.String, Required: true, Match: "host"},
-				{Name: "port", Kind: entity.Integer, Required: true, Between: &[2]float64{0, 65535}},
-				{Name: "timeout", Kind: entity.Number, Default: 10_000, Between: &[2]float64{1, entity.MaxTimeout}},
-				{Name: "keepalive", Kind: entity.Number, Default: 60_000, Between: &[2]float64{0, entity.MaxTimeout}},
-				{Name: "tls", Kind: entity.Boolean, Required: true, Default: false},
-				{Name: "tls_sni", Kind: entity.String},
+			Config: append(logentry.ServerFields(),
+				entity.Field{Name: "keepalive", Kind: entity.Number, Default: 60_000, Between: &[2]float64{0, entity.MaxTimeout}},
+				entity.Field{Name: "tls", Kind: entity.Boolean, Required: true, Default: false},
+				entity.Field{Name: "tls_sni", Kind: entity.String},
 				logentry.CustomFields(),
-			},
+			),
 		},
 		Priority: 7, New: newPlugin, RegisterMetrics: logentry.Declare(name),
 	}
@@ -39,9 +35,8 @@ func Definition() plugin.Definition {
 
 // config is the configuration as it is stored.
 type config struct {
-	Host      string  `json:"host"`
-	Port      int     `json:"port"`
-	Timeout   float64 `json:"timeout"`   // ms
+	logentry.Server
+
 	Keepalive float64 `json:"keepalive"` // ms
 	TLS       bool    `json:"tls"`
 	TLSSNI    string  `json:"tls_sni"`
@@ -50,9 +45,8 @@ type config struct {
 // server is where a queue sends to: only the queue's goroutine uses it.
 type server struct {
 	config
-	timeout time.Duration
-	conn    net.Conn  // nil: not connected
-	used    time.Time // when conn was used last
+	conn net.Conn  // nil: not connected
+	used time.Time // when conn was used last
 }
 
 func newPlugin(c *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
@@ -60,7 +54,6 @@ func newPlugin(c *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	if err := plugin.DecodeConfig(c, &s.config); err != nil {
 		return nil, err
 	}
-	s.timeout = time.Duration(s.Timeout * float64(time.Millisecond))
 	line := func(x *plugin.Exchange) []byte { return append(logentry.Encode(x), '\r', '\n') }
 	return logentry.NewLogger(c, d, logqueue.Default(), line, s.send, s.close)
 }
@@ -78,7 +71,7 @@ func (s *server) send(ctx context.Context, lines [][]byte) error {
 			return fmt.Errorf("connect to the log server: %w", err)
 		}
 	}
-	_ = s.conn.SetDeadline(time.Now().Add(s.timeout))
+	_ = s.conn.SetDeadline(time.Now().Add(s.TimeLimit()))
 	buffers := net.Buffers(append([][]byte(nil), lines...)) // WriteTo changes it
 	if _, err := buffers.WriteTo(s.conn); err != nil {
 		s.close()
@@ -102,9 +95,8 @@ func (s *server) hasEnded() bool {
 }
 
 func (s *server) dial(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.TimeLimit())
 	defer cancel()
-	address := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
 	var (
 		conn net.Conn
 		err  error
@@ -116,9 +108,9 @@ func (s *server) dial(ctx context.Context) error {
 		}
 		// As in Kong: collectors have certificates of their own making.
 		d := tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: sni, InsecureSkipVerify: true}} //nolint:gosec // see above
-		conn, err = d.DialContext(ctx, "tcp", address)
+		conn, err = d.DialContext(ctx, "tcp", s.Address())
 	} else {
-		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", s.Address())
 	}
 	if err != nil {
 		return err //nolint:wrapcheck // send does

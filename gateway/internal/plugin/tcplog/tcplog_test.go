@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -20,9 +19,9 @@ import (
 )
 
 var uses = entitytest.Uses{
-	"tcp-log.host":                 `.: json:"host" + s.Host`,
-	"tcp-log.port":                 `.: json:"port" + s.Port`,
-	"tcp-log.timeout":              `.: json:"timeout" + s.Timeout`,
+	"tcp-log.host":                 `../logentry: json:"host" + s.Host`,
+	"tcp-log.port":                 `../logentry: json:"port" + s.Port`,
+	"tcp-log.timeout":              `../logentry: json:"timeout" + s.Timeout`,
 	"tcp-log.keepalive":            `.: json:"keepalive" + s.Keepalive`,
 	"tcp-log.tls":                  `.: json:"tls" + s.TLS`,
 	"tcp-log.tls_sni":              `.: json:"tls_sni" + s.TLSSNI`,
@@ -34,27 +33,19 @@ func TestEveryFieldIsUsed(t *testing.T) {
 }
 
 func TestSchema(t *testing.T) {
-	schemas := plugin.NewSet(Definition()).Catalog()
-	r, err := entitytest.Insert(t, schemas, "plugins", `{"name":"tcp-log","config":{"host":"h","port":1}}`)
-	want := map[string]any{
-		"host": "h", "port": int64(1), "timeout": int64(10_000), "keepalive": int64(60_000), "tls": false, "tls_sni": nil,
-		"custom_fields_by_lua": nil,
-	}
-	if err != nil || !reflect.DeepEqual(r["config"], want) {
-		t.Errorf("config %v, %v", r["config"], err)
-	}
-	if p := Definition().Priority; p != 7 {
-		t.Errorf("priority %d is not Kong's", p)
-	}
-	for config, message := range map[string]string{
-		`{"port":1}`:              "host: required field missing",
-		`{"host":"h"}`:            "port: required field missing",
-		`{"host":"h","port":1e9}`: "port: value should be between 0 and 65535",
-		`{"host":"h h","port":1}`: "host: ",
-	} {
-		_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"tcp-log","config":`+config+`}`)
-		entitytest.Refused(t, err, message)
-	}
+	plugintest.Schema{
+		Priority: 7, Config: `{"host":"h","port":1}`,
+		Defaults: map[string]any{
+			"host": "h", "port": int64(1), "timeout": int64(10_000), "keepalive": int64(60_000), "tls": false, "tls_sni": nil,
+			"custom_fields_by_lua": nil,
+		},
+		Refused: map[string]string{
+			`{"port":1}`:              "host: required field missing",
+			`{"host":"h"}`:            "port: required field missing",
+			`{"host":"h","port":1e9}`: "port: value should be between 0 and 65535",
+			`{"host":"h h","port":1}`: "host: ",
+		},
+	}.Check(t, Definition())
 }
 
 // collector is a TCP server that says of each line on which connection it came.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -23,30 +22,19 @@ const name = "udp-log"
 func Definition() plugin.Definition {
 	return plugin.Definition{
 		PluginSchema: entity.PluginSchema{
-			Name: name,
-			Config: []entity.Field{
-				{Name: "host", Kind: entity.String, Required: true, Match: "host"},
-				{Name: "port", Kind: entity.Integer, Required: true, Between: &[2]float64{0, 65535}},
-				{Name: "timeout", Kind: entity.Number, Default: 10_000, Between: &[2]float64{1, entity.MaxTimeout}},
-				logentry.CustomFields(),
-			},
+			Name:   name,
+			Config: append(logentry.ServerFields(), logentry.CustomFields()),
 		},
 		Priority: 8, New: newPlugin, RegisterMetrics: logentry.Declare(name),
 	}
 }
 
-// config is the configuration as it is stored.
-type config struct {
-	Host    string  `json:"host"`
-	Port    int     `json:"port"`
-	Timeout float64 `json:"timeout"` // ms
-}
-
-type server struct{ config }
+// server is the configuration as it is stored.
+type server struct{ logentry.Server }
 
 func newPlugin(c *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	s := &server{}
-	if err := plugin.DecodeConfig(c, &s.config); err != nil {
+	if err := plugin.DecodeConfig(c, &s.Server); err != nil {
 		return nil, err
 	}
 	// One at a time: a batch that fails half-way would be sent twice.
@@ -58,15 +46,14 @@ func newPlugin(c *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 // send looks the host up each time, as it may move: there is no connection that
 // would tell. An entry that is too long for a datagram is dropped at once.
 func (s *server) send(ctx context.Context, batch [][]byte) error {
-	timeout := time.Duration(s.Timeout * float64(time.Millisecond))
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.TimeLimit())
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
+	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", s.Address())
 	if err != nil {
 		return fmt.Errorf("find the log server: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(timeout))
+	_ = conn.SetDeadline(time.Now().Add(s.TimeLimit()))
 	for _, entry := range batch {
 		if _, err := conn.Write(entry); err != nil {
 			err = fmt.Errorf("send to the log server: %w", err)

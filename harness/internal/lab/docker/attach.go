@@ -14,7 +14,7 @@ import (
 
 // Attach finds the nodes of a lab that a run with Keep has left, in order of
 // their names; the configuration's RunID chooses one where there are several.
-// They can be broken and mended, and stay when this process ends. The error is
+// They can be broken and repaired, and stay when this process ends. The error is
 // lab.ErrNotUp if there is no such lab.
 func (r *Runtime) Attach(ctx context.Context) ([]lab.Node, error) {
 	filter := make(client.Filters).Add("label", labelKeep+"=true").Add("label", labelNode)
@@ -41,7 +41,7 @@ func (r *Runtime) Attach(ctx context.Context) ([]lab.Node, error) {
 }
 
 // attach makes a node of a container that another process made. A node that is
-// cut off just now has no network to be found by: it is looked up by name.
+// disconnected just now has no network to be found by: it is looked up by name.
 func (r *Runtime) attach(ctx context.Context, item container.Summary) (*node, error) {
 	res, err := r.api.ContainerInspect(ctx, item.ID, client.ContainerInspectOptions{})
 	if err != nil {

@@ -99,7 +99,7 @@ func (r *Runtime) ensureMmdebstrap(ctx context.Context) error {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			f := subprocess.Failure{What: "install mmdebstrap", Program: "apt-get " + args[0], Advice: "mend apt, or " + advice}
+			f := subprocess.Failure{What: "install mmdebstrap", Program: "apt-get " + args[0], Advice: "repair apt, or " + advice}
 			return subprocess.Failed(ctx, f, err, out)
 		}
 	}

@@ -67,7 +67,7 @@ type Runtime struct {
 	nodes     map[string]*node
 	addresses map[string]netip.Addr // by node name, kept when a node is replaced
 	ports     map[string]int        // "node:port" -> port on loopback, kept likewise
-	tuning    tuning
+	allowance allowance
 	used      bool // something was made that Close must remove
 	closed    bool
 }
@@ -104,7 +104,7 @@ func New(ctx context.Context, c Config) (*Runtime, error) {
 	return &Runtime{
 		config: c, provider: provider, api: provider.Client(), owner: own, only: only,
 		images: map[string]image{}, lacks: map[string]bool{}, nodes: map[string]*node{},
-		addresses: map[string]netip.Addr{}, ports: map[string]int{}, tuning: newTuning(),
+		addresses: map[string]netip.Addr{}, ports: map[string]int{}, allowance: newAllowance(),
 	}, nil
 }
 
@@ -122,8 +122,8 @@ func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
 	provider, err := testcontainers.NewDockerProvider(
 		testcontainers.Generic2DockerOptions(testcontainers.WithLogger(tclog.NewNoopLogger()))...)
 	if err != nil {
-		// testcontainers tells of every place that it looked at, a line each; what
-		// the user chose is what the user can mend.
+		// testcontainers lists every place that it tried, one per line; what
+		// the user chose is what the user can repair.
 		if want := os.Getenv("DOCKER_HOST"); want != "" {
 			return nil, fmt.Errorf("%w at DOCKER_HOST=%s: it is no address such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375",
 				ErrNoEngine, want)

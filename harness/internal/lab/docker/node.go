@@ -88,7 +88,7 @@ func (n *node) Resume(ctx context.Context) error {
 
 func (n *node) CutOff(ctx context.Context) error {
 	_, err := n.runtime.api.NetworkDisconnect(ctx, n.network.id, client.NetworkDisconnectOptions{Container: n.id, Force: true})
-	return n.explain("cut off", err)
+	return n.explain("disconnect", err)
 }
 
 func (n *node) Reconnect(ctx context.Context) error {

@@ -14,7 +14,7 @@ import (
 )
 
 // The labels on everything that a run makes. Together they tell whether the
-// process that made a thing still lives: a pid alone is soon someone else's.
+// process that made a thing still lives: a pid alone is soon another process's.
 const (
 	labelLab   = "gatelab.lab"   // run id
 	labelNode  = "gatelab.node"  // node name

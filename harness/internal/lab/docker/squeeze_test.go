@@ -65,7 +65,7 @@ func down(run string) ([]string, error) {
 	return r.Down(ctx)
 }
 
-// TestAttach breaks and mends a node that another process has started.
+// TestAttach breaks and repairs a node that another process has started.
 func TestAttach(t *testing.T) {
 	open(t, docker.Config{}) // skips where no engine answers
 	binaries := standin(t)

@@ -69,18 +69,18 @@ func (r *Runtime) reserve(ctx context.Context, s lab.Spec) (*node, error) {
 	return n, nil
 }
 
-// tuning is what the engine lets containers have of their own; what it refuses
+// allowance is what the engine lets containers have of their own; what it refuses
 // once is not asked for again.
-type tuning struct {
+type allowance struct {
 	sysctls bool
-	files   int64 // descriptors a process; 0 leaves the engine's limit
+	files   int64 // descriptors per process; 0 leaves the engine's limit
 }
 
-// newTuning asks for no more descriptors than this process could have: an
+// newAllowance asks for no more descriptors than this process could have: an
 // engine that is itself limited cannot give containers more, and often both
 // were started under the same limit.
-func newTuning() tuning {
-	t := tuning{sysctls: true, files: 65536}
+func newAllowance() allowance {
+	t := allowance{sysctls: true, files: 65536}
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && limit.Max < uint64(t.files) {
 		t.files = int64(limit.Max)
@@ -88,8 +88,8 @@ func newTuning() tuning {
 	return t
 }
 
-// without is the tuning less what an engine's error complains of.
-func (t tuning) without(err error) (tuning, bool) {
+// without returns the allowance without what an engine's error complains of.
+func (t allowance) without(err error) (allowance, bool) {
 	switch text := err.Error(); {
 	case t.sysctls && strings.Contains(text, "sysctl"):
 		t.sysctls = false
@@ -101,11 +101,11 @@ func (t tuning) without(err error) (tuning, bool) {
 	return t, true
 }
 
-// run creates and starts the container, with less tuning where the engine
+// run creates and starts the container, with a smaller allowance where the engine
 // refuses it.
 func (r *Runtime) run(ctx context.Context, n *node, s lab.Spec, img image) error {
 	r.mu.Lock()
-	tune := r.tuning
+	tune := r.allowance
 	r.mu.Unlock()
 	for {
 		err := r.runOnce(ctx, n, r.request(n, s, img, tune))
@@ -119,7 +119,7 @@ func (r *Runtime) run(ctx context.Context, n *node, s lab.Spec, img image) error
 		r.progress("the engine refuses a setting; continuing without it: %v", err)
 		tune = less
 		r.mu.Lock()
-		r.tuning = less
+		r.allowance = less
 		r.mu.Unlock()
 		if err := r.removeContainer(ctx, n.id); err != nil {
 			return err
@@ -167,7 +167,7 @@ func explainPort(n *node, err error) error {
 }
 
 // request is the container as testcontainers wants it.
-func (r *Runtime) request(n *node, s lab.Spec, img image, tune tuning) testcontainers.ContainerRequest {
+func (r *Runtime) request(n *node, s lab.Spec, img image, tune allowance) testcontainers.ContainerRequest {
 	l := launchOf(s, img)
 	req := testcontainers.ContainerRequest{
 		Image:          img.ref,
@@ -209,7 +209,7 @@ func (r *Runtime) request(n *node, s lab.Spec, img image, tune tuning) testconta
 const cpuPeriod = 10_000
 
 // hostConfig sets limits, ports and kernel settings.
-func hostConfig(h *container.HostConfig, n *node, s lab.Spec, owner string, tune tuning) {
+func hostConfig(h *container.HostConfig, n *node, s lab.Spec, owner string, tune allowance) {
 	h.NetworkMode = container.NetworkMode(n.network.name)
 	h.PortBindings = network.PortMap{}
 	for port, host := range n.ports {

@@ -287,12 +287,12 @@ func TestLaunch(t *testing.T) {
 func TestHostConfigLimits(t *testing.T) {
 	var h container.HostConfig
 	n := &node{network: &labNetwork{name: "net"}, ports: map[int]int{8000: 20001}}
-	hostConfig(&h, n, lab.Spec{CPUs: 0.5, Memory: 64 << 20, Scratch: []string{"/data"}}, "", tuning{sysctls: true, files: 1024})
+	hostConfig(&h, n, lab.Spec{CPUs: 0.5, Memory: 64 << 20, Scratch: []string{"/data"}}, "", allowance{sysctls: true, files: 1024})
 	if float64(h.CPUQuota)/float64(h.CPUPeriod) != 0.5 || h.CPUPeriod != cpuPeriod || h.Memory != 64<<20 || h.MemorySwap != h.Memory {
 		t.Errorf("limits %+v", h.Resources)
 	}
 	if h.Ulimits[0].Soft != 1024 || h.Sysctls["net.core.somaxconn"] != "4096" || h.Tmpfs["/data"] == "" {
-		t.Errorf("tuning %+v %v %v", h.Ulimits, h.Sysctls, h.Tmpfs)
+		t.Errorf("allowance %+v %v %v", h.Ulimits, h.Sysctls, h.Tmpfs)
 	}
 	for port, bound := range h.PortBindings {
 		if port.Num() != 8000 || bound[0].HostPort != "20001" || bound[0].HostIP.String() != "127.0.0.1" {
@@ -300,28 +300,28 @@ func TestHostConfigLimits(t *testing.T) {
 		}
 	}
 	var free container.HostConfig
-	hostConfig(&free, n, lab.Spec{}, "", tuning{})
+	hostConfig(&free, n, lab.Spec{}, "", allowance{})
 	if free.CPUQuota != 0 || free.Memory != 0 || free.Ulimits != nil || free.Sysctls != nil {
 		t.Errorf("no limits wanted: %+v", free)
 	}
 }
 
 func TestTuningGivesUpWhatIsRefused(t *testing.T) {
-	all := tuning{sysctls: true, files: 1}
+	all := allowance{sysctls: true, files: 1}
 	for _, c := range []struct {
 		name, text string
-		want       tuning
+		want       allowance
 		again      bool
 	}{
-		{name: "sysctls", text: `sysctl "net.core.somaxconn" is not in a separate kernel namespace`, want: tuning{files: 1}, again: true},
-		{name: "descriptors", text: "error setting rlimit type 7: operation not permitted", want: tuning{sysctls: true}, again: true},
+		{name: "sysctls", text: `sysctl "net.core.somaxconn" is not in a separate kernel namespace`, want: allowance{files: 1}, again: true},
+		{name: "descriptors", text: "error setting rlimit type 7: operation not permitted", want: allowance{sysctls: true}, again: true},
 		{name: "anything else", text: "no such image", want: all},
 	} {
 		if got, again := all.without(errors.New(c.text)); got != c.want || again != c.again {
 			t.Errorf("%s: %+v, %v", c.name, got, again)
 		}
 	}
-	if _, again := (tuning{}).without(errors.New("sysctl rlimit")); again {
+	if _, again := (allowance{}).without(errors.New("sysctl rlimit")); again {
 		t.Error("there is nothing left to give up, yet it would try again")
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Attach finds the nodes of a lab that a run with Keep has left, in order of
-// their names. They can be broken and mended, and stay when this process ends.
+// their names. They can be broken and repaired, and stay when this process ends.
 // The error is lab.ErrNotUp if there is no such lab, or none of its processes is
 // left.
 func (r *Runtime) Attach(context.Context) ([]lab.Node, error) {

@@ -26,7 +26,7 @@ type front struct {
 	admin string // URL
 }
 
-// startFront starts the process where a node may have to be cut off.
+// startFront starts the process where a node may have to be disconnected.
 func (r *Runtime) startFront(ctx context.Context) error {
 	if len(r.config.Cut) == 0 || r.front != nil {
 		return nil
@@ -52,7 +52,7 @@ func (r *Runtime) startFront(ctx context.Context) error {
 	return nil
 }
 
-// open puts a proxy in front of each port of a node that can be cut off.
+// open puts a proxy in front of each port of a node that can be disconnected.
 func (f *front) open(ctx context.Context, n *node) error {
 	if f == nil || !n.runtime.addr.fronted(n.spec.Name) {
 		return nil
@@ -84,8 +84,8 @@ func (f *front) shut(ctx context.Context, n *node) error {
 // set lets traffic to a node through, or loses it.
 func (f *front) set(ctx context.Context, n *node, on bool) error {
 	if f == nil || !n.runtime.addr.fronted(n.spec.Name) {
-		return fmt.Errorf("cut off %s: processes of one machine have no network of their own: "+
-			"only nodes that the scenario means to cut off have a proxy that can; name the fault in the scenario, "+
+		return fmt.Errorf("disconnect %s: processes of one machine have no network of their own: "+
+			"only nodes that the scenario disconnects have a proxy for it; name the fault in the scenario, "+
 			"or use the docker runtime", n.spec.Name)
 	}
 	for _, port := range n.spec.Ports {

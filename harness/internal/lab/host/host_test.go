@@ -61,7 +61,7 @@ func binaries(tb testing.TB) map[string]string {
 }
 
 // place gives a test a folder of its own for runs, which its nodes can pass
-// through whoever they are.
+// through as any user.
 func place(t *testing.T) string {
 	t.Helper()
 	binaries(t) // in a folder that outlives this one

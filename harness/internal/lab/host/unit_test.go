@@ -105,7 +105,7 @@ func TestRootIsNeverARoleOfNodes(t *testing.T) {
 		t.Errorf("as root, children are started as %+v", c)
 	}
 	if c := unprivileged(1000); c != nil {
-		t.Errorf("as somebody, children are started as %+v", c)
+		t.Errorf("as an ordinary user, children are started as %+v", c)
 	}
 }
 

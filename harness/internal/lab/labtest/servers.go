@@ -18,40 +18,40 @@ import (
 	"gatelab/harness/internal/topology"
 )
 
-// serving serves on a listener and returns what ends that.
-type serving func(net.Listener) (stop func())
+// serveFunc serves on a listener and returns what ends that.
+type serveFunc func(net.Listener) (stop func())
 
 // servers are what a node serves, by port.
-func servers(n *node) map[int]serving {
+func servers(n *node) map[int]serveFunc {
 	r := n.runtime
 	switch n.role {
 	case topology.RolePostgres:
-		return map[int]serving{topology.PortPostgres: conversation(func(c net.Conn) { speakPostgres(c, r.gateway.forget) })}
+		return map[int]serveFunc{topology.PortPostgres: conversation(func(c net.Conn) { speakPostgres(c, r.gateway.forget) })}
 	case topology.RoleRedis:
-		return map[int]serving{topology.PortRedis: conversation(speakRedis)}
+		return map[int]serveFunc{topology.PortRedis: conversation(speakRedis)}
 	case topology.RoleOrigin:
-		return map[int]serving{topology.PortOrigin: handler(originHandler()), topology.PortNull: null}
+		return map[int]serveFunc{topology.PortOrigin: handler(originHandler()), topology.PortNull: null}
 	case topology.RoleWorker:
-		return map[int]serving{topology.PortWorker: worker}
+		return map[int]serveFunc{topology.PortWorker: worker}
 	case topology.RoleGateway:
-		return map[int]serving{
+		return map[int]serveFunc{
 			topology.PortProxy:  handler(proxyHandler(func() string { return n.name })),
 			topology.PortAdmin:  handler(r.gateway.admin()),
 			topology.PortStatus: handler(r.gateway.status()),
 		}
 	case topology.RoleBalancer:
-		return map[int]serving{
+		return map[int]serveFunc{
 			topology.PortBalancer:     handler(proxyHandler(inTurn(r.gateways))),
 			topology.PortBalancerStat: handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})),
 		}
 	case topology.RoleLink:
-		return map[int]serving{topology.PortLinkAdmin: handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))}
+		return map[int]serveFunc{topology.PortLinkAdmin: handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))}
 	}
 	return nil
 }
 
 // handler serves HTTP.
-func handler(h http.Handler) serving {
+func handler(h http.Handler) serveFunc {
 	return func(l net.Listener) func() {
 		s := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 		var done sync.WaitGroup
@@ -79,7 +79,7 @@ func null(l net.Listener) func() {
 }
 
 // conversation serves TCP, one call of speak per connection.
-func conversation(speak func(net.Conn)) serving {
+func conversation(speak func(net.Conn)) serveFunc {
 	return func(l net.Listener) func() {
 		var done sync.WaitGroup
 		var mu sync.Mutex

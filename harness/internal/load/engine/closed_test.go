@@ -35,7 +35,7 @@ func TestClosedAgainstNullServer(t *testing.T) {
 		t.Errorf("%d connections opened in the window", r.ConnectionsOpened)
 	}
 	// What is in flight as the window begins is not counted, and what is as it ends
-	// is counted whole: each may be as long as the machine is held up just then.
+	// is counted whole: each may be as long as the machine is delayed just then.
 	if most := 8 * (1 + r.Service.Max().Seconds()/r.Window().Seconds()); r.MaxInFlight != 8 || r.InFlight < 5 || r.InFlight > 1.01*most {
 		t.Errorf("in flight: at most %d, by Little's law %.2f, with 8 connections", r.MaxInFlight, r.InFlight)
 	}

@@ -49,7 +49,7 @@ func (c *conn) exchange(noBody, check bool, deadline time.Time, timeout time.Dur
 	return c.res.read(noBody, check)
 }
 
-// lookAfter is how long a connection must have been idle to be looked at before
+// lookAfter is how long a connection must have been idle to be examined before
 // it is used again: a look is a system call, and one that has just responded is
 // read from in any case.
 const lookAfter = time.Millisecond

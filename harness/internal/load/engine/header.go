@@ -6,7 +6,7 @@ import (
 )
 
 // parseHead reads a status line and headers, each line ending with CR LF. Only
-// the headers that matter are looked at.
+// the headers that matter are examined.
 func (p *responseReader) parseHead(head []byte) error {
 	p.response = response{}
 	p.cache = nil

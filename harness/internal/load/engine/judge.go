@@ -28,7 +28,7 @@ type response struct {
 	originHash []byte // X-Origin-Body, or none
 	size       int    // of the body
 
-	checked bool   // the body was looked at: hash and prefix are set
+	checked bool   // the body was examined: hash and prefix are set
 	hash    uint64 // xxhash64 of the body
 	prefix  []byte // the body's beginning, up to prefixSize
 }

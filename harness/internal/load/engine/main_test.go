@@ -138,7 +138,7 @@ func wait(t testing.TB, r *run) *load.Result {
 }
 
 // some runs a closed attack until n requests or more are counted. Unlike one of
-// a fixed length it sends something on a machine that is held up, too.
+// a fixed length it sends something on a machine that is delayed, too.
 func some(t testing.TB, a load.Attack, n uint64) *load.Result {
 	t.Helper()
 	a.Model, a.Duration = load.Closed, 10*time.Minute

@@ -104,7 +104,7 @@ func TestCorrectedLatencySeesAStall(t *testing.T) {
 func TestEnoughWorkersSendThroughAStall(t *testing.T) {
 	// From its 81st request on the server holds everything until 120 are there and
 	// a bit longer: it is the requests that end the stall, so that it is not over
-	// before a machine that is held up has sent them. A generator that does not
+	// before a machine that is delayed has sent them. A generator that does not
 	// send through a stall never gets an answer.
 	var arrived atomic.Int64
 	release := make(chan struct{})

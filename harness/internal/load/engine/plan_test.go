@@ -168,7 +168,7 @@ func TestDrawingDoesNotAllocate(t *testing.T) {
 	random := newStream(1, 1)
 	buf := make([]byte, 0, 1024)
 	if n := testing.AllocsPerRun(1000, func() { buf = p.append(buf[:0], p.draw(&random)) }); n != 0 {
-		t.Errorf("%v allocations a request", n)
+		t.Errorf("%v allocations per request", n)
 	}
 }
 

@@ -96,7 +96,7 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}); n != 0 {
-		t.Errorf("%v allocations an answer", n)
+		t.Errorf("%v allocations per response", n)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestRunOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	sums(t, res)
-	// A machine that is held up at the end has not sent the last ones, and says so.
+	// A machine that is delayed at the end has not sent the last ones, and says so.
 	if res.Requests+res.Unsent != 80 || res.Requests == 0 || res.Successes != res.Requests || res.Corrected.Count() != res.Requests {
 		t.Errorf("%+v, %d unsent, %d corrected latencies", res.Counts, res.Unsent, res.Corrected.Count())
 	}

@@ -1,0 +1,345 @@
+package upstream
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/net/http2"
+)
+
+// timeoutError is a net.Error of a time limit.
+type timeoutError string
+
+func (e timeoutError) Error() string { return string(e) }
+
+// Timeout is net.Error's.
+func (timeoutError) Timeout() bool { return true }
+
+// Temporary is net.Error's.
+func (timeoutError) Temporary() bool { return true }
+
+const (
+	errSilent   = timeoutError("nothing came from the upstream within the read time-out")
+	errStuck    = timeoutError("the upstream takes nothing of the request within the write time-out")
+	errDeadline = timeoutError("the request's own deadline has passed")
+)
+
+// http2Exchange is one request over HTTP/2, on a connection that it shares.
+type http2Exchange struct {
+	call   *Call
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	end    context.CancelFunc // of the deadline
+	silent *time.Timer        // runs while nothing moves in either direction
+	upload http2Upload
+	left   atomic.Bool // the request's header has left
+}
+
+// Close ends the exchange: Call's OnConn hands it out.
+func (e *http2Exchange) Close() error {
+	e.cancel(errUnread)
+	return nil
+}
+
+// moved notes that something came from the client or the upstream.
+func (e *http2Exchange) moved() { e.silent.Reset(e.call.Read) }
+
+// askHTTP2 is ask for a target that speaks HTTP/2.
+func (p *Pools) askHTTP2(c *Call, t *Target) (outcome, error) {
+	if !c.KeepHost {
+		c.Request.Header.SetHost(t.authority)
+	}
+	k, reused, err := t.http2.take(t, c.Connect, t.serverName(c.Request.Header.Host()))
+	if err != nil {
+		kind := failTCP
+		if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
+			kind = failTimeout
+		}
+		t.failed(kind, c.how)
+		return outcomeUnconnected, err
+	}
+	e := c.beginHTTP2()
+	c.upload = &e.upload
+	t.inflight.Add(1)
+	if c.OnConn != nil {
+		c.OnConn(e)
+	}
+	began := time.Now()
+	res, err := k.RoundTrip(e.request(t))
+	if err == nil {
+		err = e.readHead(res)
+	}
+	if err == nil {
+		status := c.Response.Header.StatusCode()
+		if now := time.Now(); c.Balancer.measures && status < fasthttp.StatusInternalServerError {
+			t.latency.observe(now.Sub(began), now)
+		}
+		t.succeeded(status, c.how)
+		e.body(t, res)
+		if p.retry.has(status) && len(c.Response.Header.Peek(fasthttp.HeaderRetryAfter)) == 0 {
+			return outcomeStatus, nil
+		}
+		return outcomeAnswer, nil
+	}
+	err = e.cause(err)
+	e.finish(t)
+	c.retry.sent = c.retry.sent || e.left.Load()
+	o := e.outcome(err)
+	switch {
+	case c.gone():
+	case o == outcomeTimeout && !errors.Is(err, errDeadline):
+		t.failed(failTimeout, c.how)
+	case !reused && (o == outcomeBroken || o == outcomeUnsent || o == outcomeUnconnected):
+		t.failed(failTCP, c.how)
+	}
+	return o, err
+}
+
+func (c *Call) beginHTTP2() *http2Exchange {
+	e := &http2Exchange{call: c, end: func() {}}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	e.cancel = cancel
+	if !c.Deadline.IsZero() {
+		ctx, e.end = context.WithDeadlineCause(ctx, c.Deadline, errDeadline)
+	}
+	e.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { e.left.Store(true) }})
+	e.silent = time.AfterFunc(c.Read, func() { cancel(errSilent) })
+	return e
+}
+
+// finish frees what the exchange has; nothing reads the client's body any more.
+func (e *http2Exchange) finish(t *Target) {
+	e.silent.Stop()
+	e.cancel(errUnread)
+	e.end()
+	e.upload.release()
+	t.inflight.Add(-1)
+	if e.call.OnConn != nil {
+		e.call.OnConn(nil)
+	}
+}
+
+// cause is why the exchange has ended, where it was ended from here.
+func (e *http2Exchange) cause(err error) error {
+	if failure := e.upload.failure.Load(); failure != nil {
+		return *failure
+	}
+	if why := context.Cause(e.ctx); why != nil {
+		return why
+	}
+	return err
+}
+
+// outcome tells how the exchange ended with err.
+func (e *http2Exchange) outcome(err error) outcome {
+	var reset http2.StreamError
+	var unreadable *ResponseError
+	// Of a request whose header has not left, and of one that the target refuses or
+	// has not looked at before it said GOAWAY, it has done nothing.
+	untouched := !e.left.Load() || errors.As(err, &reset) && reset.Code == http2.ErrCodeRefusedStream || err.Error() == goneAway
+	switch {
+	case isBodyError(err):
+		return outcomeBody
+	case errors.As(err, &unreadable):
+		return outcomeUnreadable
+	case isTimeout(err):
+		return outcomeTimeout
+	case untouched && !isOfConnection(err):
+		return outcomeUnsendable
+	case untouched && !e.upload.begun.Load():
+		return outcomeUnconnected
+	case untouched:
+		return outcomeUnsent
+	}
+	return outcomeBroken
+}
+
+// isOfConnection tells whether an error is the connection's, not that of a request
+// that the codec does not send.
+func isOfConnection(err error) bool {
+	var network net.Error
+	var reset http2.StreamError
+	var ended http2.ConnectionError
+	var away http2.GoAwayError
+	return errors.As(err, &network) || errors.As(err, &reset) || errors.As(err, &ended) || errors.As(err, &away) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		strings.HasPrefix(err.Error(), "http2: client conn") || strings.HasPrefix(err.Error(), "http2: Transport received")
+}
+
+// goneAway is the codec's error of a request that comes after a GOAWAY; it has no
+// name there.
+const goneAway = "http2: Transport received Server's graceful shutdown GOAWAY"
+
+// request is the call's as the codec takes it.
+func (e *http2Exchange) request(t *Target) *http.Request {
+	h := &e.call.Request.Header
+	scheme := "http"
+	if t.tls != nil {
+		scheme = "https"
+	}
+	host := string(h.Host())
+	// Opaque is sent as it is; the codec takes scheme and host off.
+	u := &url.URL{Scheme: scheme, Host: host, Opaque: "//" + host + string(h.RequestURI())}
+	r := &http.Request{
+		Method: string(h.Method()), URL: u, Host: host, Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{"User-Agent": {""}},
+	}
+	for name, value := range h.All() {
+		switch key := string(name); key {
+		case "Host", "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Content-Length", "Te", "TE", "Trailer":
+		case "User-Agent":
+			r.Header[key] = []string{string(value)}
+		default:
+			r.Header[key] = append(r.Header[key], string(value))
+		}
+	}
+	r.Header["Te"] = []string{"trailers"}
+	e.addBody(r)
+	return r.WithContext(e.ctx)
+}
+
+func (e *http2Exchange) addBody(r *http.Request) {
+	in := e.call.Request
+	size := int64(in.Header.ContentLength())
+	switch {
+	case in.IsBodyStream():
+		e.upload.exchange, e.upload.src = e, in.BodyStream()
+		r.Body, r.ContentLength = &e.upload, max(size, -1)
+	case len(in.Body()) > 0:
+		e.upload.exchange, e.upload.src = e, bytes.NewReader(in.Body())
+		r.Body, r.ContentLength = &e.upload, int64(len(in.Body()))
+	}
+}
+
+// readHead has the codec of HTTP/1.1 read the answer's header, written out as one
+// of that: what holds for the one holds for the other.
+func (e *http2Exchange) readHead(res *http.Response) error {
+	b := append([]byte("HTTP/1.1 "), strconv.Itoa(res.StatusCode)...)
+	b = append(b, " x\r\n"...)
+	for name, values := range res.Header {
+		switch name {
+		case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Content-Length", "Trailer":
+			continue
+		}
+		for _, v := range values {
+			b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
+		}
+	}
+	for name := range res.Trailer { // announced
+		b = append(append(append(b, "Trailer: "...), name...), "\r\n"...)
+	}
+	if res.ContentLength >= 0 {
+		b = append(append(b, "Content-Length: "...), strconv.FormatInt(res.ContentLength, 10)...)
+	} else {
+		b = append(b, "Transfer-Encoding: chunked"...)
+	}
+	b = append(b, "\r\n\r\n"...)
+	if err := e.call.Response.Header.Read(bufio.NewReaderSize(bytes.NewReader(b), max(len(b), 16))); err != nil {
+		_ = res.Body.Close()
+		return unreadable("its header block is malformed")
+	}
+	return nil
+}
+
+// body leaves the answer's body to a stream; there is none behind a header that
+// ends the answer.
+func (e *http2Exchange) body(t *Target, res *http.Response) {
+	c, r := e.call, e.call.Response
+	r.Header.SetProtocol(nil)
+	if e.hasNoBody(res) {
+		r.SkipBody = c.Request.Header.IsHead() || r.Header.StatusCode() == fasthttp.StatusNoContent ||
+			r.Header.StatusCode() == fasthttp.StatusNotModified
+		e.finish(t)
+		return
+	}
+	size := -1
+	if res.ContentLength >= 0 {
+		size = int(res.ContentLength)
+	}
+	c.Streamed = true
+	r.ImmediateHeaderFlush = true
+	e.moved()
+	r.SetBodyStream(&http2Stream{exchange: e, target: t, res: res}, size)
+}
+
+// hasNoBody tells whether the header has ended the answer: there are no trailers
+// then. The codec's body of such an answer holds nothing, and has no name.
+func (e *http2Exchange) hasNoBody(res *http.Response) bool {
+	return reflect.TypeOf(res.Body).Size() == 0 && (res.ContentLength <= 0 || e.call.Request.Header.IsHead())
+}
+
+// http2Stream is a response body on its way.
+type http2Stream struct {
+	exchange *http2Exchange
+	target   *Target
+	res      *http.Response
+	passed   int64
+	ended    bool
+	closed   bool
+	failure  error
+}
+
+// Read is io.Reader's. It returns what has come, as soon as it has.
+func (s *http2Stream) Read(b []byte) (int, error) {
+	switch {
+	case s.failure != nil:
+		return 0, s.failure
+	case s.ended:
+		return 0, io.EOF
+	case len(b) == 0:
+		return 0, nil
+	}
+	n, err := s.res.Body.Read(b)
+	s.passed += int64(n)
+	s.exchange.moved()
+	switch {
+	case n > 0 || err == nil:
+		return n, nil // an error comes again
+	case errors.Is(err, io.EOF):
+		s.ended = true
+		if on := s.exchange.call.OnTrailers; on != nil && len(s.res.Trailer) > 0 {
+			on(trailersOf(s.res.Trailer))
+		}
+		return 0, io.EOF
+	}
+	s.failure = s.exchange.cause(err)
+	return 0, s.failure
+}
+
+func trailersOf(h http.Header) (out []Field) {
+	for name, values := range h {
+		for _, v := range values {
+			out = append(out, Field{name, v})
+		}
+	}
+	return out
+}
+
+// Close ends the exchange, if it has not ended.
+func (s *http2Stream) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	_ = s.res.Body.Close()
+	s.exchange.finish(s.target)
+	if s.failure == nil && !s.ended {
+		s.failure = errUnread
+	}
+	if on := s.exchange.call.OnEnd; on != nil {
+		on(s.passed, s.failure)
+	}
+	return nil
+}
