@@ -105,7 +105,8 @@ func TestAcceptEncoding(t *testing.T) {
 func TestEncodedAnswersAreVariantsAndKeepTheirCoding(t *testing.T) {
 	now := time.Now()
 	e := &Entry{Status: 200, Header: []Field{{[]byte("Content-Encoding"), []byte("gzip")}}}
-	if !(Policy{TTL: time.Minute}).Judge(e, Answer{Request: header(), Response: header("Content-Encoding", "gzip"), Came: now}) || e.Encoding != "gzip" ||
+	encoded := Answer{Request: header(), Response: header("Content-Encoding", "gzip"), Came: now}
+	if !(Policy{TTL: time.Minute}).Judge(e, encoded) || e.Encoding != "gzip" ||
 		!slices.Equal(e.Vary, []string{"accept-encoding"}) {
 		t.Errorf("%q varies on %q", e.Encoding, e.Vary)
 	}

@@ -32,7 +32,8 @@ func newMetrics() *metrics {
 		evictions: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_cache_evictions_total",
 			Help: "Entries that the memory tier gave up for want of room or because their time was over."}),
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_cache_redis_write_drops_total",
-			Help: "What was not written to Redis: queue (full), redis (unavailable or failed), purged (meanwhile), invalidation (that could not be told)."}, []string{"reason"}),
+			Help: "What was not written to Redis: queue (full), redis (unavailable or failed), purged (meanwhile), " +
+				"invalidation (that could not be told)."}, []string{"reason"}),
 	}
 	for o, l := range [outcomes][2]string{HitMemory: {"hit", "memory"}, HitRedis: {"hit", "redis"}, Miss: {"miss", ""},
 		Bypass: {"bypass", ""}, Stale: {"stale", ""}, Coalesced: {"coalesced", ""}} {

@@ -63,7 +63,8 @@ func (p Policy) Judge(e *Entry, a Answer) bool {
 	}
 	lifetime, named := explicitLifetime(d, isTargeted, a)
 	if !named {
-		if lifetime, named = p.fallback(d, e.Status), true; lifetime == 0 && !d.Public && !d.NoCache {
+		lifetime = p.fallback(d, e.Status)
+		if lifetime == 0 && !d.Public && !d.NoCache {
 			return false
 		}
 	}

@@ -119,7 +119,8 @@ func (sp *Space) Refresh(q Query) *Fill {
 		return nil
 	}
 	fill := sp.alone(q.Key, note)
-	fill.at, fill.flight, fill.stale = at, f, e != nil
+	fill.at, fill.flight = at, f
+	fill.stale = e != nil
 	return fill
 }
 

@@ -54,8 +54,10 @@ func (v *visit) behind(work plugin.Behind) bool {
 	ctx.Request.Header.SetMethod(fasthttp.MethodGet)
 	w.Ctx, w.Started = ctx, time.Now()
 	w.serving, w.completed = true, true
-	w.Service, w.Route, w.Directory = v.Service, v.Route, v.Directory
-	w.Consumer, w.CredentialID, w.Authenticated = v.Consumer, strings.Clone(v.CredentialID), v.Authenticated
+	w.Service, w.Route = v.Service, v.Route
+	w.Directory = v.Directory
+	w.Consumer, w.CredentialID = v.Consumer, strings.Clone(v.CredentialID)
+	w.Authenticated = v.Authenticated
 	w.ClientIP, w.Trusted = strings.Clone(v.ClientIP), v.Trusted
 	w.Scheme, w.Host = strings.Clone(v.Scheme), strings.Clone(v.Host)
 	w.Rewrite = plugin.Rewrite{
@@ -67,7 +69,8 @@ func (v *visit) behind(work plugin.Behind) bool {
 	w.selection.found = v.selection.found
 	w.selection.found.Prefix = strings.Clone(v.selection.found.Prefix)
 	from, to := &v.selection.match, &w.selection.match
-	to.Method, to.Host, to.Path = strings.Clone(from.Method), strings.Clone(from.Host), strings.Clone(from.Path)
+	to.Method, to.Host = strings.Clone(from.Method), strings.Clone(from.Host)
+	to.Path = strings.Clone(from.Path)
 	to.Scheme, to.SNI = strings.Clone(from.Scheme), strings.Clone(from.SNI)
 	go w.workBehind(work)
 	return true

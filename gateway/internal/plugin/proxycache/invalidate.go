@@ -49,7 +49,8 @@ func sameOrigin(x *plugin.Exchange, uri, reference []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	to.Scheme, to.Host, to.User, to.Fragment = "", "", nil, ""
+	to.Scheme, to.Host = "", ""
+	to.User, to.Fragment = nil, ""
 	target := base.ResolveReference(to)
 	target.Scheme, target.Host = "", ""
 	// ResolveReference keeps escapes as they were written.

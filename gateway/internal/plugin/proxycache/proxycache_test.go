@@ -167,8 +167,8 @@ func TestProxyCacheWhatIsCached(t *testing.T) {
 		second   string
 	}{
 		{
-			about: "a charset does not matter", config: follow, upstream: respond(200, "application/json; charset=utf-8", "Cache-Control", "max-age=5"),
-			first: cacheMiss, second: cacheHit,
+			about: "a charset does not matter", config: follow, first: cacheMiss, second: cacheHit,
+			upstream: respond(200, "application/json; charset=utf-8", "Cache-Control", "max-age=5"),
 		},
 		{
 			about:    "unless the operator names one",

@@ -108,9 +108,17 @@ func (p *proxyCache) takesStatus(status int) bool {
 	case status < fasthttp.StatusOK, status == fasthttp.StatusPartialContent, status == fasthttp.StatusNotModified:
 		return false
 	case p.codes == nil:
-		return true
+		return !isOfRequest[status]
 	}
 	return p.codes[status]
+}
+
+// isOfRequest are statuses that one client's request may have earned by fields that
+// are not in the key: others would be answered with them. Only an operator who lists
+// them has them stored.
+var isOfRequest = map[int]bool{
+	400: true, 401: true, 403: true, 407: true, 408: true, 411: true, 412: true, 413: true, 415: true, 416: true, 417: true, 421: true,
+	425: true, 426: true, 428: true, 429: true, 431: true,
 }
 
 // keep stores the response, now or when its stream has passed.

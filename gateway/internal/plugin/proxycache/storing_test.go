@@ -76,7 +76,10 @@ func TestStoringByDefault(t *testing.T) {
 		{name: "CDN-Cache-Control with parameters", answer: "CDN-Cache-Control: max-age=600;a=b", kept: true},
 		{name: "206", status: 206, answer: fresh + "\nContent-Range: bytes 0-7/100"},
 	}
-	for _, status := range []int{200, 203, 299, 302, 307, 400, 403, 404, 410, 418, 500, 503, 599} {
+	for _, status := range []int{400, 401, 403, 412, 416, 429, 431} {
+		cases = append(cases, once{name: "the request's own fault", status: status, answer: fresh})
+	}
+	for _, status := range []int{200, 203, 299, 302, 307, 404, 410, 418, 499, 500, 503, 599} {
 		cases = append(cases, once{name: "explicit", status: status, answer: fresh, kept: true},
 			once{name: "not explicit", status: status})
 	}
@@ -95,7 +98,7 @@ func TestFallbackLifetime(t *testing.T) {
 	g := conform(t, entity.Record{"cache_control": true, "cache_ttl": 600})
 	for status, kept := range map[int]bool{
 		200: true, 203: true, 301: true, 308: true, 404: true, 410: true, 414: true, 501: true,
-		201: false, 302: false, 307: false, 400: false, 500: false, 503: false, 599: false,
+		201: false, 302: false, 307: false, 418: false, 500: false, 503: false, 599: false,
 	} {
 		c := once{status: status, kept: kept}
 		g.play(t, c.steps())
