@@ -174,9 +174,11 @@ func keepGRPCPath(r Record) error {
 }
 
 func routeCriteria(r Record) map[string]any {
-	plain, secure, criteria := "http", "https", []string{"methods", "hosts", "headers", "paths", "snis"}
+	plain, secure := "http", "https"
+	criteria := []string{"methods", "hosts", "headers", "paths", "snis"}
 	if hasProtocol(r, "grpc") || hasProtocol(r, "grpcs") {
-		plain, secure, criteria = "grpc", "grpcs", criteria[1:]
+		plain, secure = "grpc", "grpcs"
+		criteria = criteria[1:]
 	}
 	for _, k := range criteria {
 		if k == "snis" && !hasProtocol(r, secure) {

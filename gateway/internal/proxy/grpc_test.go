@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -65,7 +66,9 @@ func (o *grpcOrigin) UnaryCall(ctx context.Context, in *pb.SimpleRequest) (*pb.S
 	return &pb.SimpleResponse{Username: o.name, Payload: &pb.Payload{Body: in.GetPayload().GetBody()}}, nil
 }
 
-func (o *grpcOrigin) StreamingOutputCall(in *pb.StreamingOutputCallRequest, out grpc.ServerStreamingServer[pb.StreamingOutputCallResponse]) error {
+func (o *grpcOrigin) StreamingOutputCall(
+	in *pb.StreamingOutputCallRequest, out grpc.ServerStreamingServer[pb.StreamingOutputCallResponse],
+) error {
 	for _, p := range in.ResponseParameters {
 		if err := out.Send(&pb.StreamingOutputCallResponse{Payload: &pb.Payload{Body: make([]byte, p.Size)}}); err != nil {
 			return err
@@ -291,17 +294,93 @@ func TestGRPCDeadlineAndCancelReachTheUpstream(t *testing.T) {
 	ended("cancel")
 }
 
-// The gateway itself ends a call whose deadline has passed, whatever client and
-// upstream do.
-func TestGRPCTimeoutBoundsTheCall(t *testing.T) {
-	for text, want := range map[string]time.Duration{"1H": time.Hour, "20m": 20 * time.Millisecond, "99999999H": 1 << 62, "5u": 5 * time.Microsecond} {
-		if d, ok := parseGRPCTimeout([]byte(text)); !ok || d != want && d < 1<<61 {
+func TestGRPCTimeoutIsRead(t *testing.T) {
+	for text, want := range map[string]time.Duration{"1H": time.Hour, "20m": 20 * time.Millisecond, "5u": 5 * time.Microsecond} {
+		if d, ok := parseGRPCTimeout([]byte(text)); !ok || d != want {
 			t.Errorf("%s is %v, %t", text, d, ok)
 		}
+	}
+	if d, ok := parseGRPCTimeout([]byte("99999999H")); !ok || d < 1<<61 {
+		t.Errorf("the longest is %v, %t", d, ok)
 	}
 	for _, text := range []string{"", "1", "H", "123456789S", "-1S", "1s", "1.5S"} {
 		if d, ok := parseGRPCTimeout([]byte(text)); ok {
 			t.Errorf("%q is %v", text, d)
+		}
+	}
+}
+
+// h2cServer is an upstream that speaks HTTP/2 without TLS and knows nothing of gRPC.
+func h2cServer(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = &http.Protocols{}
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// The gateway itself ends a call whose deadline has passed, whatever client and
+// upstream do.
+func TestGRPCTimeoutBoundsTheCall(t *testing.T) {
+	ended := make(chan struct{})
+	origin := h2cServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		close(ended)
+	})
+	c := config(origin.URL, entity.Route{Paths: []string{"/"}})
+	c.Routes[0].Protocols, c.Services[0].Protocol = []string{"grpc"}, "grpc"
+	g := startServer(t, Config{}, limits(nil), 4)
+	g.apply(t, c)
+	url := "http://" + g.listen(t, Protocols{HTTP2: true})
+	req, _ := http.NewRequest(http.MethodPost, url+"/a.B/C", strings.NewReader("\x00\x00\x00\x00\x00"))
+	req.Header.Set("Content-Type", "application/grpc+proto")
+	req.Header.Set("Grpc-Timeout", "100m")
+	res, err := http2Client(t, false).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 504 || res.Header.Get("Grpc-Status") != "4" || res.Header.Get("Grpc-Message") == "" ||
+		res.Header.Get("Content-Type") != "application/grpc" || res.ContentLength != 0 {
+		t.Errorf("answered %d %v", res.StatusCode, res.Header)
+	}
+	<-ended
+}
+
+func TestGRPCRoutesRefuseOtherRequests(t *testing.T) {
+	c := grpcConfig("grpc", startGRPCOrigin(t, "a"))
+	c.Routes[0].Protocols = []string{"grpcs"}
+	g := startServer(t, Config{}, limits(nil), 4)
+	g.apply(t, c)
+	plain := "http://" + g.listen(t, Protocols{HTTP2: true})
+	for _, c := range []struct {
+		client    *http.Client
+		url, kind string
+		status    int
+		header    map[string]string
+	}{
+		{http2Client(t, false), plain, "application/json", 415, nil},
+		{http2Client(t, false), plain, "", 415, nil},
+		{http.DefaultClient, g.url, "application/grpc", 426, map[string]string{"Upgrade": "HTTP/2"}},
+		{http2Client(t, false), plain, "application/grpc", 200, map[string]string{
+			"Grpc-Status": "1", "Grpc-Message": "gRPC request matched gRPCs route", "Content-Type": "application/grpc"}},
+	} {
+		req, _ := http.NewRequest(http.MethodPost, c.url+"/a.B/C", strings.NewReader(""))
+		req.Header.Set("Content-Type", c.kind)
+		res, err := c.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != c.status {
+			t.Errorf("%s: %d, want %d", c.kind, res.StatusCode, c.status)
+		}
+		for name, want := range c.header {
+			if res.Header.Get(name) != want {
+				t.Errorf("%s: %s is %q, want %q", c.kind, name, res.Header.Get(name), want)
+			}
 		}
 	}
 }

@@ -130,8 +130,9 @@ func (p *Proxy) Handler(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	if v.forwarding.call.Streamed && ctx.Response.IsBodyStream() {
-		v.trailers.announce(&ctx.Response.Header)
-		if ctx.Response.Header.ContentLength() < 0 && !ctx.Request.Header.IsHTTP11() {
+		if ctx.Request.Header.IsHTTP11() {
+			v.trailers.announce(&ctx.Response.Header)
+		} else if ctx.Response.Header.ContentLength() < 0 {
 			v.withoutChunks()
 		}
 		v.forwarding.call.PassThrough(ctx.Conn())

@@ -24,7 +24,8 @@ func proxyV2(command, family byte, body []byte) string {
 
 var (
 	v2of4 = append(netip.MustParseAddr("203.0.113.7").AsSlice(), 10, 0, 0, 1, 0x12, 0x34, 0x01, 0xbb)
-	v2of6 = append(append(netip.MustParseAddr("2001:db8::7").AsSlice(), netip.MustParseAddr("2001:db8::1").AsSlice()...), 0x12, 0x34, 0x01, 0xbb)
+	v2of6 = append(append(netip.MustParseAddr("2001:db8::7").AsSlice(), netip.MustParseAddr("2001:db8::1").AsSlice()...),
+		0x12, 0x34, 0x01, 0xbb)
 )
 
 // TestProxyHeaders: each header before a request; want is the client's address

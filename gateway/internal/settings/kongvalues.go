@@ -16,7 +16,8 @@ func kongCAs(v string) (string, string, error) {
 
 func kongSame(v string) (string, string, error) { return v, "", nil }
 
-const kongListenWant = "host:port, with Kong's flags behind it, separated by commas, one of them without ssl and none with proxy_protocol (set GATEWAY_PROXY_PROTOCOL_FROM to the balancers)"
+const kongListenWant = "host:port, with Kong's flags behind it, separated by commas, one of them without ssl and none with " +
+	"proxy_protocol (set GATEWAY_PROXY_PROTOCOL_FROM to the balancers)"
 
 // kongListeners are the addresses in Kong's list, such as 0.0.0.0:8000 reuseport
 // backlog=16384, 0.0.0.0:8443 http2 ssl.

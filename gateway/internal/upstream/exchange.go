@@ -95,7 +95,8 @@ type bodyWriter struct {
 
 // attach puts the writer between a request and its body stream.
 func (b *bodyWriter) attach(r *fasthttp.Request, bw *bufio.Writer, trailers func() []Field) {
-	b.bw, b.header, b.trailers = bw, &r.Header, trailers
+	b.bw, b.trailers = bw, trailers
+	b.header = &r.Header
 	if src := r.BodyStream(); src != io.Reader(b) { // else of an attempt before
 		b.src = src
 		r.SetBodyStream(b, r.Header.ContentLength())

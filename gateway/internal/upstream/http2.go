@@ -125,7 +125,9 @@ func (h *http2Pool) close() {
 }
 
 // dialHTTP2 opens a connection; name is the server's for TLS.
-func (t *Target) dialHTTP2(ctx context.Context, codec *http2.Transport, name string) (*http2Conn, error) { //nolint:staticcheck // see http2Pool
+//
+//nolint:staticcheck // see http2Pool
+func (t *Target) dialHTTP2(ctx context.Context, codec *http2.Transport, name string) (*http2Conn, error) {
 	nc, err := t.host.dial(ctx)
 	if err != nil {
 		return nil, err

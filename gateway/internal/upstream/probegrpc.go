@@ -36,7 +36,8 @@ func (n *prober) askGRPC(ctx context.Context) (status int, err error) {
 	if n.rules.spec.kind == "grpcs" {
 		scheme = "https"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+n.target.Address+healthMethod, bytes.NewReader(n.healthRequest()))
+	url := scheme + "://" + n.target.Address + healthMethod
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(n.healthRequest()))
 	if err != nil {
 		return 0, fmt.Errorf("probe %s: %w", n.target.Address, err)
 	}

@@ -78,8 +78,9 @@ func start(t *testing.T, config map[string]any, change func(*entity.Config)) *pl
 	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() { s.Stop(); <-served })
 	return plugintest.StartWith(t, 1<<20, http.NotFoundHandler(), []plugin.Definition{Definition()}, func(c *entity.Config) {
-		c.Services[0].Protocol, c.Services[0].Host, c.Services[0].Path = "grpc", "127.0.0.1", ""
-		c.Services[0].Port = ln.Addr().(*net.TCPAddr).Port
+		to := &c.Services[0]
+		to.Protocol, to.Host = "grpc", "127.0.0.1"
+		to.Path, to.Port = "", ln.Addr().(*net.TCPAddr).Port
 		if change != nil {
 			change(c)
 		}
@@ -194,7 +195,8 @@ func TestRefusals(t *testing.T) {
 		}
 		body, _ := io.ReadAll(res.Body)
 		res.Body.Close()
-		if res.StatusCode != c.status || !strings.Contains(string(body), c.want) || res.Header.Get("Access-Control-Allow-Origin") != "http://a.test" {
+		origin := res.Header.Get("Access-Control-Allow-Origin")
+		if res.StatusCode != c.status || !strings.Contains(string(body), c.want) || origin != "http://a.test" {
 			t.Errorf("%s %s: %d %s %v", c.method, c.kind, res.StatusCode, body, res.Header)
 		}
 	}
