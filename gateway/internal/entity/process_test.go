@@ -115,7 +115,7 @@ func TestDefaultsAreFilledAndPatchMergesDeeply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at(r, "config", "cache_ttl") != int64(300) || at(r, "config", "memory", "dictionary_name") != "kong_db_cache" {
+	if at(r, "config", "error_ttl") != int64(10) || at(r, "config", "memory", "dictionary_name") != "kong_db_cache" {
 		t.Fatalf("defaults are missing: %v", r["config"])
 	}
 	s, _ := schemas.ByName("plugins")
@@ -125,7 +125,7 @@ func TestDefaultsAreFilledAndPatchMergesDeeply(t *testing.T) {
 		t.Fatal(err)
 	}
 	if at(r2, "config", "redis", "port") != int64(6379) || at(r2, "config", "redis", "host") != "h" ||
-		at(r2, "config", "cache_ttl") != int64(300) {
+		at(r2, "config", "error_ttl") != int64(10) {
 		t.Errorf("the patch lost something: %v", r2["config"])
 	}
 	if r2["updated_at"] != int64(2000) || r2["created_at"] != int64(1000) {
