@@ -191,8 +191,9 @@ func (sp *Space) purged(message string) {
 
 // catchUp runs when the subscription stands anew: if there was a purge
 // meanwhile, it cannot be known of what, so all goes. A number that is gone
-// means a Redis that lost its data, which is no purge. After an error the
-// subscription is made again.
+// means a Redis that lost its data, which is no purge. When it stands for the
+// first time, nothing is known of purges before, so what was stored or asked for
+// earlier goes as well. After an error the subscription is made again.
 func (sp *Space) catchUp(ctx context.Context) error {
 	number, err := sp.number(ctx, purgeNumber)
 	if err != nil {
@@ -207,6 +208,10 @@ func (sp *Space) catchUp(ctx context.Context) error {
 	sp.seen.known, sp.seen.number = true, number
 	sp.seen.invalidation = last
 	sp.seen.mu.Unlock()
+	if !sp.hears.Swap(true) {
+		sp.store.forget() // what is in flight is not stored
+		missed = missed || sp.early.Load()
+	}
 	if missed {
 		sp.store.log.Info("cache emptied: a purge may have been missed", "redis", sp.client.Options().Address())
 		sp.store.forgetAll()

@@ -238,3 +238,22 @@ func TestWriteQueueIsBounded(t *testing.T) {
 		t.Error("a closed queue took a job")
 	}
 }
+
+// Nothing is known of purges from before the first subscription.
+func TestWhatWasStoredBeforeTheFirstSubscriptionGoes(t *testing.T) {
+	r := replicas(t, 1)
+	r[0].hears.Store(false) // as before it stood
+	q := query("a", nil)
+	fill(t, r[0], q, response("x"))
+	if r[0].Peek(q.Key, nil) == nil {
+		t.Fatal("the memory has nothing")
+	}
+	if err := r[0].catchUp(t.Context()); err != nil || r[0].Peek(q.Key, nil) != nil {
+		t.Errorf("the memory still has what may have been purged (%v)", err)
+	}
+	q = query("b", nil)
+	fill(t, r[0], q, response("y"))
+	if err := r[0].catchUp(t.Context()); err != nil || r[0].Peek(q.Key, nil) == nil {
+		t.Errorf("nothing was missed, yet the memory is empty (%v)", err)
+	}
+}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -22,6 +23,8 @@ type Space struct {
 	client *redisconn.Client  // nil: memory only
 	cancel context.CancelFunc // ends the subscription to purges
 	seen   lastPurge
+	hears  atomic.Bool // the subscription to purges stood once
+	early  atomic.Bool // something was put into memory before that
 }
 
 // Client is the Redis behind the space, nil for none.
@@ -205,9 +208,13 @@ func (sp *Space) keep(before epoch, of, k Key, e *Entry) {
 	if s.epochOf(of) != before {
 		return
 	}
+	heard := sp.client == nil || sp.hears.Load()
+	if !heard {
+		sp.early.Store(true)
+	}
 	s.memory.put(k, e)
-	// A purge between the look and the put would have missed the entry.
-	if s.epochOf(of) != before {
+	// A purge between the look and the put would have missed the entry, and so would catchUp.
+	if s.epochOf(of) != before || !heard && sp.hears.Load() {
 		s.memory.drop(k)
 	}
 }
