@@ -30,6 +30,7 @@ help: ## prints this list
 	@printf '\n  make scenario STAGE=baseline|pool|cache|limits|multi|edge|all PROFILE=full|smoke\n'
 
 build: ## builds bin/gateway and bin/harness, static
+	@test -x bin/harness || echo 'building bin/gateway and bin/harness: the first time takes some minutes'
 	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gateway ./gateway
 	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/harness ./harness
 

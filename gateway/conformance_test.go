@@ -125,7 +125,9 @@ func knownFailures(t *testing.T) map[string]string {
 // empty deletes every entity over the Admin API, what refers to others first.
 func (b *testGateway) empty() {
 	b.t.Helper()
-	collections := []string{"plugins", "routes", "services", "upstreams", "consumers", "snis", "certificates", "ca_certificates", "keys", "key-sets"}
+	collections := []string{
+		"plugins", "routes", "services", "upstreams", "consumers", "snis", "certificates", "ca_certificates", "keys", "key-sets",
+	}
 	for _, collection := range collections {
 		var list struct {
 			Data []struct {

@@ -35,7 +35,9 @@ func (f failingStore) Insert(context.Context, *entity.Schema, entity.Record, str
 	return f.err
 }
 
-func (f failingStore) Modify(context.Context, *entity.Schema, string, map[string]string, string, store.Change) (entity.Record, bool, error) {
+func (f failingStore) Modify(
+	context.Context, *entity.Schema, string, map[string]string, string, store.Change,
+) (entity.Record, bool, error) {
 	return nil, false, f.err
 }
 
@@ -80,7 +82,8 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 			{"GET", "/services/a/routes", ""}, {"GET", "/routes/a/service", ""},
 		} {
 			var log bytes.Buffer
-			srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failingStore{err: tt.err}, slog.New(slog.NewTextHandler(&log, nil))))
+			config := Config{Schemas: all.Plugins().Catalog()}
+			srv := httptest.NewServer(New(config, failingStore{err: tt.err}, slog.New(slog.NewTextHandler(&log, nil))))
 			code, out, _ := send(t, call[0], srv.URL+call[1], form, call[2])
 			srv.Close()
 			id, _ := out["error_id"].(string)
@@ -106,7 +109,8 @@ func TestSchemaErrorsAreShown(t *testing.T) {
 
 // The handler alone, without a guard before it, gives no page leave to read.
 func TestNoAnswerIsForEveryOrigin(t *testing.T) {
-	srv := httptest.NewServer(New(Config{Schemas: all.Plugins().Catalog()}, failingStore{err: store.ErrUnavailable}, slog.New(slog.DiscardHandler)))
+	config := Config{Schemas: all.Plugins().Catalog()}
+	srv := httptest.NewServer(New(config, failingStore{err: store.ErrUnavailable}, slog.New(slog.DiscardHandler)))
 	defer srv.Close()
 	for _, path := range []string{"/", "/services", "/nothing", "/schemas/services"} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+path, http.NoBody)

@@ -103,6 +103,20 @@ func (p *Proxy) label(revision int64) []byte {
 	return strconv.AppendInt(nil, revision, 10)
 }
 
+// enabledRoutes leaves out those of disabled services, by id.
+func enabledRoutes(cfg *entity.Config, services map[string]*entity.Service) []entity.Route {
+	routes := make([]entity.Route, 0, len(cfg.Routes))
+	for _, r := range cfg.Routes {
+		if r.Service != nil {
+			if s, ok := services[r.Service.ID]; ok && !s.Enabled {
+				continue
+			}
+		}
+		routes = append(routes, r)
+	}
+	return routes
+}
+
 func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	if p.config.Resolve != nil {
 		resolved, err := p.config.Resolve(cfg)
@@ -115,15 +129,7 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	for i := range cfg.Services {
 		services[cfg.Services[i].ID] = &cfg.Services[i]
 	}
-	routes := make([]entity.Route, 0, len(cfg.Routes))
-	for _, r := range cfg.Routes {
-		if r.Service != nil {
-			if s, ok := services[r.Service.ID]; ok && !s.Enabled {
-				continue // a disabled service has no routes
-			}
-		}
-		routes = append(routes, r)
-	}
+	routes := enabledRoutes(cfg, services)
 	table, err := route.New(routes)
 	if err != nil {
 		return nil, err

@@ -173,7 +173,7 @@ func isOfConnection(err error) bool {
 	var network net.Error
 	var reset http2.StreamError
 	var ended http2.ConnectionError
-	var away http2.GoAwayError
+	var away http2.GoAwayError //nolint:staticcheck // see http2Pool
 	return errors.As(err, &network) || errors.As(err, &reset) || errors.As(err, &ended) || errors.As(err, &away) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		strings.HasPrefix(err.Error(), "http2: client conn") || strings.HasPrefix(err.Error(), "http2: Transport received")

@@ -54,7 +54,7 @@ func (n *prober) askGRPC(ctx context.Context) (status int, err error) {
 	}
 	defer conn.Close()
 	codec := &http2.Transport{DisableCompression: true} //nolint:staticcheck // see http2Pool
-	cc, err := codec.NewClientConn(conn)
+	cc, err := codec.NewClientConn(conn)                //nolint:staticcheck // as above
 	if err != nil {
 		return 0, fmt.Errorf("begin HTTP/2: %w", err)
 	}

@@ -16,8 +16,8 @@ type Case struct {
 	// Also are further alerts that the disruption must cause: each has an Outcome of its own.
 	Also  []string
 	Fault string // in words, for the result
-	// Break causes the alerts' condition, Restore ends it. Restore is called whenever Break was, with a context that does not end when the drill
-	// is cancelled.
+	// Break causes the alerts' condition, Restore ends it. Restore is called whenever Break was, with a context that does not end when
+	// the drill is cancelled.
 	Break, Restore func(ctx context.Context) error
 	// Beside are alerts that may fire too, because they detect the same disruption.
 	Beside            []string

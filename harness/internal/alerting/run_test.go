@@ -85,7 +85,10 @@ func casesOf(target *fakeGateway) []Case {
 			Alert: "PostgresConnectionsHigh", Also: []string{"ConfigurationRejected"}, Fault: "both",
 			Break: two(true), Restore: two(false), Beside: late, FireIn: most, ResolveIn: most,
 		},
-		{Alert: "SnapshotStale", Fault: "nothing at all", Break: nothing, Restore: nothing, Beside: late, FireIn: 3 * time.Second, ResolveIn: most},
+		{
+			Alert: "SnapshotStale", Fault: "nothing at all", Break: nothing, Restore: nothing, Beside: late,
+			FireIn: 3 * time.Second, ResolveIn: most,
+		},
 	}
 }
 

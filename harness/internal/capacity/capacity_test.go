@@ -185,7 +185,8 @@ func TestFitRecoversTheLaw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(f.Lambda/want.Lambda-1) > 1e-6 || math.Abs(f.Contention-want.Contention) > 1e-6 || math.Abs(f.Coherency-want.Coherency) > 1e-6 {
+		if math.Abs(f.Lambda/want.Lambda-1) > 1e-6 || math.Abs(f.Contention-want.Contention) > 1e-6 ||
+			math.Abs(f.Coherency-want.Coherency) > 1e-6 {
 			t.Errorf("%+v is found as %+v", want, f.USL)
 		}
 		if p := f.Predictions[0]; p.N != 10 || math.Abs(p.Value/want.At(10)-1) > 1e-6 {

@@ -118,12 +118,12 @@ func crossBuild(ctx context.Context, dir, program, pkg string, want platform) ([
 func checkStatic(path string) error {
 	f, err := elf.Open(path)
 	if err != nil {
-		return fmt.Errorf("%s is no Linux binary: %w", path, err)
+		return fmt.Errorf("%s is no Linux binary (scripts run with --runtime host): %w", path, err)
 	}
 	defer f.Close()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return fmt.Errorf("%s is linked dynamically: build it with CGO_ENABLED=0", path)
+			return fmt.Errorf("%s is linked dynamically: build it with CGO_ENABLED=0, or run it without containers (--runtime host)", path)
 		}
 	}
 	return nil
