@@ -33,6 +33,13 @@ func check(inv *invocation) error {
 			return err
 		}
 	}
+	if s.DeclarativeConfig != "" && s.Database == settings.DatabaseOff {
+		inv.config.argument = s.DeclarativeConfig
+		fmt.Fprintln(inv.stdout)
+		if err := configCheck(inv); err != nil {
+			return err
+		}
+	}
 	if s.AdminIsOpen() {
 		fmt.Fprintf(inv.stdout, "\nWarning: admin_listen=%s: %s\n", s.AdminListen, openAdminWarning)
 	}

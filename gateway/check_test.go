@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -53,5 +55,17 @@ func TestCheckNamesWhatIsIgnoredOfKong(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "environment, KONG_PROXY_LISTEN") {
 		t.Error("check does not show where proxy_listen comes from")
+	}
+}
+
+func TestCheckReadsTheDeclarativeFile(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.yml")
+	if err := os.WriteFile(bad, []byte("_format_version: \"3.0\"\nservices: [{name: a, hots: h}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	code := run([]string{"check", "--database", "off", "--declarative-config", bad}, nil, &out, &out)
+	if code != 1 || !strings.Contains(out.String(), "hots") {
+		t.Errorf("code %d\n%s", code, out.String())
 	}
 }

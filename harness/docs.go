@@ -15,15 +15,16 @@ import (
 func (p *Program) docsCommand() *cobra.Command {
 	var search string
 	c := &cobra.Command{
-		Use:   "docs [PAGE]",
+		Use:   "docs [PAGE | WORDS]",
 		Short: "Show the documentation: a list of pages, one page, or the sections with some words",
-		Long: `Without a page it lists the pages. A page is printed as Markdown.
+		Long: `Without a page it lists the pages. A page is printed as Markdown. Several
+words are searched for.
 
 harness serve shows the same pages in a browser, at /docs/.`,
 		Example: `  harness docs
   harness docs getting-started
   harness docs --search "exit code"`,
-		Args: cobra.MaximumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			m, err := manual.Open(docs.Files)
 			if err != nil {
@@ -46,6 +47,9 @@ harness serve shows the same pages in a browser, at /docs/.`,
 				return printHits(cmd.OutOrStdout(), m, search)
 			case len(args) == 0:
 				return printPages(cmd.OutOrStdout(), m)
+			}
+			if words := strings.Join(args, " "); strings.Contains(words, " ") { // no page's name has one
+				return printHits(cmd.OutOrStdout(), m, words)
 			}
 			page, err := m.Page(args[0])
 			if err != nil {

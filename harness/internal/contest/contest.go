@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -116,8 +117,26 @@ func (c *contest) topology() topology.Topology {
 	return t
 }
 
+// reachable refuses addresses on this machine's loopback where the load generator is in a container, which has a loopback of its own.
+func reachable(runtime string, systems []*sut.System) error {
+	if runtime != session.RuntimeDocker {
+		return nil
+	}
+	for _, s := range systems {
+		host, _, err := net.SplitHostPort(s.Address)
+		if ip := net.ParseIP(host); err == nil && (host == "localhost" || ip != nil && ip.IsLoopback()) {
+			return fmt.Errorf("--target %s=%s: the load generator is in a container, which does not reach this machine's loopback: "+
+				"use --runtime host", s.Name, s.Address)
+		}
+	}
+	return nil
+}
+
 // measure fills the matrix row by row.
 func (c *contest) measure(ctx context.Context, s *session.Session) error {
+	if err := reachable(s.RuntimeName, c.Systems); err != nil {
+		return err
+	}
 	for i := range c.Set.Policies {
 		p := &c.Set.Policies[i]
 		if err := c.row(ctx, s, p); err != nil {

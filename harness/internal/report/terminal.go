@@ -68,7 +68,33 @@ func Table(w io.Writer, r *result.Result, o TableOptions) error {
 	if text := objectiveText(r); text != "" {
 		fmt.Fprintln(b, paint(ansiBold, text))
 	}
+	if text := use(r); text != "" {
+		fmt.Fprintln(b, text)
+	}
 	return b.Flush()
+}
+
+// use says in one line what the figures of a valid run are good for; empty for a run that is not valid, whose reasons are told above, and
+// for one without stages.
+func use(r *result.Result) string {
+	if !r.Valid || len(r.Stages) == 0 {
+		return ""
+	}
+	warnings := 0
+	for i := range r.Stages {
+		warnings += len(r.Stages[i].Warnings)
+	}
+	text := "valid"
+	switch {
+	case warnings == 1:
+		text += ", with 1 warning above"
+	case warnings > 1:
+		text += fmt.Sprintf(", with %d warnings above", warnings)
+	}
+	if r.Profile == "smoke" {
+		text += "; the smoke profile is too short for figures to quote"
+	}
+	return text
 }
 
 // lineWrapper breaks lines that are wider than a terminal between words.

@@ -120,7 +120,7 @@ var meanings = map[string]string{
 	"load.closed.timeout":     "Time limit of one request.",
 	"load.open": "Open-loop attack at a fixed rate: share or rate, one of them. A scenario has no rate that changes " +
 		"over time.",
-	"load.open.share":    "Rate as a share of the open loop's capacity, which a trial after the closed loop estimates by the use of the cores.",
+	"load.open.share":    "Rate as a share of the open loop's capacity, which a trial after the closed loop estimates by the cores' use.",
 	"load.open.rate":     "Requests per second.",
 	"load.open.max_rate": "The highest rate that share makes, in requests per second; 0 is any.",
 	"load.open.connections": "The most connections; a request that finds none free waits, and the wait counts as latency. 0 leaves " +
