@@ -15,8 +15,8 @@ func (p *Program) dashboardsCommand() *cobra.Command {
 		Use:   "dashboards",
 		Short: "Import the dashboards, their folder and their data source into a Grafana",
 		Long: `Import the dashboards, their folder and their data source into a Grafana. It can
-be repeated: what is the same is left unchanged, and what was changed in Grafana is
-not overwritten unless --overwrite is given.`,
+be repeated: what is the same is left unchanged, and what was changed in Grafana
+is not overwritten unless --overwrite is given.`,
 		Example: `  GRAFANA_URL=http://127.0.0.1:3000 GRAFANA_TOKEN=... harness dashboards
   harness dashboards --prometheus-url http://prometheus:9090 --overwrite`,
 		Args: cobra.NoArgs,

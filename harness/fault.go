@@ -77,8 +77,8 @@ func (p *Program) faultInjectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inject [NODE] FAULT",
 		Short: "Inject a fault into a node, a container or a TCP connection, and undo it",
-		Long: `Inject a fault into a node of the lab that up started, and undo it after --for or
-on Ctrl-C. An effect that is not observed is an error.
+		Long: `Inject a fault into a node of the lab that up started, and undo it after --for
+or on Ctrl-C. An effect that is not observed is an error.
 
 --container breaks any container of this machine's Docker engine instead: it is
 killed, stopped, restarted, paused, cut off from its networks, or given less CPU
