@@ -216,6 +216,7 @@ func (sp *Space) catchUp(ctx context.Context) error {
 		sp.store.log.Info("cache emptied: a purge may have been missed", "redis", sp.client.Options().Address())
 		sp.store.forgetAll()
 	}
+	sp.once.Do(func() { close(sp.stands) })
 	return nil
 }
 

@@ -35,11 +35,11 @@ func replicas(t *testing.T, n int) []*Space {
 	for i := range list {
 		s := newStore(t, Config{Prefix: prefix})
 		list[i] = s.Space(newClient(t, redisOptions(t)))
-		eventually(t, "subscription", func() bool {
-			list[i].seen.mu.Lock()
-			defer list[i].seen.mu.Unlock()
-			return list[i].seen.known
-		})
+		select {
+		case <-list[i].stands:
+		case <-time.After(30 * time.Second):
+			t.Fatal("there is no subscription")
+		}
 	}
 	return list
 }

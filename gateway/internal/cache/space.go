@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -23,8 +24,10 @@ type Space struct {
 	client *redisconn.Client  // nil: memory only
 	cancel context.CancelFunc // ends the subscription to purges
 	seen   lastPurge
-	hears  atomic.Bool // the subscription to purges stood once
-	early  atomic.Bool // something was put into memory before that
+	stands chan struct{} // closed when the subscription to purges stands for the first time
+	hears  atomic.Bool   // the same
+	once   sync.Once     // for stands
+	early  atomic.Bool   // something was put into memory before that
 }
 
 // Client is the Redis behind the space, nil for none.

@@ -113,20 +113,36 @@ func (s *Store) MaxEntryBytes() int { return s.cfg.MaxEntryBytes }
 // gives the same Space. The first call for a client subscribes to its purges;
 // see Keep for how long.
 func (s *Store) Space(client *redisconn.Client) *Space {
+	sp, made := s.space(client)
+	if made && client != nil {
+		select { // what is stored earlier goes when it stands
+		case <-sp.stands:
+		case <-s.ctx.Done():
+		case <-time.After(standsWithin):
+		}
+	}
+	return sp
+}
+
+// standsWithin bounds how long a new configuration waits for its subscription to
+// purges. A Redis that does not answer must not hold it up.
+const standsWithin = 200 * time.Millisecond
+
+func (s *Store) space(client *redisconn.Client) (sp *Space, made bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sp, ok := s.spaces[client]; ok {
-		return sp
+		return sp, false
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
-	sp := &Space{store: s, client: client, cancel: cancel}
+	sp = &Space{store: s, client: client, cancel: cancel, stands: make(chan struct{})}
 	s.spaces[client] = sp
 	if client != nil && !s.closed {
 		s.wg.Go(func() {
 			client.Subscribe(ctx, s.cfg.Prefix+purgeChannel, sp.catchUp, sp.purged)
 		})
 	}
-	return sp
+	return sp, true
 }
 
 // Keep forgets all spaces but those that the configuration in use has, so that
