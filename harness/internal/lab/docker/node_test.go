@@ -119,9 +119,20 @@ func TestUsage(t *testing.T) {
 	if used := after.CPUSeconds - before.CPUSeconds; used < 0.05 || used > 0.3 {
 		t.Errorf("used %.3f s of CPU, want some 0.15", used)
 	}
-	if after.ThrottledSeconds <= before.ThrottledSeconds {
-		t.Errorf("not held back by its limit: %+v then %+v", before, after)
-	}
+	// On a busy machine the node may not get as much as its limit: then it is not held back, and spins again.
+	held := after
+	eventually(t, "the node is held back by its limit", func() error {
+		if held.ThrottledSeconds > before.ThrottledSeconds {
+			return nil
+		}
+		if _, err := fetch(t, "http://"+origin.HostAddr(topology.PortOrigin)+"/burn"); err != nil {
+			return err
+		}
+		if held, err = origin.Usage(t.Context()); err != nil {
+			return err
+		}
+		return fmt.Errorf("before %+v, now %+v", before, held)
+	})
 	if after.MemoryBytes < 100<<10 || after.MemoryBytes > 64<<20 || after.MemoryPeakBytes < after.MemoryBytes {
 		t.Errorf("memory %d, peak %d", after.MemoryBytes, after.MemoryPeakBytes)
 	}
