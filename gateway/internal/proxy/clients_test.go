@@ -184,7 +184,7 @@ func TestAnIdleConnectionNeedsLittleMemory(t *testing.T) {
 			g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
 			least = min(least, idleMemory(t, g, 2000))
 		})
-		if least <= 16<<10 {
+		if least <= idleBytes {
 			t.Logf("%.0f bytes for an idle connection", least)
 			return
 		}

@@ -14,6 +14,7 @@ import (
 func TestHeartbeatSeesAStall(t *testing.T) {
 	if os.Getenv("GATELAB_HEARTBEAT") != "" {
 		h := BeginHeartbeat()
+		time.Sleep(300 * time.Millisecond) // until its thread beats
 		os.Stdout.WriteString("begun\n")
 		time.Sleep(1500 * time.Millisecond)
 		p := h.End()
