@@ -59,8 +59,8 @@ type Query struct {
 // Found is a look-up's answer. When Entry may be used, Fill is nil. Otherwise
 // Entry, if any, is one that did not please Judge (it may serve to revalidate,
 // or on an error), and the request must go to the origin and end Fill. With the
-// outcome Stale both are there for one request: Entry answers it, and somebody is to
-// refresh it and end Fill.
+// outcome Stale both are there for one request: Entry answers it, and the caller must
+// see to it that it is refreshed and Fill ended.
 type Found struct {
 	Entry   *Entry
 	Outcome Outcome // HitMemory, HitRedis, Stale, Coalesced or Miss
