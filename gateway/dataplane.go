@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -173,21 +172,13 @@ func busy(err error) error {
 	return err
 }
 
-// pingTimeout bounds what a scrape waits for Postgres.
-const pingTimeout = 2 * time.Second
-
 // node is what the prometheus plugin reports of this process.
 func (p *program) node() plugin.Node {
 	return plugin.Node{
 		ID: p.settings.NodeName, Version: version,
 		Connections: func() plugin.Connections { return p.server.Connections() },
 		Reachable: func() bool {
-			if p.store == nil {
-				return true // as Kong says without a database
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
-			defer cancel()
-			return p.store.Ping(ctx) == nil
+			return p.store == nil || p.store.Reachable() // without a database as Kong says
 		},
 		Targets: func() (all []plugin.TargetHealth) {
 			for id, name := range p.pools.Upstreams() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // TestThePrometheusPluginTellsOfTheNode reads what Kong's published dashboard
@@ -86,4 +89,43 @@ func TestThePrometheusPluginTellsOfTheNode(t *testing.T) {
 		t.Fatalf("DELETE: %d", got)
 	}
 	b.eventually("nothing is told without the plugin", func() bool { return !strings.Contains(scrape(), "kong_node_info{") })
+}
+
+// TestMetricsWithAnExhaustedPool scrapes a replica whose only connection of the
+// pool is in use: a scrape that waited for another one would be given up by
+// Prometheus when its alerts are about to need it.
+func TestMetricsWithAnExhaustedPool(t *testing.T) {
+	b := boot(t, "--pg-max-conns=1", "--pg-acquire-timeout=30s", "--pg-query-timeout=30s")
+	b.post("/plugins", "name=prometheus")
+	holder, err := pgx.Connect(t.Context(), b.direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.WithoutCancel(t.Context())) }()
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE services IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan error, 1)
+	go func() {
+		res, err := http.PostForm(b.admin+"/services", url.Values{"name": {"held"}, "url": {b.origin.URL}})
+		if err == nil {
+			err = res.Body.Close()
+		}
+		written <- err
+	}()
+	b.eventually("the pool is exhausted, and a scrape says so and that Postgres answers", func() bool {
+		text := b.get(b.status + "/metrics").text
+		return strings.Contains(text, "\n"+`gateway_postgres_connections{state="in_use"} 1`) &&
+			strings.Contains(text, "\nkong_datastore_reachable 1")
+	})
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
 }

@@ -51,12 +51,13 @@ type Config struct {
 
 // Postgres is a store in a Postgres database. It is safe for concurrent use.
 type Postgres struct {
-	config   Config
-	pool     *pgxpool.Pool
-	modes    *execModes
-	metrics  *metrics
-	resetAt  atomic.Int64 // when the pool was reset last, Unix ns
-	pollOnly sync.Once    // logs once that no notifications arrive
+	config    Config
+	pool      *pgxpool.Pool
+	modes     *execModes
+	metrics   *metrics
+	resetAt   atomic.Int64 // when the pool was reset last, Unix ns
+	reachable atomic.Bool  // Watch had an answer to its newest question
+	pollOnly  sync.Once    // logs once that no notifications arrive
 
 	reading chan struct{} // holds one element while the configuration is read; guards cached
 	cached  *cachedConfig // as it was last read; nil: not yet
@@ -108,10 +109,10 @@ func Open(ctx context.Context, c Config, reg prometheus.Registerer) (*Postgres, 
 // Close closes the pool; it waits for connections in use.
 func (p *Postgres) Close() { p.pool.Close() }
 
-// Ping asks whether Postgres answers.
-func (p *Postgres) Ping(ctx context.Context) error {
-	return p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) })
-}
+// Reachable reports whether Postgres answered the newest question of Watch, which
+// asks every PollInterval on a connection of its own. It does not wait: metrics are
+// scraped while every connection of the pool is in use, too.
+func (p *Postgres) Reachable() bool { return p.reachable.Load() }
 
 // full reports whether the pool has all the connections that it may have. One that
 // was just returned counts too: it was in use during the wait. Where some are

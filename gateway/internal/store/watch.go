@@ -59,6 +59,7 @@ func (p *Postgres) Watch(ctx context.Context, changed func(revision int64), rece
 				changed(revision)
 			}
 		}, received, w)
+		p.reachable.Store(false)
 		if lost.IsZero() && ctx.Err() == nil {
 			lost = time.Now()
 			p.config.Log.Warn("lost the connection that watches the configuration; keeping the current revision", "error", err)
@@ -121,6 +122,7 @@ func (p *Postgres) listen(ctx context.Context, changed func(int64), received fun
 		if err != nil {
 			return err
 		}
+		p.reachable.Store(true)
 		changed(revision)
 		if err := wait(ctx, conn, received); err != nil {
 			return err
