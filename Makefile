@@ -23,7 +23,7 @@ GOLANGCI_VERSION := v2.5.0
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build scenario chaos serve gate compare capacity cost up down doctor dashboards alerts conformance release test test-short lint bench deps clean
+.PHONY: help build scenario chaos serve gate compare capacity cost up down doctor dashboards alerts conformance release test test-short lint bench pgo deps clean
 
 help: ## prints this list
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,7 +86,7 @@ deps: ## installs what tests and labs without containers need (apt-get or brew, 
 	@sh deploy/deps.sh
 
 test: deps ## runs all tests, with the race detector, against real PostgreSQL and Redis
-	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
+	CGO_ENABLED=1 GOFLAGS='$(GOFLAGS) -pgo=off' $(GO) test -race -timeout 15m ./...
 
 test-short: ## runs the tests that need no server
 	$(GO) test -short -timeout 5m ./...
@@ -97,6 +97,9 @@ lint: ## runs golangci-lint with the import rules; installs it into bin/ on firs
 
 bench: ## runs the Go benchmarks; output in benchstat's format
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+pgo: build ## profiles the gateway under load, for gateway/default.pgo; on a quiet machine, after larger changes
+	@deploy/pgo/pgo.sh
 
 clean: ## removes what was built and generated reports
 	rm -rf bin dist reports/runs reports/latest reports/latest-*
