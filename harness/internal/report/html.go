@@ -70,7 +70,8 @@ func Style() string { return colourSheet + plotSheet + pageSheet }
 // else. The Result must be settled.
 func HTML(w io.Writer, r *result.Result) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"left": left, "verdict": verdict, "head": func(g grid) int { return max(g.Level, 3) },
+		"left": left, "standing": func(valid bool, warnings []string) standing { return standingOf(valid, len(warnings)) },
+		"head":    func(g grid) int { return max(g.Level, 3) },
 		"changes": changes,
 	}).Parse(pageText)
 	if err != nil {

@@ -15,8 +15,14 @@ import (
 // settled.
 func Markdown(w io.Writer, r *result.Result) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "# %s: %s\n\n%s\n\n", cell(r.Scenario), verdict(r.Valid), cell(subtitle(r)))
+	fmt.Fprintf(b, "# %s: %s\n\n%s\n\n", cell(r.Scenario), standingOf(r.Valid, len(r.Warnings())).Text, cell(subtitle(r)))
 	bullets(b, r.InvalidReasons)
+	for _, warning := range r.Warnings() {
+		fmt.Fprintf(b, "- Warning: %s\n", cell(warning))
+	}
+	if len(r.Warnings()) > 0 {
+		fmt.Fprintln(b)
+	}
 	fmt.Fprintf(b, "**%s**\n\n", cell(headline(r)))
 	for _, p := range firstParts(r) {
 		partMarkdown(b, p)
@@ -81,7 +87,7 @@ func partMarkdown(b *bufio.Writer, p part) {
 func changes(list []string) string { return strings.TrimRight(strings.Join(list, ", "), ".") }
 
 func stageMarkdown(b *bufio.Writer, s *result.Stage, m result.StageManifest) {
-	fmt.Fprintf(b, "## Stage %s: %s\n\n", cell(s.Name), verdict(s.Valid))
+	fmt.Fprintf(b, "## Stage %s: %s\n\n", cell(s.Name), standingOf(s.Valid, len(s.Warnings)).Text)
 	bullets(b, s.InvalidReasons)
 	if len(s.Changes) > 0 {
 		fmt.Fprintf(b, "Changes: %s.\n\n", cell(changes(s.Changes)))
@@ -99,13 +105,6 @@ func stageMarkdown(b *bufio.Writer, s *result.Stage, m result.StageManifest) {
 	if len(m.Links) > 0 {
 		fmt.Fprintf(b, "Links: %s.\n\n", cell(figure.Map(m.Links, figure.Quoted)))
 	}
-}
-
-func verdict(valid bool) string {
-	if valid {
-		return "valid"
-	}
-	return "INVALID"
 }
 
 func bullets(b *bufio.Writer, reasons []string) {

@@ -80,12 +80,8 @@ func use(r *result.Result) string {
 	if !r.Valid || len(r.Stages) == 0 {
 		return ""
 	}
-	warnings := 0
-	for i := range r.Stages {
-		warnings += len(r.Stages[i].Warnings)
-	}
 	text := "valid"
-	switch {
+	switch warnings := len(r.Warnings()); {
 	case warnings == 1:
 		text += ", with 1 warning above"
 	case warnings > 1:

@@ -34,6 +34,17 @@ func (r *Result) Settle() {
 	r.Valid = len(r.InvalidReasons) == 0
 }
 
+// Warnings lists the warnings of all stages, each behind its stage's name.
+func (r *Result) Warnings() []string {
+	var out []string
+	for i := range r.Stages {
+		for _, warning := range r.Stages[i].Warnings {
+			out = append(out, r.Stages[i].Name+": "+warning)
+		}
+	}
+	return out
+}
+
 // dropUnmeasured takes out what is no number: a ratio of nothing to nothing was
 // not measured, and JSON could not hold it.
 func dropUnmeasured(v reflect.Value) {

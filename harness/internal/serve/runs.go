@@ -41,8 +41,10 @@ type run struct {
 	ID    string // folder/name
 	Path  string // ID, escaped for an address
 	State string
-	Why   string // of an unreadable one
-	At    time.Time
+	// Warnings counts those of all stages of a run with figures.
+	Warnings int
+	Why      string // of an unreadable one
+	At       time.Time
 	result.Summary
 	Followable bool // it has a live log
 }
@@ -110,6 +112,7 @@ func (s *server) look(folder, name string) run {
 	case err == nil:
 		r.Summary = res.Summary()
 		r.At, r.State = res.StartedAt, stateInvalid
+		r.Warnings = len(res.Warnings())
 		if res.Valid {
 			r.State = stateValid
 		}
