@@ -32,28 +32,29 @@ func stageFacts(s *result.Stage) []fact {
 			out = append(out, fact{name, value})
 		}
 	}
+	open, closed, both := scopes(s)
 	add("replicas", strconv.Itoa(s.Replicas))
 	add("load", loadText(s.Load))
 	if s.QPS != nil {
 		add("capacity (closed-loop)", figure.Rounded(*s.QPS)+" QPS"+ofCeiling(s)+roundsText(s))
 	}
 	if s.Requests != nil {
-		add("requests", figure.CountOr(s.Requests))
+		add("requests"+both, figure.CountOr(s.Requests))
 	}
-	add("status", counts(s.Status))
-	add("errors", counts(s.Errors))
+	add("status"+open, counts(s.Status))
+	add("errors"+open, counts(s.Errors))
 	if c := s.Cache; c != nil {
-		add("cache", cacheText(c))
+		add("cache"+both, cacheText(c))
 	}
 	if l := s.Limits; l != nil {
-		add("limits", limitsText(l))
+		add("limits"+both, limitsText(l))
 	}
 	if p := s.Postgres; p != nil {
-		add("Postgres pool", postgresText(p))
+		add("Postgres pool"+both, postgresText(p))
 	}
 	if a := s.Availability; a != nil {
 		add(
-			"availability",
+			"availability (probes beside the load)",
 			fmt.Sprintf("%s (95%% interval %s to %s), %s of %s probes failed", figure.Percent(a.Availability), figure.Percent(a.Low),
 				figure.Percent(a.High), figure.Count(a.Failed), figure.Count(a.Probes)),
 		)
@@ -61,12 +62,20 @@ func stageFacts(s *result.Stage) []fact {
 	if o := s.SLO; o != nil {
 		add("SLO", sloText(o))
 	}
-	add("CPU in use, of its limit", shares(s.Utilisation))
-	add("peak memory, MiB", figures(s.MemoryPeakMiB))
+	add("CPU in use, of its limit"+closed, shares(s.Utilisation))
+	add("peak memory, MiB"+both, figures(s.MemoryPeakMiB))
 	if b := s.Bottleneck; b != nil {
 		add("limited by", bottleneckText(b))
 	}
 	return out
+}
+
+// scopes say which attack a figure is of, where a stage has two.
+func scopes(s *result.Stage) (open, closed, both string) {
+	if s.Load.Model != result.Both {
+		return "", "", ""
+	}
+	return " (open-loop)", " (closed-loop)", " (both loops)"
 }
 
 // loadText names the models with their sizes, closed first, as they are run.

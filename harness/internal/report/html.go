@@ -117,9 +117,11 @@ func digest(text string) string {
 
 func newSection(r *result.Result, i int, s *result.Stage) section {
 	m := r.Manifest.Stages[s.Name]
+	open, _, _ := scopes(s)
 	out := section{
 		Stage: s, ID: fmt.Sprintf("stage-%d", i+1), Facts: stageFacts(s), Links: figure.Map(m.Links, figure.Quoted),
-		Consumers: outcomes("Consumers", "group", s.Consumers).below(3), Mix: outcomes("Requests", "request", s.Mix).below(3),
+		Consumers: outcomes("Consumers"+open, "group", s.Consumers).below(3),
+		Mix:       outcomes("Requests"+open, "request", s.Mix).below(3),
 		NodesGrid: nodeGrid(m).below(3), ByCountry: countryGrid(s).below(3),
 	}
 	out.Checks = checkGrid(s).below(2)

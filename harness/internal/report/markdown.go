@@ -98,8 +98,9 @@ func stageMarkdown(b *bufio.Writer, s *result.Stage, m result.StageManifest) {
 	list(b, stageFacts(s))
 	fmt.Fprintln(b)
 	markdownTable(b, countryGrid(s))
-	markdownTable(b, outcomes("Consumers", "group", s.Consumers))
-	markdownTable(b, outcomes("Requests", "request", s.Mix))
+	open, _, _ := scopes(s)
+	markdownTable(b, outcomes("Consumers"+open, "group", s.Consumers))
+	markdownTable(b, outcomes("Requests"+open, "request", s.Mix))
 	markdownTable(b, checkGrid(s))
 	markdownTable(b, nodeGrid(m))
 	if len(m.Links) > 0 {
