@@ -109,10 +109,10 @@ narrow, reset or silent. Clients must connect to --listen meanwhile.`,
 	f.StringVar(&i.listen, "listen", "127.0.0.1:0", "`host:port` on loopback where the proxy listens (port 0: a free one)")
 	f.StringVar(&i.probe, "probe", "", "`text` to which the address of --proxy responds (default: found out)")
 	f.BoolVar(&i.stay, "stay", false, "keep the proxy until Ctrl-C when the fault is undone")
-	f.DurationVar(&i.spec.Latency, "latency", 0, "delay of latency, jitter, slow-close and origin-slow (default the fault's own)")
-	f.Float64Var(&i.spec.Rate, "rate", 0, "`KiB` per second of bandwidth, changes per second of churn (default the fault's own)")
+	f.DurationVar(&i.spec.Latency, "latency", 0, "delay of latency, jitter, slow-close and origin-slow (default 1s; jitter 200ms, origin-slow 2s)")
+	f.Float64Var(&i.spec.Rate, "rate", 0, "`KiB` per second of bandwidth, changes per second of churn (default 1; churn 10)")
 	f.Float64Var(&i.spec.Share, "share", 0, "`share` of the requests that the origin's faults affect (default all)")
-	f.Float64Var(&i.spec.CPUs, "cpus", 0, "`number` of cores that cpu leaves (default the fault's own)")
+	f.Float64Var(&i.spec.CPUs, "cpus", 0, "`number` of cores that cpu leaves (default 0.05)")
 	c.MarkFlagsMutuallyExclusive("container", "proxy")
 	return c
 }
