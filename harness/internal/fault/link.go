@@ -64,6 +64,7 @@ func (t *toxic) probeTimeout() time.Duration {
 type linkFault struct {
 	base
 	toxic   toxic
+	proxy   string // its name in the admin API
 	admin   string // host:port
 	listen  string // host:port of the link's own listener
 	request string // what makes the far end respond
@@ -118,17 +119,17 @@ func makeLinkFault(s Spec, l Lab) (Fault, error) {
 	if listen == "" {
 		return nil, fmt.Errorf("fault %s: there is no link to %s: want topology.links to name %s", s.Kind, s.Target, role)
 	}
-	return newLinkFault(s, far, link.HostAddr(topology.PortLinkAdmin), listen), nil
+	return newLinkFault(s, far, s.Target, link.HostAddr(topology.PortLinkAdmin), listen), nil
 }
 
-// newLinkFault is a fault of the proxy named as the target. admin and listen are the admin API's and the proxy's addresses, host:port.
-func newLinkFault(s Spec, far farEnd, admin, listen string) *linkFault {
+// newLinkFault is a fault of the proxy of that name. admin and listen are the admin API's and the proxy's addresses, host:port.
+func newLinkFault(s Spec, far farEnd, proxy, admin, listen string) *linkFault {
 	t := toxics()[s.Kind](s)
 	t.Name = "gatelab_" + s.Kind
 	if t.Stream == "" {
 		t.Stream = "downstream"
 	}
-	return &linkFault{base: base{s.Kind, s.Target}, toxic: t, request: far.requestOf(t), admin: admin, listen: listen}
+	return &linkFault{base: base{s.Kind, s.Target}, toxic: t, proxy: proxy, request: far.requestOf(t), admin: admin, listen: listen}
 }
 
 // healthyProbes is how many probes Setup sends. One alone may meet a machine that
@@ -150,7 +151,7 @@ func (f *linkFault) Setup(ctx context.Context) error {
 }
 
 func (f *linkFault) Inject(ctx context.Context) error {
-	return f.call(ctx, http.MethodPost, "/proxies/"+f.target+"/toxics", f.toxic)
+	return f.call(ctx, http.MethodPost, "/proxies/"+f.proxy+"/toxics", f.toxic)
 }
 
 func (f *linkFault) Effect(ctx context.Context) error {
@@ -162,7 +163,7 @@ func (f *linkFault) Effect(ctx context.Context) error {
 
 func (f *linkFault) Recover(ctx context.Context) error {
 	// It is not there if the injection failed.
-	return ignoreNotFound(f.call(ctx, http.MethodDelete, "/proxies/"+f.target+"/toxics/"+f.toxic.Name, nil))
+	return ignoreNotFound(f.call(ctx, http.MethodDelete, "/proxies/"+f.proxy+"/toxics/"+f.toxic.Name, nil))
 }
 
 func (f *linkFault) Recovered(ctx context.Context) error {

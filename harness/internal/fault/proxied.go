@@ -45,8 +45,8 @@ func NewProxied(ctx context.Context, s Spec, p Proxied) (Fault, error) {
 			return nil, err
 		}
 	}
-	s.Target = p.Name
-	return newLinkFault(s, far, p.Admin, p.Listen), nil
+	s.Target = p.Upstream
+	return newLinkFault(s, far, p.Name, p.Admin, p.Listen), nil
 }
 
 // answerWithin is how long an address may take to respond to one attempt.
