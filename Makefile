@@ -23,7 +23,7 @@ GOLANGCI_VERSION := v2.5.0
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build scenario chaos serve gate compare capacity cost up down doctor dashboards alerts conformance release test test-short lint bench pgo deps clean
+.PHONY: help build scenario chaos serve gate compare capacity cost up down doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
 
 help: ## prints this list
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ bench: ## runs the Go benchmarks; output in benchstat's format
 
 pgo: build ## profiles the gateway under load, for gateway/default.pgo; on a quiet machine, after larger changes
 	@deploy/pgo/pgo.sh
+
+recording: ## records the first command of the README as an SVG; on a quiet machine
+	@deploy/recording/record.sh
 
 clean: ## removes what was built and generated reports
 	rm -rf bin dist reports/runs reports/latest reports/latest-*

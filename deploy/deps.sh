@@ -4,10 +4,10 @@
 # choose: postgres pgbouncer redis nginx node (servers of a lab and of tests), haproxy varnish apache (gateways
 # of a comparison; varnish with its modules), prometheus (with promtool, Alertmanager and amtool), browser (the
 # report's page is tested in one), compiler (the race detector needs C), wrk (the doctor compares the generator
-# with it).
+# with it), tmux (records a terminal for the README).
 # Without arguments: all.
 set -eu
-wanted=" ${*:-postgres pgbouncer redis nginx node haproxy varnish apache prometheus browser compiler wrk} "
+wanted=" ${*:-postgres pgbouncer redis nginx node haproxy varnish apache prometheus browser compiler wrk tmux} "
 want() { case $wanted in *" $1 "*) return 0 ;; esac; return 1; }
 have() { for p in "$@"; do command -v "$p" >/dev/null 2>&1 && return 0; done; return 1; }
 
@@ -41,6 +41,7 @@ if want prometheus && ! have amtool; then debian="$debian prometheus-alertmanage
 if want browser && ! have_browser; then debian="$debian chromium" casks="$casks chromium"; fi
 if want compiler && ! have gcc clang cc; then debian="$debian gcc libc6-dev"; fi
 if want wrk && ! have wrk; then debian="$debian wrk" brewed="$brewed wrk"; fi
+if want tmux && ! have tmux; then debian="$debian tmux" brewed="$brewed tmux"; fi
 [ -n "$debian" ] || exit 0
 
 if have apt-get && [ "$(id -u)" = 0 ]; then
