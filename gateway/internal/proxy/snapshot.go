@@ -105,6 +105,9 @@ func (p *Proxy) label(revision int64) []byte {
 
 // enabledRoutes leaves out those of disabled services, by id.
 func enabledRoutes(cfg *entity.Config, services map[string]*entity.Service) []entity.Route {
+	if !slices.ContainsFunc(cfg.Services, func(s entity.Service) bool { return !s.Enabled }) {
+		return cfg.Routes
+	}
 	routes := make([]entity.Route, 0, len(cfg.Routes))
 	for _, r := range cfg.Routes {
 		if r.Service != nil {

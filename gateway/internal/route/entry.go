@@ -39,11 +39,11 @@ type entry struct {
 	httpsOnly bool
 }
 
-// newEntries makes a route's entries: one a path, or one without a path.
-func newEntries(r *entity.Route, index int) ([]*entry, error) {
+// appendEntries appends a route's entries: one per path, or one without a path.
+func appendEntries(entries []entry, r *entity.Route, index int) ([]entry, error) {
 	plaintext, tls := schemes(r.Protocols)
 	if !plaintext && !tls {
-		return nil, nil
+		return entries, nil
 	}
 	base := entry{route: r, index: index, httpsOnly: !plaintext}
 	if err := base.addCriteria(r); err != nil {
@@ -53,10 +53,9 @@ func newEntries(r *entity.Route, index int) ([]*entry, error) {
 		if base.kinds == 0 {
 			return nil, errors.New("needs at least one of hosts, headers, paths, methods, snis")
 		}
-		return []*entry{&base}, nil
+		return append(entries, base), nil
 	}
 	base.kinds |= kindPath
-	entries := make([]*entry, 0, len(r.Paths))
 	for _, p := range r.Paths {
 		e := base
 		if expr, ok := strings.CutPrefix(p, "~"); ok {
@@ -68,7 +67,7 @@ func newEntries(r *entity.Route, index int) ([]*entry, error) {
 		} else if e.path = Normalize(p); e.path == "" || e.path[0] != '/' {
 			return nil, fmt.Errorf("path %q: should start with /", p)
 		}
-		entries = append(entries, &e)
+		entries = append(entries, e)
 	}
 	return entries, nil
 }
@@ -115,15 +114,17 @@ func (e *entry) addCriteria(r *entity.Route) error {
 	for _, s := range r.SNIs {
 		e.snis = append(e.snis, strings.TrimSuffix(strings.ToLower(s), "."))
 	}
-	for kind, set := range map[int]bool{
-		kindHost: len(e.hosts) > 0, kindHeader: len(e.headers) > 0,
-		kindMethod: len(e.methods) > 0, kindSNI: len(e.snis) > 0,
-	} {
-		if set {
-			e.kinds |= kind
-		}
-	}
+	e.kinds |= kindIf(kindHost, len(e.hosts)) | kindIf(kindHeader, len(e.headers)) | kindIf(kindMethod, len(e.methods)) |
+		kindIf(kindSNI, len(e.snis))
 	return nil
+}
+
+// kindIf is the kind where there are criteria of it.
+func kindIf(kind, criteria int) int {
+	if criteria > 0 {
+		return kind
+	}
+	return 0
 }
 
 // compareEntries orders entries, the one to try first in front. The last two

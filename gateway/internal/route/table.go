@@ -66,13 +66,20 @@ type Table struct {
 // error names the first route that cannot be used, and why.
 func New(routes []entity.Route) (*Table, error) {
 	t := &Table{routes: routes, plain: hostMap{}, suffix: hostMap{}, prefix: hostMap{}}
-	var entries []*entry
+	count := 0
 	for i := range routes {
-		es, err := newEntries(&routes[i], i)
-		if err != nil {
+		count += max(1, len(routes[i].Paths))
+	}
+	made := make([]entry, 0, count) // in one piece: a table of ten thousand routes is built at every change
+	for i := range routes {
+		var err error
+		if made, err = appendEntries(made, &routes[i], i); err != nil {
 			return nil, fmt.Errorf("route %s: %w", label(&routes[i]), err)
 		}
-		entries = append(entries, es...)
+	}
+	entries := make([]*entry, len(made))
+	for i := range made {
+		entries[i] = &made[i]
 	}
 	slices.SortStableFunc(entries, compareEntries)
 	for i, e := range entries {

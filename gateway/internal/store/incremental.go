@@ -30,40 +30,40 @@ const (
 	fullReadEvery = 10 * time.Minute
 )
 
+// touched are the entities of a table that revisions since the known one name.
+type touched struct {
+	ids     []string        // without repetitions
+	deleted map[string]bool // those with a deletion among their revisions; they may exist again
+}
+
 // advance brings the configuration up to the newest revision. It returns false
-// where all must be read: something was deleted (and what refers to it), or the
-// revisions do not continue those that are known.
-func (k *cachedConfig) advance(ctx context.Context, tx pgx.Tx) (bool, error) {
+// where all must be read: the revisions do not continue those that are known, or a
+// deletion took along what is not kept by row.
+func (k *cachedConfig) advance(ctx context.Context, tx pgx.Tx, schemas *entity.Catalog) (bool, error) {
 	if k == nil || k.mark.IsZero() || time.Since(k.readAt) > fullReadEvery {
 		return false, nil
 	}
 	var newest int64
 	var mark time.Time
-	changed := map[string][]string{} // table -> ids
+	changed := map[string]*touched{} // by table
 	seen := int64(0)                 // revisions after the known one
-	plain, begins := true, false     // without deletions; the known one is there
+	begins := false                  // the known one is there
 	var b pgx.Batch
 	b.Queue(revisionQuery).QueryRow(func(r pgx.Row) error { return r.Scan(&newest) })
 	const sql = "SELECT id, at, entity, entity_id::text, operation FROM revisions WHERE id >= $1 ORDER BY id LIMIT $2"
 	b.Queue(sql, k.config.Revision, maxIncremental+2).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var id int64
-			var at time.Time
 			var table, entityID, operation string
-			if err := rows.Scan(&id, &at, &table, &entityID, &operation); err != nil {
+			if err := rows.Scan(&id, &mark, &table, &entityID, &operation); err != nil {
 				return err
 			}
 			if id == k.config.Revision {
-				begins = at.Equal(k.mark)
-				mark = at
+				begins = mark.Equal(k.mark)
 				continue
 			}
 			seen++
-			mark = at
-			plain = plain && operation != "delete"
-			if !slices.Contains(changed[table], entityID) {
-				changed[table] = append(changed[table], entityID)
-			}
+			note(changed, table, entityID, operation)
 		}
 		return rows.Err()
 	})
@@ -72,7 +72,7 @@ func (k *cachedConfig) advance(ctx context.Context, tx pgx.Tx) (bool, error) {
 	}
 	// Without a change, all is read: the caller wants to be sure. A known revision
 	// that is missing, or a later one, was pruned.
-	if !plain || !begins || mark.IsZero() || seen == 0 || seen != newest-k.config.Revision {
+	if !begins || seen == 0 || seen != newest-k.config.Revision || !followed(changed, schemas) {
 		return false, nil
 	}
 	ok, err := k.fetch(ctx, tx, changed)
@@ -83,56 +83,75 @@ func (k *cachedConfig) advance(ctx context.Context, tx pgx.Tx) (bool, error) {
 	return true, nil
 }
 
-// fetch reads the changed rows of every table. It returns false where a row is
-// missing, or is of a table that is not read by row.
-func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string][]string) (bool, error) {
+// note adds one revision to what was touched.
+func note(changed map[string]*touched, table, id, operation string) {
+	t := changed[table]
+	if t == nil {
+		t = &touched{deleted: map[string]bool{}}
+		changed[table] = t
+	}
+	if !slices.Contains(t.ids, id) {
+		t.ids = append(t.ids, id)
+	}
+	if operation == "delete" {
+		t.deleted[id] = true
+	}
+}
+
+// fetch reads the touched rows of every table. It returns false where a row is
+// missing without a deletion, or is of a table that is not read by row.
+func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string]*touched) (bool, error) {
 	ok := true
 	var b pgx.Batch
-	for table, ids := range changed {
+	for table, t := range changed {
 		c, at := &k.config, k.at[table]
 		switch table {
 		case "services":
-			reread(&b, &c.Services, at, table, ids, &ok)
+			reread(&b, &c.Services, at, table, t, &ok)
 		case "routes":
-			reread(&b, &c.Routes, at, table, ids, &ok)
+			reread(&b, &c.Routes, at, table, t, &ok)
 		case "consumers":
-			reread(&b, &c.Consumers, at, table, ids, &ok)
+			reread(&b, &c.Consumers, at, table, t, &ok)
 		case "keyauth_credentials":
-			reread(&b, &c.KeyAuths, at, table, ids, &ok)
+			reread(&b, &c.KeyAuths, at, table, t, &ok)
 		case "jwt_secrets":
-			reread(&b, &c.JWTSecrets, at, table, ids, &ok)
+			reread(&b, &c.JWTSecrets, at, table, t, &ok)
 		case "basicauth_credentials":
-			reread(&b, &c.BasicAuths, at, table, ids, &ok)
+			reread(&b, &c.BasicAuths, at, table, t, &ok)
 		case "hmacauth_credentials":
-			reread(&b, &c.HMACAuths, at, table, ids, &ok)
+			reread(&b, &c.HMACAuths, at, table, t, &ok)
 		case "acls":
-			reread(&b, &c.ACLs, at, table, ids, &ok)
+			reread(&b, &c.ACLs, at, table, t, &ok)
 		case "plugins":
-			reread(&b, &c.Plugins, at, table, ids, &ok)
+			reread(&b, &c.Plugins, at, table, t, &ok)
 		case "upstreams":
-			reread(&b, &c.Upstreams, at, table, ids, &ok)
+			reread(&b, &c.Upstreams, at, table, t, &ok)
 		case "targets":
-			reread(&b, &c.Targets, at, table, ids, &ok)
+			reread(&b, &c.Targets, at, table, t, &ok)
 		case "key_sets", "keys": // not read by the data plane
 		default: // certificates and what belongs to them: few, and in several tables
 			return false, nil
 		}
 	}
-	err := tx.SendBatch(ctx, &b).Close()
-	return ok, err
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return false, err
+	}
+	k.dropOrphans(changed)
+	return ok, nil
 }
 
 // reread reads rows of a table by id into a copy of list: the old one is in use.
-func reread[T any](b *pgx.Batch, list *[]T, at map[string]int, table string, ids []string, ok *bool) {
-	b.Queue(selectByID(table), ids).Query(func(rows pgx.Rows) error {
-		out := slices.Clone(*list)
-		found := 0
+func reread[T any](b *pgx.Batch, list *[]T, at map[string]int, table string, t *touched, ok *bool) {
+	b.Queue(selectByID(table), t.ids).Query(func(rows pgx.Rows) error {
+		// What exists again after a deletion is newer than the rest.
+		out := without(*list, at, t.deleted)
+		found := map[string]bool{}
 		for rows.Next() {
 			id, e, err := scan[T](rows, table)
 			if err != nil {
 				return err
 			}
-			found++
+			found[id] = true
 			if i, known := at[id]; known {
 				out[i] = e
 				continue
@@ -140,7 +159,12 @@ func reread[T any](b *pgx.Batch, list *[]T, at map[string]int, table string, ids
 			at[id] = len(out)
 			out = append(out, e)
 		}
-		*ok = *ok && found == len(ids)
+		for _, id := range t.ids {
+			*ok = *ok && (found[id] || t.deleted[id])
+			if found[id] {
+				delete(t.deleted, id)
+			}
+		}
 		*list = out
 		return rows.Err()
 	})

@@ -75,17 +75,56 @@ func TestOnlyWhatChangedIsReadAgain(t *testing.T) {
 	}
 }
 
-// A deletion takes with it what hangs on it, of which no revision tells.
-func TestAfterADeletionAllIsRead(t *testing.T) {
-	p := open(t, Config{})
+// A deletion takes with it what hangs on it, which is not read anew either.
+func TestDeletionsAreCarriedOn(t *testing.T) {
+	p := open(t, Config{Schemas: schemas})
+	service := insert(t, p, "services", entity.Record{"name": "s", "host": "h"})
+	var consumers []entity.Record
+	for _, name := range []string{"a", "b", "c"} {
+		c := insert(t, p, "consumers", entity.Record{"username": name})
+		consumers = append(consumers, c)
+		of := map[string]any{"id": c["id"]}
+		insert(t, p, "keyauth_credentials", entity.Record{"key": "k-" + name, "consumer": of})
+		insert(t, p, "acls", entity.Record{"group": "g", "consumer": of})
+		insert(t, p, "plugins", entity.Record{"name": "rate-limiting", "consumer": of, "config": map[string]any{"minute": int64(5)}})
+	}
+	u := insert(t, p, "upstreams", entity.Record{"name": "pool"})
+	insert(t, p, "targets", entity.Record{"target": "10.0.0.1:80", "upstream": map[string]any{"id": u["id"]}})
+	insert(t, p, "plugins", entity.Record{"name": "key-auth", "service": map[string]any{"id": service["id"]}})
+	first := sees(t, p, "at first")
+	remove(t, p, "consumers", "b")
+	remove(t, p, "upstreams", "pool")
+	got := sees(t, p, "without a consumer and an upstream")
+	if len(got.Consumers) != 2 || len(got.KeyAuths) != 2 || len(got.ACLs) != 2 || len(got.Plugins) != 3 || len(got.Targets) != 0 {
+		t.Errorf("left: %+v", got)
+	}
+	if &first.Services[0] != &got.Services[0] {
+		t.Error("services were read again")
+	}
+	remove(t, p, "services", "s")
+	if got = sees(t, p, "without a service"); len(got.Plugins) != 2 || len(got.Services) != 0 {
+		t.Errorf("left: %+v", got)
+	}
+	// The same id again, behind the others.
+	id := fmt.Sprint(consumers[0]["id"])
+	remove(t, p, "consumers", id)
+	insert(t, p, "consumers", entity.Record{"id": id, "username": "again"})
+	insert(t, p, "keyauth_credentials", entity.Record{"key": "new", "consumer": map[string]any{"id": id}})
+	if got = sees(t, p, "with a new entity of an old id"); len(got.KeyAuths) != 2 || got.Consumers[1].Username != "again" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Replicas of older versions wrote no revisions of what a deletion took along.
+func TestOrphansOfOlderReplicasAreDropped(t *testing.T) {
+	p := open(t, Config{Schemas: schemas})
 	c := insert(t, p, "consumers", entity.Record{"username": "u"})
 	insert(t, p, "keyauth_credentials", entity.Record{"key": "k", "consumer": map[string]any{"id": c["id"]}})
-	insert(t, p, "plugins", entity.Record{
-		"name": "rate-limiting", "consumer": map[string]any{"id": c["id"]}, "config": map[string]any{"minute": int64(5)},
-	})
-	sees(t, p, "at first")
+	insert(t, p, "consumers", entity.Record{"username": "other"})
+	first := sees(t, p, "at first")
 	remove(t, p, "consumers", "u")
-	if got := sees(t, p, "without it"); len(got.KeyAuths)+len(got.Plugins)+len(got.Consumers) != 0 {
+	exec(t, p, `UPDATE revisions SET entity = 'consumers', entity_id = $1 WHERE entity = 'keyauth_credentials' AND operation = 'delete'`, c["id"])
+	if got := sees(t, p, "without it"); len(got.KeyAuths) != 0 || len(got.Consumers) != 1 || got == first {
 		t.Errorf("left: %+v", got)
 	}
 }

@@ -32,7 +32,7 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 		return transact(ctx, conn, options, func(ctx context.Context, tx pgx.Tx) error {
 			known := k
 			k = nil // a partial read must not be reused
-			ok, err := known.advance(ctx, tx)
+			ok, err := known.advance(ctx, tx, p.config.Schemas)
 			if ok {
 				k = known
 			}
