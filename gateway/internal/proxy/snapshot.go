@@ -155,26 +155,44 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 		return nil, err
 	}
 	s.balancers = slices.Collect(maps.Values(balancers))
+	if err := p.addRoutes(s, routes, services, balancers); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// addRoutes makes the entries of all routes.
+func (p *Proxy) addRoutes(
+	s *snapshot, routes []entity.Route, services map[string]*entity.Service, balancers map[string]*upstream.Balancer,
+) error {
+	ofService := make(map[string]routeEntry, len(services)) // what the routes of a service have in common
 	for i := range routes {
 		r := &routes[i]
-		e := routeEntry{route: r, chain: chains.For(r)}
+		var e routeEntry
+		name := ""
+		if r.Service != nil {
+			known := false
+			if e, known = ofService[r.Service.ID]; !known {
+				service := services[r.Service.ID]
+				if service == nil {
+					return fmt.Errorf("route %s: its service %s is missing", r.ID, r.Service.ID)
+				}
+				e = routeEntry{
+					service: service, balancer: balancers[service.ID], grpc: isGRPCProtocol(service.Protocol),
+					host: hostPort(service.Host, service.Port, service.Protocol),
+				}
+				ofService[service.ID] = e
+			}
+			name = nameOr(e.service.Name, e.service.ID)
+		}
+		e.route, e.chain = r, s.chains.For(r)
 		e.guarded = e.chain.Authenticates()
 		e.grpcRoute = slices.ContainsFunc(r.Protocols, isGRPCProtocol)
 		s.guarded = s.guarded || e.guarded
-		service := ""
-		if r.Service != nil {
-			if e.service = services[r.Service.ID]; e.service == nil {
-				return nil, fmt.Errorf("route %s: its service %s is missing", r.ID, r.Service.ID)
-			}
-			e.balancer = balancers[r.Service.ID]
-			service = nameOr(e.service.Name, e.service.ID)
-			e.grpc = isGRPCProtocol(e.service.Protocol)
-			e.host = hostPort(e.service.Host, e.service.Port, e.service.Protocol)
-		}
-		e.series = p.metrics.series(service, nameOr(r.Name, r.ID))
+		e.series = p.metrics.series(name, nameOr(r.Name, r.ID))
 		s.routes[i] = e
 	}
-	return s, nil
+	return nil
 }
 
 // balancers are those of services that are asked: by a route, or by the probes
