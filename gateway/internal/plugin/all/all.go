@@ -4,6 +4,7 @@ package all
 import (
 	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/plugin/acl"
+	"gatelab/gateway/internal/plugin/airatelimiting"
 	"gatelab/gateway/internal/plugin/basicauth"
 	"gatelab/gateway/internal/plugin/botdetection"
 	"gatelab/gateway/internal/plugin/correlationid"
@@ -39,6 +40,7 @@ func Definitions() []plugin.Definition {
 		acl.Definition(),
 		ratelimiting.Definition(),
 		ratelimiting.Advanced(),
+		airatelimiting.Definition(),
 		proxycache.Definition(),
 		prometheus.Definition(),
 		requesttransformer.Definition(),
