@@ -31,6 +31,9 @@ type Config struct {
 	ChatMedian      time.Duration // delay of a chat, of the whole stream if it is one
 	ChatP99         time.Duration
 	ChatConcurrency int           // chats at a time, one more is answered 429; 0 is no limit
+	FirstToken      time.Duration // from a stream's request to its first event; with TokenRate only
+	TokenRate       float64       // events per second of a stream; 0: the chat's delay is spread over them
+	BreakRate       float64       // share of streams that break off in the middle
 	ErrorRate       float64       // share of requests answered 500
 	BodyBytes       int           // size of a model
 	CacheMaxAge     time.Duration // Cache-Control: max-age; 0 sends none
@@ -46,6 +49,9 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 	fs.DurationVar(&c.ChatMedian, "chat-median", 0, "median delay of chats")
 	fs.DurationVar(&c.ChatP99, "chat-p99", 0, "99th percentile of that delay")
 	fs.IntVar(&c.ChatConcurrency, "chat-concurrency", 0, "chats at a time, one more is answered 429; 0 is no limit")
+	fs.DurationVar(&c.FirstToken, "first-token", 0, "time to the first token of a stream; needs --token-rate")
+	fs.Float64Var(&c.TokenRate, "token-rate", 0, "tokens per second of a stream; 0 spreads the delay of the chat over its tokens")
+	fs.Float64Var(&c.BreakRate, "break-rate", 0, "share of streams that break off in the middle, 0 to 1")
 	fs.Float64Var(&c.ErrorRate, "error-rate", 0, "share of requests answered 500, 0 to 1")
 	fs.IntVar(&c.BodyBytes, "body-bytes", 1024, "size of a model's body")
 	fs.DurationVar(&c.CacheMaxAge, "cache-max-age", 0, "Cache-Control: max-age, in whole seconds; 0 sends none")
@@ -63,6 +69,12 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("chat-p99: %s with a chat-median of %s is not allowed: want 0 <= chat-median <= chat-p99", c.ChatP99, c.ChatMedian)
 	case c.ChatConcurrency < 0:
 		return fmt.Errorf("chat-concurrency: %d is not allowed: want 0 or more", c.ChatConcurrency)
+	case !(c.TokenRate >= 0 && c.TokenRate <= maxTokenRate):
+		return fmt.Errorf("token-rate: %v is not allowed: want 0 to %d", c.TokenRate, maxTokenRate)
+	case c.FirstToken < 0 || c.FirstToken > 0 && c.TokenRate == 0:
+		return fmt.Errorf("first-token: %s with a token-rate of %v is not allowed: want 0 or more, and a token-rate", c.FirstToken, c.TokenRate)
+	case !(c.BreakRate >= 0 && c.BreakRate <= 1):
+		return fmt.Errorf("break-rate: %v is not allowed: want 0 to 1", c.BreakRate)
 	case !(c.ErrorRate >= 0 && c.ErrorRate <= 1):
 		return fmt.Errorf("error-rate: %v is not allowed: want 0 to 1", c.ErrorRate)
 	case c.BodyBytes < 0 || c.BodyBytes > 16<<20:

@@ -19,15 +19,17 @@ const (
 
 // Stats is what was served since the start or the last reset.
 type Stats struct {
-	Requests        uint64                       `json:"requests"`
-	Bytes           uint64                       `json:"bytes"`     // of bodies
-	Endpoints       map[string]map[string]uint64 `json:"endpoints"` // models, model, chat, any, echo, other: by status
-	Streams         uint64                       `json:"streams"`   // chats answered as events, also counted above
-	StreamsBroken   uint64                       `json:"streams_broken"`
-	NotModified     uint64                       `json:"not_modified"`
-	Ill             uint64                       `json:"ill"` // requests that an illness disturbed
-	ChatInFlight    int                          `json:"chat_in_flight"`
-	ChatInFlightMax int                          `json:"chat_in_flight_max"`
+	Requests         uint64                       `json:"requests"`
+	Bytes            uint64                       `json:"bytes"`     // of bodies
+	Endpoints        map[string]map[string]uint64 `json:"endpoints"` // models, model, chat, any, echo, other: by status
+	Streams          uint64                       `json:"streams"`   // chats answered as events, also counted above
+	StreamsBroken    uint64                       `json:"streams_broken"`
+	PromptTokens     uint64                       `json:"prompt_tokens"`     // of chats that were answered
+	CompletionTokens uint64                       `json:"completion_tokens"` // likewise; of a stream those that were sent
+	NotModified      uint64                       `json:"not_modified"`
+	Ill              uint64                       `json:"ill"` // requests that an illness disturbed
+	ChatInFlight     int                          `json:"chat_in_flight"`
+	ChatInFlightMax  int                          `json:"chat_in_flight_max"`
 }
 
 // counts are the figures behind Stats. One lock for all of them costs less than
@@ -39,6 +41,8 @@ type counts struct {
 	bytes    uint64
 	streams  uint64
 	broken   uint64
+	prompt   uint64  // tokens
+	answered uint64  // tokens
 	ill      uint64  // requests that an illness disturbed
 	credit   float64 // of requests towards the next one to disturb
 	chats    int
@@ -95,6 +99,13 @@ func (c *counts) stream(whole bool, bytes int) {
 	}
 }
 
+func (c *counts) tokens(prompt, completion int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.prompt += uint64(prompt)       //nolint:gosec // not negative
+	c.answered += uint64(completion) //nolint:gosec // not negative
+}
+
 // Stats is what was served so far.
 func (o *Origin) Stats() Stats {
 	c := &o.counts
@@ -102,6 +113,7 @@ func (o *Origin) Stats() Stats {
 	defer c.mu.Unlock()
 	s := Stats{
 		Ill: c.ill, Bytes: c.bytes, Streams: c.streams, StreamsBroken: c.broken,
+		PromptTokens: c.prompt, CompletionTokens: c.answered,
 		ChatInFlight: c.chats, ChatInFlightMax: c.chatsMax,
 		Endpoints: make(map[string]map[string]uint64, len(c.served)),
 	}
@@ -129,6 +141,8 @@ func (o *Origin) Reset() {
 	c.bytes = 0
 	c.streams = 0
 	c.broken = 0
+	c.prompt = 0
+	c.answered = 0
 	c.ill = 0
 	c.chatsMax = c.chats
 }
