@@ -78,13 +78,13 @@ func newPlain(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	policy.Windows = limit.Calendar([6]int64{int64(c.Second), int64(c.Minute), int64(c.Hour), int64(c.Day), int64(c.Month), int64(c.Year)})
 	switch c.Policy {
 	case "local":
-	case "redis":
+	case "redis", "leased", "cluster":
 		// Here -1 means on every request, unlike in rate-limiting-advanced.
-		if err := c.withRedis(&policy, d); err != nil {
+		if err := c.withRedis(&policy, d, c.Policy); err != nil {
 			return nil, fmt.Errorf("rate-limiting: %w", err)
 		}
 	default:
-		return nil, fmt.Errorf("rate-limiting: policy %q: want local or redis", c.Policy)
+		return nil, fmt.Errorf("rate-limiting: policy %q: want local, redis, leased or cluster", c.Policy)
 	}
 	rl, err := newLimiting(p, d, policy, &c.limitConfig, c.LimitBy)
 	if err != nil {
@@ -113,8 +113,9 @@ func newAdvanced(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 		policy.Windows = append(policy.Windows, limit.Window{Limit: int64(c.Limit[i]), Size: time.Duration(c.WindowSize[i]) * time.Second})
 	}
 	alone := policy
-	if c.Strategy == "redis" && (c.SyncRate == nil || *c.SyncRate >= 0) {
-		if err := c.withRedis(&policy, d); err != nil {
+	never := c.Strategy == "redis" && c.SyncRate != nil && *c.SyncRate < 0
+	if c.Strategy != "local" && !never {
+		if err := c.withRedis(&policy, d, c.Strategy); err != nil {
 			return nil, fmt.Errorf("rate-limiting-advanced: %w", err)
 		}
 	}
@@ -131,9 +132,10 @@ func newAdvanced(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	return rl, nil
 }
 
-// withRedis makes the policy count in Redis: on every request, or every
-// sync_rate seconds if that is more than 0.
-func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps) error {
+// withRedis makes the policy count in Redis: where is "redis" (on every request,
+// or every sync_rate seconds if that is more than 0), "leased", or "cluster",
+// which is Kong's word for counters in its database and means leased here.
+func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps, where string) error {
 	if c.Redis.Host == "" {
 		return errors.New("redis.host is missing")
 	}
@@ -141,7 +143,8 @@ func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps) error {
 		return errors.New("this gateway has no Redis")
 	}
 	policy.Redis = d.Redis.Client(c.Redis.Options())
-	if c.SyncRate != nil && *c.SyncRate > 0 {
+	policy.Lease = where != "redis"
+	if !policy.Lease && c.SyncRate != nil && *c.SyncRate > 0 {
 		policy.Sync = time.Duration(*c.SyncRate * float64(time.Second))
 	}
 	return nil

@@ -74,7 +74,7 @@ func plainFields() []entity.Field {
 	sync.Required, sync.Default = true, -1
 	fields = append(fields,
 		limitBy("limit_by"), headerField(), pathField(),
-		entity.Field{Name: "policy", Kind: entity.String, Default: "local", OneOf: []any{"local", "cluster", "redis"}},
+		entity.Field{Name: "policy", Kind: entity.String, Default: "local", OneOf: []any{"local", "cluster", "redis", "leased"}},
 		entity.Field{Name: "fault_tolerant", Kind: entity.Boolean, Required: true, Default: true},
 		redisconfig.Field(),
 		hideHeaders(), errorCode(), errorMessage(), sync,
@@ -98,7 +98,7 @@ func advancedFields() []entity.Field {
 		windows("limit", &requests),
 		syncRate(),
 		{Name: "namespace", Kind: entity.String, Required: true, Auto: true},
-		{Name: "strategy", Kind: entity.String, Required: true, Default: "local", OneOf: []any{"cluster", "redis", "local"}},
+		{Name: "strategy", Kind: entity.String, Required: true, Default: "local", OneOf: []any{"cluster", "redis", "local", "leased"}},
 		// Kong's name of a shared memory zone: the gateway has no such zones.
 		{
 			Name: "dictionary_name", Kind: entity.String, Required: true, Default: dictionary,

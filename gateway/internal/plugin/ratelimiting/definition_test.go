@@ -87,8 +87,12 @@ func TestRefusedConfigurations(t *testing.T) {
 			want: "config.redis.host: required field missing",
 		},
 		{
+			name: "leases without a host", body: `{"name":"rate-limiting","config":{"minute":1,"policy":"leased"}}`,
+			want: "config.redis.host: required field missing",
+		},
+		{
 			name: "counters in the database", body: `{"name":"rate-limiting","config":{"minute":1,"policy":"cluster"}}`,
-			want: "config.policy: cluster is not supported: counting every request in the database is the bottleneck",
+			want: "config.redis.host: required field missing: cluster counts in Redis as leased does, not in the database",
 		},
 		{
 			name: "no header to count by", body: `{"name":"rate-limiting","config":{"minute":1,"limit_by":"header"}}`,
@@ -161,7 +165,7 @@ func TestRefusedConfigurations(t *testing.T) {
 		{
 			name: "advanced: counters in the database",
 			body: `{"name":"rate-limiting-advanced","config":{"limit":[1],"window_size":[1],"strategy":"cluster"}}`,
-			want: "config.strategy: cluster is not supported; expected one of: local, redis",
+			want: "config.redis.host: required field missing: cluster counts in Redis as leased does, not in the database",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
