@@ -9,12 +9,14 @@ import (
 func plainChecks() []entity.Check {
 	return []entity.Check{
 		{Describe: map[string]any{"at_least_one_of": []any{"second", "minute", "hour", "day", "month", "year"}}, Run: ascending},
-		redisFor("policy"), identityNeeds("limit_by"), {Run: checkSyncRate},
+		redisFor("policy"), identityNeeds("limit_by"), {Run: checkSyncRate}, {Run: checkExemptIPs},
 	}
 }
 
 func advancedChecks() []entity.Check {
-	return []entity.Check{redisFor("strategy"), identityNeeds("identifier"), {Run: pairedWindows}, {Run: checkSyncRate}}
+	return []entity.Check{
+		redisFor("strategy"), identityNeeds("identifier"), {Run: pairedWindows}, {Run: checkSyncRate}, {Run: checkExemptIPs},
+	}
 }
 
 // redisFor is the check that redis.host is there where the field named by says

@@ -27,6 +27,11 @@ type limitConfig struct {
 	ErrorCode         int                `json:"error_code"`
 	ErrorMessage      string             `json:"error_message"`
 	Redis             redisconfig.Config `json:"redis"`
+	StandardHeaders   bool               `json:"standard_headers"`
+	DryRun            bool               `json:"dry_run"`
+	ExemptConsumers   []string           `json:"exempt_consumers"`
+	ExemptIPs         []string           `json:"exempt_ips"`
+	IPv6Prefix        int                `json:"ipv6_prefix"`
 }
 
 // plainConfig is rate-limiting's. Redis may also be given flat.
@@ -152,7 +157,7 @@ func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps, where stri
 
 // newLimiting builds what the two plugins have in common.
 func newLimiting(p *entity.Plugin, d *plugin.Deps, policy limit.Policy, c *limitConfig, by string) (*rateLimiting, error) {
-	rl := &rateLimiting{code: c.ErrorCode, log: d.Log}
+	rl := &rateLimiting{code: c.ErrorCode, log: d.Log, dryRun: c.DryRun}
 	if rl.log == nil {
 		rl.log = slog.New(slog.DiscardHandler)
 	}
@@ -163,11 +168,20 @@ func newLimiting(p *entity.Plugin, d *plugin.Deps, policy limit.Policy, c *limit
 	if rl.by, err = newIdentifier(by, c.HeaderName, c.Path); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
+	if c.IPv6Prefix > 0 {
+		rl.by.bits = c.IPv6Prefix
+	}
+	if rl.exempt, err = newExemption(c.ExemptConsumers, c.ExemptIPs); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
+	}
 	if rl.rules, err = newRuleSet(d.Limits, policy, rl.by); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	if !c.HideClientHeaders {
+	if !c.HideClientHeaders && !c.DryRun {
 		rl.headers = newLimitHeaders(policy.Windows)
+		if c.StandardHeaders {
+			rl.headers.standard = newStandardHeaders(policy.Windows)
+		}
 	}
 	if rl.code == 0 {
 		rl.code = 429
@@ -187,7 +201,8 @@ func newLimiting(p *entity.Plugin, d *plugin.Deps, policy limit.Policy, c *limit
 func (p *rateLimiting) resolveCounters(name string, reg prometheus.Registerer) error {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gateway_ratelimit_decisions_total",
-		Help: "Requests by what a rate limit decided: allowed, limited, or, while Redis was away, failed_open or failed_closed.",
+		Help: "Requests by what a rate limit decided: allowed, " +
+			"limited, would_limit (dry run), exempt, or, while Redis was away, failed_open or failed_closed.",
 	}, []string{"plugin", "outcome"})
 	if reg != nil {
 		if err := reg.Register(vec); err != nil {
@@ -204,6 +219,8 @@ func (p *rateLimiting) resolveCounters(name string, reg prometheus.Registerer) e
 	}
 	p.allowed = vec.WithLabelValues(name, "allowed")
 	p.limited = vec.WithLabelValues(name, "limited")
+	p.wouldLimit = vec.WithLabelValues(name, "would_limit")
+	p.exempted = vec.WithLabelValues(name, "exempt")
 	p.failedOpen = vec.WithLabelValues(name, "failed_open")
 	p.failedClosed = vec.WithLabelValues(name, "failed_closed")
 	return nil

@@ -79,7 +79,7 @@ func plainFields() []entity.Field {
 		redisconfig.Field(),
 		hideHeaders(), errorCode(), errorMessage(), sync,
 	)
-	return append(fields, flatFields()...)
+	return append(append(fields, flatFields()...), ownFields()...)
 }
 
 func advancedFields() []entity.Field {
@@ -91,7 +91,7 @@ func advancedFields() []entity.Field {
 		return entity.Field{Name: name, Kind: entity.Array, Elements: of, Required: true, LenMin: 1, LenMax: limit.MaxWindows}
 	}
 	const dictionary = "kong_rate_limiting_counters"
-	return []entity.Field{
+	fields := []entity.Field{
 		identifier,
 		windows("window_size", &seconds),
 		{Name: "window_type", Kind: entity.String, Default: "sliding", OneOf: []any{"fixed", "sliding"}},
@@ -114,6 +114,7 @@ func advancedFields() []entity.Field {
 		},
 		errorCode(), errorMessage(),
 	}
+	return append(fields, ownFields()...)
 }
 
 // limitBy says whose requests are counted together.

@@ -96,9 +96,11 @@ func TestReplicasShareTheLimitInRedis(t *testing.T) {
 
 // outcomes reads the plugin's counters.
 func outcomes(p *rateLimiting) string {
-	read := func(c counter) int { return int(testutil.ToFloat64(c.(prometheus.Counter))) }
-	return fmt.Sprintf("allowed %d limited %d open %d closed %d", read(p.allowed), read(p.limited), read(p.failedOpen), read(p.failedClosed))
+	return fmt.Sprintf("allowed %d limited %d open %d closed %d", count(p.allowed), count(p.limited),
+		count(p.failedOpen), count(p.failedClosed))
 }
+
+func count(c counter) int { return int(testutil.ToFloat64(c.(prometheus.Counter))) }
 
 func TestWithoutRedis(t *testing.T) {
 	down := map[string]any{"host": "127.0.0.1", "port": 1.0}
