@@ -35,24 +35,37 @@ func (g *group) prepare(b *batcher, now int64) {
 	width := len(g.rule.windows)
 	for first := 0; first < len(g.items); first += maxBatch {
 		items := g.items[first:min(first+maxBatch, len(g.items))]
-		c := &call{keys: make([]string, 0, len(items)), args: make([]any, 0, 4+6*width+(4+width)*len(items))}
+		c := &call{keys: make([]string, 0, len(items)), args: make([]any, 0, 4+6*width+len(items))}
 		c.args = g.rule.windowArgs(c.args, b.replicas, at)
 		for i := range items {
-			it := &items[i]
-			c.keys = append(c.keys, it.e.redisName())
-			starts := &it.starts
-			if f := it.refund; f != nil {
-				c.args = append(c.args, 0, 0, f.spent, f.back)
-				starts = &f.starts
-			} else {
-				c.args = append(c.args, it.n, it.want, it.spent, 0)
-			}
-			for _, start := range starts[:width] {
-				c.args = append(c.args, start)
-			}
+			c.keys = append(c.keys, items[i].e.redisName())
+			c.args = append(c.args, items[i].arg(width))
 		}
 		g.calls = append(g.calls, c)
 	}
+}
+
+// arg is what the script is told of an item.
+func (it *item) arg(width int) any {
+	f := it.refund
+	if f == nil && it.want == 0 && it.spent == 0 {
+		return it.n
+	}
+	var room [12 * (4 + MaxWindows)]byte
+	b := appendInt(room[:0], it.n)
+	spent, back := it.spent, int64(0)
+	starts := &it.starts
+	if f != nil {
+		spent, back = f.spent, f.back
+		starts = &f.starts
+	}
+	for _, n := range []int64{it.want, spent, back} {
+		b = appendInt(append(b, ' '), n)
+	}
+	for _, start := range starts[:width] {
+		b = appendInt(append(b, ' '), start)
+	}
+	return string(b)
 }
 
 // prepare answers waiters from a lease that has come since they began to wait,

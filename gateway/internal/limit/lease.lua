@@ -10,9 +10,10 @@
 -- ARGV[4]  how long a counter outlives its windows (ms)
 -- then for each window six: limit, length (ms; 0: by the calendar), and four
 --          ends of calendar windows around the present (ms since 1970)
--- then for each item: need (requests that wait), want (permits to hold beyond
---          them), spent and back (permits held before that were used, and that
---          are given back), and w starts of the windows these were granted in.
+-- then for each item one string: need (requests that wait) alone, or need, want
+--          (permits to hold beyond them), spent and back (permits held before
+--          that were used, and that are given back), and w starts of the windows
+--          these were granted in.
 --
 -- The state of a key is four integers for each window: its start, what was
 -- granted in it, what was granted in the window before, and how many of the
@@ -36,32 +37,41 @@ for i = 1, w do
     size[i] = tonumber(ARGV[b + 1]) - start[i]
   end
 end
+local numbers, texts, words = {}, {}, { '(%S+) (%S+) (%S+) (%S+)' }
+for i = 1, w do
+  numbers[i], texts[i], words[i + 1] = '%.0f %.0f %.0f %.0f', '(%S+) (%S+) (%S+) (%S+)', '(%S+)'
+end
+local number, text, word = table.concat(numbers, ' '), table.concat(texts, ' '), table.concat(words, ' ')
 local out = { string.format('%.0f', now) }
-local first, width = 4 + 6 * w, 4 + w
+local first = 4 + 6 * w
 for item = 1, #KEYS do
-  local at = first + width * (item - 1)
-  local need, want, spent, back = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local state, raw = {}, redis.pcall('GET', KEYS[item])
-  if type(raw) == 'string' then
-    for word in string.gmatch(raw, '%S+') do state[#state + 1] = tonumber(word) or 0 end
+  local need, want, spent, back, lease = tonumber(ARGV[first + item]), 0, 0, 0, {}
+  if not need then
+    lease = { string.match(ARGV[first + item], word) }
+    need, want, spent, back = tonumber(lease[1]), tonumber(lease[2]), tonumber(lease[3]), tonumber(lease[4])
   end
+  local raw = redis.pcall('GET', KEYS[item])
+  local state = { string.match(type(raw) == 'string' and raw or '', text) }
   local room, ttl = math.huge, 1
   for i = 1, w do
     local s = 4 * i - 3
-    local began, count, previous, held = state[s] or 0, state[s + 1] or 0, state[s + 2] or 0, state[s + 3] or 0
+    local began, count = tonumber(state[s]) or 0, tonumber(state[s + 1]) or 0
+    local previous, held = tonumber(state[s + 2]) or 0, tonumber(state[s + 3]) or 0
     -- A clock that was set back by less than a window changes nothing.
     if began ~= start[i] and not (began > start[i] and began - start[i] <= size[i]) then
       previous = began + size[i] == start[i] and count or 0
       began, count, held = start[i], 0, 0
     end
-    local lease = tonumber(ARGV[at + 4 + i])
-    if lease == began then
-      count, held = math.max(0, count - back), math.max(0, held - spent - back)
-    elseif lease + size[i] == began then
-      previous = math.max(0, previous - back)
+    if lease[1] then
+      local since = tonumber(lease[4 + i])
+      if since == began then
+        count, held = math.max(0, count - back), math.max(0, held - spent - back)
+      elseif since + size[i] == began then
+        previous = math.max(0, previous - back)
+      end
     end
-    local stop = began + size[i]
-    local weight = sliding and math.min(1, math.max(0, (stop - now) / size[i])) or 0
+    local stop, weight = began + size[i], 0
+    if sliding then weight = math.min(1, math.max(0, (stop - now) / size[i])) end
     room = math.min(room, math.floor(limit[i] - count - previous * weight))
     ttl = math.max(ttl, stop - now + (sliding and size[i] or 0) + grace)
     state[s], state[s + 1], state[s + 2], state[s + 3] = began, count, previous, held
@@ -70,16 +80,14 @@ for item = 1, #KEYS do
   -- What waits gets all there is; what is held beyond it is a fair share of the
   -- rest, so that the last permits are asked for one by one.
   local grant = math.min(room, need)
-  grant = grant + math.max(0, math.min(want, math.floor((room - grant) / replicas)))
-  out[#out + 1] = string.format('%.0f', grant)
+  if want > 0 then grant = grant + math.max(0, math.min(want, math.floor((room - grant) / replicas))) end
   for i = 1, w do
     local s = 4 * i - 3
-    state[s + 1] = state[s + 1] + grant
-    state[s + 3] = state[s + 3] + math.max(0, grant - need)
+    state[s + 1], state[s + 3] = state[s + 1] + grant, state[s + 3] + math.max(0, grant - need)
   end
-  for i = 1, 4 * w do state[i] = string.format('%.0f', state[i]) end
-  local text = table.concat(state, ' ', 1, 4 * w)
-  if grant > 0 or spent > 0 or back > 0 then redis.call('SET', KEYS[item], text, 'PX', ttl) end
-  out[#out + 1] = text
+  local kept = string.format(number, unpack(state))
+  if grant > 0 or spent > 0 or back > 0 then redis.call('SET', KEYS[item], kept, 'PX', ttl) end
+  out[#out + 1] = string.format('%.0f', grant)
+  out[#out + 1] = kept
 end
 return table.concat(out, ' ')
