@@ -2,21 +2,21 @@ package limit
 
 import (
 	"context"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// maxBatch is how many keys one run of the script handles: Redis serves
-// no other client meanwhile, and Lua's unpack has an end.
+// maxBatch is how many keys one run of the script handles: Redis serves no
+// other client meanwhile.
 const maxBatch = 256
 
 // batcher asks one Redis for all rules. While a round trip is under way
 // requests gather; the next one asks for all of them at once, each key once
 // with the number of requests that wait for it. What is granted goes to them
-// in order of arrival.
+// in order of arrival. What is granted beyond them is the key's lease.
 type batcher struct {
 	l      *Limiter
 	redis  Redis
@@ -24,14 +24,24 @@ type batcher struct {
 	half   time.Duration // for one round trip: a request may have to wait for two
 	free   sync.Pool     // of *waiter
 	unused chan struct{} // closed by Keep
+	// ahead is Redis' clock less the limiter's in milliseconds, as of the last
+	// reply; too large by the time of that round trip at most, so that no lease
+	// is used in a window that it was not granted in.
+	ahead   atomic.Int64
+	leasing atomic.Bool // a rule holds leases: this replica is to be counted
 
 	mu      sync.Mutex
 	closed  bool
 	pending []*entry
+	refunds []*refund
 	wake    chan struct{}
 
-	spare  []*entry // the loop's: the other half of pending's double buffer
-	groups []*group
+	// The loop's.
+	spare    []*entry // the other half of pending's double buffer
+	groups   []*group
+	held     []*entry // have leases
+	beaten   bool
+	replicas int64 // live ones, at least 1
 }
 
 // waiter is one request that waits for Redis.
@@ -42,22 +52,6 @@ type waiter struct {
 	err  error
 }
 
-// item is one key of a batch: its waiters, taken off the entry.
-type item struct {
-	e    *entry
-	head *waiter
-	n    int64
-}
-
-// group is the keys of one rule in a batch. snapshot has, for each item, the
-// rule's counters as they stood when Redis was asked.
-type group struct {
-	rule     *Rule
-	items    []item
-	snapshot []counter
-	calls    []*call
-}
-
 func (l *Limiter) batcher(r Redis) (*batcher, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,8 +60,8 @@ func (l *Limiter) batcher(r Redis) (*batcher, error) {
 	}
 	b := l.batchers[r]
 	if b == nil {
-		b = &batcher{l: l, redis: r, script: redis.NewScript(takeSource), half: l.timeout(r) / 2,
-			wake: make(chan struct{}, 1), unused: make(chan struct{})}
+		b = &batcher{l: l, redis: r, script: redis.NewScript(leaseSource), half: l.timeout(r) / 2,
+			wake: make(chan struct{}, 1), unused: make(chan struct{}), replicas: 1}
 		b.free.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
 		l.batchers[r] = b
 		l.wg.Go(b.loop)
@@ -75,27 +69,42 @@ func (l *Limiter) batcher(r Redis) (*batcher, error) {
 	return b, nil
 }
 
+// decide answers one request: from the key's lease, from what Redis has said of
+// an exhausted key, or by asking Redis.
+func (b *batcher) decide(r *Rule, key string) (Decision, error) {
+	now := b.l.now()
+	e := b.l.lock(r, key, now)
+	e.touch(now + redisIdle)
+	at := now + b.ahead.Load()
+	b.refund(e.turn(at))
+	if l := e.lease; l != nil && l.left > 0 {
+		d := e.spend(at)
+		low := l.low()
+		l.refilling = l.refilling || low
+		e.mu.Unlock()
+		if low {
+			b.ask(e, nil)
+		}
+		return d, nil
+	}
+	if e.until > at {
+		if e.lease != nil {
+			e.lease.taken++
+		}
+		d := e.decision(false, at)
+		e.mu.Unlock()
+		return d, nil
+	}
+	e.mu.Unlock()
+	return b.take(e)
+}
+
 // take waits for Redis' answer to one request: for the rest of the round trip
 // under way and for one more.
 func (b *batcher) take(e *entry) (Decision, error) {
 	w := b.free.Get().(*waiter)
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
+	if !b.ask(e, w) {
 		return Decision{}, ErrClosed
-	}
-	if e.waiting == 0 {
-		b.pending = append(b.pending, e)
-		e.head = w
-	} else {
-		e.tail.next = w
-	}
-	e.tail = w
-	e.waiting++
-	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default: // the loop is awake already, and looks again before it sleeps
 	}
 	<-w.done
 	d, err := w.d, w.err
@@ -104,9 +113,57 @@ func (b *batcher) take(e *entry) (Decision, error) {
 	return d, err
 }
 
+// ask has the next round trip ask for e: for w, or, if that is nil, for its
+// lease alone. It returns false when the batcher is closed.
+func (b *batcher) ask(e *entry, w *waiter) bool {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return false
+	}
+	if !e.queued {
+		e.queued = true
+		b.pending = append(b.pending, e)
+	}
+	if w != nil {
+		if e.head == nil {
+			e.head = w
+		} else {
+			e.tail.next = w
+		}
+		e.tail = w
+		e.waiting++
+	}
+	b.mu.Unlock()
+	b.rouse()
+	return true
+}
+
+// refund has the next round trip give permits back; f may be nil. The caller
+// may hold the entry's lock.
+func (b *batcher) refund(f *refund) {
+	if f == nil {
+		return
+	}
+	b.mu.Lock()
+	b.refunds = append(b.refunds, f)
+	b.mu.Unlock()
+	b.l.returned.Add(float64(f.back))
+	b.rouse()
+}
+
+func (b *batcher) rouse() {
+	select {
+	case b.wake <- struct{}{}:
+	default: // the loop is awake already, and looks again before it sleeps
+	}
+}
+
 func (b *batcher) loop() {
 	unused := b.unused
-	var over <-chan time.Time
+	var over, review <-chan time.Time
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
 	for {
 		select {
 		case <-b.l.ctx.Done():
@@ -117,39 +174,67 @@ func (b *batcher) loop() {
 		case <-over:
 			b.close()
 			return
+		case <-beat.C:
+			b.beaten = false
+		case <-review:
+			review = nil
+			b.review()
 		case <-b.wake:
-			for b.flush() {
-			}
+		}
+		if b.leasing.Load() && !b.beaten {
+			b.beat(true)
+		}
+		for b.flush() {
+		}
+		if len(b.held) > 0 && review == nil {
+			review = time.After(leaseReview * time.Millisecond)
 		}
 	}
 }
 
+// close answers all waiters with ErrClosed and gives all leases back.
 func (b *batcher) close() {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	for _, g := range b.collect() {
+	for _, e := range b.held {
+		e.mu.Lock()
+		if e.lease.left > 0 {
+			b.refund(e.giveBack(e.lease.left))
+		}
+		e.mu.Unlock()
+	}
+	b.held = nil
+	groups := b.collect()
+	for _, g := range groups {
 		g.fail(ErrClosed)
+	}
+	b.exchange(groups)
+	if b.leasing.Load() {
+		b.beat(false)
 	}
 }
 
-// flush asks Redis for all waiting requests; false when there were none.
+// flush asks Redis for all waiting requests, and gives back what is to be given
+// back; false when there was nothing to do.
 func (b *batcher) flush() bool {
-	now := time.Now().UnixMilli()
 	groups := b.collect()
-	if len(groups) == 0 {
-		return false
-	}
+	b.exchange(groups)
+	return len(groups) > 0
+}
+
+// exchange makes one round trip.
+func (b *batcher) exchange(groups []*group) {
+	now := b.l.now()
 	var calls []*call
 	for _, g := range groups {
-		g.prepare(now)
+		g.prepare(b, now)
 		calls = append(calls, g.calls...)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), b.half)
-	err := b.redis.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) error {
-		return runAll(ctx, rdb, b.script, calls)
-	})
-	cancel()
+	if len(calls) == 0 {
+		return
+	}
+	err := b.run(b.script, calls)
 	b.l.roundTrips.Inc()
 	if err != nil {
 		b.l.failures.Inc()
@@ -157,165 +242,54 @@ func (b *batcher) flush() bool {
 	for _, g := range groups {
 		failure := err
 		if failure == nil {
-			failure = g.settle(now)
+			failure = g.settle(b, now)
 		}
 		if failure != nil {
 			g.fail(failure)
 		}
 	}
-	return true
 }
 
-// collect takes all waiters off their entries and sorts them by rule.
+func (b *batcher) run(script *redis.Script, calls []*call) error {
+	ctx, cancel := context.WithTimeout(context.Background(), b.half)
+	defer cancel()
+	return b.redis.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) error {
+		return runAll(ctx, rdb, script, calls)
+	})
+}
+
+// collect takes all refunds and all waiters off their entries and sorts them by
+// rule.
 func (b *batcher) collect() []*group {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.groups = b.groups[:0]
+	for _, f := range b.refunds {
+		b.group(f.e.rule).add(item{e: f.e, refund: f})
+	}
+	b.refunds = nil
 	entries := b.pending
 	b.pending = b.spare[:0]
 	b.spare = entries
-	groups := b.groups[:0]
 	for _, e := range entries {
-		var g *group
-		for _, have := range groups { // there are few rules
-			if have.rule.id == e.rule.id {
-				g = have
-			}
-		}
-		if g == nil {
-			g = &group{rule: e.rule}
-			groups = append(groups, g)
-		}
-		g.items = append(g.items, item{e, e.head, e.waiting})
+		b.group(e.rule).add(item{e: e, head: e.head, n: e.waiting})
 		b.l.batched.Add(float64(e.waiting))
-		e.head = nil
-		e.tail = nil
+		e.head, e.tail = nil, nil
 		e.waiting = 0
+		e.queued = false
 	}
 	clear(entries)
-	b.groups = groups
-	return groups
+	return b.groups
 }
 
-// prepare makes the script's calls.
-func (g *group) prepare(now int64) {
-	g.snapshot = make([]counter, 0, len(g.items)*len(g.rule.windows))
-	for first := 0; first < len(g.items); first += maxBatch {
-		items := g.items[first:min(first+maxBatch, len(g.items))]
-		c := &call{args: make([]any, 0, 2+3*len(g.rule.windows)+len(items))}
-		for i, it := range items {
-			it.e.mu.Lock()
-			it.e.roll(now)
-			c.keys = append(c.keys, it.e.redisNames()...)
-			g.snapshot = append(g.snapshot, it.e.counters...)
-			it.e.mu.Unlock()
-			if i == 0 {
-				c.args = g.rule.windowArgs(c.args, g.snapshot[len(g.snapshot)-len(g.rule.windows):], now)
-			}
-			c.args = append(c.args, it.n)
-		}
-		g.calls = append(g.calls, c)
-	}
-}
-
-// windowArgs appends the part of the script's arguments that is the same for
-// all keys of a rule.
-func (r *Rule) windowArgs(args []any, counters []counter, now int64) []any {
-	slides := "0"
-	if r.sliding {
-		slides = "1"
-	}
-	args = append(args, len(r.windows), slides)
-	for i, c := range counters {
-		weight := "0"
-		if r.sliding {
-			weight = strconv.FormatFloat(c.weight(now), 'g', -1, 64)
-		}
-		args = append(args, r.windows[i].Limit, r.ttl(&c, now), weight)
-	}
-	return args
-}
-
-// ttl is for how long a counter is of use, in milliseconds from now.
-func (r *Rule) ttl(c *counter, now int64) int64 {
-	ttl := c.end - now + skewAllowance
-	if r.sliding {
-		ttl += c.end - c.start
-	}
-	return max(ttl, 1)
-}
-
-// settle reads the replies, notes on every entry what Redis said, and answers
-// the waiters. On an error those that have no answer yet are left in items.
-func (g *group) settle(now int64) error {
-	width := len(g.rule.windows)
-	for _, c := range g.calls {
-		reply := ints{rest: c.reply}
-		for range min(maxBatch, len(g.items)) {
-			it, counters := g.items[0], g.snapshot[:width]
-			granted := reply.next()
-			for i := range counters {
-				counters[i].cur = reply.next()
-				counters[i].prev = reply.next()
-			}
-			if reply.err != nil {
-				return reply.err
-			}
-			it.learn(counters, now)
-			it.answer(counters, granted, now)
-			g.items, g.snapshot = g.items[1:], g.snapshot[width:]
+// group finds the group of a rule, and begins it where there is none.
+func (b *batcher) group(r *Rule) *group {
+	for _, have := range b.groups { // there are few rules
+		if have.rule.id == r.id {
+			return have
 		}
 	}
-	return nil
-}
-
-// learn notes what Redis said, and until when it need not be asked again.
-func (it item) learn(counters []counter, now int64) {
-	e := it.e
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i := range counters {
-		if c := &e.counters[i]; c.start == counters[i].start {
-			c.cur, c.prev = counters[i].cur, counters[i].prev
-		}
-	}
-	// A request that took its time just before now must not see "free at now" as
-	// a time still to come.
-	e.until = 0
-	if free := e.rule.decision(counters, false, now).free; free > now {
-		e.until = free
-	}
-}
-
-// answer gives the grants out in order of arrival. Each of the granted sees
-// the counts as they stood after it.
-func (it item) answer(counters []counter, granted, now int64) {
-	for i := range counters {
-		counters[i].cur -= granted
-	}
-	for w := it.head; w != nil; {
-		allowed := granted > 0
-		if allowed {
-			granted--
-			for i := range counters {
-				counters[i].cur++
-			}
-		}
-		next := w.next // after done, w is its owner's again
-		w.d = it.e.rule.decision(counters, allowed, now)
-		w.done <- struct{}{}
-		w = next
-	}
-}
-
-// fail gives all waiters that are left the error.
-func (g *group) fail(err error) {
-	for _, it := range g.items {
-		for w := it.head; w != nil; {
-			next := w.next
-			w.err = err
-			w.done <- struct{}{}
-			w = next
-		}
-	}
-	g.items = nil
+	g := &group{rule: r}
+	b.groups = append(b.groups, g)
+	return g
 }

@@ -34,6 +34,10 @@ func BenchmarkTake(b *testing.B) {
 		s, ns := realRedis(b)
 		return Policy{Namespace: ns, Windows: Calendar([6]int64{0, most, most}), Redis: s}
 	})
+	run("redis-leased", func(b *testing.B) Policy {
+		s, ns := realRedis(b)
+		return Policy{Namespace: ns, Windows: Calendar([6]int64{0, most, most}), Redis: s, Lease: true}
+	})
 	run("redis-exhausted", func(b *testing.B) Policy {
 		s, ns := realRedis(b)
 		return Policy{Namespace: ns, Windows: year(1), Redis: s}

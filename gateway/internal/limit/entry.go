@@ -17,24 +17,45 @@ type entry struct {
 	mu       sync.Mutex
 	dead     bool // no longer in the limiter: look the key up again
 	counters []counter
-	until    int64 // Redis said that nothing can pass before this, Unix ms
+	until    int64 // Redis said that nothing can pass before this time of its clock, Unix ms
 	expires  int64 // when the entry may be dropped, Unix ms
+	lease    *lease
+	retry    int64 // pause before Redis is asked again for permits that others may give back, ms
 
 	names      []string // Redis names of the counters, for the windows that began at namedAt
 	namedAt    [MaxWindows]int64
 	head, tail *waiter // waiting for Redis, in order of arrival; the batcher's lock
 	waiting    int64
+	queued     bool // to be asked for; the batcher's lock
 	marked     bool // in the syncer's list; the syncer's lock
 }
 
 func newEntry(r *Rule, key string) *entry {
-	return &entry{rule: r, key: key, counters: make([]counter, len(r.windows))}
+	e := &entry{rule: r, key: key, counters: make([]counter, len(r.windows))}
+	if r.leases.most > 0 {
+		e.lease = &lease{}
+	}
+	return e
 }
 
-// roll brings every counter to now's window. The caller holds mu.
-func (e *entry) roll(now int64) {
+// roll brings every counter to now's window, and says whether one of them has
+// changed. The caller holds mu.
+func (e *entry) roll(now int64) (changed bool) {
 	for i := range e.counters {
-		e.counters[i].roll(&e.rule.windows[i], now)
+		c := &e.counters[i]
+		start := c.start
+		c.roll(&e.rule.windows[i], now)
+		changed = changed || c.start != start
+	}
+	return changed
+}
+
+// drop marks an entry that is taken out of the limiter; what it holds of a
+// lease goes back. The caller holds mu.
+func (e *entry) drop() {
+	e.dead = true
+	if l := e.lease; l != nil && l.left > 0 {
+		e.rule.batch.refund(e.giveBack(l.left))
 	}
 }
 
@@ -89,6 +110,15 @@ func (e *entry) weightOfUse() int64 {
 		n = max(n, e.counters[i].cur+e.counters[i].prev)
 	}
 	return n
+}
+
+// redisName gives the name of the key's state in Redis. Only the batcher's loop
+// calls it.
+func (e *entry) redisName() string {
+	if e.names == nil {
+		e.names = []string{e.rule.redisPrefix(e.key) + e.rule.shape}
+	}
+	return e.names[0]
 }
 
 // redisNames gives the names of the counters in Redis: for each window the

@@ -19,7 +19,14 @@ func TestCountersOfDifferentKeysNeverMeet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.shape = "60s,3600s,1m"
 		for _, key := range texts {
+			what := []string{namespace, key}
+			name := newEntry(r, key).redisName()
+			if other, has := seen[name]; has {
+				t.Errorf("%q is the state of %q and of %q", name, other, what)
+			}
+			seen[name] = what
 			for i := range r.windows {
 				for _, start := range []int64{0, 60_000} {
 					what := []string{namespace, key, string(rune('0' + i)), string(rune('0' + start/60_000))}

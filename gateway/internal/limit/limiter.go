@@ -3,7 +3,9 @@ package limit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -43,6 +45,10 @@ type Limiter struct {
 	batchers map[Redis]*batcher
 	syncers  map[syncerKey]*syncer
 
+	base   time.Time // see now
+	baseMS int64
+	id     string // of this replica, in Redis
+
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -50,6 +56,8 @@ type Limiter struct {
 	roundTrips prometheus.Counter
 	batched    prometheus.Counter
 	failures   prometheus.Counter
+	leased     prometheus.Counter
+	returned   prometheus.Counter
 	evicted    prometheus.Counter
 }
 
@@ -82,6 +90,9 @@ func New(cfg Config, reg prometheus.Registerer) *Limiter {
 	for i := range l.shards {
 		l.shards[i].m = map[entryKey]*entry{}
 	}
+	l.base = time.Now()
+	l.baseMS = l.base.UnixMilli()
+	l.id = fmt.Sprintf("%016x", rand.Uint64())
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.register(reg)
 	l.wg.Go(l.sweepLoop)
@@ -100,6 +111,8 @@ func (l *Limiter) register(reg prometheus.Registerer) {
 		"Round trips to Redis for rate limits, each for all requests that waited.")
 	l.batched = counter("gateway_ratelimit_redis_requests_total", "Requests whose rate limit was asked of Redis.")
 	l.failures = counter("gateway_ratelimit_redis_failures_total", "Round trips to Redis for rate limits that failed.")
+	l.leased = counter("gateway_ratelimit_leased_total", "Permits that were taken from Redis ahead of requests.")
+	l.returned = counter("gateway_ratelimit_returned_total", "Permits that were given back to Redis without having been used.")
 	l.evicted = counter("gateway_ratelimit_evicted_total", "Keys forgotten before their windows were over, for lack of room.")
 	if reg != nil {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -163,6 +176,22 @@ func (l *Limiter) Len() int {
 	return n
 }
 
+// now is a clock in milliseconds that is never set: it began with the time of
+// the day when the limiter was made.
+func (l *Limiter) now() int64 { return l.baseMS + time.Since(l.base).Milliseconds() }
+
+// lock finds what is known of a key as entry does, and locks it.
+func (l *Limiter) lock(r *Rule, key string, now int64) *entry {
+	for {
+		e := l.entry(r, key, now)
+		e.mu.Lock()
+		if !e.dead {
+			return e
+		}
+		e.mu.Unlock() // dropped between the look-up and the lock
+	}
+}
+
 // entry finds what is known of a key, and begins it where nothing is.
 func (l *Limiter) entry(r *Rule, key string, now int64) *entry {
 	s := &l.shards[maphash.String(l.seed, key)%shards]
@@ -210,7 +239,7 @@ func (s *shard) drop(now int64) int {
 	for k, e := range s.m {
 		e.mu.Lock()
 		if e.expires <= now {
-			e.dead = true
+			e.drop()
 			delete(s.m, k)
 			n++
 		}
@@ -238,7 +267,7 @@ func (s *shard) evict() {
 		}
 	}
 	victim.mu.Lock()
-	victim.dead = true
+	victim.drop()
 	victim.mu.Unlock()
 	delete(s.m, key)
 }

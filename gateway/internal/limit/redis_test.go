@@ -220,9 +220,7 @@ func TestTheScriptAgreesWithTheCounters(t *testing.T) {
 		e.roll(time.Now().UnixMilli())
 		c := &e.counters[0]
 		c.cur, c.prev = r.Int64N(limit+1), r.Int64N(limit+1)
-		names := e.redisNames()
-		s.rdb.Set(ctx, names[0], c.cur, time.Minute)
-		s.rdb.Set(ctx, names[1], c.prev, time.Minute)
+		s.rdb.Set(ctx, e.redisName(), fmt.Sprint(c.start, c.cur, c.prev, 0), time.Minute)
 		want := c.left(&rule.windows[0], true, time.Now().UnixMilli())
 		if got := int64(takes(t, rule, "k", 60)); got != max(0, want) {
 			t.Errorf("limit %d current %d previous %d: %d passed, want %d", limit, c.cur, c.prev, got, want)
@@ -270,8 +268,8 @@ func TestAReplyThatIsNotOursIsAnError(t *testing.T) {
 	}
 	e := newEntry(r, "b") // a counter of another type
 	e.roll(time.Now().UnixMilli())
-	s.rdb.LPush(context.Background(), e.redisNames()[0], "x")
-	r.batch.script = redis.NewScript(takeSource)
+	s.rdb.LPush(context.Background(), e.redisName(), "x")
+	r.batch.script = redis.NewScript(leaseSource)
 	if d := mustTake(t, r, "b"); !d.Allowed {
 		t.Errorf("%+v", d)
 	}

@@ -28,6 +28,7 @@ type Policy struct {
 
 	Redis Redis         // nil: this process counts for itself
 	Sync  time.Duration // 0: Redis is asked on every request. More: counts are exchanged that often, in the background. Unused without Redis
+	Lease bool          // with Sync 0: permits are taken from Redis ahead of requests, and given back where they are not used
 }
 
 // Rule decides over the requests of one policy, each by its key.
@@ -37,8 +38,10 @@ type Rule struct {
 	namespace string // as it is in Redis, see inRedis
 	windows   []Window
 	sliding   bool
-	batch     *batcher // nil unless Redis is asked on every request
-	sync      *syncer  // nil unless counts are exchanged periodically
+	batch     *batcher   // nil unless every permit is Redis'
+	leases    leaseTimes // zero: Redis is asked on every request
+	shape     string     // of the windows, as part of a key in Redis
+	sync      *syncer    // nil unless counts are exchanged periodically
 }
 
 // Rule makes a rule. Equal policies, also in later configurations, share
@@ -66,12 +69,33 @@ func (l *Limiter) Rule(p Policy) (*Rule, error) {
 	case p.Sync > 0:
 		r.sync, err = l.syncer(p.Redis, p.Sync)
 	default:
-		r.batch, err = l.batcher(p.Redis)
+		err = r.useBatcher(p)
 	}
 	// %p: entries know one batcher or syncer alone, and through their rule keep
 	// its address from being used again.
-	r.id = xxhash.Sum64String(fmt.Sprintf("%q %v %t %p %p", p.Namespace, p.Windows, p.Sliding, r.batch, r.sync))
+	r.id = xxhash.Sum64String(fmt.Sprintf("%q %v %t %t %p %p", p.Namespace, p.Windows, p.Sliding, p.Lease, r.batch, r.sync))
 	return r, err
+}
+
+// useBatcher has all permits of the rule come from Redis.
+func (r *Rule) useBatcher(p Policy) (err error) {
+	if r.batch, err = r.l.batcher(p.Redis); err != nil {
+		return err
+	}
+	var shape []byte
+	for i := range r.windows {
+		shape = r.windows[i].appendName(append(shape, ','))
+	}
+	if r.sliding {
+		shape = append(shape, '~')
+	}
+	r.shape = string(shape[1:])
+	if p.Lease {
+		r.leases = r.leaseTimes()
+		r.batch.leasing.Store(true)
+		r.batch.rouse()
+	}
+	return nil
 }
 
 // Decision is the answer to one request.
@@ -101,32 +125,18 @@ func seconds(ms int64) int64 { return max(1, (ms+999)/1000) }
 // caller chooses whether to let the request pass. In the other modes there is
 // no error.
 func (r *Rule) Take(key string) (Decision, error) {
-	now := time.Now().UnixMilli()
-	for {
-		e := r.l.entry(r, key, now)
-		e.mu.Lock()
-		if e.dead { // dropped between the look-up and the lock
-			e.mu.Unlock()
-			continue
-		}
-		e.roll(now)
-		if r.batch != nil {
-			e.touch(now + redisIdle)
-			if e.until > now {
-				d := e.decision(false, now)
-				e.mu.Unlock()
-				return d, nil
-			}
-			e.mu.Unlock()
-			return r.batch.take(e)
-		}
-		d := e.take(now)
-		e.mu.Unlock()
-		if r.sync != nil && d.Allowed {
-			r.sync.mark(e)
-		}
-		return d, nil
+	if r.batch != nil {
+		return r.batch.decide(r, key)
 	}
+	now := time.Now().UnixMilli()
+	e := r.l.lock(r, key, now)
+	e.roll(now)
+	d := e.take(now)
+	e.mu.Unlock()
+	if r.sync != nil && d.Allowed {
+		r.sync.mark(e)
+	}
+	return d, nil
 }
 
 // inRedis takes the separator out of a namespace. A key may have any bytes, and
@@ -135,11 +145,12 @@ var inRedis = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // redisKey names the counter of a window that began at start.
 func (r *Rule) redisKey(key string, w *Window, start int64) string {
-	size := int64(w.Size / time.Second)
-	unit := byte('s')
-	if w.Months > 0 {
-		size, unit = int64(w.Months), 'm'
-	}
+	b := w.appendName([]byte(r.redisPrefix(key)))
+	return string(appendInt(append(b, ':'), start/1000))
+}
+
+// redisPrefix is what all names of a key begin with.
+func (r *Rule) redisPrefix(key string) string {
 	var b strings.Builder
 	b.Grow(len(r.namespace) + len(key) + 40)
 	b.WriteString("gatelab:limit:")
@@ -147,10 +158,5 @@ func (r *Rule) redisKey(key string, w *Window, start int64) string {
 	b.WriteByte(':')
 	b.WriteString(key)
 	b.WriteByte(':')
-	var num [20]byte
-	b.Write(appendInt(num[:0], size))
-	b.WriteByte(unit)
-	b.WriteByte(':')
-	b.Write(appendInt(num[:0], start/1000))
 	return b.String()
 }

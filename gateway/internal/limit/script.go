@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed take.lua
-var takeSource string
+//go:embed lease.lua
+var leaseSource string
 
 //go:embed exchange.lua
 var exchangeSource string

@@ -149,6 +149,15 @@ func (e *entry) outgoing(c *call, parts []part, now int64) []part {
 	return parts
 }
 
+// ttl is for how long a counter is of use, in milliseconds from now.
+func (r *Rule) ttl(c *counter, now int64) int64 {
+	ttl := c.end - now + skewAllowance
+	if r.sliding {
+		ttl += c.end - c.start
+	}
+	return max(ttl, 1)
+}
+
 // settle takes over the total, or puts back what was not sent. The window may
 // have become the previous one meanwhile, or be over.
 func (p part) settle(total int64, ok bool) {

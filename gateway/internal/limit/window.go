@@ -33,6 +33,14 @@ func Calendar(limits [6]int64) []Window {
 	return ws
 }
 
+// appendName appends the window's length as it is part of a name in Redis.
+func (w *Window) appendName(b []byte) []byte {
+	if w.Months > 0 {
+		return append(appendInt(b, int64(w.Months)), 'm')
+	}
+	return append(appendInt(b, int64(w.Size/time.Second)), 's')
+}
+
 // bounds gives the window that now (Unix milliseconds) is in: its first
 // millisecond, and the next one's.
 func (w *Window) bounds(now int64) (start, end int64) {

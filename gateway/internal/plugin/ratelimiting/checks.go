@@ -4,24 +4,36 @@ import (
 	"fmt"
 
 	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin/redisconfig"
 )
 
 func plainChecks() []entity.Check {
 	return []entity.Check{
 		{Describe: map[string]any{"at_least_one_of": []any{"second", "minute", "hour", "day", "month", "year"}}, Run: ascending},
-		redisconfig.Required("policy"),
-		notCluster("policy", "cluster is not supported: counting every request in the database is the bottleneck that redis avoids; "+
-			"expected one of: local, redis"),
-		identityNeeds("limit_by"), {Run: checkSyncRate},
+		redisFor("policy"), identityNeeds("limit_by"), {Run: checkSyncRate}, {Run: checkExemptIPs},
 	}
 }
 
 func advancedChecks() []entity.Check {
 	return []entity.Check{
-		redisconfig.Required("strategy"), identityNeeds("identifier"), {Run: pairedWindows},
-		notCluster("strategy", "cluster is not supported; expected one of: local, redis"), {Run: checkSyncRate},
+		redisFor("strategy"), identityNeeds("identifier"), {Run: pairedWindows}, {Run: checkSyncRate}, {Run: checkExemptIPs},
 	}
+}
+
+// redisFor is the check that redis.host is there where the field named by says
+// that requests are counted there.
+func redisFor(by string) entity.Check {
+	return entity.Check{Run: func(c entity.Record) map[string]any {
+		if where, _ := c[by].(string); where != "" && where != "local" {
+			if r, ok := c["redis"].(map[string]any); !ok || r["host"] == nil {
+				message := "required field missing"
+				if where == "cluster" {
+					message += ": cluster counts in Redis as leased does, not in the database"
+				}
+				return map[string]any{"redis": map[string]any{"host": message}}
+			}
+		}
+		return nil
+	}}
 }
 
 // ascending wants at least one limit, none smaller than that of a shorter
@@ -60,16 +72,6 @@ func identityNeeds(by string) entity.Check {
 		}
 		if c[by] == "path" && c["path"] == nil {
 			return map[string]any{"path": "required field missing"}
-		}
-		return nil
-	}}
-}
-
-// notCluster refuses Kong's counters in the database.
-func notCluster(name, message string) entity.Check {
-	return entity.Check{Run: func(c entity.Record) map[string]any {
-		if c[name] == "cluster" {
-			return map[string]any{name: message}
 		}
 		return nil
 	}}

@@ -27,6 +27,11 @@ type limitConfig struct {
 	ErrorCode         int                `json:"error_code"`
 	ErrorMessage      string             `json:"error_message"`
 	Redis             redisconfig.Config `json:"redis"`
+	StandardHeaders   bool               `json:"standard_headers"`
+	DryRun            bool               `json:"dry_run"`
+	ExemptConsumers   []string           `json:"exempt_consumers"`
+	ExemptIPs         []string           `json:"exempt_ips"`
+	IPv6Prefix        int                `json:"ipv6_prefix"`
 }
 
 // plainConfig is rate-limiting's. Redis may also be given flat.
@@ -78,13 +83,13 @@ func newPlain(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	policy.Windows = limit.Calendar([6]int64{int64(c.Second), int64(c.Minute), int64(c.Hour), int64(c.Day), int64(c.Month), int64(c.Year)})
 	switch c.Policy {
 	case "local":
-	case "redis":
+	case "redis", "leased", "cluster":
 		// Here -1 means on every request, unlike in rate-limiting-advanced.
-		if err := c.withRedis(&policy, d); err != nil {
+		if err := c.withRedis(&policy, d, c.Policy); err != nil {
 			return nil, fmt.Errorf("rate-limiting: %w", err)
 		}
 	default:
-		return nil, fmt.Errorf("rate-limiting: policy %q: want local or redis", c.Policy)
+		return nil, fmt.Errorf("rate-limiting: policy %q: want local, redis, leased or cluster", c.Policy)
 	}
 	rl, err := newLimiting(p, d, policy, &c.limitConfig, c.LimitBy)
 	if err != nil {
@@ -113,8 +118,9 @@ func newAdvanced(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 		policy.Windows = append(policy.Windows, limit.Window{Limit: int64(c.Limit[i]), Size: time.Duration(c.WindowSize[i]) * time.Second})
 	}
 	alone := policy
-	if c.Strategy == "redis" && (c.SyncRate == nil || *c.SyncRate >= 0) {
-		if err := c.withRedis(&policy, d); err != nil {
+	never := c.Strategy == "redis" && c.SyncRate != nil && *c.SyncRate < 0
+	if c.Strategy != "local" && !never {
+		if err := c.withRedis(&policy, d, c.Strategy); err != nil {
 			return nil, fmt.Errorf("rate-limiting-advanced: %w", err)
 		}
 	}
@@ -131,9 +137,10 @@ func newAdvanced(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	return rl, nil
 }
 
-// withRedis makes the policy count in Redis: on every request, or every
-// sync_rate seconds if that is more than 0.
-func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps) error {
+// withRedis makes the policy count in Redis: where is "redis" (on every request,
+// or every sync_rate seconds if that is more than 0), "leased", or "cluster",
+// which is Kong's word for counters in its database and means leased here.
+func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps, where string) error {
 	if c.Redis.Host == "" {
 		return errors.New("redis.host is missing")
 	}
@@ -141,7 +148,8 @@ func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps) error {
 		return errors.New("this gateway has no Redis")
 	}
 	policy.Redis = d.Redis.Client(c.Redis.Options())
-	if c.SyncRate != nil && *c.SyncRate > 0 {
+	policy.Lease = where != "redis"
+	if !policy.Lease && c.SyncRate != nil && *c.SyncRate > 0 {
 		policy.Sync = time.Duration(*c.SyncRate * float64(time.Second))
 	}
 	return nil
@@ -149,7 +157,7 @@ func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps) error {
 
 // newLimiting builds what the two plugins have in common.
 func newLimiting(p *entity.Plugin, d *plugin.Deps, policy limit.Policy, c *limitConfig, by string) (*rateLimiting, error) {
-	rl := &rateLimiting{code: c.ErrorCode, log: d.Log}
+	rl := &rateLimiting{code: c.ErrorCode, log: d.Log, dryRun: c.DryRun}
 	if rl.log == nil {
 		rl.log = slog.New(slog.DiscardHandler)
 	}
@@ -160,11 +168,20 @@ func newLimiting(p *entity.Plugin, d *plugin.Deps, policy limit.Policy, c *limit
 	if rl.by, err = newIdentifier(by, c.HeaderName, c.Path); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
+	if c.IPv6Prefix > 0 {
+		rl.by.bits = c.IPv6Prefix
+	}
+	if rl.exempt, err = newExemption(c.ExemptConsumers, c.ExemptIPs); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
+	}
 	if rl.rules, err = newRuleSet(d.Limits, policy, rl.by); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	if !c.HideClientHeaders {
+	if !c.HideClientHeaders && !c.DryRun {
 		rl.headers = newLimitHeaders(policy.Windows)
+		if c.StandardHeaders {
+			rl.headers.standard = newStandardHeaders(policy.Windows)
+		}
 	}
 	if rl.code == 0 {
 		rl.code = 429
@@ -184,7 +201,8 @@ func newLimiting(p *entity.Plugin, d *plugin.Deps, policy limit.Policy, c *limit
 func (p *rateLimiting) resolveCounters(name string, reg prometheus.Registerer) error {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gateway_ratelimit_decisions_total",
-		Help: "Requests by what a rate limit decided: allowed, limited, or, while Redis was away, failed_open or failed_closed.",
+		Help: "Requests by what a rate limit decided: allowed, " +
+			"limited, would_limit (dry run), exempt, or, while Redis was away, failed_open or failed_closed.",
 	}, []string{"plugin", "outcome"})
 	if reg != nil {
 		if err := reg.Register(vec); err != nil {
@@ -201,6 +219,8 @@ func (p *rateLimiting) resolveCounters(name string, reg prometheus.Registerer) e
 	}
 	p.allowed = vec.WithLabelValues(name, "allowed")
 	p.limited = vec.WithLabelValues(name, "limited")
+	p.wouldLimit = vec.WithLabelValues(name, "would_limit")
+	p.exempted = vec.WithLabelValues(name, "exempt")
 	p.failedOpen = vec.WithLabelValues(name, "failed_open")
 	p.failedClosed = vec.WithLabelValues(name, "failed_closed")
 	return nil

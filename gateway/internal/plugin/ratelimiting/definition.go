@@ -74,12 +74,12 @@ func plainFields() []entity.Field {
 	sync.Required, sync.Default = true, -1
 	fields = append(fields,
 		limitBy("limit_by"), headerField(), pathField(),
-		entity.Field{Name: "policy", Kind: entity.String, Default: "local", OneOf: []any{"local", "cluster", "redis"}},
+		entity.Field{Name: "policy", Kind: entity.String, Default: "local", OneOf: []any{"local", "cluster", "redis", "leased"}},
 		entity.Field{Name: "fault_tolerant", Kind: entity.Boolean, Required: true, Default: true},
 		redisconfig.Field(),
 		hideHeaders(), errorCode(), errorMessage(), sync,
 	)
-	return append(fields, flatFields()...)
+	return append(append(fields, flatFields()...), ownFields()...)
 }
 
 func advancedFields() []entity.Field {
@@ -91,14 +91,14 @@ func advancedFields() []entity.Field {
 		return entity.Field{Name: name, Kind: entity.Array, Elements: of, Required: true, LenMin: 1, LenMax: limit.MaxWindows}
 	}
 	const dictionary = "kong_rate_limiting_counters"
-	return []entity.Field{
+	fields := []entity.Field{
 		identifier,
 		windows("window_size", &seconds),
 		{Name: "window_type", Kind: entity.String, Default: "sliding", OneOf: []any{"fixed", "sliding"}},
 		windows("limit", &requests),
 		syncRate(),
 		{Name: "namespace", Kind: entity.String, Required: true, Auto: true},
-		{Name: "strategy", Kind: entity.String, Required: true, Default: "local", OneOf: []any{"cluster", "redis", "local"}},
+		{Name: "strategy", Kind: entity.String, Required: true, Default: "local", OneOf: []any{"cluster", "redis", "local", "leased"}},
 		// Kong's name of a shared memory zone: the gateway has no such zones.
 		{
 			Name: "dictionary_name", Kind: entity.String, Required: true, Default: dictionary,
@@ -114,6 +114,7 @@ func advancedFields() []entity.Field {
 		},
 		errorCode(), errorMessage(),
 	}
+	return append(fields, ownFields()...)
 }
 
 // limitBy says whose requests are counted together.

@@ -40,6 +40,16 @@ var uses = entitytest.Uses{
 	"rate-limiting-advanced.disable_penalty":        "refused",
 	"rate-limiting-advanced.error_code":             `.: json:"error_code" + .ErrorCode`,
 	"rate-limiting-advanced.error_message":          `.: json:"error_message" + .ErrorMessage`,
+	"rate-limiting.standard_headers":                `.: json:"standard_headers" + .StandardHeaders`,
+	"rate-limiting.dry_run":                         `.: json:"dry_run" + .DryRun`,
+	"rate-limiting.exempt_consumers":                `.: json:"exempt_consumers" + .ExemptConsumers`,
+	"rate-limiting.exempt_ips":                      `.: json:"exempt_ips" + .ExemptIPs`,
+	"rate-limiting.ipv6_prefix":                     `.: json:"ipv6_prefix" + .IPv6Prefix`,
+	"rate-limiting-advanced.standard_headers":       `.: json:"standard_headers" + .StandardHeaders`,
+	"rate-limiting-advanced.dry_run":                `.: json:"dry_run" + .DryRun`,
+	"rate-limiting-advanced.exempt_consumers":       `.: json:"exempt_consumers" + .ExemptConsumers`,
+	"rate-limiting-advanced.exempt_ips":             `.: json:"exempt_ips" + .ExemptIPs`,
+	"rate-limiting-advanced.ipv6_prefix":            `.: json:"ipv6_prefix" + .IPv6Prefix`,
 	// In redisconfig, and in TestEveryRedisFieldIsUsed.
 	"rate-limiting.redis":          "elsewhere",
 	"rate-limiting-advanced.redis": "elsewhere",
@@ -87,8 +97,16 @@ func TestRefusedConfigurations(t *testing.T) {
 			want: "config.redis.host: required field missing",
 		},
 		{
+			name: "no address", body: `{"name":"rate-limiting","config":{"minute":1,"exempt_ips":["10.0.0.0/33"]}}`,
+			want: `config.exempt_ips: "10.0.0.0/33": want an address or a range`,
+		},
+		{
+			name: "leases without a host", body: `{"name":"rate-limiting","config":{"minute":1,"policy":"leased"}}`,
+			want: "config.redis.host: required field missing",
+		},
+		{
 			name: "counters in the database", body: `{"name":"rate-limiting","config":{"minute":1,"policy":"cluster"}}`,
-			want: "config.policy: cluster is not supported: counting every request in the database is the bottleneck",
+			want: "config.redis.host: required field missing: cluster counts in Redis as leased does, not in the database",
 		},
 		{
 			name: "no header to count by", body: `{"name":"rate-limiting","config":{"minute":1,"limit_by":"header"}}`,
@@ -161,7 +179,7 @@ func TestRefusedConfigurations(t *testing.T) {
 		{
 			name: "advanced: counters in the database",
 			body: `{"name":"rate-limiting-advanced","config":{"limit":[1],"window_size":[1],"strategy":"cluster"}}`,
-			want: "config.strategy: cluster is not supported; expected one of: local, redis",
+			want: "config.redis.host: required field missing: cluster counts in Redis as leased does, not in the database",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -184,6 +202,7 @@ func TestDefaults(t *testing.T) {
 			"ssl": false, "ssl_verify": false, "server_name": nil,
 		},
 		"hide_client_headers": false, "error_code": int64(429), "error_message": "API rate limit exceeded", "sync_rate": int64(-1),
+		"standard_headers": false, "dry_run": false, "exempt_consumers": nil, "exempt_ips": nil, "ipv6_prefix": int64(128),
 		"redis_host": nil, "redis_port": int64(6379), "redis_timeout": int64(2000), "redis_username": nil, "redis_password": nil,
 		"redis_database": int64(0), "redis_ssl": false, "redis_ssl_verify": false, "redis_server_name": nil,
 	}

@@ -3,6 +3,7 @@ package ratelimiting
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -21,6 +22,56 @@ var (
 type limitHeaders struct {
 	limit, remaining, reset, retryAfter headerName
 	windows                             []windowHeaders
+	standard                            *standardHeaders // nil: Kong's alone
+}
+
+// standardHeaders are those of draft-ietf-httpapi-ratelimit-headers-10, beside
+// Kong's, which are of older drafts.
+type standardHeaders struct {
+	policy, state headerName
+	policyValue   []byte
+	names         [][]byte // of each window, as a quoted string
+}
+
+func newStandardHeaders(windows []limit.Window) *standardHeaders {
+	s := &standardHeaders{policy: newHeaderName("RateLimit-Policy"), state: newHeaderName("RateLimit")}
+	for i, w := range windows {
+		name := strings.ToLower(windowName(w))
+		if '0' <= name[0] && name[0] <= '9' {
+			name += "s"
+		}
+		quoted := strconv.AppendQuote(nil, name)
+		s.names = append(s.names, quoted)
+		if i > 0 {
+			s.policyValue = append(s.policyValue, ", "...)
+		}
+		s.policyValue = append(append(s.policyValue, quoted...), ";q="...)
+		s.policyValue = strconv.AppendInt(s.policyValue, w.Limit, 10)
+		if w.Months == 0 { // the length of a month differs
+			s.policyValue = append(s.policyValue, ";w="...)
+			s.policyValue = strconv.AppendInt(s.policyValue, int64(w.Size/time.Second), 10)
+		}
+	}
+	return s
+}
+
+// set writes the policies, and what is left of each.
+func (s *standardHeaders) set(r *fasthttp.ResponseHeader, d *limit.Decision) {
+	r.DelBytes(s.policy.canonical)
+	r.DelBytes(s.state.canonical)
+	s.policy.set(r, s.policyValue)
+	var room [512]byte
+	value := room[:0]
+	for i, name := range s.names {
+		if i > 0 {
+			value = append(value, ", "...)
+		}
+		value = append(append(value, name...), ";r="...)
+		value = strconv.AppendInt(value, d.Remaining(i), 10)
+		value = append(value, ";t="...)
+		value = strconv.AppendInt(value, d.Reset(i), 10)
+	}
+	s.state.set(r, value)
 }
 
 // windowHeaders are the headers of one window and the value that is fixed.
@@ -143,6 +194,9 @@ func (h *limitHeaders) set(r *fasthttp.ResponseHeader, d *limit.Decision) {
 	h.limit.set(r, h.windows[tightest].limitValue)
 	h.remaining.setInt(r, d.Remaining(tightest))
 	h.reset.setInt(r, d.Reset(tightest))
+	if h.standard != nil {
+		h.standard.set(r, d)
+	}
 }
 
 func (h *limitHeaders) setRetryAfter(r *fasthttp.ResponseHeader, seconds int64) {

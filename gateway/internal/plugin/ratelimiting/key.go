@@ -19,6 +19,7 @@ type identifier struct {
 	by     string // consumer, credential, ip, service, header, path
 	header string
 	path   string
+	bits   int // of an IPv6 address that count
 }
 
 // newIdentifier checks what a plugin asks for. There are no consumer groups
@@ -27,7 +28,7 @@ func newIdentifier(by, header, path string) (identifier, error) {
 	if by == "consumer-group" {
 		by = "consumer"
 	}
-	id := identifier{by: by, header: header, path: path}
+	id := identifier{by: by, header: header, path: path, bits: wholeAddress}
 	switch by {
 	case "consumer", "credential", "ip", "service":
 	case "header":
@@ -51,7 +52,7 @@ func newIdentifier(by, header, path string) (identifier, error) {
 func (id identifier) key(x *plugin.Exchange) (key string, known bool) {
 	switch id.by {
 	case "ip":
-		return x.ClientIP, true
+		return network(x.ClientIP, id.bits), true
 	case "consumer":
 		if x.Consumer != nil {
 			return x.Consumer.ID, true
@@ -72,7 +73,7 @@ func (id identifier) key(x *plugin.Exchange) (key string, known bool) {
 		}
 	}
 	if key == "" {
-		return x.ClientIP, false
+		return network(x.ClientIP, id.bits), false
 	}
 	if len(key) > maxLimitKey {
 		sum := sha256.Sum256([]byte(key))

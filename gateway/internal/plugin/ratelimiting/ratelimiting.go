@@ -35,7 +35,11 @@ type rateLimiting struct {
 	body    []byte
 	jitter  int64 // most seconds to add to Retry-After, by chance
 
+	exempt *exemption // nil: no client
+	dryRun bool       // requests are counted, and none is refused
+
 	allowed, limited, failedOpen, failedClosed counter
+	wouldLimit, exempted                       counter
 	log                                        *slog.Logger
 	warned                                     atomic.Int64
 	decisions                                  sync.Pool // of *limit.Decision
@@ -75,6 +79,10 @@ func (s *ruleSet) of(known bool) *limit.Rule {
 
 // Access refuses the request when a limit is reached.
 func (p *rateLimiting) Access(x *plugin.Exchange) (answered bool) {
+	if p.exempt != nil && p.exempt.covers(x) {
+		p.exempted.Inc()
+		return false
+	}
 	key, known := p.by.key(x)
 	d, err := p.rules.of(known).Take(key)
 	outcome := p.allowed
@@ -87,6 +95,10 @@ func (p *rateLimiting) Access(x *plugin.Exchange) (answered bool) {
 		d, _ = p.fallback.of(known).Take(key) // local rules have no errors
 	}
 	if !d.Allowed {
+		if p.dryRun {
+			p.wouldLimit.Inc()
+			return false
+		}
 		p.limited.Inc()
 		p.refuse(x, &d)
 		return true
@@ -133,7 +145,7 @@ func (p *rateLimiting) refuse(x *plugin.Exchange, d *limit.Decision) {
 
 // fail decides without Redis.
 func (p *rateLimiting) fail(x *plugin.Exchange) (answered bool) {
-	if p.faultTolerant {
+	if p.faultTolerant || p.dryRun {
 		p.failedOpen.Inc()
 		return false
 	}

@@ -198,8 +198,8 @@ func TestBadLimitConfigurations(t *testing.T) {
 		{name: "rate-limiting", config: map[string]any{}, want: "rate-limiting: 0 windows"},
 		{name: "rate-limiting", config: map[string]any{"year": "many"}, want: "rate-limiting config: "},
 		{
-			name: "rate-limiting", config: map[string]any{"year": 1.0, "policy": "cluster"},
-			want: `rate-limiting: policy "cluster": want local or redis`,
+			name: "rate-limiting", config: map[string]any{"year": 1.0, "policy": "moon"},
+			want: `rate-limiting: policy "moon": want local, redis, leased or cluster`,
 		},
 		{name: "rate-limiting", config: map[string]any{"year": 1.0, "policy": "redis"}, want: "rate-limiting: redis.host is missing"},
 		{

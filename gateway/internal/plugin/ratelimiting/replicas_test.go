@@ -47,6 +47,20 @@ func TestReplicasShareTheLimitInRedis(t *testing.T) {
 			config: map[string]any{"redis_host": host, "redis_port": port, "redis_database": 2.0, "policy": "redis", "year": 7.0, "sync_rate": -1.0},
 			want:   7,
 		},
+		{
+			why: "leased", name: "rate-limiting",
+			config: map[string]any{"redis_host": host, "redis_port": port, "redis_database": 5.0, "policy": "leased", "year": 7.0}, want: 7,
+		},
+		{
+			why: "cluster is leased", name: "rate-limiting",
+			config: map[string]any{"redis_host": host, "redis_port": port, "redis_database": 6.0, "policy": "cluster", "year": 7.0}, want: 7,
+		},
+		{
+			why: "advanced, leased", name: "rate-limiting-advanced",
+			config: map[string]any{"redis": map[string]any{"host": host, "port": port, "database": 7.0}, "strategy": "leased", "sync_rate": -1.0,
+				"limit": []any{7.0}, "window_size": []any{86400000.0}, "namespace": "n"},
+			want: 7,
+		},
 		{why: "policy local shares nothing", name: "rate-limiting", config: map[string]any{"policy": "local", "year": 7.0}, want: 14},
 		{
 			why: "advanced, sliding, synchronous", name: "rate-limiting-advanced",
@@ -82,9 +96,11 @@ func TestReplicasShareTheLimitInRedis(t *testing.T) {
 
 // outcomes reads the plugin's counters.
 func outcomes(p *rateLimiting) string {
-	read := func(c counter) int { return int(testutil.ToFloat64(c.(prometheus.Counter))) }
-	return fmt.Sprintf("allowed %d limited %d open %d closed %d", read(p.allowed), read(p.limited), read(p.failedOpen), read(p.failedClosed))
+	return fmt.Sprintf("allowed %d limited %d open %d closed %d", count(p.allowed), count(p.limited),
+		count(p.failedOpen), count(p.failedClosed))
 }
+
+func count(c counter) int { return int(testutil.ToFloat64(c.(prometheus.Counter))) }
 
 func TestWithoutRedis(t *testing.T) {
 	down := map[string]any{"host": "127.0.0.1", "port": 1.0}
@@ -109,6 +125,16 @@ func TestWithoutRedis(t *testing.T) {
 			why: "not tolerant", name: "rate-limiting",
 			config: map[string]any{"policy": "redis", "redis": down, "year": 2.0, "fault_tolerant": false}, passed: 0,
 			status: 500, outcomes: "allowed 0 limited 0 open 0 closed 5",
+		},
+		{
+			why: "leased, fault tolerant", name: "rate-limiting",
+			config: map[string]any{"policy": "leased", "redis": down, "year": 2.0}, passed: 5, status: 200,
+			outcomes: "allowed 0 limited 0 open 5 closed 0",
+		},
+		{
+			why: "advanced, leased, counts for itself", name: "rate-limiting-advanced",
+			config: map[string]any{"strategy": "leased", "redis": down, "limit": []any{2.0}, "window_size": []any{86400000.0}},
+			passed: 2, status: 429, outcomes: "allowed 0 limited 3 open 2 closed 0",
 		},
 		{
 			why: "advanced counts for itself", name: "rate-limiting-advanced",
