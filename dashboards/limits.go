@@ -5,7 +5,7 @@ func limits() Board {
 		UID: "gatelab-limits", Title: "gatelab: limits",
 		Description: "Which requests rate limits reject, and whether they can count them.",
 		Variables:   []Variable{byJob, byInstance, byService, byRoute},
-		Rows:        []Row{limitsDecisionsRow(), limitsCountingRow()},
+		Rows:        []Row{limitsDecisionsRow(), limitsCountingRow(), limitsTokensRow()},
 	}
 }
 

@@ -1,11 +1,12 @@
 package airatelimiting
 
 import (
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"gatelab/gateway/internal/plugin"
 )
 
 // metrics are shared by all plugins of this kind.
@@ -44,28 +45,25 @@ var models = &labels{known: map[string]bool{}} // metrics of a process are made 
 
 // newMetrics makes the metrics, or finds those that are registered.
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	decisions, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gateway_ai_rate_limit_decisions_total",
-		Help: "Requests by what the token limits decided: allowed, limited, would_limit (dry run), failed_open, failed_closed.",
-	}, []string{"decision"}))
+	decisions, err := plugin.LimitDecisions(reg)
 	if err != nil {
 		return nil, err
 	}
 	m := &metrics{models: models}
-	for decision, to := range map[string]*prometheus.Counter{
+	for outcome, to := range map[string]*prometheus.Counter{
 		"allowed": &m.allowed, "limited": &m.limited, "would_limit": &m.wouldLimit,
 		"failed_open": &m.failedOpen, "failed_closed": &m.failedClosed,
 	} {
-		*to = decisions.WithLabelValues(decision)
+		*to = decisions.WithLabelValues(name, outcome)
 	}
-	lost, err := register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+	lost, err := plugin.Registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "gateway_ai_rate_limit_corrections_lost_total",
 		Help: "Requests whose reserved tokens could not be corrected by their usage.",
 	}))
 	if err != nil {
 		return nil, err
 	}
-	untold, err := register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+	untold, err := plugin.Registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "gateway_ai_usage_estimated_total",
 		Help: "Responses of models without usage, whose tokens are estimated.",
 	}))
@@ -73,38 +71,23 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return nil, err
 	}
 	m.lost, m.untold = lost, untold
-	if m.tokens, err = register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+	if m.tokens, err = plugin.Registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gateway_ai_tokens_total",
 		Help: "Tokens by service, model and kind (prompt or completion). Models beyond the first 50 are \"other\".",
 	}, []string{"service", "model", "kind"})); err != nil {
 		return nil, err
 	}
-	if m.first, err = register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	if m.first, err = plugin.Registered(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "gateway_ai_time_to_first_token_seconds", Help: "From asking the upstream to the first event of its stream.",
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 	}, []string{"service"})); err != nil {
 		return nil, err
 	}
-	m.rate, err = register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	m.rate, err = plugin.Registered(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "gateway_ai_tokens_per_second", Help: "Completion tokens per second of streams, from their first event to their end.",
 		Buckets: []float64{1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000},
 	}, []string{"service"}))
 	return m, err
-}
-
-// register registers a collector, or returns the one that is registered under its name.
-func register[T prometheus.Collector](reg prometheus.Registerer, c T) (T, error) {
-	if reg == nil {
-		return c, nil
-	}
-	err := reg.Register(c)
-	var known prometheus.AlreadyRegisteredError
-	if errors.As(err, &known) {
-		if same, ok := known.ExistingCollector.(T); ok {
-			return same, nil
-		}
-	}
-	return c, err
 }
 
 // observe counts a request that has ended.

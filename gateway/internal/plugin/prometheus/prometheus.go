@@ -1,7 +1,6 @@
 package prometheus
 
 import (
-	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -109,18 +108,9 @@ func newKongMetrics() *kongMetrics {
 // register takes the collector that an earlier configuration registered, if
 // there is one: metrics survive configurations.
 func register[C prometheus.Collector](reg prometheus.Registerer, c *C, err *error) {
-	if reg == nil || *err != nil {
-		return
+	if *err == nil {
+		*c, *err = plugin.Registered(reg, *c)
 	}
-	e := reg.Register(*c)
-	var already prometheus.AlreadyRegisteredError
-	if errors.As(e, &already) {
-		if had, ok := already.ExistingCollector.(C); ok {
-			*c = had
-			return
-		}
-	}
-	*err = e
 }
 
 // Log counts the request.

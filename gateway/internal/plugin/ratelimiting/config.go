@@ -199,23 +199,9 @@ func newLimiting(p *entity.Plugin, d *plugin.Deps, policy limit.Policy, c *limit
 // resolveCounters finds the plugin's counters; all plugins, of this
 // configuration and of earlier ones, share one vector.
 func (p *rateLimiting) resolveCounters(name string, reg prometheus.Registerer) error {
-	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gateway_ratelimit_decisions_total",
-		Help: "Requests by what a rate limit decided: allowed, " +
-			"limited, would_limit (dry run), exempt, or, while Redis was away, failed_open or failed_closed.",
-	}, []string{"plugin", "outcome"})
-	if reg != nil {
-		if err := reg.Register(vec); err != nil {
-			var have prometheus.AlreadyRegisteredError
-			if !errors.As(err, &have) {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			existing, ok := have.ExistingCollector.(*prometheus.CounterVec)
-			if !ok {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			vec = existing
-		}
+	vec, err := plugin.LimitDecisions(reg)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	p.allowed = vec.WithLabelValues(name, "allowed")
 	p.limited = vec.WithLabelValues(name, "limited")
