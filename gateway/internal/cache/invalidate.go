@@ -64,6 +64,7 @@ func (sp *Space) Invalidate(ctx context.Context, keys ...Key) {
 		_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for _, k := range keys {
 				p.Set(ctx, sp.redisKey(k), gone, goneFor)
+				p.Del(ctx, sp.leaseKey(k)) // who asks from now on does not wait for what was asked for before
 			}
 			p.Set(ctx, prefix+invalidationNumber, strconv.FormatUint(number, 36), 0)
 			p.Publish(ctx, prefix+purgeChannel, message)
@@ -93,21 +94,4 @@ func (sp *Space) heard(message string) {
 			sp.store.invalidate(k)
 		}
 	}
-}
-
-// leaseFor bounds how long a replica alone refreshes a resource.
-const leaseFor = 5 * time.Second
-
-// lease takes the right to refresh what lies under k, for all replicas. Without a
-// Redis, or with one that does not answer, it is each replica's.
-func (sp *Space) lease(ctx context.Context, k Key) bool {
-	if sp.client == nil {
-		return true
-	}
-	taken := true
-	err := sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
-		taken, err = rdb.SetNX(ctx, sp.store.cfg.Prefix+"lease:"+k.String(), sp.store.id, leaseFor).Result()
-		return err
-	})
-	return taken || err != nil
 }

@@ -109,8 +109,10 @@ func (sp *Space) purgeKey(ctx context.Context, k Key) (n int64, err error) {
 		return 0, err
 	}
 	err = sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) error {
-		n, err = rdb.Unlink(ctx, sp.redisKey(k)).Result()
-		return err
+		if n, err = rdb.Unlink(ctx, sp.redisKey(k)).Result(); err != nil {
+			return err
+		}
+		return rdb.Unlink(ctx, sp.leaseKey(k)).Err()
 	})
 	if err != nil {
 		return 0, fmt.Errorf("purge in Redis %s: %w", sp.client.Options().Address(), err)
@@ -124,8 +126,9 @@ func (sp *Space) purgeAll(ctx context.Context) error {
 		return err
 	}
 	err := sp.client.DoTimeout(ctx, purgeTimeout, func(ctx context.Context, rdb redis.Cmdable) error {
-		// Keys are 64 hex digits: the pattern leaves the purge's own key alone.
-		pattern := sp.store.cfg.Prefix + strings.Repeat("[0-9a-f]", 64)
+		// Keys are 64 hex digits, and leases begin with them: the pattern leaves the purge's
+		// own key alone.
+		pattern := sp.store.cfg.Prefix + strings.Repeat("[0-9a-f]", 64) + "*"
 		var cursor uint64
 		for {
 			keys, next, err := rdb.Scan(ctx, cursor, pattern, 1000).Result()

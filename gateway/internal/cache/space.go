@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/redis/go-redis/v9"
-
 	"gatelab/gateway/internal/redisconn"
 )
 
@@ -138,9 +136,9 @@ func (sp *Space) Fill(key Key, request Headers) *Fill {
 
 // stored answers a query that wants no origin.
 func (sp *Space) stored(ctx context.Context, q Query, e, note *Entry) Found {
-	got, fetched, _ := sp.fetch(ctx, q)
-	if got != nil {
-		e = got
+	t := sp.fetch(ctx, q, asking{})
+	if t.entry != nil {
+		e = t.entry
 		if q.Judge(e) == Usable {
 			return Found{Entry: e, Outcome: HitRedis}
 		}
@@ -148,60 +146,7 @@ func (sp *Space) stored(ctx context.Context, q Query, e, note *Entry) Found {
 	if e != nil && e.Kind != Response {
 		e = nil
 	}
-	return Found{Entry: e, Outcome: Miss, Varies: note != nil || fetched != nil}
-}
-
-// lead is the leader's part of Find: what Redis has, or the Fill.
-func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
-	// Between the first look and the lead another's flight may have ended.
-	if now, _ := sp.peek(q.Key, q.Request); now != nil && now != e && now.Kind == Response && q.Judge(now) == Usable {
-		f.share(now, q.Request)
-		return Found{Entry: now, Outcome: HitMemory}
-	}
-	got, note, gone := sp.fetch(ctx, q)
-	if got != nil {
-		e = got
-		if q.Judge(e) == Usable {
-			f.share(e, q.Request)
-			return Found{Entry: e, Outcome: HitRedis}
-		}
-	}
-	if note != nil {
-		f.note = note
-	}
-	f.stale, f.gone = e != nil, gone
-	if e != nil && e.Kind == Response && q.Judge(e) == UsableBusy {
-		return Found{Entry: e, Outcome: Stale, Fill: f}
-	}
-	return Found{Entry: e, Outcome: Miss, Fill: f}
-}
-
-// fetch asks Redis, and keeps in memory what it finds. No Redis, one that
-// fails, and one that is slow are all a miss. gone is the Nonce of what lies in the
-// place of a resource that was invalidated.
-func (sp *Space) fetch(ctx context.Context, q Query) (e, note *Entry, gone uint64) {
-	if sp.client == nil {
-		return nil, nil, 0
-	}
-	before := sp.store.epochOf(q.Key)
-	key := q.Key
-	e = sp.read(ctx, key)
-	switch {
-	case e == nil:
-		return nil, nil, 0
-	case e.Kind == Gone:
-		return nil, nil, e.Nonce
-	case e.Kind == VaryNote:
-		note = e
-		sp.keep(before, q.Key, key, note)
-		key = variantKey(key, note, q.Request)
-		e = sp.read(ctx, key)
-	}
-	if e == nil || e.Kind != Response {
-		return nil, note, 0
-	}
-	sp.keep(before, q.Key, key, e)
-	return e, note, 0
+	return Found{Entry: e, Outcome: Miss, Varies: note != nil || t.note != nil}
 }
 
 // keep puts e, of the resource of, into memory under k unless of was purged or
@@ -221,21 +166,3 @@ func (sp *Space) keep(before epoch, of, k Key, e *Entry) {
 		s.memory.drop(k)
 	}
 }
-
-func (sp *Space) read(ctx context.Context, k Key) *Entry {
-	var raw []byte
-	err := sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
-		raw, err = rdb.Get(ctx, sp.redisKey(k)).Bytes()
-		return err
-	})
-	if err != nil {
-		return nil
-	}
-	e, err := decode(raw)
-	if err != nil {
-		return nil // another version's, or damaged: will be written over
-	}
-	return e
-}
-
-func (sp *Space) redisKey(k Key) string { return sp.store.cfg.Prefix + k.String() }

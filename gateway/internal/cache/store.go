@@ -63,6 +63,8 @@ type Store struct {
 	log     *slog.Logger
 	memory  *memory
 	flights *flights
+	leases  *leases
+	waiting atomic.Int64 // requests that wait for another's fetch in this replica
 	writes  *writeQueue
 	metrics *metrics
 
@@ -89,7 +91,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Store{cfg: cfg, log: log, flights: newFlights(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
+	s := &Store{cfg: cfg, log: log, flights: newFlights(), leases: newLeases(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
 		id: strconv.FormatUint(rand.Uint64(), 36)}
 	s.metrics = newMetrics()
 	var err error
@@ -97,7 +99,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		cancel()
 		return nil, fmt.Errorf("make memory tier: %w", err)
 	}
-	s.metrics.register(reg, s.memory, func() float64 { return float64(s.ahead.Load()) })
+	s.metrics.register(reg, s)
 	s.writes = newWriteQueue(cfg.WriteQueue, cfg.WriteBytes)
 	for range writers {
 		s.wg.Go(s.write)
