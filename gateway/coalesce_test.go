@@ -30,11 +30,11 @@ services:
     paths: [/]
   plugins:
   - name: proxy-cache
-    config: {strategy: redis, cache_control: true, redis: {host: HOST, port: PORT, timeout: 10000}}
+    config: {strategy: redis, cache_control: true, strip_tags: true, redis: {host: HOST, port: PORT, timeout: 10000}}
 `
 
 // startReplicas starts gateway processes with one configuration and one Redis.
-func startReplicas(t *testing.T, n int, origin string) []*process {
+func startReplicas(t *testing.T, n int, origin string) (replicas []*process, more func() *process) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(testenv.Redis(t))
 	if err != nil {
@@ -42,14 +42,17 @@ func startReplicas(t *testing.T, n int, origin string) []*process {
 	}
 	file := filepath.Join(t.TempDir(), "kong.yml")
 	write(t, file, strings.NewReplacer("ORIGIN", origin, "HOST", host, "PORT", port).Replace(cachedRoute))
-	var replicas []*process
-	for range n {
-		replicas = append(replicas, startProcess(t, "--database=off", "--declarative-config="+file))
-	}
-	for _, p := range replicas {
+	start := func() *process { return startProcess(t, "--database=off", "--declarative-config="+file) }
+	ready := func(p *process) {
 		p.eventually("ready", func() bool { status, _ := p.get("http://" + p.status + "/health/ready"); return status == 200 })
 	}
-	return replicas
+	for range n {
+		replicas = append(replicas, start())
+	}
+	for _, p := range replicas {
+		ready(p)
+	}
+	return replicas, func() *process { p := start(); ready(p); return p }
 }
 
 // TestALeaderThatIsKilledIsReplaced kills the gateway that fetches what a thousand
@@ -65,7 +68,7 @@ func TestALeaderThatIsKilledIsReplaced(t *testing.T) {
 		fmt.Fprint(w, "answer")
 	}))
 	t.Cleanup(origin.Close)
-	replicas := startReplicas(t, 3, origin.URL)
+	replicas, _ := startReplicas(t, 3, origin.URL)
 	target := fmt.Sprintf("/killed-%x", rand.Uint64())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

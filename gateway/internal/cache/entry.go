@@ -3,6 +3,7 @@ package cache
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,6 +57,13 @@ type Entry struct {
 	// this variant; Nonce is that of the resource's VaryNote.
 	Vary  []string
 	Nonce uint64
+
+	// Of is for purges that do not know keys. Fill.Store sets Asked: the last ban in
+	// Redis when the origin was asked.
+	Of    Resource
+	Asked uint64
+	// checked is the last ban of the store that is known not to be of the entry.
+	checked atomic.Uint64
 }
 
 // Kind says what an Entry stands for.
@@ -94,7 +102,7 @@ const entryOverhead = 512
 
 // weight is about how many bytes the entry keeps from the garbage collector.
 func (e *Entry) weight() uint32 {
-	n := entryOverhead + len(e.Body)
+	n := entryOverhead + len(e.Body) + e.Of.weight()
 	for _, f := range e.Header {
 		n += len(f.Name) + len(f.Value) + 48
 	}

@@ -20,13 +20,24 @@ type Fill struct {
 	hold   *hold     // the lease for all replicas; nil: there is none
 	epoch  epoch     // as it stood when the origin was asked,
 	purged purgeMark // and this,
-	gone   uint64    // and what lay in the resource's place in Redis
+	gone   uint64    // and what lay in the resource's place in Redis,
+	asked  uint64    // and the last ban there,
+	banned uint64    // and that of the store
 	ended  atomic.Bool
 }
 
 // alone is a Fill that no other request waits for.
 func (sp *Space) alone(key Key, note *Entry) *Fill {
-	return &Fill{space: sp, key: key, at: key, target: key, note: note, epoch: sp.store.epochOf(key), purged: sp.seen.mark()}
+	f := &Fill{space: sp, key: key, at: key, target: key, note: note}
+	f.begin()
+	return f
+}
+
+// begin notes what must not change until the origin's answer is stored.
+func (f *Fill) begin() {
+	sp := f.space
+	f.epoch, f.purged = sp.store.epochOf(f.key), sp.seen.mark()
+	f.asked, f.banned = sp.bans.last.Load(), sp.store.bans.last.Load()
 }
 
 // Part has those who wait go on by themselves: the response is stored, but is no
@@ -52,9 +63,7 @@ func (f *Fill) Aim(e *Entry, request Headers) {
 	f.target = variantKey(f.key, note, request)
 	// The note must live as long as the longest of its variants.
 	if note != f.note || note.KeepUntil.Before(e.KeepUntil) {
-		again := *note
-		again.KeepUntil = e.KeepUntil
-		f.fresh = &again
+		f.fresh = &Entry{Kind: VaryNote, Nonce: note.Nonce, Generated: note.Generated, Vary: note.Vary, KeepUntil: e.KeepUntil}
 	}
 }
 
@@ -65,7 +74,9 @@ func (f *Fill) Store(e *Entry) {
 		return
 	}
 	s := f.space.store
-	if s.epochOf(f.key) == f.epoch {
+	e.Asked = f.asked
+	e.checked.Store(f.banned)
+	if s.epochOf(f.key) == f.epoch && !s.bans.hit(e, f.banned) {
 		if f.fresh != nil {
 			f.space.keep(f.epoch, f.key, f.key, f.fresh)
 		}

@@ -97,10 +97,11 @@ func (sp *Space) join(ctx context.Context, q Query, at Key, e, note *Entry) Foun
 		if !done {
 			return Found{Entry: e, Outcome: Miss, Fill: sp.alone(q.Key, note)}
 		}
-		if f.ended == shared && f.fits(q) {
+		banned := f.ended == shared && s.bans.hit(f.entry, f.entry.checked.Load())
+		if f.ended == shared && !banned && f.fits(q) {
 			return Found{Entry: f.entry, Outcome: f.how}
 		}
-		if f.ended != abandoned {
+		if f.ended != abandoned && !banned {
 			break
 		}
 	}

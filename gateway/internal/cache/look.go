@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"strconv"
 	"time"
 	"unsafe"
 
@@ -16,6 +17,17 @@ type asking struct {
 	at    Key    // where that lies
 }
 
+// want is what the script is told of it.
+func (a *asking) want() string {
+	switch {
+	case a.token == "":
+		return "entry"
+	case a.take:
+		return "lease"
+	}
+	return "either"
+}
+
 // told is what Redis says of a key.
 type told struct {
 	entry *Entry // a Response, nil for none and for what the caller knows already
@@ -25,6 +37,7 @@ type told struct {
 	at    Key    // where entry and lease lie
 	claim claim
 	left  time.Duration // that passing holds
+	asked uint64        // number of the last ban
 }
 
 // headLength is how much of an encoded entry tells it from the one before it: its times
@@ -38,12 +51,15 @@ local entry = false
 if ARGV[4] == '' or redis.call('GETRANGE', KEYS[1], 0, #ARGV[4] - 1) ~= ARGV[4] then
 	entry = redis.call('GET', KEYS[1])
 end
+local last = redis.call('HGET', KEYS[3], 'last') or '0'
 local kind = entry and string.byte(entry, 2)
-if kind == tonumber(ARGV[6]) or kind == tonumber(ARGV[5]) and ARGV[1] == '0' then return {entry, '', 0} end
+if ARGV[1] == 'entry' or kind == tonumber(ARGV[6]) or kind == tonumber(ARGV[5]) and ARGV[1] == 'either' then
+	return {entry, '', 0, last}
+end
 local held = redis.call('GET', KEYS[2])
-if held then return {entry, held, redis.call('PTTL', KEYS[2])} end
-if redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]).err then return {entry, '?', 0} end
-return {entry, ARGV[2], 0}
+if held then return {entry, held, redis.call('PTTL', KEYS[2]), last} end
+if redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]).err then return {entry, '?', 0, last} end
+return {entry, ARGV[2], 0, last}
 `)
 
 // fetch asks Redis, and keeps in memory what it finds. No Redis, one that fails, and
@@ -73,34 +89,34 @@ func (sp *Space) fetch(ctx context.Context, q Query, a asking) told {
 	return t
 }
 
-// look asks Redis about one key.
+// look asks Redis about one key. What was purged there is not an entry any more.
 func (sp *Space) look(ctx context.Context, k Key, a asking) told {
 	t := told{at: k, claim: unknown}
-	if a.token == "" {
-		t.entry = sp.read(ctx, k)
-		return t
-	}
 	known := a.known
 	if a.at != k {
 		known = nil
 	}
-	take := 0
-	if a.take {
-		take = 1
-	}
+	banned := sp.store.bans.last.Load()
 	var said []any
 	err := sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
-		said, err = getOrLease.Run(ctx, rdb, []string{sp.redisKey(k), sp.leaseKey(k)},
-			take, a.token, sp.store.leaseFor().Milliseconds(), known, int(Response), int(VaryNote)).Slice()
+		said, err = getOrLease.Run(ctx, rdb, []string{sp.redisKey(k), sp.leaseKey(k), sp.store.cfg.Prefix + bansKey},
+			a.want(), a.token, sp.store.leaseFor().Milliseconds(), known, int(Response), int(VaryNote)).Slice()
 		return err
 	})
-	if err != nil || len(said) != 3 {
+	if err != nil || len(said) != 4 {
+		return t
+	}
+	last, _ := said[3].(string)
+	t.asked, _ = strconv.ParseUint(last, 10, 64)
+	if !sp.knows(ctx, t.asked) {
 		return t
 	}
 	if raw, ok := said[0].(string); ok {
 		// Not copied: it is this entry's alone.
 		b := unsafe.Slice(unsafe.StringData(raw), len(raw))
-		if e, err := decode(b); err == nil { // else another version's, or damaged: will be written over
+		// What is another version's, banned or damaged will be written over.
+		if e, err := decode(b); err == nil && !(e.Kind == Response && sp.bans.hit(e, e.Asked)) {
+			e.checked.Store(banned)
 			t.entry, t.head = e, b[:min(len(b), headLength)]
 		}
 	}
@@ -127,22 +143,6 @@ func claimOf(held, token string) claim {
 	return awaited
 }
 
-func (sp *Space) read(ctx context.Context, k Key) *Entry {
-	var raw []byte
-	err := sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
-		raw, err = rdb.Get(ctx, sp.redisKey(k)).Bytes()
-		return err
-	})
-	if err != nil {
-		return nil
-	}
-	e, err := decode(raw)
-	if err != nil {
-		return nil // another version's, or damaged: will be written over
-	}
-	return e
-}
-
 func (sp *Space) redisKey(k Key) string { return sp.store.cfg.Prefix + k.String() }
 
 // lead is the leader's part of Find: what Redis has, or the Fill. Where another replica
@@ -159,7 +159,7 @@ func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
 	}
 	p := patience{until: f.flight.began.Add(sp.store.cfg.WaitFor * 4 / 5)}
 	for {
-		f.epoch, f.purged = sp.store.epochOf(q.Key), sp.seen.mark()
+		f.begin()
 		t := sp.fetch(ctx, q, a)
 		f.learn(t, a.token)
 		if t.entry != nil {
@@ -215,6 +215,7 @@ func (f *Fill) learn(t told, token string) {
 		f.note = t.note
 	}
 	f.gone = t.gone
+	f.asked = max(f.asked, t.asked)
 	f.stale = f.stale || t.entry != nil
 	f.hold = f.space.hold(t, token)
 }

@@ -48,15 +48,15 @@ func (l *lastPurge) mark() purgeMark {
 // or in any known Redis; nil where there is nothing. A resource that varies is
 // shown as its note.
 func (s *Store) Lookup(ctx context.Context, k Key) *Entry {
-	if e := s.memory.peek(k); e != nil && e.Kind != PassNote {
+	if e := s.recall(k); e != nil && e.Kind != PassNote {
 		return e
 	}
 	for _, sp := range s.eachSpace() {
 		if sp.client == nil {
 			continue
 		}
-		if e := sp.read(ctx, k); e != nil && e.Kind != Gone {
-			return e
+		if t := sp.look(ctx, k, asking{}); t.entry != nil && t.entry.Kind != Gone {
+			return t.entry
 		}
 	}
 	return nil
@@ -170,7 +170,11 @@ func (sp *Space) tell(ctx context.Context, what string) error {
 }
 
 // purged takes a purge that some replica announced, perhaps this one.
-func (sp *Space) purged(message string) {
+func (sp *Space) purged(ctx context.Context, message string) {
+	if strings.HasPrefix(message, banMessage) {
+		sp.banned(ctx, message)
+		return
+	}
 	if strings.HasPrefix(message, invalidation) {
 		sp.heard(message)
 		return
@@ -203,6 +207,12 @@ func (sp *Space) catchUp(ctx context.Context) error {
 		return err
 	}
 	last, err := sp.number(ctx, invalidationNumber)
+	if err != nil {
+		return err
+	}
+	sp.banning.Lock()
+	err = sp.loadBans(ctx)
+	sp.banning.Unlock()
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type Space struct {
 	hears  atomic.Bool   // the same
 	once   sync.Once     // for stands
 	early  atomic.Bool   // something was put into memory before that
+
+	bans    *bans      // that its Redis has
+	banning sync.Mutex // held to learn of more
 }
 
 // Client is the Redis behind the space, nil for none.
@@ -79,10 +82,10 @@ func (sp *Space) Peek(key Key, request Headers) *Entry {
 
 // peek also returns the resource's VaryNote, and the entry may be a PassNote.
 func (sp *Space) peek(key Key, request Headers) (e, note *Entry) {
-	e = sp.store.memory.peek(key)
+	e = sp.store.recall(key)
 	if e != nil && e.Kind == VaryNote {
 		note = e
-		e = sp.store.memory.peek(variantKey(key, note, request))
+		e = sp.store.recall(variantKey(key, note, request))
 	}
 	return e, note
 }
@@ -128,10 +131,13 @@ func (sp *Space) Refresh(q Query) *Fill {
 	return fill
 }
 
-// Fill is one that no other request waits for, outside of any look-up.
-func (sp *Space) Fill(key Key, request Headers) *Fill {
+// Fill is one that no other request waits for, outside of any look-up. What comes in the
+// place of old is purged by what would have purged that.
+func (sp *Space) Fill(key Key, request Headers, old *Entry) *Fill {
 	_, note := sp.peek(key, request)
-	return sp.alone(key, note)
+	f := sp.alone(key, note)
+	f.asked, f.banned = old.Asked, old.checked.Load()
+	return f
 }
 
 // stored answers a query that wants no origin.

@@ -74,6 +74,7 @@ type Store struct {
 	invalidated [invalidations]atomic.Uint64
 	id          string       // tells this store's invalidations from other replicas'
 	ahead       atomic.Int64 // see ReadAhead
+	bans        *bans        // that this replica has heard of, under numbers of its own
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -91,7 +92,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Store{cfg: cfg, log: log, flights: newFlights(), leases: newLeases(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
+	s := &Store{cfg: cfg, log: log, flights: newFlights(), leases: newLeases(), bans: newBans(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
 		id: strconv.FormatUint(rand.Uint64(), 36)}
 	s.metrics = newMetrics()
 	var err error
@@ -137,11 +138,12 @@ func (s *Store) space(client *redisconn.Client) (sp *Space, made bool) {
 		return sp, false
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
-	sp = &Space{store: s, client: client, cancel: cancel, stands: make(chan struct{})}
+	sp = &Space{store: s, client: client, cancel: cancel, stands: make(chan struct{}), bans: newBans()}
 	s.spaces[client] = sp
 	if client != nil && !s.closed {
 		s.wg.Go(func() {
-			client.Subscribe(ctx, s.cfg.Prefix+purgeChannel, sp.catchUp, sp.purged)
+			client.Subscribe(ctx, s.cfg.Prefix+purgeChannel, sp.catchUp,
+				func(message string) { sp.purged(ctx, message) })
 		})
 	}
 	return sp, true

@@ -32,6 +32,8 @@ type proxyCache struct {
 	codes     map[int]bool // nil: all
 	types     []mediaType  // nil: all
 
+	stripTags bool // the client does not see Surrogate-Key and Cache-Tag
+
 	showAge, showStatus, showKey, showReport bool
 }
 

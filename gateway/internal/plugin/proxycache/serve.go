@@ -38,6 +38,7 @@ func (p *proxyCache) serveAs(x *plugin.Exchange, key cache.Key, e *cache.Entry, 
 	for i := range e.Header {
 		f := &e.Header[i]
 		switch {
+		case p.stripTags && cache.IsTagField(f.Name):
 		case string(f.Name) == fasthttp.HeaderDate:
 			plugin.SetDate(&r.Header, f.Value)
 		case i > 0 && string(f.Name) == string(e.Header[i-1].Name):

@@ -22,6 +22,7 @@ func (p *proxyCache) HeaderFilter(x *plugin.Exchange) {
 		if v.unsafe != nil {
 			p.invalidate(x, v)
 		}
+		p.hideTags(&x.Ctx.Response.Header)
 		p.announce(x, v)
 		if !x.Answered() && x.Proxied {
 			p.report(&x.Ctx.Response, &reported{fwd: v.fwd}, time.Time{})
@@ -33,7 +34,16 @@ func (p *proxyCache) HeaderFilter(x *plugin.Exchange) {
 		p.settle(x, v)
 		p.count(v)
 	}
+	p.hideTags(&x.Ctx.Response.Header)
 	p.announce(x, v)
+}
+
+// hideTags takes off a response what is for caches alone, where the operator wants that.
+func (p *proxyCache) hideTags(h *fasthttp.ResponseHeader) {
+	if p.stripTags {
+		h.Del(cache.SurrogateKey)
+		h.Del(cache.CacheTag)
+	}
 }
 
 // FiltersFirst has the upstream's own header fields stored, not what other plugins
@@ -137,6 +147,7 @@ func (p *proxyCache) keep(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 		return
 	}
 	e.Header = storedFields(&r.Header, e.Withheld)
+	e.Of = p.resource(x)
 	v.fill.Aim(e, asForwarded(x))
 	if !e.Fresh(now) {
 		v.fill.Part()
@@ -191,9 +202,23 @@ func (p *proxyCache) renew(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 		p.serveAs(x, v.key, e, now, cacheRefresh, v.condition, &said)
 		return
 	}
+	e.Of = v.stale.Of
 	v.fill.Aim(e, asForwarded(x))
 	v.fill.Store(e)
 	p.serveAs(x, v.key, e, now, cacheRefresh, v.condition, &said)
+}
+
+// resource is what a response may be purged by.
+func (p *proxyCache) resource(x *plugin.Exchange) (of cache.Resource) {
+	if x.Route != nil {
+		of.Route, of.RouteName = x.Route.ID, x.Route.Name
+	}
+	of.Host = strings.Clone(strings.ToLower(x.Host)) // it may be a view
+	of.Path = string(x.Ctx.Request.Header.RequestURI())
+	if p.key.ignoreCase {
+		of.Path = strings.ToLower(of.Path)
+	}
+	return of
 }
 
 // selects tells whether a 304 is of the stored response: a validator that it has is
@@ -227,7 +252,8 @@ func (p *proxyCache) compare(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 		return
 	}
 	e.Header, e.Encoding = updated.fields(e.Withheld), v.stale.Encoding
-	fill := p.space.Fill(v.key, asForwarded(x))
+	e.Of = v.stale.Of
+	fill := p.space.Fill(v.key, asForwarded(x), v.stale)
 	fill.Aim(e, asForwarded(x))
 	fill.Store(e)
 }
