@@ -12,7 +12,7 @@ import (
 //
 //	version(1) kind(1) flags(1) status nonce(8)
 //	generated fresh swr sie keep lastModified
-//	etag asked route route-name host path
+//	etag asked generation route route-name host path
 //	vary-count vary... header-count (name value)... body
 //
 // Times are varints: generated in Unix milliseconds, the rest relative to it,
@@ -45,6 +45,7 @@ func encode(buf []byte, e *Entry) []byte {
 	buf = binary.AppendVarint(buf, modified)
 	buf = appendString(buf, e.ETag)
 	buf = binary.AppendUvarint(buf, e.Asked)
+	buf = binary.AppendUvarint(buf, e.Generation)
 	for _, s := range [...]string{e.Of.Route, e.Of.RouteName, e.Of.Host, e.Of.Path} {
 		buf = appendString(buf, s)
 	}
@@ -68,7 +69,7 @@ func appendString[S string | []byte](buf []byte, s S) []byte {
 // decode reads what encode wrote. The entry keeps raw: its header and body are
 // parts of it, not copies.
 func decode(raw []byte) (*Entry, error) {
-	if len(raw) < 3 || raw[0] != codecVersion || raw[1] == byte(PassNote) || raw[1] > byte(Gone) {
+	if len(raw) < 3 || raw[0] != codecVersion || raw[1] > byte(VaryNote) {
 		return nil, errCodec
 	}
 	r := reader{raw: raw[3:]}
@@ -85,6 +86,7 @@ func decode(raw []byte) (*Entry, error) {
 	}
 	e.ETag = string(r.bytes())
 	e.Asked = r.uvarint(math.MaxUint64)
+	e.Generation = r.uvarint(math.MaxUint64)
 	for _, s := range [...]*string{&e.Of.Route, &e.Of.RouteName, &e.Of.Host, &e.Of.Path} {
 		*s = string(r.bytes())
 	}

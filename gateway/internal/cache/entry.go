@@ -64,6 +64,12 @@ type Entry struct {
 	Asked uint64
 	// checked is the last ban of the store that is known not to be of the entry.
 	checked atomic.Uint64
+
+	// Generation is that of the URI in Redis when the origin was asked, and state that
+	// of the URI in this replica, whose count was seen when the entry was kept.
+	Generation uint64
+	state      *uri
+	seen       uint64
 }
 
 // Kind says what an Entry stands for.
@@ -78,9 +84,6 @@ const (
 	// PassNote remembers that the resource was not cacheable, so that
 	// simultaneous requests for it do not wait for each other. Memory only.
 	PassNote
-	// Gone lies in Redis in the place of a resource that was invalidated: what
-	// was asked for before is not stored over it. Nonce tells it from others.
-	Gone
 )
 
 // NeedsOrigin tells whether the entry may be used only after the origin has said so.

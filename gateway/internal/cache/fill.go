@@ -11,6 +11,7 @@ import (
 type Fill struct {
 	space  *Space
 	key    Key // the resource's
+	uri    Key
 	at     Key // what the flight is known under
 	target Key // where the response will lie
 	note   *Entry
@@ -20,15 +21,16 @@ type Fill struct {
 	hold   *hold     // the lease for all replicas; nil: there is none
 	epoch  epoch     // as it stood when the origin was asked,
 	purged purgeMark // and this,
-	gone   uint64    // and what lay in the resource's place in Redis,
 	asked  uint64    // and the last ban there,
-	banned uint64    // and that of the store
-	ended  atomic.Bool
+	banned uint64    // and that of the store,
+
+	generation uint64 // and that of the URI in Redis, 0 where it had none
+	ended      atomic.Bool
 }
 
 // alone is a Fill that no other request waits for.
-func (sp *Space) alone(key Key, note *Entry) *Fill {
-	f := &Fill{space: sp, key: key, at: key, target: key, note: note}
+func (sp *Space) alone(q Query, note *Entry) *Fill {
+	f := &Fill{space: sp, key: q.Key, uri: q.URI, at: q.Key, target: q.Key, note: note}
 	f.begin()
 	return f
 }
@@ -36,7 +38,7 @@ func (sp *Space) alone(key Key, note *Entry) *Fill {
 // begin notes what must not change until the origin's answer is stored.
 func (f *Fill) begin() {
 	sp := f.space
-	f.epoch, f.purged = sp.store.epochOf(f.key), sp.seen.mark()
+	f.epoch, f.purged = sp.store.epochOf(f.uri), sp.seen.mark()
 	f.asked, f.banned = sp.bans.last.Load(), sp.store.bans.last.Load()
 }
 
@@ -74,13 +76,16 @@ func (f *Fill) Store(e *Entry) {
 		return
 	}
 	s := f.space.store
-	e.Asked = f.asked
+	e.Asked, e.Generation = f.asked, f.generation
+	if e.Generation == 0 {
+		e.Generation = newGeneration()
+	}
 	e.checked.Store(f.banned)
-	if s.epochOf(f.key) == f.epoch && !s.bans.hit(e, f.banned) {
+	if s.epochOf(f.uri) == f.epoch && !s.bans.hit(e, f.banned) {
 		if f.fresh != nil {
-			f.space.keep(f.epoch, f.key, f.key, f.fresh)
+			f.space.keep(f.epoch, f.uri, f.key, f.fresh)
 		}
-		f.space.keep(f.epoch, f.key, f.target, e)
+		f.space.keep(f.epoch, f.uri, f.target, e)
 		f.enqueue(e)
 	} else {
 		f.release("", 0)
@@ -113,7 +118,7 @@ func (f *Fill) Refuse(lasting bool) {
 // notePass has requests for the resource go by themselves.
 func (f *Fill) notePass(long time.Duration) {
 	pass := &Entry{Kind: PassNote, KeepUntil: time.Now().Add(long)}
-	f.space.keep(f.epoch, f.key, f.at, pass)
+	f.space.keep(f.epoch, f.uri, f.at, pass)
 }
 
 // pass is what another replica has found out: those who wait go by themselves, and so

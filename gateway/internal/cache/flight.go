@@ -70,9 +70,9 @@ func (sp *Space) join(ctx context.Context, q Query, at Key, e, note *Entry) Foun
 	s := sp.store
 	var timeout <-chan time.Time
 	for range attempts {
-		f, leader := s.flights.join(at, s.epochOf(q.Key))
+		f, leader := s.flights.join(at, s.epochOf(q.URI))
 		if leader {
-			fill := sp.alone(q.Key, note)
+			fill := sp.alone(q, note)
 			fill.at = at
 			fill.flight = f
 			fill.stale = e != nil
@@ -95,7 +95,7 @@ func (sp *Space) join(ctx context.Context, q Query, at Key, e, note *Entry) Foun
 		done := f.wait(ctx, timeout)
 		s.waiting.Add(-1)
 		if !done {
-			return Found{Entry: e, Outcome: Miss, Fill: sp.alone(q.Key, note)}
+			return Found{Entry: e, Outcome: Miss, Fill: sp.alone(q, note)}
 		}
 		banned := f.ended == shared && s.bans.hit(f.entry, f.entry.checked.Load())
 		if f.ended == shared && !banned && f.fits(q) {
@@ -105,7 +105,7 @@ func (sp *Space) join(ctx context.Context, q Query, at Key, e, note *Entry) Foun
 			break
 		}
 	}
-	return Found{Entry: e, Outcome: Miss, Fill: sp.alone(q.Key, note)}
+	return Found{Entry: e, Outcome: Miss, Fill: sp.alone(q, note)}
 }
 
 // wait waits for the end of the flight. It is false where that did not come in time.

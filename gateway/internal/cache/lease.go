@@ -77,12 +77,12 @@ func (s *Store) token() string {
 }
 
 // hold is the lease that a look has brought, nil for none. It is renewed until it is dropped.
-func (sp *Space) hold(t told, token string) *hold {
+func (sp *Space) hold(t told) *hold {
 	if t.claim != claimed {
 		return nil
 	}
 	s := sp.store
-	h := &hold{space: sp, key: t.at, token: token, began: time.Now()}
+	h := &hold{space: sp, key: t.at, token: t.token, began: time.Now()}
 	s.leases.mu.Lock()
 	s.leases.held[h] = struct{}{}
 	start := !s.leases.renewing

@@ -98,7 +98,7 @@ func TestAnInvalidationEndsLeases(t *testing.T) {
 	r := patient(t, 2, 10*time.Second)
 	q := query("a", nil)
 	old := r[0].Find(t.Context(), q)
-	r[1].Invalidate(t.Context(), q.Key)
+	r[1].Invalidate(t.Context(), q.URI)
 	now := r[1].Find(t.Context(), q)
 	if now.Fill == nil || now.Fill.hold == nil {
 		t.Fatalf("%+v", now)

@@ -42,11 +42,15 @@ func (m *memory) peek(k Key) *Entry {
 	return e
 }
 
-// recall is peek less what was purged since it was stored. It does not allocate.
+// recall is peek less what was purged or invalidated since it was stored. It does not allocate.
 func (s *Store) recall(k Key) *Entry {
 	e := s.memory.peek(k)
 	if e == nil || e.Kind != Response {
 		return e
+	}
+	if e.state != nil && e.state.count.Load() != e.seen {
+		s.memory.drop(k)
+		return nil
 	}
 	last, checked := s.bans.last.Load(), e.checked.Load()
 	if checked == last {

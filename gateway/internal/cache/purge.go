@@ -55,7 +55,7 @@ func (s *Store) Lookup(ctx context.Context, k Key) *Entry {
 		if sp.client == nil {
 			continue
 		}
-		if t := sp.look(ctx, k, asking{}); t.entry != nil && t.entry.Kind != Gone {
+		if t := sp.look(ctx, k, Key{}, asking{anyGeneration: true}); t.entry != nil {
 			return t.entry
 		}
 	}

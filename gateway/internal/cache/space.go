@@ -47,6 +47,7 @@ const (
 // Query is one look-up.
 type Query struct {
 	Key     Key
+	URI     Key // of what is invalidated together
 	Request Headers
 	// Judge says whether this request may be answered with e, a Response.
 	Judge func(e *Entry) Verdict
@@ -67,6 +68,7 @@ type Found struct {
 	Outcome Outcome // HitMemory, HitRedis, Stale, Coalesced or Miss
 	Fill    *Fill
 	Varies  bool // other variants of the resource may be stored
+	Renewed bool // for Coalesced: what was stored did not serve
 }
 
 // Peek looks into the memory tier only, and allocates nothing for a resource
@@ -102,13 +104,14 @@ func (sp *Space) Find(ctx context.Context, q Query) Found {
 		return sp.stored(ctx, q, e, note)
 	}
 	if e != nil && e.Kind == PassNote {
-		return Found{Outcome: Miss, Fill: sp.alone(q.Key, note), Varies: note != nil}
+		return Found{Outcome: Miss, Fill: sp.alone(q, note), Varies: note != nil}
 	}
 	at := q.Key
 	if note != nil {
 		at = variantKey(q.Key, note, q.Request)
 	}
 	found := sp.join(ctx, q, at, e, note)
+	found.Renewed = e != nil
 	found.Varies = note != nil || found.Fill != nil && found.Fill.note != nil
 	return found
 }
@@ -121,11 +124,11 @@ func (sp *Space) Refresh(q Query) *Fill {
 	if note != nil {
 		at = variantKey(q.Key, note, q.Request)
 	}
-	f, leader := sp.store.flights.join(at, sp.store.epochOf(q.Key))
+	f, leader := sp.store.flights.join(at, sp.store.epochOf(q.URI))
 	if !leader {
 		return nil
 	}
-	fill := sp.alone(q.Key, note)
+	fill := sp.alone(q, note)
 	fill.at, fill.flight = at, f
 	fill.stale = e != nil
 	return fill
@@ -133,9 +136,10 @@ func (sp *Space) Refresh(q Query) *Fill {
 
 // Fill is one that no other request waits for, outside of any look-up. What comes in the
 // place of old is purged by what would have purged that.
-func (sp *Space) Fill(key Key, request Headers, old *Entry) *Fill {
-	_, note := sp.peek(key, request)
-	f := sp.alone(key, note)
+func (sp *Space) Fill(q Query, old *Entry) *Fill {
+	_, note := sp.peek(q.Key, q.Request)
+	f := sp.alone(q, note)
+	f.generation = old.Generation
 	f.asked, f.banned = old.Asked, old.checked.Load()
 	return f
 }
@@ -155,12 +159,16 @@ func (sp *Space) stored(ctx context.Context, q Query, e, note *Entry) Found {
 	return Found{Entry: e, Outcome: Miss, Varies: note != nil || t.note != nil}
 }
 
-// keep puts e, of the resource of, into memory under k unless of was purged or
-// invalidated since before.
+// keep puts e, of the URI of, into memory under k unless of was purged or invalidated
+// since before.
 func (sp *Space) keep(before epoch, of, k Key, e *Entry) {
 	s := sp.store
 	if s.epochOf(of) != before {
 		return
+	}
+	if e.Kind == Response {
+		e.state = s.uris.of(of)
+		e.seen = e.state.count.Load()
 	}
 	heard := sp.client == nil || sp.hears.Load()
 	if !heard {

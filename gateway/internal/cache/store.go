@@ -74,6 +74,7 @@ type Store struct {
 	invalidated [invalidations]atomic.Uint64
 	id          string       // tells this store's invalidations from other replicas'
 	ahead       atomic.Int64 // see ReadAhead
+	uris        *uris        // that something is stored of
 	bans        *bans        // that this replica has heard of, under numbers of its own
 
 	ctx    context.Context
@@ -92,7 +93,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Store{cfg: cfg, log: log, flights: newFlights(), leases: newLeases(), bans: newBans(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
+	s := &Store{cfg: cfg, log: log, flights: newFlights(), leases: newLeases(), bans: newBans(), uris: newURIs(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
 		id: strconv.FormatUint(rand.Uint64(), 36)}
 	s.metrics = newMetrics()
 	var err error

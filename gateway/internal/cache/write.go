@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"encoding/binary"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,12 +17,12 @@ const writers = 2
 type writeJob struct {
 	space  *Space
 	of     Key // the resource's
+	uri    Key
 	key    Key
 	entry  *Entry // nil: only the lease is given back
 	note   *Entry // the resource's VaryNote where that is to be stored too
 	epoch  epoch
 	purged purgeMark
-	gone   uint64
 
 	hold *hold // the lease that ends with it, nil for none
 	mark string
@@ -44,9 +43,8 @@ func (j *writeJob) weight() (n int64) {
 // setUnlessPurged stores an entry unless a purge or an invalidation came since its
 // origin was asked. That is for Redis to say: a replica whose subscription is down
 // has not heard of it, and would undo it. Where the number is gone Redis has lost its
-// data, which is no purge. What lies in the place of an invalidated resource begins
-// with version, kind, flags and status, a byte each, and its nonce. The lease ends with
-// it: who waits finds the entry, or may fetch it. Where Redis has no memory left nothing
+// data, which is no purge. The URI's generation lives as long as what is stored of it. The
+// lease ends with it: who waits finds the entry, or may fetch it. Where Redis has no memory left nothing
 // is stored.
 var setUnlessPurged = redis.NewScript(`
 local stored = 1
@@ -54,17 +52,21 @@ if ARGV[3] ~= '?' then
 	local number = redis.call('GET', KEYS[2])
 	if number and number ~= ARGV[3] then stored = 0 end
 end
-local had = redis.call('GETRANGE', KEYS[3], 0, 11)
-if #had == 12 and string.byte(had, 2) == tonumber(ARGV[5]) and string.sub(had, 5) ~= ARGV[4] then stored = 0 end
-if stored == 1 and ARGV[7] ~= '' then
-	local set = redis.pcall('SET', KEYS[3], ARGV[7], 'PX', ARGV[8])
-	if set.err then stored = set end
+local function set(key, value, long)
+	if stored ~= 1 then return end
+	local done = redis.pcall('SET', key, value, 'PX', long)
+	if done.err then stored = done end
 end
-if stored == 1 then
-	local set = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-	if set.err then stored = set end
+local generation = redis.call('GET', KEYS[5])
+if generation and generation ~= ARGV[4] then stored = 0 end
+if not generation then
+	set(KEYS[5], ARGV[4], ARGV[2])
+elseif stored == 1 and redis.call('PTTL', KEYS[5]) < tonumber(ARGV[2]) then
+	redis.call('PEXPIRE', KEYS[5], ARGV[2])
 end
-if ARGV[6] ~= '' and redis.call('GET', KEYS[4]) == ARGV[6] then redis.call('DEL', KEYS[4]) end
+if ARGV[6] ~= '' then set(KEYS[3], ARGV[6], ARGV[7]) end
+set(KEYS[1], ARGV[1], ARGV[2])
+if ARGV[5] ~= '' and redis.call('GET', KEYS[4]) == ARGV[5] then redis.call('DEL', KEYS[4]) end
 return stored
 `)
 
@@ -120,7 +122,7 @@ func (f *Fill) enqueue(e *Entry) {
 		return
 	}
 	j := writeJob{
-		space: sp, of: f.key, key: f.target, entry: e, note: f.fresh, epoch: f.epoch, purged: f.purged, gone: f.gone, hold: f.hold,
+		space: sp, of: f.key, uri: f.uri, key: f.target, entry: e, note: f.fresh, epoch: f.epoch, purged: f.purged, hold: f.hold,
 	}
 	if f.hold != nil {
 		sp.store.leases.drop(f.hold)
@@ -138,7 +140,7 @@ func (s *Store) write() {
 	var buf []byte
 	for j := range s.writes.jobs {
 		s.writes.waiting.Add(-j.weight())
-		if j.entry != nil && s.epochOf(j.of) != j.epoch {
+		if j.entry != nil && s.epochOf(j.uri) != j.epoch {
 			s.metrics.dropPurged.Inc()
 			j.entry = nil
 		}
@@ -180,11 +182,11 @@ func (j *writeJob) store(ctx context.Context, raw []byte) (stored bool, err erro
 		if j.note != nil {
 			note, noteFor = encode(nil, j.note), max(time.Until(j.note.KeepUntil), time.Millisecond)
 		}
-		keys := []string{sp.redisKey(j.key), sp.store.cfg.Prefix + purgeNumber, sp.redisKey(j.of), sp.leaseKey(lease)}
-		gone := binary.BigEndian.AppendUint64(nil, j.gone)
+		keys := []string{sp.redisKey(j.key), sp.store.cfg.Prefix + purgeNumber, sp.redisKey(j.of), sp.leaseKey(lease),
+			sp.generationKey(j.uri)}
 		ttl := max(time.Until(j.entry.KeepUntil), time.Millisecond)
 		stored, err = setUnlessPurged.Run(ctx, rdb, keys,
-			raw, ttl.Milliseconds(), number, gone, int(Gone), token, note, noteFor.Milliseconds()).Bool()
+			raw, ttl.Milliseconds(), number, j.entry.Generation, token, note, noteFor.Milliseconds()).Bool()
 		return err
 	})
 	return stored, err

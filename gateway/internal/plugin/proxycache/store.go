@@ -19,7 +19,7 @@ func (p *proxyCache) HeaderFilter(x *plugin.Exchange) {
 		return
 	}
 	if v.aside {
-		if v.unsafe != nil {
+		if v.unsafe {
 			p.invalidate(x, v)
 		}
 		p.hideTags(&x.Ctx.Response.Header)
@@ -147,7 +147,7 @@ func (p *proxyCache) keep(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 		return
 	}
 	e.Header = storedFields(&r.Header, e.Withheld)
-	e.Of = p.resource(x)
+	e.Of = v.of
 	v.fill.Aim(e, asForwarded(x))
 	if !e.Fresh(now) {
 		v.fill.Part()
@@ -168,7 +168,7 @@ func (p *proxyCache) decline(x *plugin.Exchange, v *cacheVisit, status int) {
 	if v.stale != nil && (status < 400 || status == fasthttp.StatusNotFound || status == fasthttp.StatusGone) {
 		// What is stored is not what the origin has now. Another error may be this
 		// client's alone.
-		p.space.Invalidate(context.Background(), v.key)
+		p.space.Invalidate(context.Background(), v.query.URI)
 	}
 	// An error says nothing about the resource; the rest is its nature.
 	v.fill.Refuse(status < 500)
@@ -193,7 +193,7 @@ func (p *proxyCache) renew(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 	if !ok {
 		// No longer to be stored, but the 304 vouches for it this once.
 		v.fill.Refuse(false)
-		p.space.Invalidate(context.Background(), v.key)
+		p.space.Invalidate(context.Background(), v.query.URI)
 		if !selected {
 			e.Header = v.stale.Header // the 304 is of another response
 		}
@@ -206,19 +206,6 @@ func (p *proxyCache) renew(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 	v.fill.Aim(e, asForwarded(x))
 	v.fill.Store(e)
 	p.serveAs(x, v.key, e, now, cacheRefresh, v.condition, &said)
-}
-
-// resource is what a response may be purged by.
-func (p *proxyCache) resource(x *plugin.Exchange) (of cache.Resource) {
-	if x.Route != nil {
-		of.Route, of.RouteName = x.Route.ID, x.Route.Name
-	}
-	of.Host = strings.Clone(strings.ToLower(x.Host)) // it may be a view
-	of.Path = string(x.Ctx.Request.Header.RequestURI())
-	if p.key.ignoreCase {
-		of.Path = strings.ToLower(of.Path)
-	}
-	return of
 }
 
 // selects tells whether a 304 is of the stored response: a validator that it has is
@@ -248,12 +235,12 @@ func (p *proxyCache) compare(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 	updated := updatedFields{fresh: h, stored: v.stale}
 	if !same(fasthttp.HeaderETag) || !same(fasthttp.HeaderLastModified) || size >= 0 && size != len(v.stale.Body) ||
 		!p.policy.Judge(e, answer(x, updated, now)) {
-		p.space.Invalidate(context.Background(), v.key)
+		p.space.Invalidate(context.Background(), v.query.URI)
 		return
 	}
 	e.Header, e.Encoding = updated.fields(e.Withheld), v.stale.Encoding
 	e.Of = v.stale.Of
-	fill := p.space.Fill(v.key, asForwarded(x), v.stale)
+	fill := p.space.Fill(v.query, v.stale)
 	fill.Aim(e, asForwarded(x))
 	fill.Store(e)
 }
