@@ -151,6 +151,20 @@ func (f *Fill) share(e *Entry, request Headers, how Outcome) {
 	f.tell(shared, e)
 }
 
+// move makes the request the leader of a variant: the others of the resource may wait
+// for different ones.
+func (f *Fill) move(at Key) {
+	if f.flight == nil {
+		return
+	}
+	f.tell(varies, nil)
+	next, leader := f.space.store.flights.join(at, f.epoch)
+	f.at, f.flight = at, next
+	if !leader {
+		f.flight = nil
+	}
+}
+
 // release gives the lease back, without waiting for Redis.
 func (f *Fill) release(mark string, long time.Duration) {
 	h := f.hold

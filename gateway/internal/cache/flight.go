@@ -23,6 +23,7 @@ const (
 	shared      ending = iota // entry is for every request that it fits
 	uncacheable               // each must go by itself
 	abandoned                 // the leader was lost: another may lead
+	varies                    // the leader has learned so: each may wait for its variant
 )
 
 // flights are those under way. Only misses come here, so one lock will do.
@@ -98,6 +99,12 @@ func (sp *Space) join(ctx context.Context, q Query, at Key, e, note *Entry) Foun
 			return Found{Entry: e, Outcome: Miss, Fill: sp.alone(q, note)}
 		}
 		banned := f.ended == shared && s.bans.hit(f.entry, f.entry.checked.Load())
+		if f.ended == varies {
+			if e, note = sp.peek(q.Key, q.Request); note != nil {
+				at = variantKey(q.Key, note, q.Request)
+			}
+			continue
+		}
 		if f.ended == shared && !banned && f.fits(q) {
 			return Found{Entry: f.entry, Outcome: f.how}
 		}

@@ -185,6 +185,9 @@ func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
 		f.begin()
 		t := sp.fetch(ctx, q, a)
 		f.learn(t)
+		if t.note != nil && t.at != f.at {
+			f.move(t.at)
+		}
 		if t.entry != nil {
 			e = t.entry
 			a.known, a.at = t.head, t.at

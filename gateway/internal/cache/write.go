@@ -31,7 +31,9 @@ type writeJob struct {
 
 // weight is about how many bytes wait in the job.
 func (j *writeJob) weight() (n int64) {
-	n = entryOverhead
+	if j.entry == nil {
+		return entryOverhead
+	}
 	for _, e := range [...]*Entry{j.entry, j.note} {
 		if e != nil {
 			n += int64(e.weight())

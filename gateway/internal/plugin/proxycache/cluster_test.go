@@ -40,36 +40,36 @@ func startCluster(tb testing.TB, n int, origin http.Handler, config entity.Recor
 	return c
 }
 
-// answer is what one request of many has got.
-type answer struct {
+// reply is what one request of many has got.
+type reply struct {
 	status int
 	body   string
 	header http.Header
 	err    error
 }
 
-func (c *cluster) get(ctx context.Context, replica int, target string) (a answer) {
+func (c *cluster) get(ctx context.Context, replica int, target string) (a reply) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.replicas[replica].URL+target, http.NoBody)
 	if err != nil {
-		return answer{err: err}
+		return reply{err: err}
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
-		return answer{err: err}
+		return reply{err: err}
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, string(body), res.Header, err}
+	return reply{res.StatusCode, string(body), res.Header, err}
 }
 
 // ask sends n requests at a time, by turns to all replicas but the first without ones.
-func (c *cluster) ask(tb testing.TB, n, without int, target string) func() []answer {
-	answers := make([]answer, n)
+func (c *cluster) ask(tb testing.TB, n, without int, target string) func() []reply {
+	answers := make([]reply, n)
 	var wg sync.WaitGroup
 	for i := range answers {
 		wg.Go(func() { answers[i] = c.get(tb.Context(), without+i%(len(c.replicas)-without), target) })
 	}
-	return func() []answer { wg.Wait(); return answers }
+	return func() []reply { wg.Wait(); return answers }
 }
 
 // value sums the series of a metric whose label, where one is named, has that value.
@@ -198,7 +198,7 @@ func TestALeaderWhoseClientLeavesIsReplaced(t *testing.T) {
 		target := newTarget("leaves")
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
-		gone := make(chan answer, 1)
+		gone := make(chan reply, 1)
 		go func() { gone <- c.get(ctx, 0, target) }()
 		waitFor(t, "the leader", func() bool { return o.asked.Load() == 1 })
 		wait := c.ask(t, 30, 0, target)
