@@ -3,8 +3,12 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -18,6 +22,8 @@ type Cache interface {
 	// Purge removes an entry from this replica and from Redis. An error means that
 	// Redis was not reached; this replica's memory is purged nevertheless.
 	Purge(ctx context.Context, k cache.Key) (found bool, err error)
+	// PurgeSelected removes what a selection names, with errors as Purge.
+	PurgeSelected(ctx context.Context, sel cache.Selection) error
 	// PurgeAll removes all entries, with errors as Purge.
 	PurgeAll(ctx context.Context) error
 }
@@ -30,8 +36,9 @@ type proxyCache struct {
 
 // WithProxyCache adds the endpoints of Kong's proxy-cache plugin to the Admin
 // API: GET and DELETE /proxy-cache/{key}, the same under
-// /proxy-cache/{plugin}/caches, and DELETE /proxy-cache. A key means the same
-// for every plugin, so the plugin's id is ignored.
+// /proxy-cache/{plugin}/caches, and DELETE /proxy-cache, with a query for what is
+// selected by it. A key means the same for every plugin, so the plugin's id is
+// ignored.
 func WithProxyCache(api http.Handler, c Cache, log *slog.Logger) http.Handler {
 	p := &proxyCache{cache: c, log: log}
 	mux := http.NewServeMux()
@@ -40,8 +47,8 @@ func WithProxyCache(api http.Handler, c Cache, log *slog.Logger) http.Handler {
 		mux.HandleFunc("GET "+path, p.show)
 		mux.HandleFunc("DELETE "+path, p.purge)
 	}
-	mux.HandleFunc("DELETE /proxy-cache", p.purgeAll)
-	mux.HandleFunc("DELETE /proxy-cache/{$}", p.purgeAll)
+	mux.HandleFunc("DELETE /proxy-cache", p.purgeMany)
+	mux.HandleFunc("DELETE /proxy-cache/{$}", p.purgeMany)
 	return mux
 }
 
@@ -76,12 +83,70 @@ func (p *proxyCache) purge(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *proxyCache) purgeAll(w http.ResponseWriter, r *http.Request) {
-	if err := p.cache.PurgeAll(r.Context()); err != nil {
+// purgeMany removes everything, or what the query selects.
+func (p *proxyCache) purgeMany(w http.ResponseWriter, r *http.Request) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	var sel cache.Selection
+	if err == nil {
+		sel, err = selection(query)
+	}
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]any{"message": err.Error()})
+		return
+	}
+	if len(query) == 0 {
+		err = p.cache.PurgeAll(r.Context())
+	} else {
+		err = p.cache.PurgeSelected(r.Context(), sel)
+	}
+	if err != nil {
 		p.purgeFailed(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// mostSelected bounds what one purge may name.
+const mostSelected = 1000
+
+// selection reads a query. A parameter that is not known is an error: without it
+// everything would be purged.
+func selection(query url.Values) (sel cache.Selection, err error) {
+	n := 0
+	for name, values := range query {
+		n += len(values)
+		for _, value := range values {
+			if value == "" {
+				return sel, fmt.Errorf("%s: empty; want a value, or no parameter at all to purge everything", name)
+			}
+			if strings.ContainsFunc(value, unicode.IsControl) {
+				return sel, fmt.Errorf("%s: %q: want no control characters", name, value)
+			}
+			switch name {
+			case "key":
+				k, ok := cache.ParseKey(value)
+				if !ok {
+					return sel, fmt.Errorf("key: %q: want 64 hexadecimal digits, as in X-Cache-Key", value)
+				}
+				sel.Keys = append(sel.Keys, k)
+			case "tag":
+				sel.Tags = append(sel.Tags, value)
+			case "route":
+				sel.Routes = append(sel.Routes, value)
+			case "prefix":
+				if strings.Contains(value, "://") {
+					return sel, fmt.Errorf("prefix: %q: want /path or host/path, without a scheme", value)
+				}
+				sel.Prefixes = append(sel.Prefixes, value)
+			default:
+				return sel, fmt.Errorf("%q: want key, prefix, route or tag", name)
+			}
+		}
+	}
+	if n > mostSelected {
+		return sel, fmt.Errorf("%d values: want at most %d in one request", n, mostSelected)
+	}
+	return sel, nil
 }
 
 // purgeFailed reports that Redis was not reached: Redis and other replicas may

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ type fakeCache struct {
 	has    map[cache.Key]*cache.Entry
 	broken error
 	all    int
+	chosen cache.Selection
 }
 
 func (f *fakeCache) Lookup(_ context.Context, k cache.Key) *cache.Entry { return f.has[k] }
@@ -26,6 +28,11 @@ func (f *fakeCache) Purge(_ context.Context, k cache.Key) (bool, error) {
 	_, ok := f.has[k]
 	delete(f.has, k)
 	return ok, f.broken
+}
+
+func (f *fakeCache) PurgeSelected(_ context.Context, sel cache.Selection) error {
+	f.chosen = sel
+	return f.broken
 }
 
 func (f *fakeCache) PurgeAll(context.Context) error { f.all++; return f.broken }
@@ -52,6 +59,18 @@ func TestProxyCacheEndpoints(t *testing.T) {
 		{name: "a second finds nothing", method: "DELETE", path: "/proxy-cache/" + k, status: 404, body: "Not found"},
 		{name: "a purge of everything", method: "DELETE", path: "/proxy-cache", status: 204},
 		{name: "with a slash", method: "DELETE", path: "/proxy-cache/", status: 204},
+		{name: "by tags, a route, a prefix and a key", method: "DELETE", status: 204,
+			path: "/proxy-cache?tag=a&tag=b%20c&route=r&prefix=example.com/img/&key=" + k},
+		{name: "by what is not known", method: "DELETE", path: "/proxy-cache?tags=a", status: 400, body: "want key, prefix, route or tag"},
+		{name: "by nothing", method: "DELETE", path: "/proxy-cache?tag=", status: 400, body: "tag: empty"},
+		{name: "by what is no key", method: "DELETE", path: "/proxy-cache?key=12", status: 400, body: "64 hexadecimal digits"},
+		{name: "by two lines", method: "DELETE", path: "/proxy-cache?tag=a%0Ar:b", status: 400, body: "control characters"},
+		{name: "by a URL", method: "DELETE", path: "/proxy-cache?prefix=http://a/", status: 400, body: "without a scheme"},
+		{name: "by what is no query", method: "DELETE", path: "/proxy-cache?tag=%zz", status: 400, body: "%zz"},
+		{name: "by too much", method: "DELETE", path: "/proxy-cache?tag=a" + strings.Repeat("&tag=a", 1000), status: 400,
+			body: "at most 1000"},
+		{name: "by a tag, and Redis is not reached", method: "DELETE", path: "/proxy-cache?tag=a", broken: errors.New("down"),
+			status: 502, body: "this replica only"},
 		{name: "Redis is not reached", method: "DELETE", path: "/proxy-cache", broken: errors.New("down"), status: 502,
 			body: "this replica only"},
 	} {
@@ -63,6 +82,9 @@ func TestProxyCacheEndpoints(t *testing.T) {
 				t.Errorf("%d %s, want %d with %q", w.Code, w.Body, step.status, step.body)
 			}
 		})
+	}
+	if want := (cache.Selection{Tags: []string{"a"}}); !reflect.DeepEqual(f.chosen, want) {
+		t.Errorf("the last selection was %+v, want %+v", f.chosen, want)
 	}
 	if f.all != 3 {
 		t.Errorf("everything was purged %d times, want 3", f.all)

@@ -3,6 +3,7 @@ package cache
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"strings"
 	"time"
 )
@@ -11,12 +12,13 @@ import (
 //
 //	version(1) kind(1) flags(1) status nonce(8)
 //	generated fresh swr sie keep lastModified
-//	etag vary-count vary... header-count (name value)... body
+//	etag asked generation route route-name host path
+//	vary-count vary... header-count (name value)... body
 //
 // Times are varints: generated in Unix milliseconds, the rest relative to it,
 // also in milliseconds (lastModified: Unix seconds, 0 for none). Counts and
 // the lengths before each string are uvarints; the body is the rest.
-const codecVersion = 1
+const codecVersion = 2
 
 const flagMustRevalidate = 1
 
@@ -42,6 +44,11 @@ func encode(buf []byte, e *Entry) []byte {
 	}
 	buf = binary.AppendVarint(buf, modified)
 	buf = appendString(buf, e.ETag)
+	buf = binary.AppendUvarint(buf, e.Asked)
+	buf = binary.AppendUvarint(buf, e.Generation)
+	for _, s := range [...]string{e.Of.Route, e.Of.RouteName, e.Of.Host, e.Of.Path} {
+		buf = appendString(buf, s)
+	}
 	buf = binary.AppendUvarint(buf, uint64(len(e.Vary)))
 	for _, v := range e.Vary {
 		buf = appendString(buf, v)
@@ -62,7 +69,7 @@ func appendString[S string | []byte](buf []byte, s S) []byte {
 // decode reads what encode wrote. The entry keeps raw: its header and body are
 // parts of it, not copies.
 func decode(raw []byte) (*Entry, error) {
-	if len(raw) < 3 || raw[0] != codecVersion || raw[1] == byte(PassNote) || raw[1] > byte(Gone) {
+	if len(raw) < 3 || raw[0] != codecVersion || raw[1] > byte(VaryNote) {
 		return nil, errCodec
 	}
 	r := reader{raw: raw[3:]}
@@ -78,6 +85,11 @@ func decode(raw []byte) (*Entry, error) {
 		e.LastModified = time.Unix(m, 0)
 	}
 	e.ETag = string(r.bytes())
+	e.Asked = r.uvarint(math.MaxUint64)
+	e.Generation = r.uvarint(math.MaxUint64)
+	for _, s := range [...]*string{&e.Of.Route, &e.Of.RouteName, &e.Of.Host, &e.Of.Path} {
+		*s = string(r.bytes())
+	}
 	// A count can be no larger than what is left: each item takes a byte.
 	if n := r.uvarint(uint64(len(r.raw))); n > 0 {
 		e.Vary = make([]string, n)

@@ -3,6 +3,7 @@ package cache
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,6 +57,19 @@ type Entry struct {
 	// this variant; Nonce is that of the resource's VaryNote.
 	Vary  []string
 	Nonce uint64
+
+	// Of is for purges that do not know keys. Fill.Store sets Asked: the last ban in
+	// Redis when the origin was asked.
+	Of    Resource
+	Asked uint64
+	// checked is the last ban of the store that is known not to be of the entry.
+	checked atomic.Uint64
+
+	// Generation is that of the URI in Redis when the origin was asked, and state that
+	// of the URI in this replica, whose count was seen when the entry was kept.
+	Generation uint64
+	state      *uri
+	seen       uint64
 }
 
 // Kind says what an Entry stands for.
@@ -70,9 +84,6 @@ const (
 	// PassNote remembers that the resource was not cacheable, so that
 	// simultaneous requests for it do not wait for each other. Memory only.
 	PassNote
-	// Gone lies in Redis in the place of a resource that was invalidated: what
-	// was asked for before is not stored over it. Nonce tells it from others.
-	Gone
 )
 
 // NeedsOrigin tells whether the entry may be used only after the origin has said so.
@@ -94,7 +105,7 @@ const entryOverhead = 512
 
 // weight is about how many bytes the entry keeps from the garbage collector.
 func (e *Entry) weight() uint32 {
-	n := entryOverhead + len(e.Body)
+	n := entryOverhead + len(e.Body) + e.Of.weight()
 	for _, f := range e.Header {
 		n += len(f.Name) + len(f.Value) + 48
 	}

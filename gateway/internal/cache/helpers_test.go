@@ -62,7 +62,7 @@ func newClient(t testing.TB, o redisconn.Options) *redisconn.Client {
 func byFreshness(e *Entry) Verdict { return ParseCacheControl(nil).Judge(e, time.Now()) }
 
 func query(key string, request fields) Query {
-	return Query{Key: keyOf(key), Request: request, Judge: byFreshness}
+	return Query{Key: keyOf(key), URI: keyOf("URI " + key), Request: request, Judge: byFreshness}
 }
 
 // eventually waits for what another goroutine must bring about.

@@ -42,6 +42,28 @@ func (m *memory) peek(k Key) *Entry {
 	return e
 }
 
+// recall is peek less what was purged or invalidated since it was stored. It does not allocate.
+func (s *Store) recall(k Key) *Entry {
+	e := s.memory.peek(k)
+	if e == nil || e.Kind != Response {
+		return e
+	}
+	if e.state != nil && e.state.count.Load() != e.seen {
+		s.memory.drop(k)
+		return nil
+	}
+	last, checked := s.bans.last.Load(), e.checked.Load()
+	if checked == last {
+		return e
+	}
+	if s.bans.hit(e, checked) {
+		s.memory.drop(k)
+		return nil
+	}
+	e.checked.CompareAndSwap(checked, last)
+	return e
+}
+
 func (m *memory) put(k Key, e *Entry) {
 	if m.cache != nil {
 		m.cache.Set(k, e)

@@ -48,15 +48,15 @@ func (l *lastPurge) mark() purgeMark {
 // or in any known Redis; nil where there is nothing. A resource that varies is
 // shown as its note.
 func (s *Store) Lookup(ctx context.Context, k Key) *Entry {
-	if e := s.memory.peek(k); e != nil && e.Kind != PassNote {
+	if e := s.recall(k); e != nil && e.Kind != PassNote {
 		return e
 	}
 	for _, sp := range s.eachSpace() {
 		if sp.client == nil {
 			continue
 		}
-		if e := sp.read(ctx, k); e != nil && e.Kind != Gone {
-			return e
+		if t := sp.look(ctx, k, Key{}, asking{anyGeneration: true}); t.entry != nil {
+			return t.entry
 		}
 	}
 	return nil
@@ -109,8 +109,10 @@ func (sp *Space) purgeKey(ctx context.Context, k Key) (n int64, err error) {
 		return 0, err
 	}
 	err = sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) error {
-		n, err = rdb.Unlink(ctx, sp.redisKey(k)).Result()
-		return err
+		if n, err = rdb.Unlink(ctx, sp.redisKey(k)).Result(); err != nil {
+			return err
+		}
+		return rdb.Unlink(ctx, sp.leaseKey(k)).Err()
 	})
 	if err != nil {
 		return 0, fmt.Errorf("purge in Redis %s: %w", sp.client.Options().Address(), err)
@@ -124,8 +126,9 @@ func (sp *Space) purgeAll(ctx context.Context) error {
 		return err
 	}
 	err := sp.client.DoTimeout(ctx, purgeTimeout, func(ctx context.Context, rdb redis.Cmdable) error {
-		// Keys are 64 hex digits: the pattern leaves the purge's own key alone.
-		pattern := sp.store.cfg.Prefix + strings.Repeat("[0-9a-f]", 64)
+		// Keys are 64 hex digits, and leases begin with them: the pattern leaves the purge's
+		// own key alone.
+		pattern := sp.store.cfg.Prefix + strings.Repeat("[0-9a-f]", 64) + "*"
 		var cursor uint64
 		for {
 			keys, next, err := rdb.Scan(ctx, cursor, pattern, 1000).Result()
@@ -167,7 +170,11 @@ func (sp *Space) tell(ctx context.Context, what string) error {
 }
 
 // purged takes a purge that some replica announced, perhaps this one.
-func (sp *Space) purged(message string) {
+func (sp *Space) purged(ctx context.Context, message string) {
+	if strings.HasPrefix(message, banMessage) {
+		sp.banned(ctx, message)
+		return
+	}
 	if strings.HasPrefix(message, invalidation) {
 		sp.heard(message)
 		return
@@ -200,6 +207,12 @@ func (sp *Space) catchUp(ctx context.Context) error {
 		return err
 	}
 	last, err := sp.number(ctx, invalidationNumber)
+	if err != nil {
+		return err
+	}
+	sp.banning.Lock()
+	err = sp.loadBans(ctx)
+	sp.banning.Unlock()
 	if err != nil {
 		return err
 	}

@@ -257,3 +257,36 @@ func TestWhatWasStoredBeforeTheFirstSubscriptionGoes(t *testing.T) {
 		t.Errorf("nothing was missed, yet the memory is empty (%v)", err)
 	}
 }
+
+// BenchmarkFindInRedis is a hit that memory does not have.
+func BenchmarkFindInRedis(b *testing.B) {
+	host, port, err := net.SplitHostPort(testenv.Redis(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	n, _ := strconv.Atoi(port)
+	sp := newStore(b, Config{MemoryBytes: -1, Prefix: fmt.Sprint(b.Name(), rand.Uint64())}).
+		Space(newClient(b, redisconn.Options{Host: host, Port: n}))
+	q := query("a", nil)
+	e := response("")
+	e.Body = make([]byte, 1024)
+	sp.Find(b.Context(), q).Fill.Store(e)
+	find := func() bool {
+		f := sp.Find(b.Context(), q)
+		if f.Fill != nil {
+			f.Fill.Abandon()
+		}
+		return f.Outcome == HitRedis
+	}
+	for deadline := time.Now().Add(10 * time.Second); !find(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatal("not stored")
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !find() {
+			b.Fatal("no hit")
+		}
+	}
+}

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/redis/go-redis/v9"
-
 	"gatelab/gateway/internal/redisconn"
 )
 
@@ -28,6 +26,9 @@ type Space struct {
 	hears  atomic.Bool   // the same
 	once   sync.Once     // for stands
 	early  atomic.Bool   // something was put into memory before that
+
+	bans    *bans      // that its Redis has
+	banning sync.Mutex // held to learn of more
 }
 
 // Client is the Redis behind the space, nil for none.
@@ -46,6 +47,7 @@ const (
 // Query is one look-up.
 type Query struct {
 	Key     Key
+	URI     Key // of what is invalidated together
 	Request Headers
 	// Judge says whether this request may be answered with e, a Response.
 	Judge func(e *Entry) Verdict
@@ -66,6 +68,7 @@ type Found struct {
 	Outcome Outcome // HitMemory, HitRedis, Stale, Coalesced or Miss
 	Fill    *Fill
 	Varies  bool // other variants of the resource may be stored
+	Renewed bool // for Coalesced: what was stored did not serve
 }
 
 // Peek looks into the memory tier only, and allocates nothing for a resource
@@ -81,10 +84,10 @@ func (sp *Space) Peek(key Key, request Headers) *Entry {
 
 // peek also returns the resource's VaryNote, and the entry may be a PassNote.
 func (sp *Space) peek(key Key, request Headers) (e, note *Entry) {
-	e = sp.store.memory.peek(key)
+	e = sp.store.recall(key)
 	if e != nil && e.Kind == VaryNote {
 		note = e
-		e = sp.store.memory.peek(variantKey(key, note, request))
+		e = sp.store.recall(variantKey(key, note, request))
 	}
 	return e, note
 }
@@ -101,13 +104,14 @@ func (sp *Space) Find(ctx context.Context, q Query) Found {
 		return sp.stored(ctx, q, e, note)
 	}
 	if e != nil && e.Kind == PassNote {
-		return Found{Outcome: Miss, Fill: sp.alone(q.Key, note), Varies: note != nil}
+		return Found{Outcome: Miss, Fill: sp.alone(q, note), Varies: note != nil}
 	}
 	at := q.Key
 	if note != nil {
 		at = variantKey(q.Key, note, q.Request)
 	}
 	found := sp.join(ctx, q, at, e, note)
+	found.Renewed = e != nil
 	found.Varies = note != nil || found.Fill != nil && found.Fill.note != nil
 	return found
 }
@@ -120,27 +124,31 @@ func (sp *Space) Refresh(q Query) *Fill {
 	if note != nil {
 		at = variantKey(q.Key, note, q.Request)
 	}
-	f, leader := sp.store.flights.join(at, sp.store.epochOf(q.Key))
+	f, leader := sp.store.flights.join(at, sp.store.epochOf(q.URI))
 	if !leader {
 		return nil
 	}
-	fill := sp.alone(q.Key, note)
+	fill := sp.alone(q, note)
 	fill.at, fill.flight = at, f
 	fill.stale = e != nil
 	return fill
 }
 
-// Fill is one that no other request waits for, outside of any look-up.
-func (sp *Space) Fill(key Key, request Headers) *Fill {
-	_, note := sp.peek(key, request)
-	return sp.alone(key, note)
+// Fill is one that no other request waits for, outside of any look-up. What comes in the
+// place of old is purged by what would have purged that.
+func (sp *Space) Fill(q Query, old *Entry) *Fill {
+	_, note := sp.peek(q.Key, q.Request)
+	f := sp.alone(q, note)
+	f.generation = old.Generation
+	f.asked, f.banned = old.Asked, old.checked.Load()
+	return f
 }
 
 // stored answers a query that wants no origin.
 func (sp *Space) stored(ctx context.Context, q Query, e, note *Entry) Found {
-	got, fetched, _ := sp.fetch(ctx, q)
-	if got != nil {
-		e = got
+	t := sp.fetch(ctx, q, asking{})
+	if t.entry != nil {
+		e = t.entry
 		if q.Judge(e) == Usable {
 			return Found{Entry: e, Outcome: HitRedis}
 		}
@@ -148,68 +156,19 @@ func (sp *Space) stored(ctx context.Context, q Query, e, note *Entry) Found {
 	if e != nil && e.Kind != Response {
 		e = nil
 	}
-	return Found{Entry: e, Outcome: Miss, Varies: note != nil || fetched != nil}
+	return Found{Entry: e, Outcome: Miss, Varies: note != nil || t.note != nil}
 }
 
-// lead is the leader's part of Find: what Redis has, or the Fill.
-func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
-	// Between the first look and the lead another's flight may have ended.
-	if now, _ := sp.peek(q.Key, q.Request); now != nil && now != e && now.Kind == Response && q.Judge(now) == Usable {
-		f.share(now, q.Request)
-		return Found{Entry: now, Outcome: HitMemory}
-	}
-	got, note, gone := sp.fetch(ctx, q)
-	if got != nil {
-		e = got
-		if q.Judge(e) == Usable {
-			f.share(e, q.Request)
-			return Found{Entry: e, Outcome: HitRedis}
-		}
-	}
-	if note != nil {
-		f.note = note
-	}
-	f.stale, f.gone = e != nil, gone
-	if e != nil && e.Kind == Response && q.Judge(e) == UsableBusy {
-		return Found{Entry: e, Outcome: Stale, Fill: f}
-	}
-	return Found{Entry: e, Outcome: Miss, Fill: f}
-}
-
-// fetch asks Redis, and keeps in memory what it finds. No Redis, one that
-// fails, and one that is slow are all a miss. gone is the Nonce of what lies in the
-// place of a resource that was invalidated.
-func (sp *Space) fetch(ctx context.Context, q Query) (e, note *Entry, gone uint64) {
-	if sp.client == nil {
-		return nil, nil, 0
-	}
-	before := sp.store.epochOf(q.Key)
-	key := q.Key
-	e = sp.read(ctx, key)
-	switch {
-	case e == nil:
-		return nil, nil, 0
-	case e.Kind == Gone:
-		return nil, nil, e.Nonce
-	case e.Kind == VaryNote:
-		note = e
-		sp.keep(before, q.Key, key, note)
-		key = variantKey(key, note, q.Request)
-		e = sp.read(ctx, key)
-	}
-	if e == nil || e.Kind != Response {
-		return nil, note, 0
-	}
-	sp.keep(before, q.Key, key, e)
-	return e, note, 0
-}
-
-// keep puts e, of the resource of, into memory under k unless of was purged or
-// invalidated since before.
+// keep puts e, of the URI of, into memory under k unless of was purged or invalidated
+// since before.
 func (sp *Space) keep(before epoch, of, k Key, e *Entry) {
 	s := sp.store
 	if s.epochOf(of) != before {
 		return
+	}
+	if e.Kind == Response {
+		e.state = s.uris.of(of)
+		e.seen = e.state.count.Load()
 	}
 	heard := sp.client == nil || sp.hears.Load()
 	if !heard {
@@ -221,21 +180,3 @@ func (sp *Space) keep(before epoch, of, k Key, e *Entry) {
 		s.memory.drop(k)
 	}
 }
-
-func (sp *Space) read(ctx context.Context, k Key) *Entry {
-	var raw []byte
-	err := sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
-		raw, err = rdb.Get(ctx, sp.redisKey(k)).Bytes()
-		return err
-	})
-	if err != nil {
-		return nil
-	}
-	e, err := decode(raw)
-	if err != nil {
-		return nil // another version's, or damaged: will be written over
-	}
-	return e
-}
-
-func (sp *Space) redisKey(k Key) string { return sp.store.cfg.Prefix + k.String() }

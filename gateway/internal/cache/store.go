@@ -63,6 +63,8 @@ type Store struct {
 	log     *slog.Logger
 	memory  *memory
 	flights *flights
+	leases  *leases
+	waiting atomic.Int64 // requests that wait for another's fetch in this replica
 	writes  *writeQueue
 	metrics *metrics
 
@@ -72,6 +74,8 @@ type Store struct {
 	invalidated [invalidations]atomic.Uint64
 	id          string       // tells this store's invalidations from other replicas'
 	ahead       atomic.Int64 // see ReadAhead
+	uris        *uris        // that something is stored of
+	bans        *bans        // that this replica has heard of, under numbers of its own
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -89,7 +93,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Store{cfg: cfg, log: log, flights: newFlights(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
+	s := &Store{cfg: cfg, log: log, flights: newFlights(), leases: newLeases(), bans: newBans(), uris: newURIs(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
 		id: strconv.FormatUint(rand.Uint64(), 36)}
 	s.metrics = newMetrics()
 	var err error
@@ -97,7 +101,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		cancel()
 		return nil, fmt.Errorf("make memory tier: %w", err)
 	}
-	s.metrics.register(reg, s.memory, func() float64 { return float64(s.ahead.Load()) })
+	s.metrics.register(reg, s)
 	s.writes = newWriteQueue(cfg.WriteQueue, cfg.WriteBytes)
 	for range writers {
 		s.wg.Go(s.write)
@@ -135,11 +139,12 @@ func (s *Store) space(client *redisconn.Client) (sp *Space, made bool) {
 		return sp, false
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
-	sp = &Space{store: s, client: client, cancel: cancel, stands: make(chan struct{})}
+	sp = &Space{store: s, client: client, cancel: cancel, stands: make(chan struct{}), bans: newBans()}
 	s.spaces[client] = sp
 	if client != nil && !s.closed {
 		s.wg.Go(func() {
-			client.Subscribe(ctx, s.cfg.Prefix+purgeChannel, sp.catchUp, sp.purged)
+			client.Subscribe(ctx, s.cfg.Prefix+purgeChannel, sp.catchUp,
+				func(message string) { sp.purged(ctx, message) })
 		})
 	}
 	return sp, true

@@ -2,7 +2,7 @@ package cache
 
 import (
 	"context"
-	"encoding/binary"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,27 +17,59 @@ const writers = 2
 type writeJob struct {
 	space  *Space
 	of     Key // the resource's
+	uri    Key
 	key    Key
-	entry  *Entry
+	entry  *Entry // nil: only the lease is given back
+	note   *Entry // the resource's VaryNote where that is to be stored too
 	epoch  epoch
 	purged purgeMark
-	gone   uint64
+
+	hold *hold // the lease that ends with it, nil for none
+	mark string
+	long time.Duration // that mark stays
+}
+
+// weight is about how many bytes wait in the job.
+func (j *writeJob) weight() (n int64) {
+	if j.entry == nil {
+		return entryOverhead
+	}
+	for _, e := range [...]*Entry{j.entry, j.note} {
+		if e != nil {
+			n += int64(e.weight())
+		}
+	}
+	return n
 }
 
 // setUnlessPurged stores an entry unless a purge or an invalidation came since its
 // origin was asked. That is for Redis to say: a replica whose subscription is down
 // has not heard of it, and would undo it. Where the number is gone Redis has lost its
-// data, which is no purge. What lies in the place of an invalidated resource begins
-// with version, kind, flags and status, a byte each, and its nonce.
+// data, which is no purge. The URI's generation lives as long as what is stored of it. The
+// lease ends with it: who waits finds the entry, or may fetch it. Where Redis has no memory left nothing
+// is stored.
 var setUnlessPurged = redis.NewScript(`
+local stored = 1
 if ARGV[3] ~= '?' then
 	local number = redis.call('GET', KEYS[2])
-	if number and number ~= ARGV[3] then return 0 end
+	if number and number ~= ARGV[3] then stored = 0 end
 end
-local had = redis.call('GETRANGE', KEYS[1], 0, 11)
-if #had == 12 and string.byte(had, 2) == tonumber(ARGV[5]) and string.sub(had, 5) ~= ARGV[4] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
+local function set(key, value, long)
+	if stored ~= 1 then return end
+	local done = redis.pcall('SET', key, value, 'PX', long)
+	if done.err then stored = done end
+end
+local generation = redis.call('GET', KEYS[5])
+if generation and generation ~= ARGV[4] then stored = 0 end
+if not generation then
+	set(KEYS[5], ARGV[4], ARGV[2])
+elseif stored == 1 and redis.call('PTTL', KEYS[5]) < tonumber(ARGV[2]) then
+	redis.call('PEXPIRE', KEYS[5], ARGV[2])
+end
+if ARGV[6] ~= '' then set(KEYS[3], ARGV[6], ARGV[7]) end
+set(KEYS[1], ARGV[1], ARGV[2])
+if ARGV[5] ~= '' and redis.call('GET', KEYS[4]) == ARGV[5] then redis.call('DEL', KEYS[4]) end
+return stored
 `)
 
 // writeQueue is bounded by count and by bytes; what does not fit is dropped.
@@ -60,7 +92,7 @@ func newWriteQueue(jobs int, bytes int64) *writeQueue {
 func (q *writeQueue) offer(j writeJob) bool {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	n := int64(j.entry.weight())
+	n := j.weight()
 	if q.closed || q.waiting.Add(n) > q.most {
 		q.waiting.Add(-n)
 		return false
@@ -86,12 +118,19 @@ func (q *writeQueue) drained() { q.idle.Wait() }
 
 // enqueue hands e to the writers, who encode it too: a request pays for
 // neither.
-func (f *Fill) enqueue(k Key, e *Entry) {
+func (f *Fill) enqueue(e *Entry) {
 	sp := f.space
 	if sp.client == nil {
 		return
 	}
-	if !sp.store.writes.offer(writeJob{space: sp, of: f.key, key: k, entry: e, epoch: f.epoch, purged: f.purged, gone: f.gone}) {
+	j := writeJob{
+		space: sp, of: f.key, uri: f.uri, key: f.target, entry: e, note: f.fresh, epoch: f.epoch, purged: f.purged, hold: f.hold,
+	}
+	if f.hold != nil {
+		sp.store.leases.drop(f.hold)
+		f.hold = nil
+	}
+	if !sp.store.writes.offer(j) {
 		sp.store.metrics.dropQueue.Inc()
 	}
 }
@@ -102,17 +141,21 @@ func (s *Store) write() {
 	defer s.writes.idle.Done()
 	var buf []byte
 	for j := range s.writes.jobs {
-		s.writes.waiting.Add(-int64(j.entry.weight()))
-		if s.epochOf(j.of) != j.epoch {
+		s.writes.waiting.Add(-j.weight())
+		if j.entry != nil && s.epochOf(j.uri) != j.epoch {
 			s.metrics.dropPurged.Inc()
-			continue
+			j.entry = nil
 		}
-		ttl := time.Until(j.entry.KeepUntil)
-		if ttl < time.Millisecond {
+		if j.entry == nil || time.Until(j.entry.KeepUntil) < time.Millisecond {
+			if j.hold != nil {
+				j.hold.release(s.ctx, j.mark, j.long)
+			}
 			continue
 		}
 		buf = encode(buf[:0], j.entry)
-		switch stored, err := j.store(s.ctx, buf, ttl); {
+		switch stored, err := j.store(s.ctx, buf); {
+		case err != nil && strings.HasPrefix(err.Error(), "OOM"):
+			s.metrics.dropMemory.Inc()
 		case err != nil:
 			s.metrics.dropRedis.Inc()
 		case !stored:
@@ -125,16 +168,27 @@ func (s *Store) write() {
 }
 
 // store reports false where a purge has come since.
-func (j *writeJob) store(ctx context.Context, raw []byte, ttl time.Duration) (stored bool, err error) {
+func (j *writeJob) store(ctx context.Context, raw []byte) (stored bool, err error) {
 	sp := j.space
 	err = sp.client.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) (err error) {
 		number := j.purged.number
 		if !j.purged.known { // the subscription has yet to stand for the first time
 			number = "?"
 		}
-		keys := []string{sp.redisKey(j.key), sp.store.cfg.Prefix + purgeNumber}
-		gone := binary.BigEndian.AppendUint64(nil, j.gone)
-		stored, err = setUnlessPurged.Run(ctx, rdb, keys, raw, ttl.Milliseconds(), number, gone, int(Gone)).Bool()
+		token, lease := "", j.key
+		if j.hold != nil {
+			token, lease = j.hold.token, j.hold.key
+		}
+		var note []byte
+		noteFor := time.Duration(0)
+		if j.note != nil {
+			note, noteFor = encode(nil, j.note), max(time.Until(j.note.KeepUntil), time.Millisecond)
+		}
+		keys := []string{sp.redisKey(j.key), sp.store.cfg.Prefix + purgeNumber, sp.redisKey(j.of), sp.leaseKey(lease),
+			sp.generationKey(j.uri)}
+		ttl := max(time.Until(j.entry.KeepUntil), time.Millisecond)
+		stored, err = setUnlessPurged.Run(ctx, rdb, keys,
+			raw, ttl.Milliseconds(), number, j.entry.Generation, token, note, noteFor.Milliseconds()).Bool()
 		return err
 	})
 	return stored, err

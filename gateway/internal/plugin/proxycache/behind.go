@@ -24,7 +24,7 @@ func (p *proxyCache) refreshBehind(x *plugin.Exchange, key cache.Key, directives
 	if x.Behind == nil {
 		return false
 	}
-	fill := p.space.Refresh(query(x, key, directives))
+	fill := p.space.Refresh(p.query(x, key, directives))
 	if fill == nil {
 		return true
 	}
@@ -42,7 +42,8 @@ func (p *proxyCache) workBehind(x *plugin.Exchange, key cache.Key, fill *cache.F
 // Wants looks whether another replica has refreshed it, or does so now.
 func (f *refresh) Wants(x *plugin.Exchange) bool {
 	p := f.plugin
-	if f.fill.Newer(context.Background(), query(x, f.key, noDirectives)) {
+	q := p.query(x, f.key, noDirectives)
+	if f.fill.Newer(context.Background(), q) {
 		return false
 	}
 	h := &x.Ctx.Request.Header
@@ -54,7 +55,7 @@ func (f *refresh) Wants(x *plugin.Exchange) bool {
 	if found.Entry != nil && !found.Entry.AcceptedBy(h) {
 		found.Entry = nil
 	}
-	v := p.forward(x, f.key, noDirectives, &found, time.Now())
+	v := p.forward(x, q, noDirectives, &found, time.Now())
 	v.condition = condition{} // the client's has been answered
 	v.counted = true
 	return true

@@ -30,6 +30,7 @@ type config struct {
 	VaryHeaders     []string           `json:"vary_headers"`
 	VaryConsumer    *bool              `json:"vary_consumer"`
 	IgnoreURICase   bool               `json:"ignore_uri_case"`
+	StripTags       bool               `json:"strip_tags"`
 	ResponseHeaders struct {
 		Age    *bool `json:"age"`
 		Status *bool `json:"X-Cache-Status"`
@@ -58,6 +59,7 @@ func newPlugin(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 		methods:    c.RequestMethod,
 		get:        slices.Contains(c.RequestMethod, "GET"),
 		head:       slices.Contains(c.RequestMethod, "HEAD"),
+		stripTags:  c.StripTags,
 		showAge:    orTrue(c.ResponseHeaders.Age),
 		showStatus: orTrue(c.ResponseHeaders.Status),
 		showKey:    orTrue(c.ResponseHeaders.Key),

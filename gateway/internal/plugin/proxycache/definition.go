@@ -47,6 +47,7 @@ func fields() []entity.Field {
 		{Name: "stale_while_revalidate", Kind: entity.Integer, Between: seconds},
 		{Name: "stale_if_error", Kind: entity.Integer, Between: seconds},
 		{Name: "ignore_uri_case", Kind: entity.Boolean, Required: true, Default: false},
+		{Name: "strip_tags", Kind: entity.Boolean, Required: true, Default: false},
 		{Name: "storage_ttl", Kind: entity.Integer, Between: seconds},
 		// Kong's name of a shared memory zone: the gateway has no such zones, and so
 		// none of another name.

@@ -16,6 +16,7 @@ var uses = entitytest.Uses{
 	"proxy-cache.strategy":                        `.: json:"strategy" + .Strategy`,
 	"proxy-cache.cache_control":                   `.: json:"cache_control" + .CacheControl`,
 	"proxy-cache.ignore_uri_case":                 `.: json:"ignore_uri_case" + .IgnoreURICase`,
+	"proxy-cache.strip_tags":                      `.: json:"strip_tags" + .StripTags`,
 	"proxy-cache.error_ttl":                       `.: json:"error_ttl" + .ErrorTTL`,
 	"proxy-cache.store_private":                   `.: json:"store_private" + .StorePrivate`,
 	"proxy-cache.stale_while_revalidate":          `.: json:"stale_while_revalidate" + .Revalidate`,
@@ -45,7 +46,7 @@ func TestSchema(t *testing.T) {
 			"response_code": nil, "request_method": []any{"GET", "HEAD"},
 			"content_type": nil, "cache_ttl": nil, "error_ttl": int64(10), "strategy": "memory",
 			"cache_control": false, "ignore_uri_case": false, "storage_ttl": nil, "store_private": false,
-			"stale_while_revalidate": nil, "stale_if_error": nil,
+			"stale_while_revalidate": nil, "stale_if_error": nil, "strip_tags": false,
 			"memory": map[string]any{"dictionary_name": "kong_db_cache"}, "redis": map[string]any{
 				"host": nil, "port": int64(6379), "timeout": int64(2000), "username": nil, "password": nil, "database": int64(0),
 				"ssl": false, "ssl_verify": false, "server_name": nil,

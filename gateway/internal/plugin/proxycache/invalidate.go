@@ -9,26 +9,25 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/cache"
 	"gatelab/gateway/internal/plugin"
 )
 
 // invalidate forgets what an unsafe request has changed (RFC 9111, 4.4): its target,
-// and what its answer names in Location and Content-Location, of the same origin.
-// Stored responses of other consumers and of other routes have other keys, and stay.
+// and what its answer names in Location and Content-Location, of the same origin, for
+// all consumers and routes.
 func (p *proxyCache) invalidate(x *plugin.Exchange, v *cacheVisit) {
 	status := x.Ctx.Response.StatusCode()
 	if x.Answered() || !x.Proxied || status < 200 || status >= 400 {
 		return
 	}
-	keys := []cache.Key{p.key.at(*v.unsafe, v.uri)}
+	uris := p.key.uris(v.host, v.target)
 	h := &x.Ctx.Response.Header
 	for _, name := range [...]string{fasthttp.HeaderLocation, fasthttp.HeaderContentLocation} {
-		if uri := sameOrigin(x, v.uri, h.Peek(name)); uri != nil {
-			keys = append(keys, p.key.at(*v.unsafe, uri))
+		if target := sameOrigin(x, v.target, h.Peek(name)); target != nil {
+			uris = append(uris, p.key.uris(v.host, target)...)
 		}
 	}
-	p.space.Invalidate(context.Background(), keys...)
+	p.space.Invalidate(context.Background(), uris...)
 }
 
 // sameOrigin is path and query of a reference, resolved against the request's own; nil

@@ -227,26 +227,34 @@ func lower(b []byte) {
 	}
 }
 
-// surroundings are what a key is made of beside its target, for the keys of other
-// targets that the same client may ask for.
-type surroundings struct{ before, after []byte }
-
-func (k *cacheKey) surroundings(x *plugin.Exchange) (s surroundings) {
-	b := k.buffer()
-	k.addOrigin(b, x)
-	at := len(b.bytes)
-	k.addFields(b, x)
-	all := bytes.Clone(b.bytes)
-	k.buffers.Put(b)
-	return surroundings{all[:at:at], all[at:]}
+// uri is what responses of one target have in common, whichever the route, the consumer
+// and the chosen fields: what is invalidated together (RFC 9111, 4.4). The scheme does
+// not count, nor does letter case. Where not all of the query is in the key, none of it
+// is here.
+func (k *cacheKey) uri(host string, target []byte) cache.Key {
+	path, query, _ := bytes.Cut(target, []byte{'?'})
+	if k.query != nil {
+		return k.uriOf(host, path, nil)
+	}
+	return k.uriOf(host, path, query)
 }
 
-// at is the key of GET for another target.
-func (k *cacheKey) at(s surroundings, uri []byte) cache.Key {
+// uris are those that a change of a target is of: other routes may count the query
+// otherwise.
+func (k *cacheKey) uris(host string, target []byte) []cache.Key {
+	path, query, _ := bytes.Cut(target, []byte{'?'})
+	if len(query) == 0 {
+		return []cache.Key{k.uriOf(host, path, nil)}
+	}
+	return []cache.Key{k.uriOf(host, path, nil), k.uriOf(host, path, query)}
+}
+
+func (k *cacheKey) uriOf(host string, path, query []byte) cache.Key {
 	b := k.buffer()
-	b.bytes = append(b.bytes, s.before...)
-	k.addTarget(b, methodGet, uri)
-	b.bytes = append(b.bytes, s.after...)
+	b.addString(host)
+	b.add(path)
+	lower(b.bytes)
+	(&cacheKey{}).addQuery(b, query)
 	sum := sha256.Sum256(b.bytes)
 	k.buffers.Put(b)
 	return sum
@@ -262,4 +270,17 @@ func (p *proxyCache) label(r *fasthttp.Response, key cache.Key, status string) {
 	if p.showStatus {
 		r.Header.Set(headerCacheStatus, status)
 	}
+}
+
+// resource is what a response may be purged by.
+func (p *proxyCache) resource(x *plugin.Exchange) (of cache.Resource) {
+	if x.Route != nil {
+		of.Route, of.RouteName = x.Route.ID, x.Route.Name
+	}
+	of.Host = strings.Clone(strings.ToLower(x.Host)) // it may be a view
+	of.Path = string(x.Ctx.Request.Header.RequestURI())
+	if p.key.ignoreCase {
+		of.Path = strings.ToLower(of.Path)
+	}
+	return of
 }

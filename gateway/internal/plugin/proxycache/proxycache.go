@@ -1,7 +1,9 @@
 package proxycache
 
 import (
+	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -32,6 +34,8 @@ type proxyCache struct {
 	codes     map[int]bool // nil: all
 	types     []mediaType  // nil: all
 
+	stripTags bool // the client does not see Surrogate-Key and Cache-Tag
+
 	showAge, showStatus, showKey, showReport bool
 }
 
@@ -54,8 +58,12 @@ type cacheVisit struct {
 	revalidating bool          // our own condition is on the request
 	staleIfError time.Duration // that the client allows; -1: nothing said
 
-	unsafe *surroundings // of a request that may change what is stored; nil: it is none
-	uri    []byte        // of that request
+	unsafe bool   // the request may change what is stored
+	host   string // that an unsafe request is for,
+	target []byte // with path and query
+
+	query cache.Query // of what is keyed
+	of    cache.Resource
 }
 
 // What all requests of a kind have in common. They are not changed.
@@ -89,12 +97,12 @@ func (p *proxyCache) Access(x *plugin.Exchange) (answered bool) {
 		switch directives.Judge(e, now) {
 		case cache.Usable:
 			p.store.Count(outcomeAt(e, now, cache.HitMemory))
-			p.serve(x, key, e, now, false)
+			p.serve(x, key, e, now, "")
 			return true
 		case cache.UsableBusy:
 			if p.refreshBehind(x, key, directives) {
 				p.store.Count(cache.Stale)
-				p.serve(x, key, e, now, false)
+				p.serve(x, key, e, now, "")
 				return true
 			}
 		case cache.Unusable:
@@ -116,8 +124,9 @@ func (p *proxyCache) passes(x *plugin.Exchange, directives cache.Directives) *ca
 	case !p.policy.CacheControl || isSafe(h):
 		return methodVisit
 	}
-	s := p.key.surroundings(x)
-	return &cacheVisit{fwd: fwdMethod, aside: true, counted: true, unsafe: &s, uri: append([]byte(nil), h.RequestURI()...)}
+	return &cacheVisit{
+		fwd: fwdMethod, aside: true, counted: true, unsafe: true, host: strings.Clone(x.Host), target: bytes.Clone(h.RequestURI()),
+	}
 }
 
 // isSafe tells whether a method changes nothing (RFC 9110, 9.2.1).
@@ -177,10 +186,10 @@ func isOdd(h *fasthttp.RequestHeader) bool {
 }
 
 // query is the look-up of a request.
-func query(x *plugin.Exchange, key cache.Key, directives cache.Directives) cache.Query {
+func (p *proxyCache) query(x *plugin.Exchange, key cache.Key, directives cache.Directives) cache.Query {
 	h := &x.Ctx.Request.Header
 	return cache.Query{
-		Key: key, Request: asForwarded(x), Alone: directives.NoCache || directives.MaxAge == 0,
+		Key: key, URI: p.key.uri(x.Host, h.RequestURI()), Request: asForwarded(x), Alone: directives.NoCache || directives.MaxAge == 0,
 		Judge: func(e *cache.Entry) cache.Verdict {
 			if !e.AcceptedBy(h) {
 				return cache.Unusable
@@ -194,7 +203,7 @@ func query(x *plugin.Exchange, key cache.Key, directives cache.Directives) cache
 func (p *proxyCache) find(x *plugin.Exchange, key cache.Key, directives cache.Directives) (answered bool) {
 	h := &x.Ctx.Request.Header
 	only := p.policy.CacheControl && directives.OnlyIfCached
-	q := query(x, key, directives)
+	q := p.query(x, key, directives)
 	// HEAD brings no body, and an odd request another one: such a request looks,
 	// but does not lead others and stores nothing.
 	q.OnlyStored = only || h.IsHead() || isOdd(h)
@@ -208,7 +217,7 @@ func (p *proxyCache) find(x *plugin.Exchange, key cache.Key, directives cache.Di
 	}
 	if found.Outcome != cache.Miss {
 		p.store.Count(outcomeAt(found.Entry, now, found.Outcome))
-		p.serve(x, key, found.Entry, now, found.Outcome == cache.Coalesced)
+		p.serve(x, key, found.Entry, now, collapsedFor(&found))
 		return true
 	}
 	if only {
@@ -216,22 +225,23 @@ func (p *proxyCache) find(x *plugin.Exchange, key cache.Key, directives cache.Di
 		p.refuse(x, key)
 		return true
 	}
-	p.forward(x, key, directives, &found, now)
+	p.forward(x, q, directives, &found, now)
 	return false
 }
 
 // forward prepares a request that goes to the upstream.
-func (p *proxyCache) forward(x *plugin.Exchange, key cache.Key, directives cache.Directives, found *cache.Found,
+func (p *proxyCache) forward(x *plugin.Exchange, q cache.Query, directives cache.Directives, found *cache.Found,
 	now time.Time) *cacheVisit {
 	x.CacheStatus = cacheMiss
 	if found.Entry != nil {
 		x.CacheStatus = cacheRefresh
 	}
 	v := &cacheVisit{
-		key: key, keyed: true, fill: found.Fill, stale: found.Entry, fwd: forwardedFor(found, now), outcome: cache.Miss,
+		key: q.Key, query: q, keyed: true, fill: found.Fill, stale: found.Entry, fwd: forwardedFor(found, now), outcome: cache.Miss,
 		staleIfError: directives.StaleIfError,
 	}
 	if v.fill != nil {
+		v.of = p.resource(x)
 		v.askWhole(&x.Ctx.Request.Header)
 	}
 	x.Ctx.SetUserValue(p, v)

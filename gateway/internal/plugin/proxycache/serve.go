@@ -10,16 +10,14 @@ import (
 	"gatelab/gateway/internal/plugin"
 )
 
-// serve answers with e, as far as the client asks for it.
-func (p *proxyCache) serve(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time, collapsed bool) {
+// serve answers with e, as far as the client asks for it. collapsed says why a request was
+// forwarded whose answer this is too, "" for a hit.
+func (p *proxyCache) serve(x *plugin.Exchange, key cache.Key, e *cache.Entry, now time.Time, collapsed string) {
 	status := cacheHit
 	if !e.Fresh(now) {
 		status = cacheStale
 	}
-	said := reported{hit: !collapsed, collapsed: collapsed, entry: e}
-	if collapsed {
-		said.fwd = fwdURIMiss
-	}
+	said := reported{hit: collapsed == "", collapsed: collapsed != "", fwd: collapsed, entry: e}
 	p.serveAs(x, key, e, now, status, conditionOf(&x.Ctx.Request.Header), &said)
 }
 
@@ -38,6 +36,7 @@ func (p *proxyCache) serveAs(x *plugin.Exchange, key cache.Key, e *cache.Entry, 
 	for i := range e.Header {
 		f := &e.Header[i]
 		switch {
+		case p.stripTags && cache.IsTagField(f.Name):
 		case string(f.Name) == fasthttp.HeaderDate:
 			plugin.SetDate(&r.Header, f.Value)
 		case i > 0 && string(f.Name) == string(e.Header[i-1].Name):

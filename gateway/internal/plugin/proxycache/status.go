@@ -71,6 +71,20 @@ func (p *proxyCache) report(r *fasthttp.Response, s *reported, now time.Time) {
 	r.Header.AddBytesKV(headerStatus, b)
 }
 
+// collapsedFor says why a request was forwarded whose answer serves this one too; "" for
+// one that was answered from the store.
+func collapsedFor(found *cache.Found) string {
+	switch {
+	case found.Outcome != cache.Coalesced:
+		return ""
+	case found.Renewed:
+		return fwdStale
+	case found.Varies:
+		return fwdVaryMiss
+	}
+	return fwdURIMiss
+}
+
 // forwardedFor says why a request that was looked up is forwarded.
 func forwardedFor(found *cache.Found, now time.Time) string {
 	switch {

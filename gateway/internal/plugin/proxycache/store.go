@@ -19,9 +19,10 @@ func (p *proxyCache) HeaderFilter(x *plugin.Exchange) {
 		return
 	}
 	if v.aside {
-		if v.unsafe != nil {
+		if v.unsafe {
 			p.invalidate(x, v)
 		}
+		p.hideTags(&x.Ctx.Response.Header)
 		p.announce(x, v)
 		if !x.Answered() && x.Proxied {
 			p.report(&x.Ctx.Response, &reported{fwd: v.fwd}, time.Time{})
@@ -33,7 +34,16 @@ func (p *proxyCache) HeaderFilter(x *plugin.Exchange) {
 		p.settle(x, v)
 		p.count(v)
 	}
+	p.hideTags(&x.Ctx.Response.Header)
 	p.announce(x, v)
+}
+
+// hideTags takes off a response what is for caches alone, where the operator wants that.
+func (p *proxyCache) hideTags(h *fasthttp.ResponseHeader) {
+	if p.stripTags {
+		h.Del(cache.SurrogateKey)
+		h.Del(cache.CacheTag)
+	}
 }
 
 // FiltersFirst has the upstream's own header fields stored, not what other plugins
@@ -137,6 +147,7 @@ func (p *proxyCache) keep(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 		return
 	}
 	e.Header = storedFields(&r.Header, e.Withheld)
+	e.Of = v.of
 	v.fill.Aim(e, asForwarded(x))
 	if !e.Fresh(now) {
 		v.fill.Part()
@@ -157,7 +168,7 @@ func (p *proxyCache) decline(x *plugin.Exchange, v *cacheVisit, status int) {
 	if v.stale != nil && (status < 400 || status == fasthttp.StatusNotFound || status == fasthttp.StatusGone) {
 		// What is stored is not what the origin has now. Another error may be this
 		// client's alone.
-		p.space.Invalidate(context.Background(), v.key)
+		p.space.Invalidate(context.Background(), v.query.URI)
 	}
 	// An error says nothing about the resource; the rest is its nature.
 	v.fill.Refuse(status < 500)
@@ -182,7 +193,7 @@ func (p *proxyCache) renew(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 	if !ok {
 		// No longer to be stored, but the 304 vouches for it this once.
 		v.fill.Refuse(false)
-		p.space.Invalidate(context.Background(), v.key)
+		p.space.Invalidate(context.Background(), v.query.URI)
 		if !selected {
 			e.Header = v.stale.Header // the 304 is of another response
 		}
@@ -191,6 +202,7 @@ func (p *proxyCache) renew(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 		p.serveAs(x, v.key, e, now, cacheRefresh, v.condition, &said)
 		return
 	}
+	e.Of = v.stale.Of
 	v.fill.Aim(e, asForwarded(x))
 	v.fill.Store(e)
 	p.serveAs(x, v.key, e, now, cacheRefresh, v.condition, &said)
@@ -223,11 +235,12 @@ func (p *proxyCache) compare(x *plugin.Exchange, v *cacheVisit, now time.Time) {
 	updated := updatedFields{fresh: h, stored: v.stale}
 	if !same(fasthttp.HeaderETag) || !same(fasthttp.HeaderLastModified) || size >= 0 && size != len(v.stale.Body) ||
 		!p.policy.Judge(e, answer(x, updated, now)) {
-		p.space.Invalidate(context.Background(), v.key)
+		p.space.Invalidate(context.Background(), v.query.URI)
 		return
 	}
 	e.Header, e.Encoding = updated.fields(e.Withheld), v.stale.Encoding
-	fill := p.space.Fill(v.key, asForwarded(x))
+	e.Of = v.stale.Of
+	fill := p.space.Fill(v.query, v.stale)
 	fill.Aim(e, asForwarded(x))
 	fill.Store(e)
 }
