@@ -105,6 +105,8 @@ func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string]
 			reread(&b, &c.BasicAuths, at, table, ids, &ok)
 		case "hmacauth_credentials":
 			reread(&b, &c.HMACAuths, at, table, ids, &ok)
+		case "oauth2_credentials":
+			reread(&b, &c.OAuth2Credentials, at, table, ids, &ok)
 		case "acls":
 			reread(&b, &c.ACLs, at, table, ids, &ok)
 		case "plugins":

@@ -56,6 +56,7 @@ type Postgres struct {
 	modes    *execModes
 	metrics  *metrics
 	resetAt  atomic.Int64 // when the pool was reset last, Unix ns
+	issued   atomic.Int64 // tokens
 	pollOnly sync.Once    // logs once that no notifications arrive
 
 	reading chan struct{} // holds one element while the configuration is read; guards cached
