@@ -46,6 +46,8 @@ type routeEntry struct {
 	// grpcRoute says that the route takes gRPC only.
 	grpcRoute bool
 	host      string // Host header for the upstream, unless the route preserves the client's
+
+	diverted map[plugin.Diversion]*routeEntry // the same with other upstreams; nil: no plugin has any
 }
 
 // ApplyError says that a configuration was read, but cannot be put into use.
@@ -147,11 +149,13 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	if s.certificates, err = newCertificates(cfg, p.snapshot.Load()); err != nil {
 		return nil, err
 	}
-	balancers, err := p.balancers(cfg, routes)
+	from := sourceOf(cfg)
+	balancers, err := p.balancers(cfg, routes, from)
 	if err != nil {
 		return nil, err
 	}
 	s.balancers = slices.Collect(maps.Values(balancers))
+	elsewhere := diversions{pools: p.pools, from: from, made: map[divertedService]*upstream.Balancer{}}
 	for i := range routes {
 		r := &routes[i]
 		e := routeEntry{route: r, chain: chains.For(r)}
@@ -169,20 +173,17 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 			e.host = hostPort(e.service.Host, e.service.Port, e.service.Protocol)
 		}
 		e.series = p.metrics.series(service, nameOr(r.Name, r.ID))
+		if err := elsewhere.of(&e); err != nil {
+			return nil, err
+		}
 		s.routes[i] = e
 	}
+	s.balancers = slices.AppendSeq(s.balancers, maps.Values(elsewhere.made))
 	return s, nil
 }
 
-// balancers are those of services that are asked: by a route, or by the probes
-// of the upstream that they name. Others would only add series without a reader.
-func (p *Proxy) balancers(cfg *entity.Config, routes []entity.Route) (map[string]*upstream.Balancer, error) {
-	asked := make(map[string]bool, len(routes))
-	for i := range routes {
-		if r := routes[i].Service; r != nil {
-			asked[r.ID] = true
-		}
-	}
+// sourceOf is what balancers are made of beside their services.
+func sourceOf(cfg *entity.Config) *upstream.Source {
 	upstreams := make(map[string]*entity.Upstream, len(cfg.Upstreams))
 	for i := range cfg.Upstreams {
 		upstreams[cfg.Upstreams[i].Name] = &cfg.Upstreams[i]
@@ -201,10 +202,24 @@ func (p *Proxy) balancers(cfg *entity.Config, routes []entity.Route) (map[string
 	for _, c := range cfg.CACertificates {
 		from.CACertificates[c.ID] = c.Cert
 	}
+	return from
+}
+
+// balancers are those of services that are asked: by a route, or by the probes
+// of the upstream that they name. Others would only add series without a reader.
+func (p *Proxy) balancers(
+	cfg *entity.Config, routes []entity.Route, from *upstream.Source,
+) (map[string]*upstream.Balancer, error) {
+	asked := make(map[string]bool, len(routes))
+	for i := range routes {
+		if r := routes[i].Service; r != nil {
+			asked[r.ID] = true
+		}
+	}
 	all := make(map[string]*upstream.Balancer, len(cfg.Services))
 	for i := range cfg.Services {
 		s := &cfg.Services[i]
-		if !asked[s.ID] && upstreams[s.Host] == nil {
+		if !asked[s.ID] && from.Upstreams[s.Host] == nil {
 			continue
 		}
 		b, err := p.pools.Balancer(s, from)
