@@ -182,7 +182,11 @@ func TestOverview(t *testing.T) {
 	for _, d := range definitions {
 		theirs := strings.Fields(kong[d.Name])
 		if len(theirs) == 0 {
-			t.Errorf("testdata/kong-3.4.txt has no line for %s", d.Name)
+			t.Fatalf("testdata/kong-3.4.txt has no line for %s", d.Name)
+		}
+		if theirs[0] == "-" {
+			fmt.Fprintf(&b, "| [%s](%s.md) | %d | not Kong's | | all |\n", d.Name, d.Name, d.Priority)
+			continue
 		}
 		var missing, more []string
 		for _, name := range theirs {
