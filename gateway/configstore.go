@@ -73,6 +73,9 @@ func (inv *invocation) planned() (changes []declarative.Change, err error) {
 
 func (inv *invocation) compare(file *declarative.File, have *declarative.Set) ([]declarative.Change, error) {
 	want, err := file.Complete(have, time.Now())
+	if err == nil {
+		err = want.Storable()
+	}
 	if err != nil {
 		return nil, inv.inFile(err)
 	}

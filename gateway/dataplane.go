@@ -116,6 +116,9 @@ func (p *program) makeDataPlane() error {
 		Log:        p.log.With("part", "plugin"), NodeName: s.NodeName, Node: p.node(),
 		MaxBodyBytes: int(s.PluginBodyBytes),
 	}
+	if p.store != nil {
+		deps.Tokens = p.store
+	}
 	if err := p.plugins.RegisterMetrics(p.metrics); err != nil {
 		return err
 	}

@@ -201,28 +201,33 @@ func (a *api) replaced(s *entity.Schema, key string) maker {
 				in["created_at"] = old["created_at"]
 			}
 			if s.Name == "plugins" && old["name"] == in["name"] {
-				keepGenerated(old, in)
+				keepGenerated(s, old, in)
 			}
 		}
 		return s.ProcessUpsert(id, in, a.config.Now())
 	}
 }
 
-// keepGenerated keeps the namespace that the gateway generated for a plugin's
-// counters: a PUT without it must not start new ones.
-func keepGenerated(old, in entity.Record) {
+// keepGenerated keeps what the gateway generated in a plugin's configuration, such as
+// the namespace of its counters: a PUT without it must not start anew.
+func keepGenerated(s *entity.Schema, old, in entity.Record) {
 	had, _ := old["config"].(map[string]any)
-	ns, ok := had["namespace"]
-	if !ok {
-		return
-	}
-	config, ok := in["config"].(map[string]any)
-	if !ok {
-		config = map[string]any{}
-		in["config"] = config
-	}
-	if config["namespace"] == nil {
-		config["namespace"] = ns
+	config, _ := in["config"].(map[string]any)
+	for _, f := range s.FieldsOf(old) {
+		if f.Name != "config" {
+			continue
+		}
+		for i := range f.Fields {
+			name := f.Fields[i].Name
+			if !f.Fields[i].Auto || had[name] == nil || config[name] != nil {
+				continue
+			}
+			if config == nil {
+				config = map[string]any{}
+				in["config"] = config
+			}
+			config[name] = had[name]
+		}
 	}
 }
 

@@ -206,7 +206,12 @@ func keep(s *entity.Schema, old, r entity.Record) {
 				config = map[string]any{}
 				r["config"] = config
 			}
-			config[auto.Name] = cmp.Or(had[auto.Name], r["id"]) // the same in every replica
+			switch {
+			case had[auto.Name] != nil:
+				config[auto.Name] = had[auto.Name]
+			case !auto.Encrypted: // a secret is made of nothing that can be known
+				config[auto.Name] = r["id"] // the same in every replica
+			}
 		}
 	}
 }

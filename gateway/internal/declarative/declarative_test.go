@@ -48,8 +48,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"another workspace", "_workspace: team", []string{`_workspace = "team": want default`}},
 		{"a kind that is not supported", "vaults: [{name: env, prefix: p}]\nkeys: []",
 			[]string{"vaults: 1 vaults are not supported: references"}},
-		{"below an entity", "consumers: [{username: a, oauth2_credentials: [{name: x}]}]",
-			[]string{`consumers[0] (consumer "a"): oauth2_credentials: 1 oauth2_credentials are not supported`}},
+		{"below an entity", "consumers: [{username: a, mtls_auth_credentials: [{name: x}]}]",
+			[]string{`consumers[0] (consumer "a"): mtls_auth_credentials: 1 mtls_auth_credentials are not supported`}},
 		{"fields, all at once", "services:\n- {name: a, host: h, port: 70000, retries: -1, tags: [ok, 'a,b'], hst: x}", []string{
 			`services[0] (service "a"): hst: unknown field`, `services[0] (service "a"): port = 70000: value should be between 0 and 65535`,
 			`services[0] (service "a"): retries = -1: value should be between 0 and 32767`, `services[0] (service "a"): tags[1] = "a,b": `}},

@@ -65,6 +65,22 @@ func (s *Set) Config() (*entity.Config, error) {
 	return c, nil
 }
 
+// Storable refuses what a database does not take from a file: what is made while the
+// gateway runs. Without a database it is served from the file.
+func (s *Set) Storable() error {
+	var problems Problems
+	for _, schema := range s.catalog.Schemas() {
+		if n := len(s.Records[schema.Name]); schema.Transient && n > 0 {
+			problems = append(problems, Problem{Field: schema.Name, Unsupported: true, Message: fmt.Sprintf(
+				"%d %s are not imported: the gateway makes them and keeps them in the database; POST /%s stores one", n, schema.Name, schema.CollectionPath())})
+		}
+	}
+	if problems == nil {
+		return nil
+	}
+	return problems
+}
+
 // withEnd adds when credentials with a ttl end, counted from their creation.
 func withEnd(records []entity.Record) []entity.Record {
 	out := make([]entity.Record, len(records))

@@ -1,5 +1,11 @@
 package entity
 
+import "errors"
+
+// ErrTokenGone says that a token that was to be replaced is not there any more:
+// another request has replaced it, or it was deleted.
+var ErrTokenGone = errors.New("the token is gone")
+
 // Ref is a foreign key as Kong writes it: {"id": "<uuid>"}.
 type Ref struct {
 	ID string `json:"id"`
@@ -98,6 +104,36 @@ type HMACAuth struct {
 	Consumer Ref    `json:"consumer"`
 }
 
+// OAuth2Credential is an application of a consumer that is given tokens.
+// ClientSecret is a hash where HashSecret says so.
+type OAuth2Credential struct {
+	ID           string   `json:"id"`
+	Name         string   `json:"name"`
+	ClientID     string   `json:"client_id"`
+	ClientSecret string   `json:"client_secret"`
+	HashSecret   bool     `json:"hash_secret"`
+	ClientType   string   `json:"client_type"` // confidential or public
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	Consumer     Ref      `json:"consumer"`
+}
+
+// OAuth2Token is a token that was issued for an application. CreatedAt is Unix
+// seconds, ExpiresIn seconds after that until the access token ends, 0: never.
+// Service is nil where the token is good for all of them.
+type OAuth2Token struct {
+	ID           string `json:"id"`
+	CreatedAt    int64  `json:"created_at"`
+	Service      *Ref   `json:"service,omitempty"`
+	Credential   Ref    `json:"credential"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	UserID       string `json:"authenticated_userid,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+	ExpiresAt    int64  `json:"expires_at,omitempty"` // when its row ends, Unix milliseconds; 0: never
+}
+
 // ACL is a group that a consumer is in.
 type ACL struct {
 	ID       string `json:"id"`
@@ -165,6 +201,11 @@ type Config struct {
 	BasicAuths []BasicAuth
 	HMACAuths  []HMACAuth
 	ACLs       []ACL
+
+	OAuth2Credentials []OAuth2Credential
+	// OAuth2Tokens are those of a declarative file. Where there is a database, tokens
+	// are looked up in it one by one.
+	OAuth2Tokens []OAuth2Token
 
 	Certificates   []Certificate
 	CACertificates []CACertificate

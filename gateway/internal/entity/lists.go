@@ -8,6 +8,7 @@ func (c *Config) Lists() map[string]any {
 		"upstreams": &c.Upstreams, "targets": &c.Targets,
 		"keyauth_credentials": &c.KeyAuths, "jwt_secrets": &c.JWTSecrets, "basicauth_credentials": &c.BasicAuths, "acls": &c.ACLs,
 		"hmacauth_credentials": &c.HMACAuths, "certificates": &c.Certificates, "snis": &c.SNIs, "ca_certificates": &c.CACertificates,
+		"oauth2_credentials": &c.OAuth2Credentials, "oauth2_tokens": &c.OAuth2Tokens,
 	}
 }
 

@@ -169,7 +169,6 @@ var unsupported = map[string]string{
 	"ldap-auth":       "use basic-auth, hmac-auth, key-auth or jwt, with an identity provider in front of the directory that signs tokens",
 	"loggly":          "use syslog with a daemon that forwards to Loggly, or http-log with Loggly's HTTP endpoint",
 	"grpc-gateway":    "JSON is not transcoded to gRPC; do that in the upstream, with grpc-ecosystem/grpc-gateway say",
-	"oauth2":          "use jwt with tokens that an authorization server signs, or key-auth",
 	"session":         "use jwt, which also reads its token from a cookie (cookie_names)",
 	"acme":            "obtain certificates outside, and store them as entities certificates and snis",
 }

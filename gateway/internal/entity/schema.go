@@ -82,6 +82,7 @@ type Schema struct {
 	Checks      []Check    // across fields
 	Shorthand   func(Record) error
 	Expires     bool         // has a ttl, and is gone when that has passed
+	Transient   bool         // made for clients while the gateway runs: no configuration, so without revisions
 	Millis      bool         // timestamps have a fraction (targets)
 	Before      func(Record) // normalizes an entity before it is checked
 

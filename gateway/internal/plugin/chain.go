@@ -31,6 +31,7 @@ type Chain struct {
 	times         bool // a step reads the times of phases and tries
 	maxBody       int  // bytes
 	secrets       []string
+	diversions    []Diversion
 }
 
 // Access runs the access phase until one plugin answers. As in Kong the plugins
@@ -73,6 +74,10 @@ func (c *Chain) Authenticates() bool { return c.authenticates }
 
 // ReadsTimes tells whether a step reads the times of phases and tries.
 func (c *Chain) ReadsTimes() bool { return c.times }
+
+// Diversions are the upstreams that steps may send requests to, beside the
+// service's.
+func (c *Chain) Diversions() []Diversion { return c.diversions }
 
 // Filter runs the phases of the response: the header filters of every plugin
 // but one that answered, then their body filters. The error says that the
@@ -119,6 +124,9 @@ func (c *Chain) add(s step) {
 		c.filtersBody = c.filtersBody || f.bodyFilter != nil
 		if r, ok := f.plugin.(CredentialReader); ok {
 			c.secrets = append(c.secrets, r.CredentialNames()...)
+		}
+		if d, ok := f.plugin.(Diverter); ok {
+			c.diversions = append(c.diversions, d.Diversions()...)
 		}
 		_, times := f.plugin.(TimesReader)
 		c.times = c.times || times

@@ -15,8 +15,10 @@ type Directory struct {
 	jwts      map[string]*JWT
 	basics    map[string]BasicAuth
 	hmacs     map[string]HMACAuth
+	oauth2    oauth2Directory
 	groups    map[string][]string         // by the consumer's id
 	consumers map[string]*entity.Consumer // by id and by username
+	customIDs map[string]*entity.Consumer
 }
 
 // Credential is a credential and the consumer that it belongs to.
@@ -35,11 +37,15 @@ func NewDirectory(cfg *entity.Config) *Directory {
 		hmacs:     make(map[string]HMACAuth, len(cfg.HMACAuths)),
 		groups:    map[string][]string{},
 		consumers: make(map[string]*entity.Consumer, 2*len(cfg.Consumers)),
+		customIDs: map[string]*entity.Consumer{},
 	}
 	for i := range cfg.Consumers {
 		c := &cfg.Consumers[i]
 		if c.Username != "" {
 			d.consumers[c.Username] = c
+		}
+		if c.CustomID != "" {
+			d.customIDs[c.CustomID] = c
 		}
 	}
 	for i := range cfg.Consumers { // an id wins over a username that looks like one
@@ -67,6 +73,7 @@ func NewDirectory(cfg *entity.Config) *Directory {
 			d.hmacs[h.Username] = HMACAuth{Credential{ID: h.ID, Consumer: c}, h}
 		}
 	}
+	d.oauth2 = newOAuth2Directory(cfg, d.consumers)
 	for _, a := range cfg.ACLs {
 		d.groups[a.Consumer.ID] = append(d.groups[a.Consumer.ID], a.Group)
 	}
@@ -120,6 +127,12 @@ type JWT struct {
 func (j *JWT) Key(parse func(*entity.JWTSecret) (any, error)) (any, error) {
 	j.once.Do(func() { j.key, j.err = parse(j.Secret) })
 	return j.key, j.err
+}
+
+// ConsumerByCustomID finds a consumer by its custom_id.
+func (d *Directory) ConsumerByCustomID(id string) (*entity.Consumer, bool) {
+	c, ok := d.customIDs[id]
+	return c, ok
 }
 
 // Consumer finds a consumer by id, in any spelling, or username.

@@ -107,11 +107,22 @@ type Rewrite struct {
 	Host   string // of the Host header
 	Path   string // escaped, beginning with a slash, in place of the service's path and the request's
 
+	// Diversion is another upstream than the service's, which is asked as the
+	// service's would be: one that a plugin of the chain has announced as a Diverter.
+	Diversion Diversion
+
 	// Moved is what a plugin has made header fields of and a cache would have told
 	// requests apart by where it was: of the query, of Authorization. Authorized
 	// says that some of it is of the latter.
 	Moved      string
 	Authorized bool
+}
+
+// Diversion is another host than a service's: a name, an address, or the name of an
+// upstream. What is zero is as the service has it.
+type Diversion struct {
+	Host string
+	Port int
 }
 
 // Reset makes the exchange ready for another request. The hooks stay.

@@ -70,6 +70,12 @@ type TimesReader interface {
 	ReadsTimes()
 }
 
+// Diverter is a plugin that sends requests to other upstreams: to these, which the
+// proxy makes ready for it.
+type Diverter interface {
+	Diversions() []Diversion
+}
+
 // CredentialReader is a plugin that takes a credential from a header field, query
 // parameter or cookie of these names: logging plugins do not tell their values.
 type CredentialReader interface {

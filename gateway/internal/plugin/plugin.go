@@ -62,6 +62,7 @@ type Deps struct {
 	Limits     *limit.Limiter
 	Redis      *redisconn.Registry
 	Queues     *logqueue.Registry
+	Tokens     TokenStore // nil: there is no database
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 	NodeName   string
@@ -74,6 +75,14 @@ type Deps struct {
 
 // DefaultMaxBodyBytes is Deps.MaxBodyBytes where none is set.
 const DefaultMaxBodyBytes = 1 << 20
+
+// Logger is Log, or one that says nothing.
+func (d *Deps) Logger() *slog.Logger {
+	if d == nil || d.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return d.Log
+}
 
 func (d *Deps) maxBodyBytes() int {
 	if d.MaxBodyBytes == 0 {

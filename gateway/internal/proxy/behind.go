@@ -62,7 +62,7 @@ func (v *visit) behind(work plugin.Behind) bool {
 	w.Scheme, w.Host = strings.Clone(v.Scheme), strings.Clone(v.Host)
 	w.Rewrite = plugin.Rewrite{
 		Method: strings.Clone(v.Rewrite.Method), Host: strings.Clone(v.Rewrite.Host), Path: strings.Clone(v.Rewrite.Path),
-		Moved: strings.Clone(v.Rewrite.Moved), Authorized: v.Rewrite.Authorized,
+		Moved: strings.Clone(v.Rewrite.Moved), Authorized: v.Rewrite.Authorized, Diversion: v.Rewrite.Diversion,
 	}
 	w.routed = v.routed
 	w.response.revision = v.response.revision

@@ -46,6 +46,8 @@ type routeEntry struct {
 	// grpcRoute says that the route takes gRPC only.
 	grpcRoute bool
 	host      string // Host header for the upstream, unless the route preserves the client's
+
+	diverted map[plugin.Diversion]*routeEntry // the same with other upstreams; nil: no plugin has any
 }
 
 // ApplyError says that a configuration was read, but cannot be put into use.
@@ -150,20 +152,23 @@ func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
 	if s.certificates, err = newCertificates(cfg, p.snapshot.Load()); err != nil {
 		return nil, err
 	}
-	balancers, err := p.balancers(cfg, routes)
+	from := sourceOf(cfg)
+	balancers, err := p.balancers(cfg, routes, from)
 	if err != nil {
 		return nil, err
 	}
 	s.balancers = slices.Collect(maps.Values(balancers))
-	if err := p.addRoutes(s, routes, services, balancers); err != nil {
+	elsewhere := diversions{pools: p.pools, from: from, made: map[divertedService]*upstream.Balancer{}}
+	if err := p.addRoutes(s, routes, services, balancers, &elsewhere); err != nil {
 		return nil, err
 	}
+	s.balancers = slices.AppendSeq(s.balancers, maps.Values(elsewhere.made))
 	return s, nil
 }
 
 // addRoutes makes the entries of all routes.
 func (p *Proxy) addRoutes(
-	s *snapshot, routes []entity.Route, services map[string]*entity.Service, balancers map[string]*upstream.Balancer,
+	s *snapshot, routes []entity.Route, services map[string]*entity.Service, balancers map[string]*upstream.Balancer, elsewhere *diversions,
 ) error {
 	ofService := make(map[string]routeEntry, len(services)) // what the routes of a service have in common
 	for i := range routes {
@@ -190,20 +195,16 @@ func (p *Proxy) addRoutes(
 		e.grpcRoute = slices.ContainsFunc(r.Protocols, isGRPCProtocol)
 		s.guarded = s.guarded || e.guarded
 		e.series = p.metrics.series(name, nameOr(r.Name, r.ID))
+		if err := elsewhere.of(&e); err != nil {
+			return err
+		}
 		s.routes[i] = e
 	}
 	return nil
 }
 
-// balancers are those of services that are asked: by a route, or by the probes
-// of the upstream that they name. Others would only add series without a reader.
-func (p *Proxy) balancers(cfg *entity.Config, routes []entity.Route) (map[string]*upstream.Balancer, error) {
-	asked := make(map[string]bool, len(routes))
-	for i := range routes {
-		if r := routes[i].Service; r != nil {
-			asked[r.ID] = true
-		}
-	}
+// sourceOf is what balancers are made of beside their services.
+func sourceOf(cfg *entity.Config) *upstream.Source {
 	upstreams := make(map[string]*entity.Upstream, len(cfg.Upstreams))
 	for i := range cfg.Upstreams {
 		upstreams[cfg.Upstreams[i].Name] = &cfg.Upstreams[i]
@@ -222,10 +223,24 @@ func (p *Proxy) balancers(cfg *entity.Config, routes []entity.Route) (map[string
 	for _, c := range cfg.CACertificates {
 		from.CACertificates[c.ID] = c.Cert
 	}
+	return from
+}
+
+// balancers are those of services that are asked: by a route, or by the probes
+// of the upstream that they name. Others would only add series without a reader.
+func (p *Proxy) balancers(
+	cfg *entity.Config, routes []entity.Route, from *upstream.Source,
+) (map[string]*upstream.Balancer, error) {
+	asked := make(map[string]bool, len(routes))
+	for i := range routes {
+		if r := routes[i].Service; r != nil {
+			asked[r.ID] = true
+		}
+	}
 	all := make(map[string]*upstream.Balancer, len(cfg.Services))
 	for i := range cfg.Services {
 		s := &cfg.Services[i]
-		if !asked[s.ID] && upstreams[s.Host] == nil {
+		if !asked[s.ID] && from.Upstreams[s.Host] == nil {
 			continue
 		}
 		b, err := p.pools.Balancer(s, from)

@@ -192,7 +192,8 @@ func (v *visit) forward() {
 	v.complete()
 	copyHeader(&req.Header, &v.Ctx.Request.Header, v.admission.websocket && v.Rewrite.Method == "", v.admission.fields.trailers)
 	announce(&req.Header, v.admission.fields.announced, v.trailers.own)
-	v.forwarding.address(&req.Header, v.routed, &v.selection)
+	to := v.routed.to(v.Rewrite.Diversion)
+	v.forwarding.address(&req.Header, to, &v.selection)
 	v.body.attach(req)
 	if v.routed.grpc {
 		v.beginGRPC()
@@ -200,7 +201,7 @@ func (v *visit) forward() {
 	asked := time.Now()
 	v.Asked = asked
 	v.record.ownTime = asked.Sub(v.Started)
-	err := v.forwarding.ask(v.proxy, v.routed, req, &v.selection, asked)
+	err := v.forwarding.ask(v.proxy, to, req, &v.selection, asked)
 	v.UpstreamLatency = time.Since(asked)
 	if err != nil {
 		v.Ctx.Response.Reset()
@@ -213,7 +214,7 @@ func (v *visit) forward() {
 	}
 	v.trailers.note(&v.Ctx.Response.Header)
 	v.response.pass(v.proxy.via, v.forwarding.call.Upgraded != nil)
-	v.forwarding.affinity.setCookie(&v.routed.balancer.Hashing, &v.Ctx.Response.Header)
+	v.forwarding.affinity.setCookie(&to.balancer.Hashing, &v.Ctx.Response.Header)
 	if v.routed.grpc {
 		if v.forwarding.call.Uploading() {
 			v.Ctx.Response.SetConnectionClose()

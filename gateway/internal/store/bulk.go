@@ -33,7 +33,7 @@ type Contents struct {
 }
 
 // Contents reads all entities at one revision. Credentials that have ended are
-// left out.
+// left out, and so is what is no configuration.
 func (p *Postgres) Contents(ctx context.Context) (*Contents, error) {
 	var out *Contents
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
@@ -55,6 +55,9 @@ func (p *Postgres) contents(ctx context.Context, tx pgx.Tx) (*Contents, error) {
 	var b pgx.Batch
 	b.Queue(revisionQuery).QueryRow(func(r pgx.Row) error { return r.Scan(&c.Revision) })
 	for _, s := range p.config.Schemas.Schemas() {
+		if s.Transient {
+			continue
+		}
 		sql := "SELECT body FROM " + table(s)
 		if s.Expires {
 			sql += " WHERE " + notExpired

@@ -23,7 +23,7 @@ func (p *Postgres) cascade(ctx context.Context, tx pgx.Tx, s *entity.Schema, ids
 	seen := map[any]bool{}
 	for _, child := range p.config.Schemas.Schemas() {
 		for _, fk := range child.ForeignKeys() {
-			if fk.Schema != s.Name || fk.OnDelete != "cascade" {
+			if fk.Schema != s.Name || fk.OnDelete != "cascade" || child.Transient {
 				continue
 			}
 			rows, err := tx.Query(ctx, "SELECT body FROM "+table(child)+" WHERE "+column(fk.Field)+" = ANY($1::uuid[]) ORDER BY seq", texts(ids))
@@ -63,6 +63,9 @@ func (p *Postgres) cascade(ctx context.Context, tx pgx.Tx, s *entity.Schema, ids
 // reviseAll makes a revision of each change.
 func reviseAll(ctx context.Context, tx pgx.Tx, actor string, changes []EntityChange) error {
 	for _, c := range changes {
+		if c.Schema.Transient {
+			continue
+		}
 		if err := revise(ctx, tx, c.Schema, actor, c.Operation, c.Before, c.After); err != nil {
 			return err
 		}

@@ -120,6 +120,8 @@ func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string]
 			reread(&b, &c.BasicAuths, at, table, t, &ok)
 		case "hmacauth_credentials":
 			reread(&b, &c.HMACAuths, at, table, t, &ok)
+		case "oauth2_credentials":
+			reread(&b, &c.OAuth2Credentials, at, table, t, &ok)
 		case "acls":
 			reread(&b, &c.ACLs, at, table, t, &ok)
 		case "plugins":

@@ -9,11 +9,13 @@ import (
 // dependents are the tables whose rows dropOrphans drops with those that they
 // refer to, by the table that they refer to.
 var dependents = map[string][]string{
-	"services":  {"plugins"},
-	"routes":    {"plugins"},
-	"consumers": {"plugins", "keyauth_credentials", "jwt_secrets", "basicauth_credentials", "hmacauth_credentials", "acls"},
-	"upstreams": {"targets"},
-	"key_sets":  {"keys"}, // which the data plane does not read
+	"services": {"plugins", "oauth2_tokens"},
+	"routes":   {"plugins"},
+	"consumers": {"plugins", "keyauth_credentials", "jwt_secrets", "basicauth_credentials", "hmacauth_credentials", "acls",
+		"oauth2_credentials"},
+	"upstreams":          {"targets"},
+	"key_sets":           {"keys"}, // which the data plane does not read, nor issued tokens
+	"oauth2_credentials": {"oauth2_tokens"},
 }
 
 // followed reports whether dropOrphans follows everything that the database deletes
@@ -53,6 +55,7 @@ func (k *cachedConfig) dropOrphans(changed map[string]*touched) {
 		drop(k, "jwt_secrets", &c.JWTSecrets, func(e *entity.JWTSecret) bool { return consumers[e.Consumer.ID] })
 		drop(k, "basicauth_credentials", &c.BasicAuths, func(e *entity.BasicAuth) bool { return consumers[e.Consumer.ID] })
 		drop(k, "hmacauth_credentials", &c.HMACAuths, func(e *entity.HMACAuth) bool { return consumers[e.Consumer.ID] })
+		drop(k, "oauth2_credentials", &c.OAuth2Credentials, func(e *entity.OAuth2Credential) bool { return consumers[e.Consumer.ID] })
 		drop(k, "acls", &c.ACLs, func(e *entity.ACL) bool { return consumers[e.Consumer.ID] })
 	}
 	if upstreams := gone("upstreams"); len(upstreams) > 0 {

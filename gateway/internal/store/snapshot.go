@@ -68,6 +68,7 @@ func readAll(ctx context.Context, tx pgx.Tx) (*cachedConfig, error) {
 	readTable(&b, k, "jwt_secrets", &c.JWTSecrets)
 	readTable(&b, k, "basicauth_credentials", &c.BasicAuths)
 	readTable(&b, k, "hmacauth_credentials", &c.HMACAuths)
+	readTable(&b, k, "oauth2_credentials", &c.OAuth2Credentials)
 	readTable(&b, k, "acls", &c.ACLs)
 	readTable(&b, k, "plugins", &c.Plugins)
 	readTable(&b, k, "upstreams", &c.Upstreams)

@@ -57,6 +57,7 @@ type Postgres struct {
 	metrics   *metrics
 	resetAt   atomic.Int64 // when the pool was reset last, Unix ns
 	reachable atomic.Bool  // Watch had an answer to its newest question
+	issued    atomic.Int64 // tokens
 	pollOnly  sync.Once    // logs once that no notifications arrive
 
 	reading chan struct{} // holds one element while the configuration is read; guards cached

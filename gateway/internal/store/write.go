@@ -44,6 +44,9 @@ func put(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor string, old, r 
 		changes = append(changes, more...)
 	}
 	for _, c := range changes {
+		if c.schema.Transient {
+			continue
+		}
 		if err := revise(ctx, tx, c.schema, actor, c.operation, c.before, c.after); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"gatelab/gateway/internal/plugin/airatelimiting"
 	"gatelab/gateway/internal/plugin/basicauth"
 	"gatelab/gateway/internal/plugin/botdetection"
+	"gatelab/gateway/internal/plugin/canary"
 	"gatelab/gateway/internal/plugin/correlationid"
 	"gatelab/gateway/internal/plugin/cors"
 	"gatelab/gateway/internal/plugin/datadog"
@@ -17,6 +18,9 @@ import (
 	"gatelab/gateway/internal/plugin/iprestriction"
 	"gatelab/gateway/internal/plugin/jwt"
 	"gatelab/gateway/internal/plugin/keyauth"
+	"gatelab/gateway/internal/plugin/mirror"
+	"gatelab/gateway/internal/plugin/oauth2"
+	"gatelab/gateway/internal/plugin/openidbearer"
 	"gatelab/gateway/internal/plugin/opentelemetry"
 	"gatelab/gateway/internal/plugin/prometheus"
 	"gatelab/gateway/internal/plugin/proxycache"
@@ -24,11 +28,13 @@ import (
 	"gatelab/gateway/internal/plugin/requestsize"
 	"gatelab/gateway/internal/plugin/requesttermination"
 	"gatelab/gateway/internal/plugin/requesttransformer"
+	"gatelab/gateway/internal/plugin/responseratelimiting"
 	"gatelab/gateway/internal/plugin/responsetransformer"
 	"gatelab/gateway/internal/plugin/statsd"
 	"gatelab/gateway/internal/plugin/syslog"
 	"gatelab/gateway/internal/plugin/tcplog"
 	"gatelab/gateway/internal/plugin/udplog"
+	"gatelab/gateway/internal/plugin/zipkin"
 )
 
 // Definitions declares all plugins.
@@ -37,10 +43,13 @@ func Definitions() []plugin.Definition {
 		keyauth.Definition(),
 		jwt.Definition(),
 		basicauth.Definition(),
+		oauth2.Definition(),
+		openidbearer.Definition(),
 		acl.Definition(),
 		ratelimiting.Definition(),
 		ratelimiting.Advanced(),
 		airatelimiting.Definition(),
+		responseratelimiting.Definition(),
 		proxycache.Definition(),
 		prometheus.Definition(),
 		requesttransformer.Definition(),
@@ -61,6 +70,9 @@ func Definitions() []plugin.Definition {
 		hmacauth.Definition(),
 		opentelemetry.Definition(),
 		grpcweb.Definition(),
+		zipkin.Definition(),
+		canary.Definition(),
+		mirror.Definition(),
 	}
 }
 

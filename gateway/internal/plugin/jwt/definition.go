@@ -9,6 +9,7 @@ import (
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/jwks"
 )
 
 // maxExpiration is Kong's bound of maximum_expiration: a year, in seconds.
@@ -16,6 +17,7 @@ const maxExpiration = 31536000
 
 // Definition declares the plugin and its credentials.
 func Definition() plugin.Definition {
+	s := &shared{jwks.NewRegistry()}
 	return plugin.Definition{
 		PluginSchema: entity.PluginSchema{
 			Name:       "jwt",
@@ -33,12 +35,18 @@ func Definition() plugin.Definition {
 				{Name: "run_on_preflight", Kind: entity.Boolean, Required: true, Default: true},
 				{Name: "maximum_expiration", Kind: entity.Number, Default: 0, Between: &[2]float64{0, maxExpiration}},
 				names("header_names", "header", "authorization"),
+				{
+					Name: "jwks_uris", Kind: entity.Map, Keys: &entity.Field{Kind: entity.String},
+					Elements: &entity.Field{Kind: entity.String, Match: "url"},
+				},
+				{Name: "jwks_refresh", Kind: entity.Integer, Required: true, Default: 300, Between: &[2]float64{10, 86400}},
 			},
 			Checks: []entity.Check{{Run: expirationIsVerified}},
 		},
 		Priority: 1450,
 		Entities: []*entity.Schema{credentials()},
-		New:      newPlugin,
+		New:      s.newPlugin,
+		InUse:    s.keep,
 	}
 }
 

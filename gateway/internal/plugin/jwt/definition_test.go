@@ -27,6 +27,8 @@ var uses = entitytest.Uses{
 	"jwt.claims_to_verify":       `.: json:"claims_to_verify" + .ClaimsToVerify`,
 	"jwt.anonymous":              `.: json:"anonymous" + .Anonymous`,
 	"jwt.run_on_preflight":       `.: json:"run_on_preflight" + .RunOnPreflight`,
+	"jwt.jwks_uris":              ".: a.JWKSURIs",
+	"jwt.jwks_refresh":           ".: a.JWKSRefresh",
 	"jwt.maximum_expiration":     `.: json:"maximum_expiration" + .MaximumExpiration`,
 }
 
@@ -42,6 +44,7 @@ func TestDefaults(t *testing.T) {
 	want := map[string]any{
 		"uri_param_names": []any{"jwt"}, "cookie_names": []any{}, "header_names": []any{"authorization"}, "key_claim_name": "iss",
 		"secret_is_base64": false, "claims_to_verify": nil, "anonymous": nil, "run_on_preflight": true, "maximum_expiration": int64(0),
+		"jwks_uris": nil, "jwks_refresh": int64(300),
 	}
 	if !reflect.DeepEqual(r["config"], want) {
 		t.Errorf("config\n%v\nwant\n%v", r["config"], want)
@@ -62,6 +65,8 @@ func TestRefusedConfigurations(t *testing.T) {
 		`{"cookie_names":["a;b"]}`:                                "config.cookie_names: invalid cookie name 'a;b'",
 		`{"key_claim_name":""}`:                                   "config.key_claim_name: length must be at least 1",
 		`{"realm":"x"}`:                                           "config.realm: unknown field",
+		`{"jwks_uris":{"iss":"no url"}}`:                          "config.jwks_uris: ",
+		`{"jwks_refresh":1}`:                                      "config.jwks_refresh: value should be between 10 and 86400",
 		`{"maximum_expiration":31536001,"claims_to_verify":null}`: "config.maximum_expiration: value should be between",
 	} {
 		_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"jwt","config":`+config+`}`)
@@ -97,7 +102,7 @@ func TestCredentials(t *testing.T) {
 		{algorithm: "RS256", key: k.rsaPEM},
 		{algorithm: "RS384", key: k.rsaPEM},
 		{algorithm: "ES256", key: k.p256PEM},
-		{algorithm: "none", key: "", want: "algorithm: expected one of: HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384"},
+		{algorithm: "none", key: "", want: "algorithm: expected one of: HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384, ES512, "},
 		{algorithm: "RS256", key: "bar", want: "rsa_public_key: invalid key: expected an RSA public key in PEM"},
 		{algorithm: "RS512", key: k.p256PEM, want: "rsa_public_key: invalid key: expected an RSA public key in PEM"},
 		{algorithm: "RS256", key: k.weakPEM, want: "rsa_public_key: invalid key: an RSA key of 1024 bits; expected 2048 or more"},

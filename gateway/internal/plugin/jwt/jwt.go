@@ -12,6 +12,7 @@ import (
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/jwks"
 )
 
 // config is the configuration as it is stored.
@@ -25,17 +26,45 @@ type config struct {
 	Anonymous         string   `json:"anonymous"`
 	RunOnPreflight    bool     `json:"run_on_preflight"`
 	MaximumExpiration float64  `json:"maximum_expiration"` // seconds; 0: none
+
+	JWKSURIs    map[string]string `json:"jwks_uris"`    // by the key that names a credential
+	JWKSRefresh float64           `json:"jwks_refresh"` // seconds
 }
 
 // auth knows a consumer by a token.
 type auth struct {
 	config
-	parser *jwt.Parser
+	parser  *jwt.Parser
+	sources map[string]*jwks.Source // by the key that names a credential
 }
 
-func newPlugin(c *entity.Plugin, _ *plugin.Deps) (plugin.Plugin, error) {
-	a := &auth{parser: jwt.NewParser()}
-	return a, plugin.DecodeConfig(c, &a.config)
+// shared is what lasts longer than one configuration.
+type shared struct{ keys *jwks.Registry }
+
+func (s *shared) newPlugin(c *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
+	a := &auth{parser: jwt.NewParser(), sources: map[string]*jwks.Source{}}
+	if err := plugin.DecodeConfig(c, &a.config); err != nil {
+		return nil, err
+	}
+	for name, uri := range a.JWKSURIs {
+		source := s.keys.Source(uri, time.Duration(a.JWKSRefresh)*time.Second, d.Logger())
+		source.Start()
+		a.sources[name] = source
+	}
+	return a, nil
+}
+
+// keep forgets the keys that no plugin in use asks for.
+func (s *shared) keep(plugins []plugin.Plugin) {
+	used := map[*jwks.Source]bool{}
+	for _, p := range plugins {
+		if a, ok := p.(*auth); ok {
+			for _, source := range a.sources {
+				used[source] = true
+			}
+		}
+	}
+	s.keys.Keep(used)
 }
 
 // Access lets known consumers pass, and the anonymous one where there is one.
@@ -108,21 +137,39 @@ func (a *auth) verify(d *plugin.Directory, text string) (*plugin.JWT, refusal) {
 	if !ok {
 		return nil, refuse("No credentials found for given '" + a.KeyClaimName + "'")
 	}
-	if token.Method.Alg() != credential.Secret.Algorithm {
-		return nil, refuse("Invalid algorithm")
-	}
-	secret, err := a.key(credential)
-	if err != nil {
-		return nil, refuse("Invalid key/secret")
-	}
-	// With the method that the credential has: the two were compared.
-	if token.Method.Verify(parts[0]+"."+parts[1], token.Signature, secret) != nil {
-		return nil, refuse("Invalid signature")
+	if refused := a.checkSignature(credential, token, parts[0]+"."+parts[1]); refused != nil {
+		return nil, refused
 	}
 	if wrong := a.checkClaims(claims, time.Now()); wrong != nil {
 		return nil, wrong
 	}
 	return credential, nil
+}
+
+// checkSignature verifies with the keys of the issuer's URL, where it has one, or
+// with the credential.
+func (a *auth) checkSignature(credential *plugin.JWT, token *jwt.Token, signed string) refusal {
+	if source := a.sources[credential.Secret.Key]; source != nil {
+		switch err := source.Verify(token, signed); {
+		case err == nil:
+			return nil
+		case errors.Is(err, jwks.ErrUnavailable):
+			return refuse("The keys of the issuer are not available")
+		}
+		return refuse("Invalid signature")
+	}
+	if token.Method.Alg() != credential.Secret.Algorithm {
+		return refuse("Invalid algorithm")
+	}
+	secret, err := a.key(credential)
+	if err != nil {
+		return refuse("Invalid key/secret")
+	}
+	// With the method that the credential has: the two were compared.
+	if token.Method.Verify(signed, token.Signature, secret) != nil {
+		return refuse("Invalid signature")
+	}
+	return nil
 }
 
 // key is made of public keys once; a secret that is base64 for one plugin need not

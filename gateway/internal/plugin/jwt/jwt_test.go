@@ -20,6 +20,7 @@ import (
 
 	"gatelab/gateway/internal/entity"
 	"gatelab/gateway/internal/plugin"
+	"gatelab/gateway/internal/plugin/jwks"
 	"gatelab/gateway/internal/plugin/keyauth"
 	"gatelab/gateway/internal/plugin/plugintest"
 )
@@ -339,7 +340,7 @@ func FuzzToken(f *testing.F) {
 	d := plugin.NewDirectory(&entity.Config{Consumers: []entity.Consumer{{ID: "c"}},
 		JWTSecrets: []entity.JWTSecret{{ID: "1", Key: "k", Algorithm: "HS256", Secret: "not known to any input",
 			Consumer: entity.Ref{ID: "c"}}}})
-	p, err := newPlugin(&entity.Plugin{Config: c{"key_claim_name": "iss"}}, nil)
+	p, err := (&shared{jwks.NewRegistry()}).newPlugin(&entity.Plugin{Config: c{"key_claim_name": "iss"}}, &plugin.Deps{})
 	if err != nil {
 		f.Fatal(err)
 	}

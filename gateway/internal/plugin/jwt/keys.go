@@ -23,11 +23,12 @@ type method struct {
 	parse func(pem string) (any, error) // nil: a shared secret
 }
 
-// methods are Kong 3.4's.
+// methods are Kong 3.4's up to ES384, and those of later versions.
 var methods = []method{
 	{name: "HS256"}, {name: "HS384"}, {name: "HS512"},
 	{"RS256", parseRSA}, {"RS384", parseRSA}, {"RS512", parseRSA},
 	{"ES256", parseECDSA(elliptic.P256())}, {"ES384", parseECDSA(elliptic.P384())},
+	{"ES512", parseECDSA(elliptic.P521())}, {"PS256", parseRSA}, {"PS384", parseRSA}, {"PS512", parseRSA}, {"EdDSA", parseEd25519},
 }
 
 func methodNamed(name string) (method, bool) {
@@ -60,6 +61,14 @@ func parseECDSA(curve elliptic.Curve) func(string) (any, error) {
 		}
 		return key, nil
 	}
+}
+
+func parseEd25519(pem string) (any, error) {
+	key, err := jwt.ParseEdPublicKeyFromPEM([]byte(pem))
+	if err != nil {
+		return nil, errors.New("expected an Ed25519 public key in PEM")
+	}
+	return key, nil
 }
 
 var errNoSecret = errors.New("the secret is empty, or no base64")

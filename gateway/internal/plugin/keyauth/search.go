@@ -1,10 +1,6 @@
 package keyauth
 
 import (
-	"bytes"
-
-	"github.com/valyala/fasthttp"
-
 	"gatelab/gateway/internal/plugin"
 )
 
@@ -40,7 +36,7 @@ func (s *search) find() (key occurrence) {
 			}
 		}
 		if key.is == absent && s.KeyInQuery {
-			key = findPair(queryOf(ctx.RequestURI()), name)
+			key = findPair(plugin.Query(&ctx.Request.Header), name)
 		}
 		if key.is == absent && s.KeyInBody {
 			key = s.inBody(name)
@@ -50,14 +46,6 @@ func (s *search) find() (key occurrence) {
 		}
 	}
 	return occurrence{}
-}
-
-// queryOf is what follows the question mark of a request target.
-func queryOf(target []byte) []byte {
-	if i := bytes.IndexByte(target, '?'); i >= 0 {
-		return target[i+1:]
-	}
-	return nil
 }
 
 func (s *search) inBody(name string) occurrence {
@@ -102,26 +90,11 @@ func (s *search) hide() {
 		}
 	}
 	if s.KeyInQuery {
-		hideInQuery(ctx, s.KeyNames)
+		plugin.HideInQuery(&ctx.Request, s.KeyNames...)
 	}
 	if s.KeyInBody {
 		s.hideInBody()
 	}
-}
-
-func hideInQuery(ctx *fasthttp.RequestCtx, names []string) {
-	target := ctx.RequestURI()
-	query := queryOf(target)
-	if !hasPair(query, names) {
-		return
-	}
-	rest, left := dropPairs(query, names)
-	path := target[:len(target)-len(query)-1]
-	made := append(make([]byte, 0, len(target)), path...)
-	if left {
-		made = append(append(made, '?'), rest...)
-	}
-	ctx.Request.SetRequestURIBytes(made)
 }
 
 func (s *search) hideInBody() {
@@ -131,7 +104,7 @@ func (s *search) hideInBody() {
 	rest := s.body
 	switch s.kind {
 	case formBody:
-		rest, _ = dropPairs(s.body, s.KeyNames)
+		rest, _ = plugin.DropPairs(s.body, s.KeyNames...)
 	case jsonBody:
 		if s.hasMember() {
 			rest = dropMembers(s.body, s.members, s.KeyNames)

@@ -13,6 +13,7 @@ import (
 	"gatelab/gateway/internal/plugin/logentry"
 	"gatelab/gateway/internal/plugin/logqueue"
 	"gatelab/gateway/internal/plugin/posting"
+	"gatelab/gateway/internal/plugin/tracing"
 )
 
 const name = "opentelemetry"
@@ -41,8 +42,10 @@ func Definition() plugin.Definition {
 				timeout("connect_timeout", 1000), timeout("send_timeout", 5000), timeout("read_timeout", 5000),
 				{Name: "http_response_header_for_traceid", Kind: entity.String, Match: "header"},
 				{
-					Name: "header_type", Kind: entity.String, Default: preserve,
-					OneOf: []any{preserve, ignore, b3, b3Single, w3c},
+					Name: "header_type", Kind: entity.String, Default: tracing.Preserve,
+					OneOf: []any{
+						tracing.Preserve, tracing.Ignore, tracing.B3, tracing.B3Single, tracing.W3C, tracing.Jaeger, tracing.OT,
+					},
 				},
 				{Name: "sampling_rate", Kind: entity.Number, Between: &[2]float64{0, 1}},
 			},

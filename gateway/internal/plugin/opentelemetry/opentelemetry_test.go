@@ -43,7 +43,7 @@ func TestSchema(t *testing.T) {
 	schemas := plugin.NewSet(Definition()).Catalog()
 	r, err := entitytest.Insert(t, schemas, "plugins", `{"name":"opentelemetry","config":{"endpoint":"http://h/v1/traces"}}`)
 	if err != nil || entitytest.At(r, "config", "queue", "max_batch_size") != int64(200) ||
-		entitytest.At(r, "config", "header_type") != preserve {
+		entitytest.At(r, "config", "header_type") != "preserve" {
 		t.Errorf("config %v, %v", r["config"], err)
 	}
 	if p := Definition().Priority; p != 14 {
@@ -51,8 +51,8 @@ func TestSchema(t *testing.T) {
 	}
 	for config, message := range map[string]string{
 		`{}`: "endpoint: required field missing",
-		`{"endpoint":"http://h","header_type":"jaeger"}`: "header_type: expected one of: preserve, ignore, b3, b3-single, w3c",
-		`{"endpoint":"http://h","sampling_rate":2}`:      "sampling_rate: value should be between 0 and 1",
+		`{"endpoint":"http://h","header_type":"x"}`: "header_type: expected one of: preserve, ignore, b3, b3-single, w3c, jaeger, ot",
+		`{"endpoint":"http://h","sampling_rate":2}`: "sampling_rate: value should be between 0 and 1",
 	} {
 		_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"opentelemetry","config":`+config+`}`)
 		entitytest.Refused(t, err, message)
@@ -87,6 +87,7 @@ func TestPropagation(t *testing.T) {
 			name: "b3", fields: []string{"X-B3-TraceId:" + traceID, "X-B3-SpanId:" + spanID, "X-B3-Sampled:0"},
 			want: "[]|[]|[T],[N],[S],[0]",
 		},
+		{name: "a short id", fields: []string{"B3:" + traceID[16:] + "-" + spanID + "-0"}, want: "[]|[N-N-0-S]|[],[],[],[]"},
 		{name: "another form", config: entity.Record{"header_type": "b3"}, fields: []string{parent}, want: "[]|[]|[T],[N],[S],[1]"},
 		{name: "ignored", config: entity.Record{"header_type": "ignore"}, fields: []string{parent}, want: "[00-N-N-00]|[]|[],[],[],[]"},
 		{name: "malformed", fields: []string{"Traceparent:00-" + traceID + "-x-01"}, want: "[00-N-N-00]|[]|[],[],[],[]"},

@@ -1,10 +1,7 @@
 package opentelemetry
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	mathrand "math/rand/v2"
-	"net"
 	"time"
 
 	common "go.opentelemetry.io/proto/otlp/common/v1"
@@ -14,6 +11,7 @@ import (
 
 	"gatelab/gateway/internal/plugin"
 	"gatelab/gateway/internal/plugin/logentry"
+	"gatelab/gateway/internal/plugin/tracing"
 )
 
 // tracer is the plugin.
@@ -28,21 +26,21 @@ type tracer struct {
 // Access continues the client's trace, or begins one, and tells the upstream.
 func (t *tracer) Access(x *plugin.Exchange) (answered bool) {
 	h := &x.Ctx.Request.Header
-	tr := &trace{}
-	if t.headerType != ignore {
-		*tr = read(h)
+	tr := &tracing.Trace{}
+	if t.headerType != tracing.Ignore {
+		*tr = tracing.Read(h)
 	}
-	tr.begin()
-	if !tr.decided {
-		tr.sampled = mathrand.Float64() < t.rate
+	tr.Begin(false)
+	if !tr.Decided {
+		tr.Sampled = mathrand.Float64() < t.rate
 	}
 	switch t.headerType {
-	case preserve:
-		tr.write(h, tr.form)
-	case ignore:
-		tr.write(h, w3c)
+	case tracing.Preserve:
+		tr.Write(h, tr.Format)
+	case tracing.Ignore:
+		tr.Write(h, tracing.W3C)
 	default:
-		tr.write(h, t.headerType)
+		tr.Write(h, t.headerType)
 	}
 	x.Ctx.SetUserValue(t, tr)
 	return false
@@ -50,53 +48,32 @@ func (t *tracer) Access(x *plugin.Exchange) (answered bool) {
 
 // HeaderFilter tells the client the trace's id where that is wanted.
 func (t *tracer) HeaderFilter(x *plugin.Exchange) {
-	if tr, ok := x.Ctx.UserValue(t).(*trace); ok && t.traceIDHeader != "" {
-		x.Ctx.Response.Header.Set(t.traceIDHeader, hex.EncodeToString(tr.id[:]))
+	if tr, ok := x.Ctx.UserValue(t).(*tracing.Trace); ok && t.traceIDHeader != "" {
+		x.Ctx.Response.Header.Set(t.traceIDHeader, tr.HexID())
 	}
 }
 
 // encode makes the spans of a request: the whole, its phases, and each try of the
 // balancer.
 func (t *tracer) encode(x *plugin.Exchange) []byte {
-	tr, ok := x.Ctx.UserValue(t).(*trace)
-	if !ok || !tr.sampled {
+	tr, ok := x.Ctx.UserValue(t).(*tracing.Trace)
+	if !ok || !tr.Sampled {
 		return nil
 	}
-	e := logentry.Of(x, time.Now())
-	root := tr.new("kong", x.Started, time.Now())
-	root.SpanId, root.ParentSpanId = tr.span[:], nil
-	root.Kind = tracepb.Span_SPAN_KIND_SERVER
-	if tr.parent != [8]byte{} {
-		root.ParentSpanId = tr.parent[:]
-	}
-	root.Attributes = []*common.KeyValue{
-		text("http.method", e.Request.Method), text("http.url", e.Request.URL), text("http.host", x.Host), text("http.scheme", x.Scheme),
-		text("net.peer.ip", x.ClientIP), number("http.status_code", e.Response.Status), text("http.route", or(x.Route.Name, x.Route.ID)),
-	}
-	if x.Consumer != nil {
-		root.Attributes = append(root.Attributes, text("kong.consumer", or(x.Consumer.Username, x.Consumer.ID)))
-	}
-	if e.Response.Status >= 500 {
-		root.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR}
-	}
-	spans := []*tracepb.Span{root, tr.new("kong.access", x.Times.Access, x.Times.Accessed)}
-	for i, try := range x.Tries {
-		s := tr.new("kong.balancer", try.Started, try.Started.Add(try.Took))
+	spans := []*tracepb.Span{root(tr, x), below(tr, tracing.Access(x))}
+	for _, try := range tracing.Tries(x) {
+		s := below(tr, try.Span)
 		s.Kind = tracepb.Span_SPAN_KIND_CLIENT
-		host, port, err := net.SplitHostPort(try.Address)
-		if err != nil {
-			host = try.Address
+		s.Attributes = []*common.KeyValue{
+			number("try_count", try.Number), text("net.peer.name", try.Host), text("net.peer.port", try.Port),
 		}
-		s.Attributes = []*common.KeyValue{number("try_count", i+1), text("net.peer.name", host), text("net.peer.port", port)}
-		if try.Err != nil {
-			s.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: try.Err.Error()}
-		} else {
+		if try.Error == "" {
 			s.Attributes = append(s.Attributes, number("http.status_code", try.Status))
 		}
 		spans = append(spans, s)
 	}
-	if !x.Times.Filter.IsZero() {
-		spans = append(spans, tr.new("kong.header_filter", x.Times.Filter, x.Times.Filtered))
+	if s, ok := tracing.HeaderFilter(x); ok {
+		spans = append(spans, below(tr, s))
 	}
 	raw, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: []*tracepb.ResourceSpans{{
 		Resource:   t.resource,
@@ -108,14 +85,37 @@ func (t *tracer) encode(x *plugin.Exchange) []byte {
 	return raw
 }
 
-// new makes a span below the request's.
-func (t *trace) new(name string, from, to time.Time) *tracepb.Span {
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails
-	return &tracepb.Span{
-		TraceId: t.id[:], SpanId: id[:], ParentSpanId: t.span[:], Name: name, Kind: tracepb.Span_SPAN_KIND_INTERNAL,
-		StartTimeUnixNano: uint64(from.UnixNano()), EndTimeUnixNano: uint64(to.UnixNano()), //nolint:gosec // after 1970
+// root is the span of the whole request.
+func root(tr *tracing.Trace, x *plugin.Exchange) *tracepb.Span {
+	e := logentry.Of(x, time.Now())
+	s := below(tr, tracing.Span{ID: tr.Span, Name: "kong", From: x.Started, To: time.Now()})
+	s.ParentSpanId, s.Kind = nil, tracepb.Span_SPAN_KIND_SERVER
+	if tr.Parent != [8]byte{} {
+		s.ParentSpanId = tr.Parent[:]
 	}
+	s.Attributes = []*common.KeyValue{
+		text("http.method", e.Request.Method), text("http.url", e.Request.URL), text("http.host", x.Host), text("http.scheme", x.Scheme),
+		text("net.peer.ip", x.ClientIP), number("http.status_code", e.Response.Status), text("http.route", or(x.Route.Name, x.Route.ID)),
+	}
+	if x.Consumer != nil {
+		s.Attributes = append(s.Attributes, text("kong.consumer", or(x.Consumer.Username, x.Consumer.ID)))
+	}
+	if e.Response.Status >= 500 {
+		s.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR}
+	}
+	return s
+}
+
+// below is a span below the request's.
+func below(tr *tracing.Trace, s tracing.Span) *tracepb.Span {
+	out := &tracepb.Span{
+		TraceId: tr.ID[:], SpanId: s.ID[:], ParentSpanId: tr.Span[:], Name: s.Name, Kind: tracepb.Span_SPAN_KIND_INTERNAL,
+		StartTimeUnixNano: uint64(s.From.UnixNano()), EndTimeUnixNano: uint64(s.To.UnixNano()), //nolint:gosec // after 1970
+	}
+	if s.Error != "" {
+		out.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: s.Error}
+	}
+	return out
 }
 
 // resource is the gateway. What is configured wins over what is known.

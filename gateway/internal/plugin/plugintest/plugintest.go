@@ -50,6 +50,20 @@ func Start(tb testing.TB, maxBody int, origin http.Handler, definitions []plugin
 func StartWith(tb testing.TB, maxBody int, origin http.Handler, definitions []plugin.Definition, add func(*entity.Config),
 	configured ...entity.Record) *Gateway {
 	tb.Helper()
+	return StartOptions(tb, Options{MaxBody: maxBody, Add: add}, origin, definitions, configured...)
+}
+
+// Options are what a test changes of a gateway.
+type Options struct {
+	MaxBody int                  // plugin.Deps.MaxBodyBytes
+	Add     func(*entity.Config) // nil: nothing is added
+	Deps    func(*plugin.Deps)   // nil: they stay
+	Proxy   func(*proxy.Config)  // nil: it stays
+}
+
+// StartOptions is Start with options.
+func StartOptions(tb testing.TB, o Options, origin http.Handler, definitions []plugin.Definition, configured ...entity.Record) *Gateway {
+	tb.Helper()
 	set := plugin.NewSet(definitions...)
 	reg := prometheus.NewRegistry()
 	log := slog.New(slog.DiscardHandler)
@@ -67,14 +81,23 @@ func StartWith(tb testing.TB, maxBody int, origin http.Handler, definitions []pl
 	}
 	tb.Cleanup(queues.Close)
 	deps := &plugin.Deps{
-		Plugins: set, Cache: store, Limits: limits, Redis: redis, Queues: queues, Registerer: reg, Log: log, MaxBodyBytes: maxBody,
+		Plugins: set, Cache: store, Limits: limits, Redis: redis, Queues: queues, Registerer: reg, Log: log, MaxBodyBytes: o.MaxBody,
+	}
+	if o.Deps != nil {
+		o.Deps(deps)
 	}
 	pools := upstream.NewPools(upstream.Config{Keepalive: 4, StreamAbove: StreamAbove}, nil)
 	tb.Cleanup(pools.Close)
-	p := proxy.New(proxy.Config{AccessLog: proxy.LogOff, StreamAbove: StreamAbove}, deps, pools, reg, log)
+	config := proxy.Config{AccessLog: proxy.LogOff, StreamAbove: StreamAbove}
+	if o.Proxy != nil {
+		o.Proxy(&config)
+	}
+	p := proxy.New(config, deps, pools, reg, log)
 	tb.Cleanup(p.Close)
 	c := configuration(tb, set, serveOrigin(tb, origin), configured)
-	add(c)
+	if o.Add != nil {
+		o.Add(c)
+	}
 	if err := p.Apply(c); err != nil {
 		tb.Fatal(err)
 	}
