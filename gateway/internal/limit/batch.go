@@ -28,20 +28,22 @@ type batcher struct {
 	// reply; too large by the time of that round trip at most, so that no lease
 	// is used in a window that it was not granted in.
 	ahead   atomic.Int64
-	leasing atomic.Bool // a rule holds leases: this replica is to be counted
+	leasing atomic.Bool // a rule holds leases or shares: this replica is to be counted
+	// replicas is how many live, at least 1.
+	replicas atomic.Int64
 
 	mu      sync.Mutex
 	closed  bool
 	pending []*entry
 	refunds []*refund
+	owing   []*entry // have let requests pass that Redis does not know of
 	wake    chan struct{}
 
 	// The loop's.
-	spare    []*entry // the other half of pending's double buffer
-	groups   []*group
-	held     []*entry // have leases
-	beaten   bool
-	replicas int64 // live ones, at least 1
+	spare  []*entry // the other half of pending's double buffer
+	groups []*group
+	held   []*entry // have leases
+	beaten bool
 }
 
 // waiter is one request that waits for Redis.
@@ -61,7 +63,8 @@ func (l *Limiter) batcher(r Redis) (*batcher, error) {
 	b := l.batchers[r]
 	if b == nil {
 		b = &batcher{l: l, redis: r, script: redis.NewScript(leaseSource), half: l.timeout(r) / 2,
-			wake: make(chan struct{}, 1), unused: make(chan struct{}), replicas: 1}
+			wake: make(chan struct{}, 1), unused: make(chan struct{})}
+		b.replicas.Store(1)
 		b.free.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
 		l.batchers[r] = b
 		l.wg.Go(b.loop)
@@ -95,6 +98,7 @@ func (b *batcher) decide(r *Rule, key string) (Decision, error) {
 		e.mu.Unlock()
 		return d, nil
 	}
+	b.settleDebt(e)
 	e.mu.Unlock()
 	return b.take(e)
 }
@@ -148,7 +152,7 @@ func (b *batcher) refund(f *refund) {
 	b.mu.Lock()
 	b.refunds = append(b.refunds, f)
 	b.mu.Unlock()
-	b.l.returned.Add(float64(f.back))
+	b.l.returned.Add(float64(max(0, f.back)))
 	b.rouse()
 }
 
@@ -207,7 +211,7 @@ func (b *batcher) close() {
 	b.held = nil
 	groups := b.collect()
 	for _, g := range groups {
-		g.fail(ErrClosed)
+		g.fail(b, ErrClosed)
 	}
 	b.exchange(groups)
 	if b.leasing.Load() {
@@ -245,7 +249,7 @@ func (b *batcher) exchange(groups []*group) {
 			failure = g.settle(b, now)
 		}
 		if failure != nil {
-			g.fail(failure)
+			g.fail(b, failure)
 		}
 	}
 }

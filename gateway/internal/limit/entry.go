@@ -20,6 +20,7 @@ type entry struct {
 	until    int64 // Redis said that nothing can pass before this time of its clock, Unix ms
 	expires  int64 // when the entry may be dropped, Unix ms
 	lease    *lease
+	share    *share
 	retry    int64 // pause before Redis is asked again for permits that others may give back, ms
 
 	names      []string // Redis names of the counters, for the windows that began at namedAt
@@ -34,6 +35,9 @@ func newEntry(r *Rule, key string) *entry {
 	e := &entry{rule: r, key: key, counters: make([]counter, len(r.windows))}
 	if r.leases.most > 0 {
 		e.lease = &lease{}
+	}
+	if r.share {
+		e.share = &share{}
 	}
 	return e
 }
@@ -72,7 +76,11 @@ func (e *entry) take(now int64) Decision {
 	}
 	for i := range e.counters {
 		c := &e.counters[i]
-		if allowed {
+		switch w := &e.rule.windows[i]; {
+		case !allowed:
+		case w.Burst > 0:
+			w.pour(c, 1, now)
+		default:
 			c.cur++
 			c.delta++
 		}
@@ -107,7 +115,7 @@ func (e *entry) weightOfUse() int64 {
 	defer e.mu.Unlock()
 	var n int64
 	for i := range e.counters {
-		n = max(n, e.counters[i].cur+e.counters[i].prev)
+		n = max(n, (e.counters[i].cur+e.counters[i].prev)/e.rule.windows[i].unit())
 	}
 	return n
 }

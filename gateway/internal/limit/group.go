@@ -36,7 +36,7 @@ func (g *group) prepare(b *batcher, now int64) {
 	for first := 0; first < len(g.items); first += maxBatch {
 		items := g.items[first:min(first+maxBatch, len(g.items))]
 		c := &call{keys: make([]string, 0, len(items)), args: make([]any, 0, 4+6*width+len(items))}
-		c.args = g.rule.windowArgs(c.args, b.replicas, at)
+		c.args = g.rule.windowArgs(c.args, b.replicas.Load(), at)
 		for i := range items {
 			c.keys = append(c.keys, items[i].e.redisName())
 			c.args = append(c.args, items[i].arg(width))
@@ -114,7 +114,7 @@ func (r *Rule) windowArgs(args []any, replicas, at int64) []any {
 		w := &r.windows[i]
 		args = append(args, w.Limit, w.Size.Milliseconds())
 		if w.Months == 0 {
-			args = append(args, 0, 0, 0, 0)
+			args = append(args, w.Burst, 0, 0, 0)
 			continue
 		}
 		start, end := w.bounds(at)
@@ -139,16 +139,24 @@ func (g *group) settle(b *batcher, now int64) error {
 			granted := reply.next()
 			for i := range counters {
 				k := &counters[i]
-				k.start, k.cur, k.prev, held[i] = reply.next(), reply.next(), reply.next(), reply.next()
-				_, k.end = g.rule.windows[i].bounds(k.start)
+				k.start, k.cur = reply.next(), reply.next()
+				k.prev, held[i] = reply.next(), reply.next()
+				if w := &g.rule.windows[i]; w.Burst > 0 {
+					k.end = w.filledTo(k, 0, at)
+				} else {
+					_, k.end = w.bounds(k.start)
+				}
 			}
 			if reply.err != nil {
 				return reply.err
 			}
 			b.ahead.Store(at - now)
-			if it.refund == nil {
+			switch {
+			case it.refund == nil:
 				it.learn(b, counters, held, granted, now, at)
 				it.answer(counters, granted, at)
+			case it.refund.debt:
+				b.told(it.refund, true)
 			}
 			g.items = g.items[1:]
 		}
@@ -222,14 +230,14 @@ func (e *entry) blockedUntil(held []int64, at int64) int64 {
 func (it *item) answer(counters []counter, granted, at int64) {
 	granted = min(granted, it.n)
 	for i := range counters {
-		counters[i].cur -= granted
+		counters[i].cur -= granted * it.e.rule.windows[i].unit()
 	}
 	for w := it.head; w != nil; {
 		allowed := granted > 0
 		if allowed {
 			granted--
 			for i := range counters {
-				counters[i].cur++
+				counters[i].cur += it.e.rule.windows[i].unit()
 			}
 		}
 		next := w.next // after done, w is its owner's again
@@ -241,10 +249,13 @@ func (it *item) answer(counters []counter, granted, at int64) {
 
 // fail gives all waiters that are left the error; refunds stay. What Redis may
 // have granted nevertheless is lost: to ask for it back could give back too much.
-func (g *group) fail(err error) {
+func (g *group) fail(b *batcher, err error) {
 	kept := g.items[:0]
 	for _, it := range g.items {
 		if it.refund != nil {
+			if it.refund.debt {
+				b.told(it.refund, false)
+			}
 			kept = append(kept, it)
 			continue
 		}

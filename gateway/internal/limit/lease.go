@@ -120,6 +120,9 @@ type refund struct {
 	e           *entry
 	spent, back int64
 	starts      [MaxWindows]int64
+
+	debt   bool // permits that Redis has not granted: back is below zero
+	window int  // the debt's
 }
 
 // turn brings the entry to Redis' time at: a lease whose first window is over
@@ -130,7 +133,8 @@ func (e *entry) turn(at int64) (f *refund) {
 		if len(e.counters) > 1 || e.rule.sliding {
 			f = e.giveBack(l.left)
 		}
-		l.left, l.size, l.spent = 0, 0, 0
+		l.left, l.size = 0, 0
+		l.spent = 0
 	}
 	if e.roll(at) {
 		e.until = 0

@@ -125,7 +125,7 @@ func runWorld(t *testing.T, policy Policy, run func(w *world)) {
 	s, ns := realRedis(t)
 	synctest.Test(t, func(t *testing.T) {
 		policy.Namespace = ns
-		policy.Lease = true
+		policy.Lease = policy.Windows[0].Burst == 0
 		w := &world{t: t, addr: s.rdb.Options().Addr, ns: ns, policy: policy}
 		time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)))
 		run(w)

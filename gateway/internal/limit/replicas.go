@@ -32,7 +32,8 @@ func (b *batcher) beat(lives bool) {
 	}
 	reply := ints{rest: c.reply}
 	if n := reply.next(); reply.err == nil {
-		b.replicas = max(1, n)
+		b.replicas.Store(max(1, n))
+		b.settleDebts()
 	}
 }
 

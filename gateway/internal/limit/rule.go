@@ -29,6 +29,7 @@ type Policy struct {
 	Redis Redis         // nil: this process counts for itself
 	Sync  time.Duration // 0: Redis is asked on every request. More: counts are exchanged that often, in the background. Unused without Redis
 	Lease bool          // with Sync 0: permits are taken from Redis ahead of requests, and given back where they are not used
+	Share bool          // with Sync 0: TakeShare is used while Redis is away
 }
 
 // Rule decides over the requests of one policy, each by its key.
@@ -40,8 +41,9 @@ type Rule struct {
 	sliding   bool
 	batch     *batcher   // nil unless every permit is Redis'
 	leases    leaseTimes // zero: Redis is asked on every request
-	shape     string     // of the windows, as part of a key in Redis
-	sync      *syncer    // nil unless counts are exchanged periodically
+	share     bool
+	shape     string  // of the windows, as part of a key in Redis
+	sync      *syncer // nil unless counts are exchanged periodically
 }
 
 // Rule makes a rule. Equal policies, also in later configurations, share
@@ -60,6 +62,10 @@ func (l *Limiter) Rule(p Policy) (*Rule, error) {
 			return nil, fmt.Errorf("window of %d months: want 1 or 12", w.Months)
 		case w.Months != 0 && p.Sliding:
 			return nil, errors.New("months do not slide")
+		case w.Burst < 0 || w.Burst > MaxBurst || w.Burst > 0 && w.Limit > MaxBurst:
+			return nil, fmt.Errorf("bucket of %d filled by %d: want 1 to %d of each", w.Burst, w.Limit, MaxBurst)
+		case w.Burst > 0 && (w.Months != 0 || p.Sliding || p.Redis != nil && (p.Lease || p.Share || p.Sync > 0)):
+			return nil, errors.New("token buckets have no months, do not slide, and are neither leased, shared nor exchanged")
 		}
 	}
 	r := &Rule{l: l, namespace: inRedis.Replace(p.Namespace), windows: slices.Clone(p.Windows), sliding: p.Sliding}
@@ -73,7 +79,7 @@ func (l *Limiter) Rule(p Policy) (*Rule, error) {
 	}
 	// %p: entries know one batcher or syncer alone, and through their rule keep
 	// its address from being used again.
-	r.id = xxhash.Sum64String(fmt.Sprintf("%q %v %t %t %p %p", p.Namespace, p.Windows, p.Sliding, p.Lease, r.batch, r.sync))
+	r.id = xxhash.Sum64String(fmt.Sprintf("%q %v %t %t %t %p %p", p.Namespace, p.Windows, p.Sliding, p.Lease, p.Share, r.batch, r.sync))
 	return r, err
 }
 
@@ -90,8 +96,11 @@ func (r *Rule) useBatcher(p Policy) (err error) {
 		shape = append(shape, '~')
 	}
 	r.shape = string(shape[1:])
+	r.share = p.Share
 	if p.Lease {
 		r.leases = r.leaseTimes()
+	}
+	if p.Lease || p.Share {
 		r.batch.leasing.Store(true)
 		r.batch.rouse()
 	}

@@ -15,6 +15,9 @@ type Window struct {
 	Limit  int64         // at least 1
 	Size   time.Duration // length, whole seconds; unused when Months is set
 	Months int           // 0, or the length in months: 1 or 12
+	// Burst makes it a token bucket of that size, which gets Limit tokens back in
+	// every Size, evenly; 0: a window.
+	Burst int64
 }
 
 // Calendar gives the windows of Kong's rate-limiting in its order: second,
@@ -38,7 +41,11 @@ func (w *Window) appendName(b []byte) []byte {
 	if w.Months > 0 {
 		return append(appendInt(b, int64(w.Months)), 'm')
 	}
-	return append(appendInt(b, int64(w.Size/time.Second)), 's')
+	b = append(appendInt(b, int64(w.Size/time.Second)), 's')
+	if w.Burst > 0 {
+		b = append(b, 'b')
+	}
+	return b
 }
 
 // bounds gives the window that now (Unix milliseconds) is in: its first
@@ -70,6 +77,10 @@ type counter struct {
 // roll brings the counter to the window that now is in. A clock that was set
 // back by less than a window changes nothing.
 func (c *counter) roll(w *Window, now int64) {
+	if w.Burst > 0 {
+		w.rollBucket(c, now)
+		return
+	}
 	if now < c.end && now >= c.start-(c.end-c.start) {
 		return
 	}
@@ -85,6 +96,9 @@ func (c *counter) roll(w *Window, now int64) {
 // less the current count less the share of the previous window that the last
 // Size of time still covers. It may be below zero.
 func (c *counter) left(w *Window, sliding bool, now int64) int64 {
+	if w.Burst > 0 {
+		return w.tokens(c, now)
+	}
 	if !sliding {
 		return w.Limit - c.cur
 	}
@@ -99,6 +113,9 @@ func (c *counter) weight(now int64) float64 {
 // freeAt is the earliest time at which one more may pass if no other request takes
 // it: no request can be granted before, however others behave.
 func (c *counter) freeAt(w *Window, sliding bool, now int64) int64 {
+	if w.Burst > 0 {
+		return w.filledTo(c, float64(w.Burst-1)*tokenUnit, now)
+	}
 	if !sliding {
 		if c.cur < w.Limit {
 			return now

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gatelab/gateway/internal/entity"
+	"gatelab/gateway/internal/limit"
 )
 
 func plainChecks() []entity.Check {
@@ -15,7 +16,8 @@ func plainChecks() []entity.Check {
 
 func advancedChecks() []entity.Check {
 	return []entity.Check{
-		redisFor("strategy"), identityNeeds("identifier"), {Run: pairedWindows}, {Run: checkSyncRate}, {Run: checkExemptIPs},
+		redisFor("strategy"), identityNeeds("identifier"), {Run: pairedWindows}, {Run: checkBuckets},
+		{Run: checkSyncRate}, {Run: checkExemptIPs},
 	}
 }
 
@@ -82,6 +84,41 @@ func pairedWindows(c entity.Record) map[string]any {
 	sizes, _ := c["window_size"].([]any)
 	if len(limits) != len(sizes) {
 		return map[string]any{"@entity": []any{"You must provide the same number of windows and limits"}}
+	}
+	return nil
+}
+
+// tokenBucket is the window_type of buckets.
+const tokenBucket = "token_bucket"
+
+// checkBuckets refuses buckets that the limiter cannot keep.
+func checkBuckets(c entity.Record) map[string]any {
+	burst, _ := c["burst"].([]any)
+	limits, _ := c["limit"].([]any)
+	if c["window_type"] != tokenBucket {
+		if burst != nil {
+			return map[string]any{"burst": "only with window_type " + tokenBucket}
+		}
+		return nil
+	}
+	if burst != nil && len(burst) != len(limits) {
+		return map[string]any{"burst": fmt.Sprintf("%d sizes for %d limits: want one for each", len(burst), len(limits))}
+	}
+	for name, list := range map[string][]any{"burst": burst, "limit": limits} {
+		for _, v := range list {
+			if n, ok := number(v); ok && n > limit.MaxBurst {
+				return map[string]any{name: fmt.Sprintf("%.0f: want at most %d with window_type %s", n, limit.MaxBurst, tokenBucket)}
+			}
+		}
+	}
+	if n, _ := number(c["sync_rate"]); n > 0 {
+		return map[string]any{"sync_rate": "token buckets are not exchanged: want 0 with window_type " + tokenBucket}
+	}
+	if c["strategy"] == "leased" || c["strategy"] == "cluster" {
+		return map[string]any{"strategy": "token buckets are not leased: want local or redis with window_type " + tokenBucket}
+	}
+	if c["local_share"] == true {
+		return map[string]any{"local_share": "token buckets are not shared: want false with window_type " + tokenBucket}
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type limitConfig struct {
 	ExemptConsumers   []string           `json:"exempt_consumers"`
 	ExemptIPs         []string           `json:"exempt_ips"`
 	IPv6Prefix        int                `json:"ipv6_prefix"`
+	LocalShare        bool               `json:"local_share"`
 }
 
 // plainConfig is rate-limiting's. Redis may also be given flat.
@@ -59,6 +60,7 @@ type advancedConfig struct {
 	Limit      []float64 `json:"limit"`
 	WindowSize []float64 `json:"window_size"` // seconds
 	WindowType string    `json:"window_type"`
+	Burst      []float64 `json:"burst"`
 	Identifier string    `json:"identifier"`
 	Namespace  string    `json:"namespace"`
 	Strategy   string    `json:"strategy"`
@@ -110,12 +112,20 @@ func newAdvanced(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	if len(c.Limit) != len(c.WindowSize) {
 		return nil, fmt.Errorf("rate-limiting-advanced: %d limits for %d window sizes", len(c.Limit), len(c.WindowSize))
 	}
-	policy := limit.Policy{Namespace: c.Namespace, Sliding: c.WindowType != "fixed"}
+	bucket := c.WindowType == tokenBucket
+	policy := limit.Policy{Namespace: c.Namespace, Sliding: c.WindowType != "fixed" && !bucket}
 	if policy.Namespace == "" {
 		policy.Namespace = p.ID
 	}
 	for i := range c.Limit {
-		policy.Windows = append(policy.Windows, limit.Window{Limit: int64(c.Limit[i]), Size: time.Duration(c.WindowSize[i]) * time.Second})
+		w := limit.Window{Limit: int64(c.Limit[i]), Size: time.Duration(c.WindowSize[i]) * time.Second}
+		switch {
+		case bucket && i < len(c.Burst):
+			w.Burst = int64(c.Burst[i])
+		case bucket:
+			w.Burst = w.Limit
+		}
+		policy.Windows = append(policy.Windows, w)
 	}
 	alone := policy
 	never := c.Strategy == "redis" && c.SyncRate != nil && *c.SyncRate < 0
@@ -129,7 +139,7 @@ func newAdvanced(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 		return nil, err
 	}
 	rl.jitter = int64(c.JitterMax)
-	if policy.Redis != nil {
+	if policy.Redis != nil && !policy.Share {
 		if rl.fallback, err = newRuleSet(d.Limits, alone, rl.by); err != nil {
 			return nil, fmt.Errorf("rate-limiting-advanced: %w", err)
 		}
@@ -152,12 +162,13 @@ func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps, where stri
 	if !policy.Lease && c.SyncRate != nil && *c.SyncRate > 0 {
 		policy.Sync = time.Duration(*c.SyncRate * float64(time.Second))
 	}
+	policy.Share = c.LocalShare && policy.Sync == 0
 	return nil
 }
 
 // newLimiting builds what the two plugins have in common.
 func newLimiting(p *entity.Plugin, d *plugin.Deps, policy limit.Policy, c *limitConfig, by string) (*rateLimiting, error) {
-	rl := &rateLimiting{code: c.ErrorCode, log: d.Log, dryRun: c.DryRun}
+	rl := &rateLimiting{code: c.ErrorCode, log: d.Log, dryRun: c.DryRun, share: policy.Share}
 	if rl.log == nil {
 		rl.log = slog.New(slog.DiscardHandler)
 	}

@@ -94,8 +94,9 @@ func advancedFields() []entity.Field {
 	fields := []entity.Field{
 		identifier,
 		windows("window_size", &seconds),
-		{Name: "window_type", Kind: entity.String, Default: "sliding", OneOf: []any{"fixed", "sliding"}},
+		{Name: "window_type", Kind: entity.String, Default: "sliding", OneOf: []any{"fixed", "sliding", tokenBucket}},
 		windows("limit", &requests),
+		{Name: "burst", Kind: entity.Array, Elements: &requests, LenMin: 1, LenMax: limit.MaxWindows},
 		syncRate(),
 		{Name: "namespace", Kind: entity.String, Required: true, Auto: true},
 		{Name: "strategy", Kind: entity.String, Required: true, Default: "local", OneOf: []any{"cluster", "redis", "local", "leased"}},

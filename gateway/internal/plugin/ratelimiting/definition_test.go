@@ -28,6 +28,7 @@ var uses = entitytest.Uses{
 	"rate-limiting-advanced.identifier":             `.: json:"identifier" + .Identifier`,
 	"rate-limiting-advanced.window_size":            `.: json:"window_size" + .WindowSize`,
 	"rate-limiting-advanced.window_type":            `.: json:"window_type" + .WindowType`,
+	"rate-limiting-advanced.burst":                  `.: json:"burst" + .Burst`,
 	"rate-limiting-advanced.limit":                  `.: json:"limit" + .Limit`,
 	"rate-limiting-advanced.sync_rate":              `.: json:"sync_rate" + .SyncRate`,
 	"rate-limiting-advanced.namespace":              `.: json:"namespace" + .Namespace`,
@@ -50,6 +51,8 @@ var uses = entitytest.Uses{
 	"rate-limiting-advanced.exempt_consumers":       `.: json:"exempt_consumers" + .ExemptConsumers`,
 	"rate-limiting-advanced.exempt_ips":             `.: json:"exempt_ips" + .ExemptIPs`,
 	"rate-limiting-advanced.ipv6_prefix":            `.: json:"ipv6_prefix" + .IPv6Prefix`,
+	"rate-limiting.local_share":                     `.: json:"local_share" + .LocalShare`,
+	"rate-limiting-advanced.local_share":            `.: json:"local_share" + .LocalShare`,
 	// In redisconfig, and in TestEveryRedisFieldIsUsed.
 	"rate-limiting.redis":          "elsewhere",
 	"rate-limiting-advanced.redis": "elsewhere",
@@ -143,6 +146,27 @@ func TestRefusedConfigurations(t *testing.T) {
 			want: "config.limit: expected an integer",
 		},
 		{
+			name: "advanced: a burst without a bucket",
+			body: `{"name":"rate-limiting-advanced","config":{"limit":[1],"window_size":[1],"burst":[2]}}`,
+			want: "config.burst: only with window_type token_bucket",
+		},
+		{
+			name: "advanced: one burst for two buckets",
+			body: `{"name":"rate-limiting-advanced","config":{"limit":[1,2],"window_size":[1,2],"burst":[2],"window_type":"token_bucket"}}`,
+			want: "config.burst: 1 sizes for 2 limits: want one for each",
+		},
+		{
+			name: "advanced: a leased bucket",
+			body: `{"name":"rate-limiting-advanced","config":{"limit":[1],"window_size":[1],"window_type":"token_bucket",
+				"strategy":"leased","redis":{"host":"h"}}}`,
+			want: "config.strategy: token buckets are not leased",
+		},
+		{
+			name: "advanced: a bucket that is too large",
+			body: `{"name":"rate-limiting-advanced","config":{"limit":[1],"window_size":[1],"window_type":"token_bucket","burst":[1000000001]}}`,
+			want: "config.burst: 1000000001: want at most 1000000000",
+		},
+		{
 			name: "advanced: nine windows",
 			body: `{"name":"rate-limiting-advanced","config":{"limit":[1,1,1,1,1,1,1,1,1],"window_size":[1,1,1,1,1,1,1,1,1]}}`,
 			want: "config.limit: length must be at most 8, but is 9",
@@ -202,7 +226,7 @@ func TestDefaults(t *testing.T) {
 			"ssl": false, "ssl_verify": false, "server_name": nil,
 		},
 		"hide_client_headers": false, "error_code": int64(429), "error_message": "API rate limit exceeded", "sync_rate": int64(-1),
-		"standard_headers": false, "dry_run": false, "exempt_consumers": nil, "exempt_ips": nil, "ipv6_prefix": int64(128),
+		"standard_headers": false, "dry_run": false, "exempt_consumers": nil, "exempt_ips": nil, "ipv6_prefix": int64(128), "local_share": false,
 		"redis_host": nil, "redis_port": int64(6379), "redis_timeout": int64(2000), "redis_username": nil, "redis_password": nil,
 		"redis_database": int64(0), "redis_ssl": false, "redis_ssl_verify": false, "redis_server_name": nil,
 	}

@@ -18,6 +18,7 @@ func ownFields() []entity.Field {
 		{Name: "standard_headers", Kind: entity.Boolean, Required: true, Default: false},
 		{Name: "dry_run", Kind: entity.Boolean, Required: true, Default: false},
 		texts("exempt_consumers"), texts("exempt_ips"),
+		{Name: "local_share", Kind: entity.Boolean, Required: true, Default: false},
 		{Name: "ipv6_prefix", Kind: entity.Integer, Default: wholeAddress, Between: &[2]float64{1, wholeAddress}},
 	}
 }

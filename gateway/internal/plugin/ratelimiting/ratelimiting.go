@@ -26,6 +26,7 @@ type rateLimiting struct {
 	rules    ruleSet           // how requests are counted
 	redis    *redisconn.Client // nil: everything is counted in this process
 	fallback ruleSet           // in this process while Redis is away; none: see faultTolerant
+	share    bool              // while Redis is away the rules themselves say what may pass
 	// faultTolerant lets requests pass while Redis is away and there is no
 	// fallback.
 	faultTolerant bool
@@ -88,11 +89,15 @@ func (p *rateLimiting) Access(x *plugin.Exchange) (answered bool) {
 	outcome := p.allowed
 	if err != nil {
 		p.warn(err)
-		if p.fallback.known == nil {
+		outcome = p.failedOpen
+		switch {
+		case p.share:
+			d = p.rules.of(known).TakeShare(key)
+		case p.fallback.known != nil:
+			d, _ = p.fallback.of(known).Take(key) // local rules have no errors
+		default:
 			return p.fail(x)
 		}
-		outcome = p.failedOpen
-		d, _ = p.fallback.of(known).Take(key) // local rules have no errors
 	}
 	if !d.Allowed {
 		if p.dryRun {
@@ -157,6 +162,6 @@ func (p *rateLimiting) fail(x *plugin.Exchange) (answered bool) {
 func (p *rateLimiting) warn(err error) {
 	now, last := time.Now().UnixNano(), p.warned.Load()
 	if now-last > int64(warnEvery) && p.warned.CompareAndSwap(last, now) {
-		p.log.Warn("rate limits without Redis", "error", err, "fault_tolerant", p.faultTolerant || p.fallback.known != nil)
+		p.log.Warn("rate limits without Redis", "error", err, "fault_tolerant", p.faultTolerant || p.share || p.fallback.known != nil)
 	}
 }

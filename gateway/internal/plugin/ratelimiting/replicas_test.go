@@ -75,6 +75,12 @@ func TestReplicasShareTheLimitInRedis(t *testing.T) {
 			want: 7,
 		},
 		{
+			why: "advanced, a token bucket", name: "rate-limiting-advanced",
+			config: map[string]any{"redis": map[string]any{"host": host, "port": port, "database": 8.0}, "strategy": "redis",
+				"window_type": "token_bucket", "limit": []any{1.0}, "burst": []any{7.0}, "window_size": []any{86400000.0}, "namespace": "n"},
+			want: 7,
+		},
+		{
 			why: "advanced, never synchronised", name: "rate-limiting-advanced",
 			config: map[string]any{"redis": map[string]any{"host": host, "port": port}, "strategy": "redis", "sync_rate": -1.0,
 				"limit": []any{7.0}, "window_size": []any{86400000.0}},
@@ -130,6 +136,11 @@ func TestWithoutRedis(t *testing.T) {
 			why: "leased, fault tolerant", name: "rate-limiting",
 			config: map[string]any{"policy": "leased", "redis": down, "year": 2.0}, passed: 5, status: 200,
 			outcomes: "allowed 0 limited 0 open 5 closed 0",
+		},
+		{
+			why: "a share, of one replica all", name: "rate-limiting",
+			config: map[string]any{"policy": "leased", "redis": down, "year": 2.0, "fault_tolerant": false, "local_share": true},
+			passed: 2, status: 429, outcomes: "allowed 0 limited 3 open 2 closed 0",
 		},
 		{
 			why: "advanced, leased, counts for itself", name: "rate-limiting-advanced",

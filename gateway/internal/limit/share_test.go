@@ -1,0 +1,109 @@
+package limit
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// trio is three replicas that know of each other, each with a Redis that can be
+// taken away.
+func trio(t *testing.T, p Policy) (servers []*server, rules []*Rule) {
+	t.Helper()
+	_, p.Namespace = realRedis(t)
+	for range 3 {
+		s, _ := realRedis(t)
+		p.Redis = s
+		servers = append(servers, s)
+		rules = append(rules, mustRule(t, newLimiter(t, 0), p))
+	}
+	for _, r := range rules {
+		for range 1000 {
+			if r.batch.replicas.Load() == 3 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := r.batch.replicas.Load(); n != 3 {
+			t.Fatalf("a replica knows %d", n)
+		}
+	}
+	return servers, rules
+}
+
+// passWithout counts how many of n pass by Redis, or else by the share.
+func passWithout(t *testing.T, r *Rule, n int) (passed int) {
+	t.Helper()
+	for range n {
+		d, err := r.Take("k")
+		if err != nil {
+			d = r.TakeShare("k")
+		}
+		if d.Allowed {
+			passed++
+		}
+	}
+	return passed
+}
+
+func TestWithoutRedisEachReplicaHasItsShare(t *testing.T) {
+	for _, lease := range []bool{false, true} {
+		t.Run(map[bool]string{false: "synchronous", true: "leased"}[lease], func(t *testing.T) { shares(t, lease) })
+	}
+}
+
+func shares(t *testing.T, lease bool) {
+	servers, rules := trio(t, Policy{Windows: year(300), Lease: lease, Share: true})
+	passed := passWithout(t, rules[0], 30) + passWithout(t, rules[1], 30) + passWithout(t, rules[2], 30)
+	down := errors.New("down")
+	for _, s := range servers {
+		s.fail.Store(&down)
+	}
+	for i, r := range rules {
+		n := passWithout(t, r, 200)
+		if passed += n; n == 0 {
+			t.Errorf("replica %d lets nothing pass", i)
+		}
+	}
+	// Each knew what the others had when it asked last, 30 and 60 too few, and
+	// may have held a lease.
+	most := 300 + 30 + 3*int(rules[0].leases.most)
+	if passed < 200 || passed > most {
+		t.Errorf("%d passed without Redis", passed)
+	}
+	for _, s := range servers {
+		s.fail.Store(nil)
+	}
+	for _, r := range rules { // the first ask tells of the share
+		passed += passWithout(t, r, 1)
+	}
+	for range 2 {
+		for _, r := range rules {
+			passed += passWithout(t, r, 300)
+		}
+	}
+	if passed < 290 || passed > most+2 { // two may pass before the third has told
+		t.Errorf("%d passed in all", passed)
+	}
+}
+
+func TestSharesAreToldWithoutAnotherRequest(t *testing.T) {
+	servers, rules := trio(t, Policy{Windows: append(long(300), year(600)...), Share: true})
+	passWithout(t, rules[0], 10)
+	down := errors.New("down")
+	servers[0].fail.Store(&down)
+	if n := passWithout(t, rules[0], 50); n != 50 {
+		t.Errorf("%d of 50 passed, of a share of 96", n)
+	}
+	if n := passWithout(t, rules[0], 100); n != 46 {
+		t.Errorf("%d passed of the rest of the share, want 46", n)
+	}
+	servers[0].fail.Store(nil)
+	granted(t, servers[0], rules[0], "k", 106)
+	if got := state(t, servers[0], rules[0], "k"); got[5] != 106 || got[3] != 0 || got[7] != 0 {
+		t.Errorf("state %v, want 106 in both windows and none held", got)
+	}
+	if d := mustTake(t, rules[1], "k"); d.Remaining(0) != 300-107 {
+		t.Errorf("%d left, want 193", d.Remaining(0))
+	}
+}
