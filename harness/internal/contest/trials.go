@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"gatelab/harness/internal/jsonhttp"
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/load"
@@ -27,6 +29,7 @@ const (
 	faultConnections = 512
 	slowBy           = 3000                   // ms, of a slow origin; far above any arm's time-out
 	idleRest         = 500 * time.Millisecond // before memory is read
+	idleAtATime      = 32                     // connections that are opened at the same time
 	dialWithin       = 5 * time.Second
 )
 
@@ -194,22 +197,45 @@ func tellIdle(cell *result.MatrixCell, before, after lab.Usage, carried, wanted 
 	cell.Put(result.FigureIdle, (float64(after.MemoryBytes)-float64(before.MemoryBytes))/1024/float64(carried))
 }
 
-// openIdle opens connections, each with one request and its answer, until one is not answered. The error says why.
+// openIdle opens connections, each with one request and its answer, some at a time, until one is not answered. The error says why.
 func openIdle(ctx context.Context, address, path string, n int) ([]net.Conn, error) {
-	var open []net.Conn
-	dialer := net.Dialer{Timeout: dialWithin}
-	for len(open) < n {
-		c, err := dialer.DialContext(ctx, "tcp", address)
-		if err != nil {
-			return open, err
-		}
-		if err := askOn(c, address, path); err != nil {
-			c.Close()
-			return open, err
-		}
-		open = append(open, c)
+	var (
+		group errgroup.Group
+		mu    sync.Mutex
+		open  []net.Conn
+	)
+	group.SetLimit(idleAtATime)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for range n {
+		group.Go(func() error {
+			c, err := openOne(ctx, address, path)
+			if err != nil {
+				cancel(err) // the others need not be tried
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			open = append(open, c)
+			return nil
+		})
 	}
-	return open, nil
+	err := group.Wait()
+	return open, err
+}
+
+// openOne opens a connection and makes one exchange on it.
+func openOne(ctx context.Context, address, path string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialWithin}
+	c, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if err := askOn(c, address, path); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // askOn makes one exchange on a connection that stays open.

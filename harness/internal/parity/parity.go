@@ -143,7 +143,7 @@ func (a *asker) pause(ctx context.Context) error {
 
 // early waits until the calendar window of every limit has some seconds left: a probe that counts must not end in the next one.
 func (a *asker) early(ctx context.Context) error {
-	const left = 8 * time.Second
+	const left = 12 * time.Second
 	for _, l := range a.policy.Limits {
 		if l.Window <= 2*left {
 			continue
