@@ -95,18 +95,25 @@ func TestPropagationIsFromAcceptanceToEffect(t *testing.T) {
 
 func TestAnArmThatDoesNotCarryTheRateIsTold(t *testing.T) {
 	for _, row := range []struct {
-		name                      string
-		offered, answered, closed float64
-		limited                   bool
-		want                      string
+		name                       string
+		answered, inFlight, closed float64
+		limited                    bool
+		want                       string
 	}{
-		{name: "carries it", offered: 1500, answered: 1500, closed: 4000},
-		{name: "answers less", offered: 1500, answered: 1100, closed: 1600, want: "compare at a lower rate (--rate 1120)"},
-		{name: "a queue that would not end", offered: 1500, answered: 1490, closed: 1200, want: "its closed loop reaches 1200"},
-		{name: "the generator's limit", offered: 1500, answered: 1500, closed: 1200, limited: true},
-		{name: "a machine that stalled", offered: 1500, answered: 1300, closed: 9000},
+		{name: "carries it", answered: 1500, inFlight: 3, closed: 4000},
+		{name: "answers less", answered: 1100, inFlight: 30, closed: 1600, want: "compare at a lower rate (--rate 1120)"},
+		{name: "a queue in each turn", answered: 1500, inFlight: 28, closed: 1200, want: "its closed loop reaches 1200, and 28.0 requests"},
+		{name: "a noisy closed loop", answered: 1500, inFlight: 4, closed: 1425},
+		{name: "the generator's limit", answered: 1500, inFlight: 28, closed: 1200, limited: true},
+		{name: "a machine that stalled", answered: 1300, inFlight: 10, closed: 9000},
+		{name: "a closed loop that tells nothing", answered: 1500, inFlight: 28},
 	} {
-		got := overloaded(row.offered, row.answered, row.closed, row.limited)
+		began := time.Now()
+		open := &load.Result{
+			Attack: load.Attack{Model: load.Open, Rate: 1500, Connections: 32}, Began: began, Ended: began.Add(time.Second),
+			Counts: load.Counts{Successes: uint64(row.answered)}, InFlight: row.inFlight,
+		}
+		got := overloaded(open, row.closed, row.limited)
 		if (got == "") != (row.want == "") || !strings.Contains(got, row.want) {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}

@@ -84,7 +84,7 @@ func (c *contest) figures(a *arm) {
 	if p50 := all.FirstEvent.Percentile(0.5); p50 != nil {
 		a.cell.Put(result.FigureFirstEvent, *p50)
 	}
-	c.closedFigures(a, all.Attack.Rate, all.QPS())
+	c.closedFigures(a, all)
 }
 
 // noP99 says why there is no p99, and which load would give one.
@@ -95,19 +95,26 @@ func noP99(all *load.Result, rounds int) string {
 		each, rounds)
 }
 
-// overloaded says that an arm does not carry the rate that was offered to all: fewer requests per second were answered, or its closed
-// loop, which the load generator did not limit, does not reach the rate. Empty: it carries it.
-func overloaded(offered, answered, closed float64, limited bool) string {
+// mostInFlight is the share of what the connections carry from which on requests wait for each other.
+const mostInFlight = 0.5
+
+// overloaded says that an arm does not carry the rate that was offered to all: its closed loop, which the load generator did not limit, does
+// not reach the rate, and the open loop fills the connections; or not all were answered. Empty: it carries it, or the closed loop does not
+// tell.
+func overloaded(open *load.Result, closed float64, limited bool) string {
+	offered, answered := open.Attack.Rate, open.QPS()
+	queued := closed < offered && open.InFlight > mostInFlight*float64(open.Attack.AtATime())
 	short := answered < 0.98*offered && closed < 1.5*offered
-	if limited || !short && closed >= offered {
+	if limited || closed <= 0 || !queued && !short {
 		return ""
 	}
-	return fmt.Sprintf("it does not carry the %.0f requests/s that were offered: %.0f were answered, and its closed loop reaches %.0f;"+
-		" its p50 and p99 are those of a queue: compare at a lower rate (--rate %.0f)", offered, answered, closed, math.Floor(closed*0.7))
+	return fmt.Sprintf("it does not carry the %.0f requests/s that were offered: its closed loop reaches %.0f, and %.1f requests were in flight"+
+		" of the %d that the connections carry; its p50 and p99 are those of a queue: compare at a lower rate (--rate %.0f)",
+		offered, closed, open.InFlight, open.Attack.AtATime(), math.Floor(closed*0.7))
 }
 
-// closedFigures fills in what the closed loop tells; offered and answered are requests/s of the open one.
-func (c *contest) closedFigures(a *arm, offered, answered float64) {
+// closedFigures fills in what the closed loop tells, beside the open one.
+func (c *contest) closedFigures(a *arm, open *load.Result) {
 	var rates, events []float64
 	saturated := 0
 	for _, r := range a.runs {
@@ -127,10 +134,14 @@ func (c *contest) closedFigures(a *arm, offered, answered float64) {
 	if len(events) > 0 {
 		a.cell.Put(result.FigureEvents, stats.Median(events))
 	}
-	if len(rates) > 0 {
+	switch {
+	case len(rates) > 0 && stats.Median(rates) == 0:
+		a.cell.Reasons = append(a.cell.Reasons, fmt.Sprintf("no throughput: no request was begun and answered within load.closed, %s: a longer one"+
+			" gives it", c.Set.Load.Closed))
+	case len(rates) > 0:
 		a.cell.QPS = new(stats.Median(rates))
 		a.cell.Limited = 2*saturated >= len(rates)
-		if why := overloaded(offered, answered, *a.cell.QPS, a.cell.Limited); why != "" {
+		if why := overloaded(open, *a.cell.QPS, a.cell.Limited); why != "" {
 			a.cell.Outcome = result.CellInvalid
 			a.cell.Reasons = append([]string{why}, a.cell.Reasons...)
 		}
