@@ -59,6 +59,7 @@ and the report says where it differs. Ratios are to the first gateway.`,
 		if o.Systems, err = contenders(&o, *reference, with, own); err != nil {
 			return err
 		}
+		o.Runtime = ownRuntime(o.Runtime, len(own.images) > 0, len(own.commands) > 0)
 		if o.Set, err = set.Choose(o.Profile, policies); err != nil {
 			return err
 		}
@@ -124,6 +125,13 @@ func printMatrix(w io.Writer, out *session.Outcome) error {
 	if err := report.MatrixMarkdown(w, out.Result.Matrix); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nreport: %s\n", filepath.Join(out.Dir, "report.html"))
-	return err
+	if _, err := fmt.Fprintf(w, "\nreport: %s\n", filepath.Join(out.Dir, "report.html")); err != nil {
+		return err
+	}
+	for _, line := range report.MatrixAdvice(out.Result.Matrix, filepath.Join(out.Dir, "logs")) {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -27,6 +27,21 @@ func (o *ownFlags) add(f *pflag.FlagSet, to *contest.Options) {
 	f.StringVar(&o.ready, "ready", "/", "`path` that is answered when a --command, --image or --target is ready")
 }
 
+// ownRuntime is where services of the user's run, by one rule for compare and gate: where --runtime says; images in containers; commands,
+// without images beside them, as processes of this machine, for which they were built. Empty: where an engine answers in containers, else as
+// processes, as without a service.
+func ownRuntime(asked string, images, commands bool) string {
+	switch {
+	case asked != "":
+		return asked
+	case images:
+		return session.RuntimeDocker
+	case commands:
+		return session.RuntimeHost
+	}
+	return ""
+}
+
 // systems are the arms that the flags name.
 func (o *ownFlags) systems(runtime string) ([]*sut.System, error) {
 	if len(o.targets) > 0 && !o.allowTarget {

@@ -9,7 +9,6 @@ import (
 
 	"gatelab/harness/internal/compare"
 	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/session"
 	"gatelab/harness/internal/sut"
 )
 
@@ -78,13 +77,9 @@ func (s *serviceFlags) run(ctx context.Context, o compare.GateOptions) (*compare
 	if c.Head, err = s.build("head", s.headCommand, s.headImage); err != nil {
 		return nil, err
 	}
-	switch images := s.baseImage != ""; {
-	case images != (s.headImage != ""):
+	if (s.baseImage != "") != (s.headImage != "") {
 		return nil, errors.New("gate: a command and an image cannot be compared: one is a process, the other a container")
-	case images && o.Runtime == "":
-		c.Runtime = session.RuntimeDocker
-	case o.Runtime == "":
-		c.Runtime = session.RuntimeHost
 	}
+	c.Runtime = ownRuntime(o.Runtime, s.baseImage != "", s.baseCommand != "")
 	return compare.GateServices(ctx, c)
 }

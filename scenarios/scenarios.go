@@ -3,7 +3,7 @@ package scenarios
 
 import "embed"
 
-// Files are the scenarios and policies, and the experiments in chaos.
+// Files are the scenarios and policies, the experiments in chaos, and the lists of routes in routes.
 //
-//go:embed *.yaml chaos/*.yaml
+//go:embed *.yaml chaos/*.yaml routes/*.txt
 var Files embed.FS

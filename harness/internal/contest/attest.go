@@ -8,6 +8,7 @@ import (
 	"gatelab/harness/internal/policy"
 	"gatelab/harness/internal/result"
 	"gatelab/harness/internal/session"
+	"gatelab/harness/internal/sut"
 	"gatelab/harness/internal/topology"
 )
 
@@ -18,6 +19,14 @@ func (c *contest) attest(ctx context.Context, s *session.Session, p *policy.Poli
 	if !ok {
 		return nil, fmt.Errorf("the lab has no %s", topology.RoleOrigin)
 	}
+	var spares []string
+	if p.Origins != nil {
+		for _, name := range sparesOf(p) {
+			if n, there := s.Lab.Node(name); there {
+				spares = append(spares, "http://"+n.HostAddr(topology.PortOrigin))
+			}
+		}
+	}
 	var (
 		kept      []*arm
 		reference *parity.Answers
@@ -27,8 +36,14 @@ func (c *contest) attest(ctx context.Context, s *session.Session, p *policy.Poli
 		if err != nil {
 			return nil, err
 		}
+		c.doing("%s: asking %s the probes", p.Name, a.System.Name)
+		certificate, err := sut.LabCertificate()
+		if err != nil {
+			return nil, err
+		}
 		answers, err := parity.Ask(ctx, parity.Arm{
 			Name: a.System.Name, Proxy: proxy, Origin: "http://" + origin.HostAddr(topology.PortOrigin), Pace: a.pace(c.Set.Load.Rate),
+			Roots: string(certificate.Public), ServerName: sut.ServerName, Origins: spares,
 		}, p)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -43,6 +58,11 @@ func (c *contest) attest(ctx context.Context, s *session.Session, p *policy.Poli
 			differences = parity.Differences(p, reference, answers)
 		default:
 			reference = answers
+		}
+		if len(differences) == 0 && len(p.Changes) > 0 {
+			if wrong := takesChanges(ctx, newWatch(proxy+p.Traffic[0].Sample()), a.change(s), effectWithin); wrong != "" {
+				differences = []string{wrong}
+			}
 		}
 		if len(differences) > 0 {
 			a.cell.Outcome, a.cell.Reasons = result.CellExcluded, differences

@@ -29,6 +29,7 @@ func (c *contest) build(ctx context.Context, binaries map[string]string) {
 		if s.Module == "" {
 			continue
 		}
+		c.doing("building %s", s.Name)
 		path, err := built(ctx, s, step)
 		if err != nil {
 			c.broken[s.Name] = session.OneLine(err)

@@ -24,7 +24,7 @@ func TestBuiltOnce(t *testing.T) {
 	t.Setenv("HOME", cache) // of other systems
 	small := &sut.System{Name: "small", Module: "mvdan.cc/sh/v3/cmd/gosh@v3.14.1"}
 	broken := &sut.System{Name: "broken", Module: "mvdan.cc/sh/v3/cmd/no-such-command@v3.14.1"}
-	c := &contest{Options: &Options{Systems: []*sut.System{small, broken}}, broken: map[string]string{}}
+	c := &contest{Options: &Options{Systems: []*sut.System{small, broken}}, doing: func(string, ...any) {}, broken: map[string]string{}}
 	binaries := map[string]string{}
 	c.build(t.Context(), binaries)
 	path := binaries["small"]

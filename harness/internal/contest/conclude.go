@@ -2,8 +2,10 @@ package contest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"gatelab/harness/internal/assess"
 	"gatelab/harness/internal/lab"
@@ -66,6 +68,9 @@ func (c *contest) figures(a *arm) {
 		a.cell.CPUUS = new(cpu / float64(all.Sent) * 1e6)
 	}
 	a.cell.P50MS, a.cell.P99MS = all.Corrected.Percentile(0.5), all.Corrected.Percentile(0.99)
+	if a.cell.P99MS == nil {
+		a.cell.Reasons = append(a.cell.Reasons, noP99(all, len(a.runs)))
+	}
 	if memory > 0 {
 		a.cell.MemoryMiB = new(float64(memory) / (1 << 20))
 	}
@@ -76,23 +81,92 @@ func (c *contest) figures(a *arm) {
 			a.cell.Reasons = append(a.cell.Reasons, check.String())
 		}
 	}
-	var rates []float64
+	if p50 := all.FirstEvent.Percentile(0.5); p50 != nil {
+		a.cell.Put(result.FigureFirstEvent, *p50)
+	}
+	c.closedFigures(a, all)
+}
+
+// noP99 says why there is no p99, and which load would give one.
+func noP99(all *load.Result, rounds int) string {
+	want := measure.Wanted(0.99)
+	each := time.Duration(math.Ceil(float64(want)/all.Attack.Rate/float64(max(rounds, 1))*10)) * 100 * time.Millisecond
+	return fmt.Sprintf("no p99: it needs %d successes, and there were %d: load.open of %s in each of %d rounds gives them", want, all.Successes,
+		each, rounds)
+}
+
+// mostInFlight is the share of what the connections carry from which on requests wait for each other.
+const mostInFlight = 0.5
+
+// overloaded says that an arm does not carry the rate that was offered to all: its closed loop, which the load generator did not limit, does
+// not reach the rate, and the open loop fills the connections; or not all were answered. Empty: it carries it, or the closed loop does not
+// tell.
+func overloaded(open *load.Result, closed float64, limited bool) string {
+	offered, answered := open.Attack.Rate, open.QPS()
+	queued := closed < offered && open.InFlight > mostInFlight*float64(open.Attack.AtATime())
+	short := answered < 0.98*offered && closed < 1.5*offered
+	if limited || closed <= 0 || !queued && !short {
+		return ""
+	}
+	return fmt.Sprintf("it does not carry the %.0f requests/s that were offered: its closed loop reaches %.0f, and %.1f requests were in flight"+
+		" of the %d that the connections carry; its p50 and p99 are those of a queue: compare at a lower rate (--rate %.0f)",
+		offered, closed, open.InFlight, open.Attack.AtATime(), math.Floor(closed*0.7))
+}
+
+// closedFigures fills in what the closed loop tells, beside the open one.
+func (c *contest) closedFigures(a *arm, open *load.Result) {
+	var rates, events []float64
 	saturated := 0
 	for _, r := range a.runs {
 		if r.closed == nil {
 			continue
 		}
 		rates = append(rates, r.closed.QPS())
+		if window := r.closed.Window().Seconds(); r.closed.Events > 0 && window > 0 {
+			events = append(events, float64(r.closed.Events)/window)
+		}
 		for _, check := range measure.Run(facts(r.closed, nil)) {
 			if check.Name == "generator's CPU" && check.Verdict == measure.Invalid {
 				saturated++
 			}
 		}
 	}
-	if len(rates) > 0 {
+	if len(events) > 0 {
+		a.cell.Put(result.FigureEvents, stats.Median(events))
+	}
+	switch {
+	case len(rates) > 0 && stats.Median(rates) == 0:
+		a.cell.Reasons = append(a.cell.Reasons, fmt.Sprintf("no throughput: no request was begun and answered within load.closed, %s: a longer one"+
+			" gives it", c.Set.Load.Closed))
+	case len(rates) > 0:
 		a.cell.QPS = new(stats.Median(rates))
 		a.cell.Limited = 2*saturated >= len(rates)
+		if why := overloaded(open, *a.cell.QPS, a.cell.Limited); why != "" {
+			a.cell.Outcome = result.CellInvalid
+			a.cell.Reasons = append([]string{why}, a.cell.Reasons...)
+		}
+		if base := c.baseQPS(a); base > 0 {
+			a.cell.Put(result.FigureScale, *a.cell.QPS/base)
+		}
 	}
+}
+
+// baseQPS is the arm's throughput under the policy that its own is to be a ratio to; 0: there is none.
+func (c *contest) baseQPS(a *arm) float64 {
+	if a.Policy == nil || a.Policy.ScaleOf == "" {
+		return 0
+	}
+	for i := range c.matrix.Rows {
+		if c.matrix.Rows[i].Policy != a.Policy.ScaleOf {
+			continue
+		}
+		for _, cell := range c.matrix.Rows[i].Cells {
+			if cell.Arm == a.System.Name && cell.QPS != nil && cell.Outcome == result.CellMeasured {
+				return *cell.QPS
+			}
+		}
+	}
+	return 0
 }
 
 // facts are what the checks need to know about an attack.
@@ -101,7 +175,7 @@ func facts(res *load.Result, machine []readings.Reading) measure.Facts {
 	f := measure.Facts{
 		Open: res.Attack.Model == load.Open, Offered: res.Attack.Rate, Samples: res.Successes,
 		PeakWorkers: res.PeakWorkers, WorkerCap: res.WorkerCap, FDLimit: int(res.FDLimit), //nolint:gosec // a limit of descriptors
-		Connections: res.Attack.Connections, InFlight: res.InFlight,
+		Connections: res.Attack.AtATime(), InFlight: res.InFlight,
 		Requests: res.Requests, Failed: res.Failed, ErrorBudget: errorBudget,
 		Mismatches: res.Errors[load.KindMismatch] + res.Errors[load.KindUnhashed], Hashed: res.Hashed,
 		MayReconnect:   true, // every turn opens its connections

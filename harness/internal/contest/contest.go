@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/readings"
 	"gatelab/harness/internal/result"
 	"gatelab/harness/internal/session"
 	"gatelab/harness/internal/sut"
@@ -40,6 +40,7 @@ type contest struct {
 	*Options
 	matrix *result.Matrix
 	broken map[string]string // arms that cannot be had at all, and why
+	doing  func(format string, args ...any)
 }
 
 // arm is a system under the policy at hand.
@@ -59,12 +60,20 @@ func Run(ctx context.Context, o Options) (*session.Outcome, error) {
 		return nil, err
 	}
 	o.Set = bounded(&o)
-	c := &contest{Options: &o, broken: map[string]string{}, matrix: &result.Matrix{Reference: o.Systems[0].Name, NotMeasured: o.Set.Left}}
+	told := newNarrator(o.Observer)
+	o.Observer = told
+	telling, cancel := context.WithCancel(ctx)
+	var telledAll sync.WaitGroup
+	telledAll.Go(func() { told.run(telling) })
+	defer telledAll.Wait()
+	defer cancel()
+	c := &contest{Options: &o, doing: told.doing, broken: map[string]string{}, matrix: &result.Matrix{Reference: o.Systems[0].Name, NotMeasured: o.Set.Left}}
 	for _, s := range o.Systems {
 		c.matrix.Arms = append(c.matrix.Arms, result.MatrixArm{Name: s.Name, About: s.About, Tested: s.Tested})
 	}
 	binaries := map[string]string{lab.ProgramGateway: o.Gateway, lab.ProgramHarness: o.Harness}
 	c.build(ctx, binaries)
+	told.doing("starting the lab")
 	plan := session.Plan{
 		Name: o.Set.Name, Topology: c.topology(), Binaries: binaries, Seed: o.Set.Seed, CeilingConnections: ceilingConnections,
 	}
@@ -168,10 +177,18 @@ func (c *contest) row(ctx context.Context, s *session.Session, p *policy.Policy)
 	if err := c.clear(ctx, s); err != nil {
 		return err
 	}
+	var origins []string
+	if p.Origins != nil {
+		var err error
+		if origins, err = c.spares(ctx, s, p); err != nil {
+			return err
+		}
+	}
 	var arms []*arm
 	for i, system := range c.Systems {
 		a := &arm{cell: &row.Cells[i], Arm: sut.Arm{
 			System: system, Policy: p, Layout: s.Lab.Layout(), Origin: s.Lab.Addr(topology.RoleOrigin, topology.PortOrigin), Cores: cores(),
+			Origins: origins,
 		}}
 		if err := c.raise(ctx, s, a); err != nil {
 			return err
@@ -185,91 +202,23 @@ func (c *contest) row(ctx context.Context, s *session.Session, p *policy.Policy)
 		return err
 	}
 	if len(arms) > 0 {
-		if err := c.rounds(ctx, s, p, row.OfferedQPS, arms); err != nil {
+		if err := c.take(ctx, s, p, row.OfferedQPS, arms); err != nil {
 			return err
 		}
 	}
-	c.conclude(arms)
 	c.matrix.Rows = append(c.matrix.Rows, row)
 	s.Step("%s: %s (%.0f s)", p.Name, line(&row), time.Since(began).Seconds())
 	return nil
 }
 
-// clear removes the arms of the policy before, and what they kept.
-func (c *contest) clear(ctx context.Context, s *session.Session) error {
-	for _, n := range s.Lab.Nodes(sut.RoleArm) {
-		// The log is of the last row that it was in.
-		if err := errors.Join(s.KeepLog(ctx, n, n.Name()), s.Lab.Drop(ctx, n.Name())); err != nil {
-			return err
-		}
+// take measures the arms of a row, in rounds or in what its policy asks for instead.
+func (c *contest) take(ctx context.Context, s *session.Session, p *policy.Policy, rate float64, arms []*arm) error {
+	if p.Trial() {
+		return c.trials(ctx, s, p, rate, arms)
 	}
-	return sut.Reset(ctx, s.Lab)
-}
-
-// drop removes an arm that is out of a row, and keeps its log.
-func (c *contest) drop(ctx context.Context, s *session.Session, row, name string) error {
-	n, there := s.Lab.Node(name)
-	if !there {
-		return nil
+	if err := c.rounds(ctx, s, p, rate, arms); err != nil {
+		return err
 	}
-	return errors.Join(s.KeepLog(ctx, n, name+"-"+row), s.Lab.Drop(ctx, name))
-}
-
-// raise starts an arm, and configures it. What goes wrong with the arm is its cell's outcome; an error is the lab's.
-func (c *contest) raise(ctx context.Context, s *session.Session, a *arm) error {
-	name := a.System.Name
-	if why := c.broken[name]; why != "" {
-		a.cell.Outcome, a.cell.Reasons = result.CellFailed, []string{why}
-		return nil
-	}
-	if why := a.System.Lacks(a.Policy); why != "" {
-		a.cell.Outcome, a.cell.Reasons = result.CellLacks, []string{why}
-		return nil
-	}
-	fail := func(err error) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		a.cell.Outcome, a.cell.Reasons = result.CellFailed, []string{session.OneLine(err)}
-		s.Step("%s, %s: %v", a.Policy.Name, name, err)
-		return c.drop(ctx, s, a.Policy.Name, name)
-	}
-	if a.System.Address != "" {
-		if err := sut.Reachable(ctx, a.System.Address, a.System.ReadyPath); err != nil {
-			return fail(err)
-		}
-		return nil
-	}
-	spec, err := a.Node()
-	if err != nil {
-		return fail(err)
-	}
-	spec.CPUs = float64(a.Threads()) // the same limit for all, where the runtime has limits
-	if err := havable(s, spec); err != nil {
-		c.broken[name] = err.Error()
-		return fail(err)
-	}
-	if err := s.Lab.Prepare(ctx, spec); err != nil {
-		c.broken[name] = session.OneLine(err) // it will not be there for the next policy either
-		return fail(err)
-	}
-	if _, err := s.Lab.Replace(ctx, spec); err != nil {
-		return fail(err)
-	}
-	if a.System.Configure != nil {
-		if err := a.System.Configure(ctx, s.Lab, &a.Arm); err != nil {
-			return fail(err)
-		}
-	}
+	c.conclude(arms)
 	return nil
-}
-
-// cores are those that every arm may use: all but the first one, which is the generator's and the origin's, so that an arm and its load do
-// not compete. On one core there is nothing to choose.
-func cores() []int {
-	var out []int
-	for i := 1; i < readings.Cores(); i++ {
-		out = append(out, i)
-	}
-	return out
 }

@@ -120,6 +120,7 @@ var errExcluded = errors.New("an arm does not behave as it must")
 // oneRound measures all policies once, on processes that are new.
 func (c *contest) oneRound(ctx context.Context, s *session.Session, workloads []workload, n int) ([]gate.Sample, error) {
 	defer s.Stage(fmt.Sprintf("round %d", n))()
+	c.doing("round %d", n)
 	if n > 1 {
 		if err := workloads[0].measurer.atOnce(ctx, workloads[0].arms, workloads[0].measurer.renew); err != nil {
 			return nil, err

@@ -37,6 +37,7 @@ func bounded(o *Options) *policy.Set {
 	for i := range out.Policies {
 		if p := &out.Policies[i]; outside || o.Rate > 0 {
 			p.Rate = min(p.Rate, rate)
+			p.Client.Connections = min(p.Client.Connections, connections)
 		}
 	}
 	return &out
@@ -51,7 +52,7 @@ func (a *arm) proxy(s *session.Session) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the lab has no %s", a.System.Name)
 	}
-	return "http://" + node.HostAddr(a.System.ListenPort()), nil
+	return a.Scheme() + "://" + node.HostAddr(a.System.ListenPort()), nil
 }
 
 // target is where the worker reaches the arm.
@@ -59,7 +60,7 @@ func (a *arm) target(s *session.Session) string {
 	if a.System.Address != "" {
 		return "http://" + a.System.Address
 	}
-	return s.URL(a.System.Name, a.System.ListenPort())
+	return a.Scheme() + "://" + s.Lab.Addr(a.System.Name, a.System.ListenPort())
 }
 
 // pace is the time between two probes of an arm: outside the lab they keep to the rate, too.

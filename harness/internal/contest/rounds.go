@@ -12,6 +12,7 @@ import (
 	"gatelab/harness/internal/policy"
 	"gatelab/harness/internal/session"
 	"gatelab/harness/internal/stats"
+	"gatelab/harness/internal/sut"
 )
 
 // turnFor is about how long an arm is attacked, open-loop, before the next one takes its turn.
@@ -42,6 +43,7 @@ func (c *contest) rounds(ctx context.Context, s *session.Session, p *policy.Poli
 		return err
 	}
 	for n := 1; n <= c.Set.Load.Rounds; n++ {
+		c.doing("%s: round %d of %d", p.Name, n, c.Set.Load.Rounds)
 		if err := m.round(ctx, n, arms); err != nil {
 			return fmt.Errorf("round %d: %w", n, err)
 		}
@@ -54,7 +56,13 @@ func (c *contest) measurer(s *session.Session, p *policy.Policy, rate float64) (
 	if err != nil {
 		return nil, err
 	}
-	return &measurer{session: s, policy: p, load: c.Set.Load, rate: rate, requests: requests, seed: c.Set.Seed}, nil
+	certificate, err := sut.LabCertificate()
+	if err != nil {
+		return nil, err
+	}
+	return &measurer{
+		session: s, policy: p, load: c.Set.Load, rate: rate, requests: requests, seed: c.Set.Seed, roots: string(certificate.Public),
+	}, nil
 }
 
 // measurer sends the attacks of one policy.
@@ -65,6 +73,7 @@ type measurer struct {
 	rate     float64
 	requests []load.Request
 	seed     uint64
+	roots    string       // of the arms' certificate, in PEM
 	keep     bool         // the processes are not restarted before each round
 	sent     atomic.Int64 // attacks so far
 }
@@ -77,6 +86,14 @@ func (m *measurer) attack(a *arm, model string, round int, length time.Duration)
 		Warmup: 50 * time.Millisecond, Duration: length, Timeout: requestWithin,
 		Seed: m.seed + uint64(round), Requests: m.requests, SampleEvery: session.HashEvery, //nolint:gosec // small
 	}
+	its := m.policy.Client
+	if its.Connections > 0 {
+		out.Connections = its.Connections
+	}
+	if its.TLS() {
+		out.TLS = &load.TLS{Roots: m.roots, Name: sut.ServerName}
+	}
+	out.Streams, out.Reconnect = its.Streams, its.Reconnect
 	if model != load.Closed {
 		out.Rate = m.rate
 	}

@@ -2,9 +2,8 @@ package load
 
 import (
 	"fmt"
+	"maps"
 	"math"
-	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ const (
 type Attack struct {
 	ID          string        `json:"id"`
 	Model       string        `json:"model"`             // Open, Closed or Probes
-	Target      string        `json:"target"`            // http://host:port, without a path
+	Target      string        `json:"target"`            // http://host:port or https://host:port, without a path
 	Standby     string        `json:"standby,omitempty"` // likewise: used for connections that the target refuses
 	Rate        float64       `json:"rate"`              // requests per second: Open, Probes
 	Connections int           `json:"connections"`       // Closed; for Open the limit, beyond which requests wait; 0: MaxWorkers
@@ -31,6 +30,14 @@ type Attack struct {
 	Warmup      time.Duration `json:"warmup"`            // sent before the measured window, not counted
 	Duration    time.Duration `json:"duration"`          // of the measured window
 	Timeout     time.Duration `json:"timeout"`           // of one request; 0 is DefaultTimeout
+
+	// TLS says whom an https target is; nil where the target is http.
+	TLS *TLS `json:"tls,omitempty"`
+	// Streams makes the client speak HTTP/2, with so many requests at a time on each of Connections; 0: HTTP/1.1, one request at a time.
+	// HTTP/2 needs an https target.
+	Streams int `json:"streams,omitempty"`
+	// Reconnect ends a connection after its first response, so that each request has a connection, and a full handshake, of its own.
+	Reconnect bool `json:"reconnect,omitempty"`
 
 	// Seed makes the choice of requests repeatable.
 	Seed      uint64          `json:"seed"`
@@ -59,6 +66,8 @@ type Request struct {
 	Header map[string]string `json:"header,omitempty"`
 	Weight float64           `json:"weight"` // share of all requests, relative; a lone request may leave it 0
 	IDs    int               `json:"ids,omitempty"`
+	// Addresses is from how many client addresses the request comes: one is drawn for every request, and sent as X-Real-IP. 0: none is sent.
+	Addresses int `json:"addresses,omitempty"`
 	// Zipf is the exponent s of the ids' popularity, which falls with 1/id^s; 0
 	// makes all alike.
 	Zipf      float64  `json:"zipf,omitempty"`
@@ -88,6 +97,8 @@ const (
 	MaxConnections    = 20_000
 	maxRate           = 200_000
 	MaxDuration       = time.Hour
+	MaxStreams        = 1000
+	MaxAddresses      = 1 << 17
 	maxIDs            = 1_000_000
 )
 
@@ -146,8 +157,8 @@ func (a Attack) Validate() error {
 }
 
 func (a Attack) validateShape() error {
-	if _, err := a.HostPort(); err != nil {
-		return fmt.Errorf("target: %w", err)
+	if err := a.validateWire(); err != nil {
+		return err
 	}
 	switch a.Model {
 	case Open, Probes:
@@ -179,24 +190,6 @@ func (a Attack) validateShape() error {
 	return nil
 }
 
-// HostPort is the address to dial.
-func (a Attack) HostPort() (string, error) { return HostPort(a.Target) }
-
-// HostPort is the host:port of a target, http://host[:port].
-func HostPort(target string) (string, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		return "", err
-	}
-	if u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return "", fmt.Errorf("%q is not allowed: want http://host:port", target)
-	}
-	if u.Port() == "" {
-		return net.JoinHostPort(u.Hostname(), "80"), nil
-	}
-	return u.Host, nil
-}
-
 func (r Request) validate(groups map[string]bool) error {
 	switch {
 	case r.Name == "":
@@ -211,6 +204,10 @@ func (r Request) validate(groups map[string]bool) error {
 		return fmt.Errorf("ids: %d is not allowed: want 0 to %d", r.IDs, maxIDs)
 	case r.IDs == 0 && strings.Contains(r.Path, Placeholder):
 		return fmt.Errorf("ids: want 1 or more, as the path has %s", Placeholder)
+	case r.Addresses < 0 || r.Addresses > MaxAddresses:
+		return fmt.Errorf("addresses: %d is not allowed: want 0 to %d", r.Addresses, MaxAddresses)
+	case r.Addresses > 0 && slices.ContainsFunc(slices.Collect(maps.Keys(r.Header)), isAddressHeader):
+		return fmt.Errorf("addresses: %s is set by header, too", AddressHeader)
 	case !share(r.Zipf) || r.Zipf > 10:
 		return fmt.Errorf("zipf: %v is not allowed: want 0 to 10", r.Zipf)
 	}

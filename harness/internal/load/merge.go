@@ -99,6 +99,8 @@ func (out *Result) tally(r *Result) {
 	out.Service.Merge(r.Service)
 	out.Lag.Merge(r.Lag)
 	out.ErrorLatency.Merge(r.ErrorLatency)
+	out.FirstEvent.Merge(r.FirstEvent)
+	out.Events += r.Events
 	out.Hashed += r.Hashed
 	out.ConnectionsOpened += r.ConnectionsOpened
 	out.BytesIn += r.BytesIn

@@ -37,6 +37,7 @@ const (
 	KindMismatch  = "mismatch"   // the body is not what the origin sent, or not what was asked for
 	KindUnhashed  = "unhashed"   // a sampled success without X-Origin-Body
 	KindOrigin429 = "origin_429" // a 429 that the gateway did not make
+	KindTLS       = "tls"        // the handshake failed: no TLS 1.3, or another certificate
 	KindOther     = "other"
 
 	KindGateway429 = "gateway_429" // a 429 that the gateway made and the request does not allow
@@ -58,6 +59,11 @@ type Result struct {
 	Service      measure.Histogram `json:"service"`   // response minus actual send time
 	Lag          measure.Histogram `json:"lag"`       // open: actual send time minus due time
 	ErrorLatency measure.Histogram `json:"error_latency"`
+
+	// FirstEvent is the time to the first bytes of the body of successes that are streams of events (text/event-stream): from the due time
+	// where the attack is open, from the send time where it is closed. Events is how many events such responses had.
+	FirstEvent measure.Histogram `json:"first_event"`
+	Events     uint64            `json:"events,omitempty"`
 
 	CacheStatus map[string]uint64 `json:"cache_status"` // by X-Cache-Status
 	Nodes       map[string]uint64 `json:"nodes"`        // by X-Gateway-Node

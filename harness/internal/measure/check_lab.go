@@ -2,6 +2,7 @@ package measure
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -10,7 +11,12 @@ import (
 
 func (f Facts) samples() Check {
 	const name, limit = "enough samples", "1000 for p99, 10000 for p99.9"
-	return judge(name, limit, f.Samples < minP99Samples, Warning, "%d successes", f.Samples)
+	short := f.Samples < minP99Samples
+	saw := fmt.Sprintf("%d successes", f.Samples)
+	if short && f.Open && f.Offered > 0 {
+		saw += fmt.Sprintf(", so that there is no p99: at %.4g/s one takes a duration of %.0f s", f.Offered, math.Ceil(minP99Samples/f.Offered))
+	}
+	return judge(name, limit, short, Warning, "%s", saw)
 }
 
 func (f Facts) steady() Check {

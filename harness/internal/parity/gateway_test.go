@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +35,16 @@ type gateway struct {
 	late     bool                     // the origin is asked before the client is refused
 	toOrigin func(*http.Request)
 	toClient func(*reply)
+	spares   []string // further origins, asked in turn with the first
+	lopsided bool     // they are not
+	turn     int
+	routes   []*regexp.Regexp
+	open     bool        // paths without a route are passed on, too
+	fewer    int         // routes that are missing at the end
+	forgets  int         // how many addresses the limit remembers; 0: all
+	plain    bool        // HTTP in place of HTTPS
+	secure   *tls.Config // of its TLS; nil: what is usual
+	holds    bool        // streams are sent when they are whole
 
 	mu      sync.Mutex
 	targets []string // as they came on the wire
@@ -56,6 +69,8 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.targets = append(g.targets, r.RequestURI)
 	body, _ := io.ReadAll(r.Body)
 	switch {
+	case g.policy.Only && !g.open && !g.routed(r.URL.Path):
+		g.send(w, reply{status: http.StatusNotFound, header: http.Header{}})
 	case !g.in(r):
 		if g.late {
 			g.forward(r, body)
@@ -63,6 +78,8 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.send(w, reply{status: http.StatusUnauthorized, header: http.Header{}})
 	case !g.passes(r):
 		g.send(w, reply{status: http.StatusTooManyRequests, header: http.Header{}})
+	case g.policy.Events:
+		g.stream(w, r, body)
 	default:
 		g.send(w, g.cached(r, body))
 	}
@@ -76,6 +93,9 @@ func (g *gateway) send(w http.ResponseWriter, a reply) {
 	a.header.Del("Content-Length")
 	for k, v := range g.policy.Response.Set {
 		a.header.Set(k, v)
+	}
+	if len(g.policy.Changes) > 0 {
+		a.header.Set("X-Bench-Change", "0")
 	}
 	for _, k := range g.policy.Response.Remove {
 		a.header.Del(k)
@@ -144,6 +164,9 @@ func (g *gateway) passes(r *http.Request) bool {
 		if l.By == policy.ByAddress && !g.together {
 			key += r.Header.Get("X-Real-IP")
 		}
+		if g.forgets > 0 && g.counts[key] == 0 && len(g.counts) >= g.forgets {
+			clear(g.counts)
+		}
 		g.counts[key]++
 		if g.counts[key] > l.Requests+g.spare {
 			return false
@@ -171,11 +194,19 @@ func (g *gateway) forward(r *http.Request, body []byte) reply {
 	if rewrite := g.policy.RequestBody; rewrite != nil {
 		body = rewritten(body, rewrite)
 	}
-	out, err := http.NewRequest(r.Method, "http://"+g.origin, bytes.NewReader(body))
+	origin := g.origin
+	if len(g.spares) > 0 && !g.lopsided {
+		g.turn++
+		origin = append([]string{g.origin}, g.spares...)[g.turn%(len(g.spares)+1)]
+	}
+	out, err := http.NewRequest(r.Method, "http://"+origin, bytes.NewReader(body))
 	if err != nil {
 		return reply{status: http.StatusBadGateway}
 	}
 	out.URL.Opaque, out.Header = r.RequestURI, r.Header.Clone()
+	if g.policy.Client.TLS() {
+		out.Header.Set("X-Forwarded-Proto", "https")
+	}
 	for k, v := range g.policy.Request.Set {
 		out.Header.Set(k, v)
 	}
@@ -215,10 +246,40 @@ func (g *gateway) arm(t *testing.T) Arm {
 	if g.origin == "" {
 		g.origin = startOrigin(t)
 	}
+	var origins []string
+	if o := g.policy.Origins; o != nil {
+		origins = []string{"http://" + g.origin}
+		for range o.Count - 1 {
+			g.spares = append(g.spares, startOrigin(t))
+			origins = append(origins, "http://"+g.spares[len(g.spares)-1])
+		}
+	}
 	g.counts, g.kept = map[string]int{}, map[string][]keptReply{}
-	s := httptest.NewServer(g)
+	s := httptest.NewUnstartedServer(g)
+	client := g.policy.Client
+	s.EnableHTTP2, s.TLS = client.Protocol == policy.ProtocolHTTP2, g.secure
+	scheme := "http://"
+	if client.TLS() {
+		scheme = "https://"
+	}
+	if client.TLS() && !g.plain {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
 	t.Cleanup(s.Close)
-	return Arm{Name: "fake", Proxy: s.URL, Origin: "http://" + g.origin}
+	return Arm{
+		Name: "fake", Proxy: scheme + s.Listener.Addr().String(), Origin: "http://" + g.origin, Roots: testRoots(t), ServerName: "example.com",
+		Origins: origins,
+	}
+}
+
+// testRoots is the certificate of net/http/httptest's servers, in PEM.
+func testRoots(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
 }
 
 func startOrigin(t *testing.T) string {
@@ -229,7 +290,9 @@ func startOrigin(t *testing.T) string {
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- origin.New(origin.Config{Models: 200, BodyBytes: 1024, Seed: 1}).ServeListener(t.Context(), ln)
+		served <- origin.New(origin.Config{
+			Models: 200, BodyBytes: 1024, Seed: 1, ChatMedian: 200 * time.Millisecond, ChatP99: 200 * time.Millisecond,
+		}).ServeListener(t.Context(), ln)
 	}()
 	t.Cleanup(func() { // the test's context has ended by now
 		if err := <-served; err != nil {

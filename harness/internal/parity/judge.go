@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"gatelab/harness/internal/policy"
 )
@@ -17,6 +18,9 @@ func judge(pr *policy.Probe, a *Answer, all []Answer) []string {
 	wrong := statuses(pr, a)
 	if pr.Reach != nil && !pr.Reach.Holds(a.Reached) {
 		wrong = append(wrong, fmt.Sprintf("%d requests reached the origin, want %s", a.Reached, between(pr.Reach)))
+	}
+	if pr.Spread && slices.ContainsFunc(a.Spread, func(n int) bool { return n*2*len(a.Spread) < pr.Count }) {
+		wrong = append(wrong, fmt.Sprintf("of %d requests the origins got %v: they are not asked in turn", pr.Count, a.Spread))
 	}
 	for _, name := range slices.Sorted(maps.Keys(pr.Has)) {
 		if got := strings.Join(a.Header.Values(name), ", "); !strings.EqualFold(got, pr.Has[name]) {
@@ -38,6 +42,10 @@ func judge(pr *policy.Probe, a *Answer, all []Answer) []string {
 	}
 	if !pr.Seen.Empty() {
 		wrong = append(wrong, seen(&pr.Seen, a)...)
+	}
+	if a.Ahead < pr.Ahead {
+		wrong = append(wrong, fmt.Sprintf("the body began %s before its end, want %s or more: it does not come as the origin sends it",
+			a.Ahead.Round(time.Millisecond), pr.Ahead))
 	}
 	if pr.Differs != "" {
 		i := slices.IndexFunc(all, func(o Answer) bool { return o.Probe == pr.Differs })

@@ -22,10 +22,14 @@ import (
 // Arm is whom to ask.
 type Arm struct {
 	Name   string
-	Proxy  string // http://host:port of the gateway
+	Proxy  string // http://host:port of the gateway, or https://host:port where the policy has TLS
 	Origin string // http://host:port of the origin behind it, which counts what it was asked
+	// Origins are, where the policy has several, those behind it, as Origin; empty: Origin alone.
+	Origins []string
 	// Pace is the time between two requests, for one whose load is bounded; 0: none.
 	Pace time.Duration
+	// Roots and ServerName are, where the policy has TLS, the certificates in PEM that the gateway's is to be one of, and its name.
+	Roots, ServerName string
 }
 
 // Answer is what an arm gave to a probe; of a probe that is sent several times the last one, and how many had which status.
@@ -35,7 +39,10 @@ type Answer struct {
 	Header   http.Header
 	Body     []byte
 	Statuses map[int]int
-	Reached  int // how many requests reached the origin
+	Spread   []int         // how many reached each of the origins
+	Reached  int           // how many requests reached the origin
+	Proto    string        // "HTTP/1.1" or "HTTP/2.0"
+	Ahead    time.Duration // how long before the answer's end its body began
 }
 
 // Answers are an arm's, in the order of the policy's probes.
@@ -58,7 +65,10 @@ const maxBody = 4 << 20
 func Ask(ctx context.Context, a Arm, p *policy.Policy) (*Answers, error) {
 	ctx, cancel := context.WithTimeout(ctx, probesWithin)
 	defer cancel()
-	transport := &http.Transport{DisableCompression: true, ForceAttemptHTTP2: false, MaxIdleConnsPerHost: 1}
+	transport, err := wire(a, p)
+	if err != nil {
+		return nil, err
+	}
 	defer transport.CloseIdleConnections()
 	asker := &asker{arm: a, policy: p, client: &http.Client{
 		Transport: transport, Timeout: askWithin,
@@ -72,7 +82,7 @@ func Ask(ctx context.Context, a Arm, p *policy.Policy) (*Answers, error) {
 			return nil, fmt.Errorf("probe %q of %s: %w", pr.Name, a.Name, err)
 		}
 		out.Answers = append(out.Answers, *answer)
-		for _, wrong := range judge(pr, answer, out.Answers) {
+		for _, wrong := range append(judge(pr, answer, out.Answers), spoken(p, answer)...) {
 			out.Failures = append(out.Failures, pr.Name+": "+wrong)
 		}
 	}
@@ -87,7 +97,7 @@ type asker struct {
 }
 
 func (a *asker) ask(ctx context.Context, pr *policy.Probe) (*Answer, error) {
-	if pr.Passes != nil {
+	if pr.Passes != nil && !pr.SameWindow {
 		if err := a.early(ctx); err != nil {
 			return nil, err
 		}
@@ -97,11 +107,11 @@ func (a *asker) ask(ctx context.Context, pr *policy.Probe) (*Answer, error) {
 		return nil, err
 	}
 	out := &Answer{Probe: pr.Name, Statuses: map[int]int{}}
-	for range max(pr.Count, 1) {
+	for n := range max(pr.Count, 1) {
 		if err := a.pause(ctx); err != nil {
 			return nil, err
 		}
-		if err := a.once(ctx, pr, out); err != nil {
+		if err := a.once(ctx, pr, n, out); err != nil {
 			return nil, err
 		}
 		out.Statuses[out.Status]++
@@ -110,7 +120,11 @@ func (a *asker) ask(ctx context.Context, pr *policy.Probe) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Reached = int(after - before) //nolint:gosec // some hundreds
+	for i := range after {
+		n := int(after[i] - before[i]) //nolint:gosec // some hundreds
+		out.Spread = append(out.Spread, n)
+		out.Reached += n
+	}
 	return out, nil
 }
 
@@ -129,7 +143,7 @@ func (a *asker) pause(ctx context.Context) error {
 
 // early waits until the calendar window of every limit has some seconds left: a probe that counts must not end in the next one.
 func (a *asker) early(ctx context.Context) error {
-	const left = 3 * time.Second
+	const left = 12 * time.Second
 	for _, l := range a.policy.Limits {
 		if l.Window <= 2*left {
 			continue
@@ -147,34 +161,10 @@ func (a *asker) early(ctx context.Context) error {
 }
 
 // once sends one request; the answer's fields are those of the last.
-func (a *asker) once(ctx context.Context, pr *policy.Probe, out *Answer) error {
-	method := pr.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	var body io.Reader = http.NoBody
-	if pr.Body != "" {
-		body = strings.NewReader(pr.Body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, a.arm.Proxy, body)
+func (a *asker) once(ctx context.Context, pr *policy.Probe, n int, out *Answer) error {
+	req, err := a.request(ctx, pr, n)
 	if err != nil {
 		return err
-	}
-	path, query, _ := strings.Cut(pr.Path, "?")
-	req.URL.Opaque = path // as it is, in origin form as of any client but a proxy's: no path may be cleaned on the way
-	req.URL.RawQuery = query
-	for k, v := range pr.Header {
-		req.Header.Set(k, v)
-	}
-	if pr.Body != "" && req.Header.Get("Content-Type") == "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if pr.Token != "" {
-		token, err := a.policy.Token(pr.Token, time.Now())
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := a.client.Do(req)
 	if err != nil {
@@ -185,23 +175,92 @@ func (a *asker) once(ctx context.Context, pr *policy.Probe, out *Answer) error {
 		return err
 	}
 	defer res.Body.Close()
-	out.Status, out.Header = res.StatusCode, res.Header
-	if out.Body, err = io.ReadAll(io.LimitReader(res.Body, maxBody)); err != nil {
+	out.Status, out.Header, out.Proto = res.StatusCode, res.Header, res.Proto
+	var began time.Time
+	body := readerFunc(func(b []byte) (int, error) {
+		n, err := res.Body.Read(b)
+		if n > 0 && began.IsZero() {
+			began = time.Now()
+		}
+		return n, err
+	})
+	if out.Body, err = io.ReadAll(io.LimitReader(body, maxBody)); err != nil {
 		return fmt.Errorf("read the body: %w", err)
+	}
+	out.Ahead = 0
+	if !began.IsZero() {
+		out.Ahead = time.Since(began)
 	}
 	return nil
 }
 
-// counted is how many requests the origin has been asked, where the probe wants to know.
-func (a *asker) counted(ctx context.Context, pr *policy.Probe) (uint64, error) {
-	if pr.Reach == nil {
-		return 0, nil
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// request is the n-th request of a probe, from 0.
+func (a *asker) request(ctx context.Context, pr *policy.Probe, n int) (*http.Request, error) {
+	method := pr.Method
+	if method == "" {
+		method = http.MethodGet
 	}
+	var body io.Reader = http.NoBody
+	if pr.Body != "" {
+		body = strings.NewReader(pr.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.arm.Proxy, body)
+	if err != nil {
+		return nil, err
+	}
+	path, query, _ := strings.Cut(pr.Path, "?")
+	req.URL.Opaque = path // as it is, in origin form as of any client but a proxy's: no path may be cleaned on the way
+	req.URL.RawQuery = query
+	if address := pr.Address(n); address != "" {
+		req.Header.Set("X-Real-IP", address)
+	}
+	for k, v := range pr.Header {
+		req.Header.Set(k, v)
+	}
+	if pr.Body != "" && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if pr.Token != "" {
+		token, err := a.policy.Token(pr.Token, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return req, nil
+}
+
+// counted is how many requests each origin has been asked, where the probe wants to know.
+func (a *asker) counted(ctx context.Context, pr *policy.Probe) ([]uint64, error) {
+	if pr.Reach == nil && !pr.Spread {
+		return nil, nil
+	}
+	origins := a.arm.Origins
+	if len(origins) == 0 {
+		origins = []string{a.arm.Origin}
+	}
+	var out []uint64
+	for _, origin := range origins {
+		n, err := asked(ctx, origin)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// asked is how many requests an origin has been asked.
+func asked(ctx context.Context, origin string) (uint64, error) {
 	var stats struct {
 		Requests  uint64                       `json:"requests"`
 		Endpoints map[string]map[string]uint64 `json:"endpoints"`
 	}
-	if err := jsonhttp.Get(ctx, a.arm.Origin+"/stats", &stats); err != nil {
+	if err := jsonhttp.Get(ctx, origin+"/stats", &stats); err != nil {
 		return 0, fmt.Errorf("ask the origin what it counted: %w", err)
 	}
 	var n uint64

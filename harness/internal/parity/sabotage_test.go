@@ -2,10 +2,19 @@ package parity
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gatelab/harness/internal/policy"
 )
@@ -72,7 +81,7 @@ type misbehaviour struct {
 }
 
 func misbehaviours() []misbehaviour {
-	return slices.Concat(inCaches(), inLimits(), inAuth(), inMessages())
+	return slices.Concat(inCaches(), inLimits(), inAuth(), inMessages(), inProtocols())
 }
 
 func inCaches() []misbehaviour {
@@ -103,6 +112,10 @@ func inLimits() []misbehaviour {
 			"99 of 130 requests had status 200, want 100 to 104"},
 		{"one limit for all addresses", "limit-address", func(g *gateway) { g.together = true },
 			"another address has a limit of its own: status 429"},
+		{"one limit for 100 addresses", "limit-addresses-100", func(g *gateway) { g.together = true },
+			"100 others: 0 of 200 requests had status 200, want 200"},
+		{"a table of 200 addresses", "limit-addresses-50000", func(g *gateway) { g.forgets = 200 },
+			"the one is not forgotten: 50 of 50 requests had status 200, want 0 to 20"},
 		{"refused with 503", "limit-service", func(g *gateway) {
 			g.toClient = func(a *reply) {
 				if a.status == http.StatusTooManyRequests {
@@ -177,6 +190,72 @@ func inMessages() []misbehaviour {
 			g.toClient = func(a *reply) { a.status = http.StatusBadGateway }
 		}, "a document: status 502"},
 	}
+}
+
+func inProtocols() []misbehaviour {
+	return []misbehaviour{
+		{"HTTP/1.1 for HTTP/2", "http2", func(g *gateway) { g.secure = &tls.Config{NextProtos: []string{"http/1.1"}} },
+			"a document: the answer came over HTTP/1.1, want HTTP/2.0"},
+		{"any path has a route", "routes-10", func(g *gateway) { g.open = true }, "one more: status 200 (1 of 1), want 404"},
+		{"the last of 10,000 routes is missing", "routes-10000", func(g *gateway) { g.fewer = 1 }, "the last: status 404 (1 of 1), want 200"},
+		{"a parameter is more than a segment", "routes-github", func(g *gateway) {
+			g.routes = []*regexp.Regexp{regexp.MustCompile("^/v1/any/(rate_limit|repos/.*|users/.*)$")}
+		}, "a parameter is a segment: status 200"},
+		{"one origin of two", "origin-killed", func(g *gateway) { g.lopsided = true }, "of 40 requests the origins got [40 0]"},
+		{"the origin is told of no TLS", "tls", func(g *gateway) {
+			g.toOrigin = func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "http") }
+		}, `the origin saw header X-Forwarded-Proto: "http", want "https"`},
+		{"a stream that is held back", "event-stream", func(g *gateway) { g.holds = true },
+			"want 50ms or more: it does not come as the origin sends it"},
+	}
+}
+
+// TestAnArmWithoutTheTLSOfThePolicyIsAnError is what cannot be asked: a client that wants TLS 1.3 and the lab's certificate.
+func TestAnArmWithoutTheTLSOfThePolicyIsAnError(t *testing.T) {
+	certificate, err := tls.X509KeyPair(otherCertificate(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name  string
+		spoil func(*gateway)
+		found string
+	}{
+		{"http for https", func(g *gateway) { g.plain = true }, "server gave HTTP response to HTTPS client"},
+		{"TLS 1.2", func(g *gateway) { g.secure = &tls.Config{MaxVersion: tls.VersionTLS12} }, "protocol version"},
+		{"another certificate", func(g *gateway) { g.secure = &tls.Config{Certificates: []tls.Certificate{certificate}} }, "certificate"},
+	} {
+		for _, name := range []string{"tls", "http2"} {
+			t.Run(name+"/"+row.name, func(t *testing.T) {
+				g := &gateway{policy: policies(t)[name]}
+				row.spoil(g)
+				answers, err := Ask(t.Context(), g.arm(t), g.policy)
+				if err == nil || !strings.Contains(err.Error(), row.found) {
+					t.Errorf("error %v, answers %v: want an error with %q", err, answers, row.found)
+				}
+			})
+		}
+	}
+}
+
+// otherCertificate is one that the probes do not know.
+func otherCertificate(t *testing.T) (certificate, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"example.com"}, NotAfter: time.Now().Add(time.Hour)}
+	made, err := x509.CreateCertificate(rand.Reader, of, of, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
 // TestEveryDifferenceIsFound spoils what no probe alone can see: where an arm's answers are not those of another arm.

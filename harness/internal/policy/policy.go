@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"strings"
 	"time"
 
 	"gatelab/harness/internal/load"
@@ -14,8 +15,17 @@ type Policy struct {
 	Summary   string `yaml:"summary"`             // for a reader, one line
 	Published string `yaml:"published,omitempty"` // the name in another benchmark: wallarm's p01-vanilla
 
-	Routes       []Route   `yaml:"routes,omitempty"` // beside the route of all other paths; all lead to the origin
-	Auth         *Auth     `yaml:"auth,omitempty"`   // on every path
+	Client Client `yaml:"client,omitempty"`
+	Events bool   `yaml:"events,omitempty"` // responses are streams of events, which are passed on as they come
+
+	Routes       []Route   `yaml:"routes,omitempty"`   // beside the route of all other paths; all lead to the origin
+	Origins      *Origins  `yaml:"origins,omitempty"`  // several, behind the arm's own balancing; nil: one
+	Fault        string    `yaml:"fault,omitempty"`    // measured while this happens to one of the origins, in place of rounds
+	Idle         int       `yaml:"idle,omitempty"`     // idle connections whose memory is measured, in place of rounds
+	Only         bool      `yaml:"only,omitempty"`     // paths without a route are answered with 404
+	ScaleOf      string    `yaml:"scale_of,omitempty"` // an earlier policy, to whose throughput this one's is a ratio
+	Changes      []int     `yaml:"changes,omitempty"`  // changes per second of configurations that are in use, one rate after the other
+	Auth         *Auth     `yaml:"auth,omitempty"`     // on every path
 	Limits       []Limit   `yaml:"limits,omitempty"`
 	Cache        *Cache    `yaml:"cache,omitempty"`
 	Request      Headers   `yaml:"request,omitempty"`       // headers towards the origin
@@ -27,6 +37,41 @@ type Policy struct {
 	Probes       []Probe   `yaml:"probes"`
 	Rate         float64   `yaml:"rate,omitempty"` // requests per second of the open loop; 0 is the set's
 }
+
+// Protocols of Client.
+const (
+	ProtocolTLS   = "tls"   // HTTP/1.1 over TLS 1.3
+	ProtocolHTTP2 = "http2" // HTTP/2 over TLS 1.3
+)
+
+// Client says how clients speak to the arms. The origin is asked over HTTP/1.1 without TLS in any case.
+type Client struct {
+	Protocol    string `yaml:"protocol,omitempty"`    // empty: HTTP/1.1 without TLS
+	Streams     int    `yaml:"streams,omitempty"`     // ProtocolHTTP2: requests at a time on a connection
+	Connections int    `yaml:"connections,omitempty"` // 0 is the set's
+	Reconnect   bool   `yaml:"reconnect,omitempty"`   // a connection, and its handshake, for each request
+}
+
+// TLS says whether the arms end TLS.
+func (c Client) TLS() bool { return c.Protocol != "" }
+
+// What happens to an origin.
+const (
+	FaultKill = "kill" // it ends at once, and nothing listens there
+	FaultSlow = "slow" // it answers after Origins.Timeout
+)
+
+// Origins are several, each asked in turn. A GET that one of them does not answer, or not in time, belongs to another.
+type Origins struct {
+	Count   int           `yaml:"count"`
+	Timeout time.Duration `yaml:"timeout"` // of one of them to begin its answer
+}
+
+// Trial says whether the policy's cells are measured once, in place of rounds.
+func (p *Policy) Trial() bool { return len(p.Changes) > 0 || p.Fault != "" || p.Idle > 0 }
+
+// Sample is the path of one of the requests.
+func (t Traffic) Sample() string { return strings.ReplaceAll(t.Path, load.Placeholder, "1") }
 
 // Kinds of Auth.
 const (
@@ -53,10 +98,12 @@ const (
 	RouteRegex  = "regex" // an RE2 expression of the whole path
 )
 
-// Route is one more route to the origin. Generated ones have {n} in Path and a Count: n counts from 1.
+// Route is one more route to the origin. Generated ones have {n} in Path and a Count: n counts from 1. Those of a List are the paths of a
+// file below Path, exact ones and expressions; with a Count the list is repeated until there are so many.
 type Route struct {
-	Kind  string `yaml:"kind"`
+	Kind  string `yaml:"kind,omitempty"`
 	Path  string `yaml:"path"`
+	List  string `yaml:"list,omitempty"` // a file beside that of the policies, a path per line with {parameters}
 	Count int    `yaml:"count,omitempty"`
 }
 
@@ -105,8 +152,13 @@ type Traffic struct {
 	Body   string            `yaml:"body,omitempty"`
 	Weight float64           `yaml:"weight,omitempty"`
 	IDs    int               `yaml:"ids,omitempty"`
-	Token  string            `yaml:"token,omitempty"` // AuthJWT: TokenValid; the header is made when the load begins
-	Expect []int             `yaml:"expect,omitempty"`
+	// Addresses is from how many client addresses the requests come: one is drawn for each, and sent as X-Real-IP.
+	Addresses int    `yaml:"addresses,omitempty"`
+	Token     string `yaml:"token,omitempty"` // AuthJWT: TokenValid; the header is made when the load begins
+	Expect    []int  `yaml:"expect,omitempty"`
+	// List is a file as in Route: a request for each of its paths below Path. Count is as there.
+	List  string `yaml:"list,omitempty"`
+	Count int    `yaml:"count,omitempty"`
 }
 
 // Requests is the traffic for the worker. Tokens are good for the time given.
@@ -115,7 +167,7 @@ func (p *Policy) Requests(now time.Time) ([]load.Request, error) {
 	for i, t := range p.Traffic {
 		r := load.Request{
 			Name: t.Name, Method: t.Method, Path: t.Path, Body: t.Body, Weight: t.Weight, IDs: t.IDs, Expect: t.Expect,
-			Header: map[string]string{},
+			Header: map[string]string{}, Addresses: t.Addresses,
 		}
 		if r.Name == "" {
 			r.Name = p.Name

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"time"
@@ -58,6 +59,12 @@ func Parse(name string, b []byte) (*Set, error) {
 	var s Set
 	if err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&s); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	for i := range s.Policies {
+		p := &s.Policies[i]
+		if err := p.expand(filepath.Dir(name)); err != nil {
+			return nil, fmt.Errorf("%s: policies[%d] (%s): %w", name, i, p.Name, err)
+		}
 	}
 	if err := s.validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -141,6 +148,9 @@ func (s *Set) validate() error {
 		p := &s.Policies[i]
 		if !namePattern.MatchString(p.Name) || seen[p.Name] {
 			return fmt.Errorf("policies[%d].name: %q is not allowed: want lower-case letters, digits and dashes, once each", i, p.Name)
+		}
+		if p.ScaleOf != "" && !seen[p.ScaleOf] {
+			return fmt.Errorf("policies[%d].scale_of: there is no earlier policy %q", i, p.ScaleOf)
 		}
 		seen[p.Name] = true
 		if err := p.validate(); err != nil {

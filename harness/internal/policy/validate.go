@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gatelab/harness/internal/load"
 )
 
 func (p *Policy) validate() error {
@@ -14,6 +16,9 @@ func (p *Policy) validate() error {
 	}
 	if len(p.Probes) == 0 {
 		return fmt.Errorf("probes: want at least one: without parity there is no figure")
+	}
+	if err := p.Client.validate(); err != nil {
+		return fmt.Errorf("client.%w", err)
 	}
 	for i, r := range p.Routes {
 		if err := r.validate(); err != nil {
@@ -24,6 +29,17 @@ func (p *Policy) validate() error {
 		if err := p.Auth.validate(); err != nil {
 			return fmt.Errorf("auth.%w", err)
 		}
+	}
+	for i, c := range p.Changes {
+		if c != 1 && c != 10 || slices.Contains(p.Changes[:i], c) {
+			return fmt.Errorf("changes[%d]: %d is not allowed: want 1 or 10 per second, once each", i, c)
+		}
+	}
+	if err := p.validateTrial(); err != nil {
+		return err
+	}
+	if p.Only && len(p.Routes) == 0 {
+		return fmt.Errorf("only: want routes, as no other path has an answer")
 	}
 	for i, l := range p.Limits {
 		if err := l.validate(); err != nil {
@@ -37,6 +53,9 @@ func (p *Policy) validate() error {
 		if err := p.sendable(t.Path, t.Token); err != nil {
 			return fmt.Errorf("traffic[%d].%w", i, err)
 		}
+		if err := addresses(t.Addresses); err != nil {
+			return fmt.Errorf("traffic[%d].%w", i, err)
+		}
 	}
 	for i, pr := range p.Probes {
 		if err := p.sendable(pr.Path, pr.Token); err != nil {
@@ -45,6 +64,59 @@ func (p *Policy) validate() error {
 		if err := p.Probes[i].validate(p.Probes[:i]); err != nil {
 			return fmt.Errorf("probes[%d] (%s).%w", i, pr.Name, err)
 		}
+	}
+	return nil
+}
+
+// maxIdle is how many idle connections a policy may ask for: servers have a descriptor for each.
+const maxIdle = 10_000
+
+func (p *Policy) validateTrial() error {
+	o := p.Origins
+	trials := 0
+	for _, asked := range []bool{len(p.Changes) > 0, p.Fault != "", p.Idle != 0} {
+		if asked {
+			trials++
+		}
+	}
+	switch {
+	case trials > 1:
+		return fmt.Errorf("changes, fault, idle: want one of them at most")
+	case o != nil && (o.Count < 2 || o.Count > 4):
+		return fmt.Errorf("origins.count: %d is not allowed: want 2 to 4", o.Count)
+	case o != nil && (o.Timeout < 100*time.Millisecond || o.Timeout > 2*time.Second):
+		return fmt.Errorf("origins.timeout: %s is not allowed: want 100ms to 2s", o.Timeout)
+	case p.Fault != "" && p.Fault != FaultKill && p.Fault != FaultSlow:
+		return fmt.Errorf("fault: %q is not allowed: want %s or %s", p.Fault, FaultKill, FaultSlow)
+	case p.Fault != "" && o == nil:
+		return fmt.Errorf("fault: %s needs origins", p.Fault)
+	case p.Idle < 0 || p.Idle > maxIdle:
+		return fmt.Errorf("idle: %d is not allowed: want 0 to %d", p.Idle, maxIdle)
+	case p.Trial() && p.Client.TLS():
+		return fmt.Errorf("client.protocol: %s is not allowed with changes, fault and idle", p.Client.Protocol)
+	}
+	return nil
+}
+
+func (c Client) validate() error {
+	switch {
+	case c.Protocol != "" && c.Protocol != ProtocolTLS && c.Protocol != ProtocolHTTP2:
+		return fmt.Errorf("protocol: %q is not allowed: want %s, %s or none", c.Protocol, ProtocolTLS, ProtocolHTTP2)
+	case c.Protocol == ProtocolHTTP2 && (c.Streams < 1 || c.Streams > load.MaxStreams):
+		return fmt.Errorf("streams: %d is not allowed: want 1 to %d for protocol %s", c.Streams, load.MaxStreams, ProtocolHTTP2)
+	case c.Protocol != ProtocolHTTP2 && c.Streams != 0:
+		return fmt.Errorf("streams: %d is not allowed: only protocol %s has streams", c.Streams, ProtocolHTTP2)
+	case c.Reconnect && c.Protocol == ProtocolHTTP2:
+		return fmt.Errorf("reconnect: is not allowed for protocol %s", ProtocolHTTP2)
+	case c.Connections < 0 || c.Connections > load.MaxConnections:
+		return fmt.Errorf("connections: %d is not allowed: want 0 to %d", c.Connections, load.MaxConnections)
+	}
+	return nil
+}
+
+func addresses(n int) error {
+	if n < 0 || n > load.MaxAddresses {
+		return fmt.Errorf("addresses: %d is not allowed: want 0 to %d", n, load.MaxAddresses)
 	}
 	return nil
 }
@@ -69,8 +141,13 @@ func (pr *Probe) validate(before []Probe) error {
 		return fmt.Errorf("status: %d is not allowed: want 100 to 599", pr.Status)
 	case pr.Count < 0 || pr.Count > 2000:
 		return fmt.Errorf("count: %d is not allowed: want 0 to 2000", pr.Count)
+	case pr.Ahead < 0:
+		return fmt.Errorf("ahead: %s is not allowed: want 0 or more", pr.Ahead)
 	case pr.Differs != "" && !slices.ContainsFunc(before, func(b Probe) bool { return b.Name == pr.Differs }):
 		return fmt.Errorf("differs: there is no earlier probe %q", pr.Differs)
+	}
+	if err := addresses(pr.Addresses); err != nil {
+		return err
 	}
 	for field, r := range map[string]*Range{"passes": pr.Passes, "reach": pr.Reach} {
 		if r != nil && (r.Min < 0 || r.Max < r.Min || r.Max > max(pr.Count, 1)) {

@@ -11,39 +11,6 @@ import (
 	"gatelab/harness/internal/result"
 )
 
-// matrixMetric is one table of the matrix.
-type matrixMetric struct {
-	name, title, note string
-	higher            bool // is better
-	of                func(*result.MatrixCell) *float64
-}
-
-func matrixMetrics() []matrixMetric {
-	return []matrixMetric{
-		{
-			name: "cpu", title: "CPU per request, us", of: func(c *result.MatrixCell) *float64 { return c.CPUUS },
-			note: "Of the arm's own processes, at the same rate for all, and the figure that travels between machines. Lower is better.",
-		},
-		{
-			name: "p50", title: "p50, ms", of: func(c *result.MatrixCell) *float64 { return c.P50MS },
-			note: "Open loop, at the same rate for all, counted from the intended send time (corrected). Lower is better.",
-		},
-		{
-			name: "p99", title: "p99, ms", of: func(c *result.MatrixCell) *float64 { return c.P99MS },
-			note: "Open loop, corrected. On a shared machine its stalls are in it. Lower is better.",
-		},
-		{
-			name: "qps", title: "Throughput, QPS closed-loop", higher: true, of: func(c *result.MatrixCell) *float64 { return c.QPS },
-			note: "Successes per second, the median of the rounds, on the same cores for all. Higher is better. A figure with >= may be the" +
-				" generator's limit, not the gateway's.",
-		},
-		{
-			name: "memory", title: "Memory, MiB", of: func(c *result.MatrixCell) *float64 { return c.MemoryMiB },
-			note: "Resident after the load, all processes of the gateway. Lower is better.",
-		},
-	}
-}
-
 // ratioOf is a cell's ratio of a metric; nil if there is none.
 func ratioOf(c *result.MatrixCell, name string) *result.MatrixRatio {
 	for i := range c.Ratios {
@@ -84,6 +51,9 @@ func matrixGrid(x *result.Matrix, m matrixMetric) grid {
 	}
 	for i := range x.Rows {
 		row := &x.Rows[i]
+		if !m.has(row) {
+			continue
+		}
 		cells := []string{row.Policy}
 		for j := range row.Cells {
 			cells = append(cells, matrixText(m, &row.Cells[j]))
@@ -144,7 +114,7 @@ func ratioNote(x *result.Matrix) string {
 func MatrixMarkdown(w io.Writer, x *result.Matrix) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%s.\n\n", cell(ratioNote(x)))
-	for _, m := range matrixMetrics() {
+	for _, m := range metricsOf(x) {
 		markdownTable(b, matrixGrid(x, m))
 	}
 	markdownTable(b, matrixGaps(x))
@@ -214,7 +184,7 @@ func matrixPart(r *result.Result) part {
 	if len(x.NotMeasured) > 0 {
 		p.Notes = append(p.Notes, "Not measured in this run: "+strings.Join(x.NotMeasured, ", "))
 	}
-	for _, m := range matrixMetrics() {
+	for _, m := range metricsOf(x) {
 		p.Plain = append(p.Plain, matrixGrid(x, m))
 	}
 	for _, g := range []grid{matrixGaps(x), matrixArms(x), matrixPolicies(x)} {
@@ -242,12 +212,15 @@ func matrixViews(x *result.Matrix) []matrixView {
 		return nil
 	}
 	var out []matrixView
-	for _, m := range matrixMetrics() {
+	for _, m := range metricsOf(x) {
 		v := matrixView{Title: m.title, Note: m.note}
 		for _, a := range x.Arms {
 			v.Heads = append(v.Heads, a.Name)
 		}
 		for i := range x.Rows {
+			if !m.has(&x.Rows[i]) {
+				continue
+			}
 			row := matrixViewRow{Policy: x.Rows[i].Policy, Summary: x.Rows[i].Summary}
 			for j := range x.Rows[i].Cells {
 				row.Cells = append(row.Cells, viewCell(m, &x.Rows[i].Cells[j]))

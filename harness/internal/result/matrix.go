@@ -47,10 +47,20 @@ type MatrixCell struct {
 	P99MS     *float64 `json:"p99_ms,omitempty"`
 	QPS       *float64 `json:"qps,omitempty"` // closed loop, median of the rounds
 	MemoryMiB *float64 `json:"memory_mib,omitempty"`
+	// Figures are those of the policy at hand, by their names in MatrixFigures.
+	Figures map[string]float64 `json:"figures,omitempty"`
 	// Limited says that the closed loop may have met the generator's limit first: the arm can do at least QPS.
 	Limited bool `json:"qps_is_a_lower_bound,omitempty"`
 
 	Ratios []MatrixRatio `json:"ratios,omitempty"` // to the reference; none of the reference itself
+}
+
+// Put keeps a figure that only some policies have.
+func (c *MatrixCell) Put(name string, v float64) {
+	if c.Figures == nil {
+		c.Figures = map[string]float64{}
+	}
+	c.Figures[name] = v
 }
 
 // MatrixRatio is a metric's ratio to the reference's, with one-sided 95% bounds where there are enough rounds.

@@ -71,6 +71,10 @@ func (c *Console) Observe(e Event) {
 		c.Step(e.Text)
 	case Step, Verdict:
 		c.Step(e.Text)
+	case Working:
+		if !c.NoProgress && c.size == nil {
+			c.Step(e.Text)
+		}
 	case Progress:
 		if c.NoProgress {
 			return

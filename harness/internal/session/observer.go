@@ -16,6 +16,7 @@ type Kind string
 const (
 	Begin      Kind = "begin"       // the run's name and profile, in Text
 	Step       Kind = "step"        // something was done, in Text
+	Working    Kind = "working"     // what is under way, in Text: for readers without a terminal, when nothing else was told for a while
 	StageBegin Kind = "stage-begin" // Scenario and Stage: a stage is set up and measured
 	StageEnd   Kind = "stage-end"   // likewise
 	Progress   Kind = "progress"    // Stage, Attack, Progress and Unmeasured: the state of an attack

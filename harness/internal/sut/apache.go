@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/policy"
@@ -33,7 +34,8 @@ func apache() *System {
 				"its cache is local to a replica": p.Cache != nil && p.Cache.Shared,
 			})
 		},
-		Spec: apacheSpec,
+		Spec: apacheSpec, Speaks: bothProtocols(), Strict: true,
+		Change: bySignal(syscall.SIGUSR1),
 	}
 }
 
@@ -48,7 +50,7 @@ func apacheSpec(a *Arm) (lab.Spec, error) {
 		listen = net.JoinHostPort(host, port)
 	}
 	conf, err := render("apache.conf", apacheConf, map[string]any{
-		"Listen": listen, "Origin": a.Origin, "Policy": p, "word": apacheWord, "text": apacheText,
+		"Listen": listen, "Origin": a.Origin, "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(), "word": apacheWord, "text": apacheText,
 		"RequestSet": apacheHeaders(p.Request), "ResponseSet": apacheHeaders(p.Response),
 	})
 	if err != nil {

@@ -24,6 +24,10 @@ func gatelab() *System {
 			return lacks(map[string]bool{})
 		},
 		Spec:      gatelabSpec,
+		Speaks:    bothProtocols(),
+		Strict:    true,
+		Balances:  true,
+		Change:    changeGatelab,
 		Configure: configureGatelab,
 	}
 }
@@ -43,8 +47,15 @@ func gatelabSpec(a *Arm) (lab.Spec, error) {
 	if a.Policy.AccessLog {
 		env["GATEWAY_ACCESS_LOG"] = "all"
 	}
+	var args []string
+	if a.Policy.Client.TLS() {
+		env["GATEWAY_PROXY_SSL_LISTEN"] = env["GATEWAY_PROXY_LISTEN"]
+		env["GATEWAY_PROXY_LISTEN"] = "127.0.0.1:0" // it always has one without TLS
+		env["GATEWAY_SSL_PROTOCOLS"] = "TLSv1.3"
+		args = []string{"--ssl-cert", certificateFile, "--ssl-cert-key", certificateFile}
+	}
 	return lab.Spec{
-		Env: env, Ports: []int{topology.PortProxy, topology.PortAdmin, topology.PortStatus},
+		Env: env, Args: args, Ports: []int{topology.PortProxy, topology.PortAdmin, topology.PortStatus},
 		Settings: map[string]string{"max_procs": strconv.Itoa(a.Threads())}, Grace: 10 * time.Second,
 		Ready: func(ctx context.Context, n lab.Node) error {
 			_, err := ServedRevision(ctx, http.DefaultClient, n)
@@ -67,10 +78,35 @@ func configureGatelab(ctx context.Context, l *lab.Lab, a *Arm) error {
 	if err != nil {
 		return fmt.Errorf("configure %s: %w", a.System.Name, err)
 	}
-	if err := Apply(ctx, Admin(node), kongEntities(a.Policy, a.Origin, [2]any{host, number})); err != nil {
+	configured := a
+	if changes(a.Policy) {
+		configured = a.changed(0)
+	}
+	if err := Apply(ctx, Admin(node), configured.balanced(kongEntities(configured.Policy, a.Origin, [2]any{host, number}))); err != nil {
 		return err
 	}
 	return Agree(ctx, []lab.Node{node})
+}
+
+// balanced puts an upstream with all origins in the place of one origin, where the policy has several.
+func (a *Arm) balanced(entities map[string]any) map[string]any {
+	if a.Policy.Origins == nil {
+		return entities
+	}
+	var targets []any
+	for _, origin := range a.upstreams() {
+		targets = append(targets, map[string]any{"target": origin, "weight": 100})
+	}
+	entities["upstreams"] = []any{map[string]any{
+		"name": "origins", "targets": targets,
+		"healthchecks": map[string]any{"passive": map[string]any{"unhealthy": map[string]any{"tcp_failures": 1, "timeouts": 1}}},
+	}}
+	for _, s := range entities["services"].([]any) { //nolint:forcetypeassert // as kongEntities makes it
+		service := s.(map[string]any) //nolint:forcetypeassert // likewise
+		service["url"] = "http://origins"
+		service["read_timeout"], service["connect_timeout"] = a.Policy.Origins.Timeout.Milliseconds(), a.Policy.Origins.Timeout.Milliseconds()
+	}
+	return entities
 }
 
 // Reset empties what arms keep outside their own nodes: Postgres and Redis, where the lab has them. No arm may run.

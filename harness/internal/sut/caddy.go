@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/policy"
+	"gatelab/harness/internal/topology"
 )
 
 const (
@@ -34,7 +36,8 @@ func caddy() *System {
 					strings.Trim(p.Auth.Key, "*") != p.Auth.Key,
 			})
 		},
-		Spec: caddySpec,
+		Spec: caddySpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Change: changeCaddy,
 	}
 }
 
@@ -48,8 +51,13 @@ func caddySpec(a *Arm) (lab.Spec, error) {
 		return lab.Spec{}, err
 	}
 	threads := strconv.Itoa(a.Threads())
+	var ports []int
+	if changes(a.Policy) {
+		ports = []int{topology.PortAdmin}
+	}
 	return lab.Spec{
-		Args: []string{"run", "--config=" + caddyFile}, Files: map[string][]byte{caddyFile: content},
+		Ports: ports,
+		Args:  []string{"run", "--config=" + caddyFile}, Files: map[string][]byte{caddyFile: content},
 		Env:      map[string]string{"GOMAXPROCS": threads},
 		Settings: map[string]string{"max_procs": threads, "basic_auth": "bcrypt, with a cache of passwords that were right"},
 	}, nil
@@ -65,6 +73,16 @@ func caddyConfig(a *Arm) (map[string]any, error) {
 		"listen": []string{a.Listen()}, "protocols": []string{"h1"}, "routes": routes,
 		"automatic_https": map[string]any{"disable": true},
 	}
+	apps := map[string]any{"http": map[string]any{"servers": map[string]any{"bench": server}}}
+	if a.Policy.Client.TLS() {
+		server["tls_connection_policies"] = []any{map[string]any{"protocol_min": "tls1.3"}}
+		apps["tls"] = map[string]any{"certificates": map[string]any{"load_files": []any{
+			map[string]any{"certificate": certificateFile, "key": certificateFile},
+		}}}
+	}
+	if a.HTTP2() {
+		server["protocols"] = []string{"h1", "h2"}
+	}
 	logs := map[string]any{"default": map[string]any{"level": "ERROR", "exclude": []string{caddyLog}}}
 	if a.Policy.AccessLog {
 		server["logs"] = map[string]any{}
@@ -73,10 +91,14 @@ func caddyConfig(a *Arm) (map[string]any, error) {
 			"writer": map[string]any{"output": "file", "filename": "/tmp/access.log", "roll": false},
 		}
 	}
+	admin := map[string]any{"disabled": true, "config": map[string]any{"persist": false}}
+	if changes(a.Policy) {
+		admin["disabled"], admin["listen"] = false, a.Layout.ListenAddr(a.System.Name, topology.PortAdmin)
+	}
 	return map[string]any{
-		"admin":   map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
+		"admin":   admin,
 		"logging": map[string]any{"logs": logs},
-		"apps":    map[string]any{"http": map[string]any{"servers": map[string]any{"bench": server}}},
+		"apps":    apps,
 		"storage": map[string]any{"module": "file_system", "root": "/tmp/caddy"},
 	}, nil
 }
@@ -101,17 +123,32 @@ func caddyRoutes(a *Arm) ([]any, error) {
 			})
 		}
 	}
+	if p.Only {
+		out = append(out, map[string]any{
+			"group": "routes", "handle": []any{map[string]any{"handler": "static_response", "status_code": 404}}, "terminal": true,
+		})
+	}
 	if !p.Response.Empty() {
 		response := caddyHeaders(p.Response)
 		response["deferred"] = true // after the proxy has written the origin's
 		out = append(out, handle(map[string]any{"handler": "headers", "response": response}))
 	}
-	proxy := map[string]any{
-		"handler": "reverse_proxy", "upstreams": []any{map[string]any{"dial": a.Origin}},
-		"transport": map[string]any{
-			"protocol": "http", "versions": []string{"1.1"}, "compression": false,
-			"keep_alive": map[string]any{"max_idle_conns_per_host": 256},
-		},
+	transport := map[string]any{
+		"protocol": "http", "versions": []string{"1.1"}, "compression": false,
+		"keep_alive": map[string]any{"max_idle_conns_per_host": 256},
+	}
+	var upstreams []any
+	for _, origin := range a.upstreams() {
+		upstreams = append(upstreams, map[string]any{"dial": origin})
+	}
+	proxy := map[string]any{"handler": "reverse_proxy", "upstreams": upstreams, "transport": transport}
+	if o := p.Origins; o != nil {
+		transport["dial_timeout"], transport["response_header_timeout"] = o.Timeout, o.Timeout
+		proxy["load_balancing"] = map[string]any{
+			"selection_policy": map[string]any{"policy": "round_robin"}, "try_duration": 4 * o.Timeout,
+			"retry_match": []any{map[string]any{"method": []string{"GET"}}},
+		}
+		proxy["health_checks"] = map[string]any{"passive": map[string]any{"fail_duration": 10 * time.Second, "max_fails": 1}}
 	}
 	if !p.Request.Empty() {
 		proxy["headers"] = map[string]any{"request": caddyHeaders(p.Request)}

@@ -3,6 +3,7 @@ package sut
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,10 +14,16 @@ import (
 // kongEntities is a policy as Kong's entities, nested as in a scenario: for our own gateway, and for Kong. redis is host and port where
 // counters and responses are shared.
 func kongEntities(p *policy.Policy, origin string, redis [2]any) map[string]any {
-	routes := []any{map[string]any{"name": "all", "paths": []any{"/"}, "strip_path": false}}
+	var routes []any
+	if !p.Only {
+		routes = append(routes, map[string]any{"name": "all", "paths": []any{"/"}, "strip_path": false})
+	}
 	for i, r := range p.Routes {
 		for j, path := range r.Paths() {
 			prefix := map[string]string{policy.RoutePrefix: "", policy.RouteExact: "~", policy.RouteRegex: "~"}[r.Kind]
+			if r.Kind == policy.RouteExact {
+				path = regexp.QuoteMeta(path)
+			}
 			if r.Kind != policy.RoutePrefix {
 				path += "$"
 			}

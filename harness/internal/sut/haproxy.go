@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/policy"
@@ -34,7 +35,8 @@ func haproxy() *System {
 				fmt.Sprintf("a request can be counted for %d limits at most", haproxyCounters): len(p.Limits) > haproxyCounters,
 			})
 		},
-		Spec: haproxySpec,
+		Spec: haproxySpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Change: bySignal(syscall.SIGUSR2),
 	}
 }
 
@@ -48,18 +50,22 @@ func haproxySpec(a *Arm) (lab.Spec, error) {
 	}
 	host, port := split(a.Listen())
 	conf, err := render("haproxy.cfg", haproxyConf, map[string]any{
-		"Listen": net.JoinHostPort(host, port), "Origin": a.Origin, "Threads": a.Threads(), "Policy": p,
+		"Listen": net.JoinHostPort(host, port), "Origin": a.Origin, "Threads": a.Threads(), "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(), "Origins": a.upstreams(),
 		"RequestSet": haproxyHeaders(p.Request), "ResponseSet": haproxyHeaders(p.Response), "word": haproxyWord,
 	})
 	if err != nil {
 		return lab.Spec{}, err
+	}
+	args := []string{"-db", "-f", "/etc/haproxy/haproxy.cfg"}
+	if changes(p) {
+		args = append([]string{"-W"}, args...) // its master starts a new worker for each change
 	}
 	return lab.Spec{
 		Source: lab.Source{
 			Places:  []string{"/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/opt/homebrew/bin/haproxy"},
 			Version: []string{"-v"}, Packages: []string{"haproxy"}, Image: "haproxy:2.6-alpine",
 		},
-		Args: []string{"-db", "-f", "/etc/haproxy/haproxy.cfg"},
+		Args: args,
 		Files: map[string][]byte{
 			"/etc/haproxy/haproxy.cfg": conf,
 			"/tmp/exact.map":           haproxyMap(p, policy.RouteExact),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"gatelab/harness/internal/lab"
 	"gatelab/harness/internal/policy"
@@ -31,7 +32,8 @@ func nginx() *System {
 				"its cache is local to a replica, and on disk": p.Cache != nil && p.Cache.Shared,
 			})
 		},
-		Spec: nginxSpec,
+		Spec: nginxSpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Change: bySignal(syscall.SIGHUP),
 	}
 }
 
@@ -42,7 +44,7 @@ func nginxSpec(a *Arm) (lab.Spec, error) {
 		listen = host + ":" + port
 	}
 	conf, err := render("nginx.conf", nginxConf, map[string]any{
-		"Listen": listen, "Origin": a.Origin, "Workers": a.Threads(), "Policy": a.Policy,
+		"Listen": listen, "Origin": a.Origin, "Workers": a.Threads(), "Policy": a.Policy, "HTTP2": a.HTTP2(), "Origins": a.upstreams(),
 	})
 	if err != nil {
 		return lab.Spec{}, err

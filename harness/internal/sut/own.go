@@ -60,7 +60,7 @@ func (o Own) system(about string) *System {
 
 // configures says whether a policy asks for anything but a plain reverse proxy.
 func configures(p *policy.Policy) bool {
-	return p.Auth != nil || p.Cache != nil || p.RequestBody != nil || p.ResponseBody != nil || p.AccessLog ||
+	return p.Origins != nil || p.Only || changes(p) || p.Client != (policy.Client{Connections: p.Client.Connections}) || p.Auth != nil || p.Cache != nil || p.RequestBody != nil || p.ResponseBody != nil || p.AccessLog ||
 		len(p.Routes)+len(p.Limits) > 0 || !p.Request.Empty() || !p.Response.Empty()
 }
 
@@ -140,8 +140,8 @@ func (o Own) Target() (*System, error) {
 	case err != nil || !strings.Contains(o.Value, "://"):
 		return nil, fmt.Errorf("--target %s: %q is not allowed: want http://host or http://host:port", o.Name, o.Value)
 	case u.Scheme == "https":
-		return nil, fmt.Errorf("--target %s: https is not allowed: the load generator speaks HTTP/1.1 without TLS; "+
-			"name an http:// address of the service, as behind what ends TLS", o.Name)
+		return nil, fmt.Errorf("--target %s: https is not allowed: the load generator accepts the certificate of the "+
+			"lab alone; name an http:// address of the service, as behind what ends TLS", o.Name)
 	case u.Scheme != "http" || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil:
 		return nil, fmt.Errorf("--target %s: %q is not allowed: want http://host or http://host:port", o.Name, o.Value)
 	}

@@ -22,7 +22,7 @@ func TestOwnServicesThatAreNotAllowed(t *testing.T) {
 		{flag: "command", text: "a=sh -c 'x y", make: Own.Command, want: "want a program and its arguments"},
 		{flag: "image", text: "a=nginx:alpine", make: Own.Image, want: "want image@port"},
 		{flag: "image", text: "a=nginx:alpine@0", make: Own.Image, want: `port "0" is not allowed`},
-		{flag: "target", text: "a=https://127.0.0.1", make: Own.Target, want: "without TLS"},
+		{flag: "target", text: "a=https://127.0.0.1", make: Own.Target, want: "certificate of the lab alone"},
 		{flag: "target", text: "a=127.0.0.1:80", make: Own.Target, want: "--target a"},
 		{flag: "target", text: "a=http://127.0.0.1/api", make: Own.Target, want: "want http://host"},
 	} {

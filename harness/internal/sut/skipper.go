@@ -33,7 +33,8 @@ func skipper() *System {
 				"limits of the same size and window share one counter": alike(p.Limits),
 			})
 		},
-		Spec: skipperSpec,
+		Spec: skipperSpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Change: bySignal(0),
 	}
 }
 
@@ -55,9 +56,9 @@ func skipperSpec(a *Arm) (lab.Spec, error) {
 		Args: []string{
 			"-address=" + a.Listen(), "-support-listener=", "-metrics-listener=", "-routes-file=" + skipperFile,
 			"-application-log-level=ERROR", "-proxy-preserve-host", "-idle-conns-num=256", "-wait-for-healthcheck-interval=0",
-			"-forwarded-headers=X-Forwarded-For,X-Forwarded-Proto=http",
+			"-forwarded-headers=X-Forwarded-For,X-Forwarded-Proto=" + a.Scheme(),
 		},
-		Files: map[string][]byte{skipperFile: []byte(skipperRoutes(p, a.Origin))},
+		Files: map[string][]byte{skipperFile: []byte(skipperRoutes(p, a.upstreams()))},
 		Env:   map[string]string{"GOMAXPROCS": threads},
 		Settings: map[string]string{
 			"max_procs": threads, "prefixes": "end at a slash: /few is no prefix of /fewer",
@@ -66,6 +67,17 @@ func skipperSpec(a *Arm) (lab.Spec, error) {
 	}
 	if len(p.Limits) > 0 {
 		out.Args = append(out.Args, "-enable-ratelimits")
+	}
+	if p.Origins != nil {
+		out.Args = append(out.Args, "-response-header-timeout-backend="+p.Origins.Timeout.String(),
+			"-timeout-backend="+p.Origins.Timeout.String(), "-passive-health-check=period=1s,min-requests=5,max-drop-probability=0.9")
+	}
+	if changes(p) {
+		out.Args = append(out.Args, "-source-poll-timeout=100") // ms; its own default is 3 s
+		out.Settings["source_poll_timeout"] = "100 ms"
+	}
+	if p.Client.TLS() {
+		out.Args = append(out.Args, "-tls-cert", certificateFile, "-tls-key", certificateFile)
 	}
 	if p.AccessLog {
 		out.Args = append(out.Args, "-access-log=/tmp/access.log")
@@ -79,7 +91,15 @@ func skipperSpec(a *Arm) (lab.Spec, error) {
 }
 
 // skipperRoutes are the routes in its own language, each with all filters.
-func skipperRoutes(p *policy.Policy, origin string) string {
+func skipperRoutes(p *policy.Policy, origins []string) string {
+	backend := fmt.Sprintf("%q", "http://"+origins[0])
+	if len(origins) > 1 {
+		quoted := make([]string, len(origins))
+		for i, origin := range origins {
+			quoted[i] = fmt.Sprintf("%q", "http://"+origin)
+		}
+		backend = "<roundRobin, " + strings.Join(quoted, ", ") + ">"
+	}
 	var b strings.Builder
 	filters := skipperFilters(p)
 	guard := ""
@@ -94,10 +114,12 @@ func skipperRoutes(p *policy.Policy, origin string) string {
 		}
 	}
 	route := func(name, predicate, limits string) {
-		fmt.Fprintf(&b, "%s: %s%s%s%s -> %q;\n", name, predicate, guard, limits, filters, "http://"+origin)
+		fmt.Fprintf(&b, "%s: %s%s%s%s -> %s;\n", name, predicate, guard, limits, filters, backend)
 	}
 	everything := `PathSubtree("/")`
-	route("all", everything, all)
+	if !p.Only {
+		route("all", everything, all)
+	}
 	for i, l := range p.Limits {
 		if l.Path != "" {
 			route(fmt.Sprintf("limited%d", i), subtree(l.Path), all+" -> "+skipperLimit(l))

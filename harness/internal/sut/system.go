@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path"
 	"runtime"
@@ -38,6 +39,17 @@ type System struct {
 	Address, ReadyPath string
 	// Needs are the roles of further nodes: Postgres, Redis.
 	Needs []string
+	// Speaks are the protocols of policy.Client that this lab sets up for it, and Mute says why it does not for others; empty: it is just
+	// not set up.
+	Speaks []string
+	Mute   string
+	// Change makes a change while the node runs, for policies with changes; nil: this lab does not set it up. It returns when the change is
+	// accepted, not when it is in effect. The arm's policy is the changed one.
+	Change func(ctx context.Context, n lab.Node, a *Arm) error
+	// Balances says that this lab sets up its balancing between several origins.
+	Balances bool
+	// Strict says that this lab sets it up to answer paths without a route with 404.
+	Strict bool
 	// Lacks says why the system cannot be configured for a policy; empty: it can.
 	Lacks func(p *policy.Policy) string
 	// Spec is the node. Its name, role, port, cores and readiness are set by Node.
@@ -52,7 +64,17 @@ type Arm struct {
 	Policy *policy.Policy
 	Layout lab.Layout
 	Origin string // host:port
-	Cores  []int  // the cores it may use; none: all
+	// Origins are those of a policy with several, in place of Origin.
+	Origins []string
+	Cores   []int // the cores it may use; none: all
+}
+
+// upstreams are the origins that requests go to.
+func (a *Arm) upstreams() []string {
+	if len(a.Origins) > 0 {
+		return a.Origins
+	}
+	return []string{a.Origin}
 }
 
 // Listen is host:port to listen on; the host is empty for all addresses.
@@ -103,8 +125,32 @@ func (s *System) Executable() string {
 
 // Systems are all that can be compared, in the order in which they are listed.
 func Systems() []*System {
-	return []*System{
+	all := []*System{
 		gatelab(), nginx(), haproxy(), varnish(), apache(), caddy(), skipper(), traefik(), kongOpen(), apisix(), envoy(), krakend(), tyk(),
+	}
+	for _, s := range all {
+		s.able()
+	}
+	return all
+}
+
+// bothProtocols are those of policy.Client.
+func bothProtocols() []string { return []string{policy.ProtocolTLS, policy.ProtocolHTTP2} }
+
+// able adds to what a system lacks by itself what this lab does not set up for it.
+func (s *System) able() {
+	its := s.Lacks
+	s.Lacks = func(p *policy.Policy) string {
+		mute := s.Mute
+		if mute == "" {
+			mute = "TLS and HTTP/2 are not set up for it by this lab"
+		}
+		return lacks(map[string]bool{
+			"balancing is not set up for it by this lab":                     p.Origins != nil && !s.Balances,
+			"changes while it runs are not set up for it by this lab":        changes(p) && s.Change == nil,
+			"404 for paths without a route is not set up for it by this lab": p.Only && !s.Strict,
+			its(p): true, mute: p.Client.TLS() && !slices.Contains(s.Speaks, p.Client.Protocol),
+		})
 	}
 }
 
@@ -142,6 +188,9 @@ func Find(names []string, own ...*System) ([]*System, error) {
 
 // Node is the arm's node.
 func (a *Arm) Node() (lab.Spec, error) {
+	if changes(a.Policy) {
+		a = a.changed(0)
+	}
 	s, err := a.System.Spec(a)
 	if err != nil {
 		return lab.Spec{}, fmt.Errorf("configure %s for %s: %w", a.System.Name, a.Policy.Name, err)
@@ -153,7 +202,18 @@ func (a *Arm) Node() (lab.Spec, error) {
 		s.Ports = append(s.Ports, port)
 	}
 	if s.Ready == nil {
-		s.Ready = answers
+		s.Ready = a.answers
+	}
+	if a.Policy.Client.TLS() {
+		c, err := LabCertificate()
+		if err != nil {
+			return lab.Spec{}, err
+		}
+		s.Files = maps.Clone(s.Files)
+		if s.Files == nil {
+			s.Files = map[string][]byte{}
+		}
+		s.Files[certificateFile] = slices.Concat(c.Public, c.Key)
 	}
 	if s.Grace == 0 {
 		s.Grace = 3 * time.Second
@@ -165,19 +225,26 @@ func (a *Arm) Node() (lab.Spec, error) {
 const readyPath = "/anything/ready"
 
 // answers wants any answer that a configured gateway gives: also to a client whom it does not let in.
-func answers(ctx context.Context, n lab.Node) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HostAddr(topology.PortProxy)+readyPath, http.NoBody)
+func (a *Arm) answers(ctx context.Context, n lab.Node) error {
+	client, err := a.client()
 	if err != nil {
 		return err
 	}
-	req.Close = true
-	res, err := http.DefaultClient.Do(req)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.Scheme()+"://"+n.HostAddr(topology.PortProxy)+readyPath, http.NoBody)
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 512)) // for the message only
 	switch res.StatusCode {
+	case http.StatusNotFound:
+		if a.Policy.Only {
+			return nil
+		}
 	case http.StatusOK, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
 		return nil
 	}
@@ -188,7 +255,7 @@ func answers(ctx context.Context, n lab.Node) error {
 func lacks(reasons map[string]bool) string {
 	var out []string
 	for why, applies := range reasons {
-		if applies {
+		if applies && why != "" {
 			out = append(out, why)
 		}
 	}

@@ -33,7 +33,7 @@ func varnish() *System {
 				"access logs are written by a second program, varnishncsa, which is not run": p.AccessLog,
 			})
 		},
-		Spec: varnishSpec,
+		Spec: varnishSpec, Strict: true, Mute: "TLS needs a further program in front of it, such as hitch",
 	}
 }
 

@@ -29,6 +29,15 @@ func (i *Import) Rate() float64 {
 	return math.Round(min(max(i.Arrivals.Mean, leastRate), mostRate))
 }
 
+// Of the open-loop attack of the profile smoke.
+const (
+	smokeRequests = 1100 // with room to spare: a p99 needs 1,000 successes
+	smokeLeast    = 4    // seconds
+)
+
+// smokeSeconds is how long a smoke run sends at a rate to tell a p99.
+func smokeSeconds(rate float64) int { return max(int(math.Ceil(smokeRequests/rate)), smokeLeast) }
+
 const scenarioHead = `name: %s
 description: %s
 seed: 1
@@ -78,7 +87,7 @@ profiles:
   smoke:
     load:
       closed: {warmup: 1s, duration: 3s}
-      open: {warmup: 1s, duration: 4s}
+      open: {warmup: 1s, duration: %ds} # %d requests: a p99 needs 1,000
   full: {}
 `
 
@@ -100,7 +109,8 @@ func (i *Import) Scenario(name string) ([]byte, error) {
 	if i.Arrivals.Mean > 0 {
 		from = "; the source had " + i.Arrivals.String()
 	}
-	fmt.Fprintf(&b, scenarioTail, from, number(i.Rate()))
+	seconds := smokeSeconds(i.Rate())
+	fmt.Fprintf(&b, scenarioTail, from, number(i.Rate()), seconds, seconds*int(i.Rate()))
 	s, err := scenario.Parse(name+".yaml", b.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("the scenario is not valid: %w", err)

@@ -21,7 +21,7 @@ const (
 // responses have come, or ctx ends.
 func (r *run) runClosed(ctx context.Context) {
 	var wg sync.WaitGroup
-	for i := range r.attack.Connections {
+	for i := range r.attack.AtATime() {
 		wg.Go(func() {
 			l := &closedConnection{run: r, n: i, conn: newConn(), random: newStream(r.attack.Seed, uint64(i))}
 			l.drive(ctx)
@@ -63,7 +63,7 @@ func (l *closedConnection) drive(ctx context.Context) {
 		l.rec.record(l.n, e)
 		if err == nil {
 			l.wait = 0
-			if l.conn.res.close || e.mismatched() {
+			if l.conn.res.close || e.mismatched() || l.attack.Reconnect {
 				l.drop(false)
 			}
 			continue
@@ -78,6 +78,11 @@ func (l *closedConnection) drive(ctx context.Context) {
 // send makes one exchange, on a new connection where there is none.
 func (l *closedConnection) send(ctx context.Context, e *event, now time.Time) error {
 	timeout := l.attack.Timeout
+	l.sent++
+	if l.multi != nil {
+		l.rec.sent.Add(1)
+		return l.multi.exchange(ctx, l.conn, e.draw, l.sampled(uint64(l.n)+l.sent), now.Add(timeout))
+	}
 	if l.conn.net == nil {
 		n, err := l.dialer.dial(ctx, timeout, !l.dialed)
 		if err != nil {
@@ -87,7 +92,6 @@ func (l *closedConnection) send(ctx context.Context, e *event, now time.Time) er
 		l.conn.attach(n)
 	}
 	l.conn.out = l.plan.append(l.conn.out[:0], e.draw)
-	l.sent++
 	l.rec.sent.Add(1)
 	// Each connection begins elsewhere in the count: many that send little check
 	// as large a share as few that send much.

@@ -110,15 +110,17 @@ func (e *event) fill(c *conn, err error) {
 	e.edge = nil
 	e.status = 0
 	e.size = 0
+	e.events = 0
 	if err != nil {
 		e.verdict = verdict{outcome: failure, kind: kindOf(err)}
-		if e.kind == load.KindMalformed || e.kind == load.KindOther {
+		if e.kind == load.KindMalformed || e.kind == load.KindOther || e.kind == load.KindTLS {
 			e.detail = err.Error()
 		}
 		return
 	}
 	e.status = c.res.status
 	e.size = c.res.size
+	e.events, e.first = c.res.events, c.res.first
 	e.cache = c.res.cache
 	e.node = c.res.node
 	e.edge = c.res.edge

@@ -125,6 +125,8 @@ func (s *shard) addTo(out *load.Result) {
 		sum.Add(s.byGroup[i])
 		out.ByConsumer[g.Name] = sum
 	}
+	out.FirstEvent.Merge(s.first)
+	out.Events += s.events
 	out.Hashed += s.hashed
 	out.BytesIn += s.bytesIn
 	out.Service.Merge(s.service)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -28,9 +29,35 @@ type response struct {
 	originHash []byte // X-Origin-Body, or none
 	size       int    // of the body
 
+	first  time.Time // of a stream: when the body began to come
+	events int       // of a stream: how many events it had
+	blank  bool      // of a stream: the last byte ended a line
+
 	checked bool   // the body was examined: hash and prefix are set
 	hash    uint64 // xxhash64 of the body
 	prefix  []byte // the body's beginning, up to prefixSize
+}
+
+// watch counts the events in the next bytes of a stream: an empty line ends one.
+func (a *response) watch(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if a.first.IsZero() {
+		a.first = time.Now()
+	}
+	for _, c := range b {
+		switch c {
+		case '\n':
+			if a.blank {
+				a.events++
+			}
+			a.blank = true
+		case '\r':
+		default:
+			a.blank = false
+		}
+	}
 }
 
 // prefixSize is how much of a body is kept to look for an id.

@@ -33,6 +33,8 @@ func kindOf(err error) string {
 		return load.KindTimeout
 	case errors.As(err, &dns) && !dns.IsTimeout:
 		return load.KindDNS
+	case errors.Is(err, errHandshake):
+		return load.KindTLS
 	case errors.Is(err, errMalformed):
 		return load.KindMalformed
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):

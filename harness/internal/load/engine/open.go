@@ -36,7 +36,7 @@ func (r *run) runOpen(ctx context.Context) openStats {
 	defer pace.close()
 	pace.late = r.late
 	t := &transport{run: r, ctx: ctx, pool: newPool(r.dialer)}
-	if n := r.attack.Connections; n > 0 {
+	if n := r.attack.AtATime(); n > 0 {
 		t.slots = make(chan struct{}, n)
 	}
 	limit := r.workerCap()
@@ -156,7 +156,7 @@ func (t *transport) exchange(seq uint64) *pendingEvent {
 	e.cache = e.names[0]
 	e.node = e.names[1]
 	e.edge = e.names[2]
-	if err != nil || c.res.close || e.mismatched() {
+	if err != nil || c.res.close || e.mismatched() || t.attack.Reconnect || t.multi != nil {
 		t.pool.drop(c, err != nil)
 	} else {
 		t.pool.give(c)
@@ -200,7 +200,11 @@ func (t *transport) release() {
 // attempt makes the exchange on a kept connection or, where there is none or
 // anew is true, a new one. A nil connection: it could not be opened.
 func (t *transport) attempt(e *pendingEvent, seq uint64, deadline time.Time, anew bool) (*conn, error) {
-	c := t.pool.take(anew)
+	c := t.pool.take(anew || t.multi != nil)
+	if t.multi != nil {
+		t.rec.sent.Add(1)
+		return c, t.multi.exchange(t.ctx, c, e.draw, t.sampled(seq), deadline)
+	}
 	if c.net == nil {
 		n, err := t.dialer.dial(t.ctx, time.Until(deadline), false)
 		if err != nil {

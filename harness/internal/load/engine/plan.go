@@ -40,6 +40,7 @@ type draw struct {
 	req  *preparedRequest
 	id   int
 	key  int // in the pair's group
+	from int // the client's address; of requests with Addresses
 }
 
 func newPlan(a load.Attack) (*plan, error) {
@@ -118,17 +119,6 @@ func (p *plan) prepare(r load.Request) preparedRequest {
 	return out
 }
 
-// host is what the Host header says: the target's, unless the request names
-// another.
-func (p *plan) host(r load.Request) string {
-	for k, v := range r.Header {
-		if strings.EqualFold(k, "Host") {
-			return v
-		}
-	}
-	return strings.TrimSuffix(strings.TrimPrefix(p.attack.Target, "http://"), "/")
-}
-
 // draw takes what the stream says next.
 func (p *plan) draw(s *stream) draw {
 	d := draw{pair: &p.pairs[p.choose.index(s.float())]}
@@ -138,6 +128,9 @@ func (p *plan) draw(s *stream) draw {
 	}
 	if d.pair.group >= 0 {
 		d.key = s.below(len(p.attack.Consumers[d.pair.group].Keys))
+	}
+	if d.req.Addresses > 0 {
+		d.from = s.below(d.req.Addresses)
 	}
 	return d
 }
@@ -151,4 +144,4 @@ func (p *plan) key(d draw) string {
 }
 
 // append adds a drawn request, as it goes over the wire, to b.
-func (p *plan) append(b []byte, d draw) []byte { return d.req.bytes.append(b, d.id, p.key(d)) }
+func (p *plan) append(b []byte, d draw) []byte { return d.req.bytes.append(b, d, p.key(d)) }

@@ -20,8 +20,10 @@ type event struct {
 	sent time.Duration // when it was
 	end  time.Duration
 
-	status            int // 0: no response
-	size              int // of the body
+	status            int       // 0: no response
+	size              int       // of the body
+	events            int       // of a stream
+	first             time.Time // of a stream: when the first of them came
 	cache, node, edge []byte
 }
 
@@ -32,6 +34,7 @@ type recorder struct {
 	open   bool
 	window time.Duration
 	warmup time.Duration
+	began  time.Time // of the measured window; set before anything is recorded
 	shards []*shard
 
 	inFlight atomic.Int64
@@ -66,6 +69,8 @@ type shard struct {
 	correct  measure.Histogram
 	lag      measure.Histogram
 	errorLat measure.Histogram
+	first    measure.Histogram // of streams
+	events   uint64
 }
 
 // second is one second of the series.
@@ -144,6 +149,10 @@ func (r *recorder) record(i int, e *event) {
 	switch e.outcome {
 	case success:
 		s.service.Record(e.end - e.sent)
+		if !e.first.IsZero() {
+			s.events += uint64(e.events) //nolint:gosec // a count
+			s.first.Record(max(e.first.Sub(r.began)-at, 0))
+		}
 		if r.open {
 			s.correct.Record(latency)
 		}

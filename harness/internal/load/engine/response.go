@@ -165,6 +165,9 @@ func (p *responseReader) take(n int) {
 	b := p.buf[p.r : p.r+n]
 	p.r += n
 	p.size += n
+	if p.stream {
+		p.watch(b)
+	}
 	if !p.checked {
 		return
 	}

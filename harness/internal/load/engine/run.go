@@ -16,6 +16,7 @@ type run struct {
 	plan   *plan
 	rec    *recorder
 	dialer *dialer
+	multi  *multiplexer // over HTTP/2; nil: HTTP/1.1
 	cpu    *cpuMeter
 
 	started time.Time // the first request's time
@@ -42,6 +43,12 @@ func startLate(a load.Attack, late time.Duration) (*run, error) {
 	}
 	r := &run{attack: a, late: late, plan: p, rec: newRecorder(p), over: make(chan struct{})}
 	r.dialer = newDialer(p.address, r.inWindow, func() { r.rec.dialed.Add(1) })
+	if r.dialer.secure, err = clientTLS(&a); err != nil {
+		return nil, err
+	}
+	if a.Streams > 0 {
+		r.multi = newMultiplexer(r)
+	}
 	if a.Standby != "" {
 		if r.dialer.standby, err = load.HostPort(a.Standby); err != nil {
 			return nil, fmt.Errorf("standby: %w", err)
@@ -49,6 +56,7 @@ func startLate(a load.Attack, late time.Duration) (*run, error) {
 	}
 	r.started = time.Now()
 	r.began = r.started.Add(a.Warmup)
+	r.rec.began = r.began
 	r.ends = r.began.Add(a.Duration)
 	r.cpu = newCPUMeter(r.began, r.ends)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -74,6 +82,9 @@ func (r *run) work(ctx context.Context) {
 	}
 	undo()
 	r.cancel()
+	if r.multi != nil {
+		r.multi.close()
+	}
 	r.dialer.closeAll()
 
 	ended := r.ends

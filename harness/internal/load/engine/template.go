@@ -58,7 +58,8 @@ func newTemplate(host string, r load.Request) template {
 }
 
 // append adds the whole request to b.
-func (t *template) append(b []byte, id int, key string) []byte {
+func (t *template) append(b []byte, d draw, key string) []byte {
+	id := d.id
 	b = append(b, t.method...)
 	b = t.appendPath(b, id)
 	b = append(b, t.head...)
@@ -66,6 +67,10 @@ func (t *template) append(b []byte, id int, key string) []byte {
 		b = append(b, keyHeader+": "...)
 		b = append(b, key...)
 		b = append(b, "\r\n"...)
+	}
+	if d.req.Addresses > 0 {
+		b = append(b, load.AddressHeader+": "...)
+		b = append(load.AppendAddress(b, d.from), "\r\n"...)
 	}
 	if t.body != nil {
 		b = append(b, "Content-Length: "...)

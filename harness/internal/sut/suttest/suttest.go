@@ -57,7 +57,9 @@ func startOrigin(tb testing.TB) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() {
-		served <- origin.New(origin.Config{Models: 200, BodyBytes: 1024, Seed: 1}).ServeListener(ctx, ln)
+		served <- origin.New(origin.Config{
+			Models: 200, BodyBytes: 1024, Seed: 1, ChatMedian: 200 * time.Millisecond, ChatP99: 200 * time.Millisecond, // as compare.yaml
+		}).ServeListener(ctx, ln)
 	}()
 	tb.Cleanup(func() {
 		cancel()
@@ -73,6 +75,13 @@ func Ask(tb testing.TB, l *lab.Lab, a *sut.Arm) *parity.Answers {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
 	defer cancel()
+	var origins []string
+	if o := a.Policy.Origins; o != nil {
+		for range o.Count {
+			a.Origins = append(a.Origins, startOrigin(tb))
+			origins = append(origins, "http://"+a.Origins[len(a.Origins)-1])
+		}
+	}
 	spec, err := a.Node()
 	if err != nil {
 		tb.Fatal(err)
@@ -95,8 +104,13 @@ func Ask(tb testing.TB, l *lab.Lab, a *sut.Arm) *parity.Answers {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	certificate, err := sut.LabCertificate()
+	if err != nil {
+		tb.Fatal(err)
+	}
 	answers, err := parity.Ask(ctx, parity.Arm{
-		Name: a.System.Name, Proxy: "http://" + node.HostAddr(topology.PortProxy), Origin: "http://" + a.Origin,
+		Name: a.System.Name, Proxy: a.Scheme() + "://" + node.HostAddr(topology.PortProxy), Origin: "http://" + a.Origin,
+		Roots: string(certificate.Public), ServerName: sut.ServerName, Origins: origins,
 	}, a.Policy)
 	if err != nil {
 		tb.Fatal(err)

@@ -1,0 +1,63 @@
+package report
+
+import (
+	"slices"
+
+	"gatelab/harness/internal/result"
+)
+
+// matrixMetric is one table of the matrix.
+type matrixMetric struct {
+	name, title, note string
+	higher            bool // is better
+	some              bool // only some policies have it
+	of                func(*result.MatrixCell) *float64
+}
+
+func matrixMetrics() []matrixMetric {
+	return []matrixMetric{
+		{
+			name: "cpu", title: "CPU per request, us", of: func(c *result.MatrixCell) *float64 { return c.CPUUS },
+			note: "Of the arm's own processes, at the same rate for all, and the figure that travels between machines. Lower is better.",
+		},
+		{
+			name: "p50", title: "p50, ms", of: func(c *result.MatrixCell) *float64 { return c.P50MS },
+			note: "Open loop, at the same rate for all, counted from the intended send time (corrected). Lower is better.",
+		},
+		{
+			name: "p99", title: "p99, ms", of: func(c *result.MatrixCell) *float64 { return c.P99MS },
+			note: "Open loop, corrected. On a shared machine its stalls are in it. Lower is better.",
+		},
+		{
+			name: "qps", title: "Throughput, QPS closed-loop", higher: true, of: func(c *result.MatrixCell) *float64 { return c.QPS },
+			note: "Successes per second, the median of the rounds, on the same cores for all. Higher is better. A figure with >= may be the" +
+				" generator's limit, not the gateway's.",
+		},
+		{
+			name: "memory", title: "Memory, MiB", of: func(c *result.MatrixCell) *float64 { return c.MemoryMiB },
+			note: "Resident after the load, all processes of the gateway. Lower is better.",
+		},
+	}
+}
+
+// metricsOf are the metrics of a matrix: those of all policies, then those that some of its policies have.
+func metricsOf(x *result.Matrix) []matrixMetric {
+	out := matrixMetrics()
+	for _, f := range result.MatrixFigures() {
+		m := matrixMetric{name: f.Name, title: f.Title, note: f.Note, higher: f.Higher, some: true, of: func(c *result.MatrixCell) *float64 {
+			if v, ok := c.Figures[f.Name]; ok {
+				return &v
+			}
+			return nil
+		}}
+		if slices.ContainsFunc(x.Rows, func(r result.MatrixRow) bool { return m.has(&r) }) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// has says whether a row belongs into the metric's table.
+func (m *matrixMetric) has(row *result.MatrixRow) bool {
+	return !m.some || slices.ContainsFunc(row.Cells, func(c result.MatrixCell) bool { return m.of(&c) != nil })
+}
