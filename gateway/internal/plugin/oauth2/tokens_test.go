@@ -15,7 +15,10 @@ import (
 
 func TestRefresh(t *testing.T) {
 	b := newBench(t, nil, nil)
-	b.put("old", func(t *entity.OAuth2Token) { t.RefreshToken, t.Scope, t.UserID = "r1", "read", "u1" })
+	b.put("old", func(t *entity.OAuth2Token) {
+		t.RefreshToken = "r1"
+		t.Scope, t.UserID = "read", "u1"
+	})
 	const client = "grant_type=refresh_token&client_id=app&client_secret=s3"
 	for body, want := range map[string]string{
 		client:                      "invalid_request|Invalid refresh_token",
