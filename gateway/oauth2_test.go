@@ -53,7 +53,8 @@ func TestTokensAreIssuedAndTaken(t *testing.T) {
 	if status != http.StatusOK || token == "" {
 		t.Fatalf("%d %v", status, out)
 	}
-	if status, out := b.tokenOf(strings.Replace(form, "hunter2", "x", 1)); status != http.StatusBadRequest || out["error"] != "invalid_client" {
+	status, out = b.tokenOf(strings.Replace(form, "hunter2", "x", 1))
+	if status != http.StatusBadRequest || out["error"] != "invalid_client" {
 		t.Errorf("a wrong secret: %d %v", status, out)
 	}
 	if got := b.get(b.proxy + "/ai?access_token=" + token); got.StatusCode != http.StatusOK {

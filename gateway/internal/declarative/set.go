@@ -71,8 +71,10 @@ func (s *Set) Storable() error {
 	var problems Problems
 	for _, schema := range s.catalog.Schemas() {
 		if n := len(s.Records[schema.Name]); schema.Transient && n > 0 {
-			problems = append(problems, Problem{Field: schema.Name, Unsupported: true, Message: fmt.Sprintf(
-				"%d %s are not imported: the gateway makes them and keeps them in the database; POST /%s stores one", n, schema.Name, schema.CollectionPath())})
+			const text = "%d %s are not imported: the gateway makes them and keeps them in the database; POST /%s stores one"
+			problems = append(problems, Problem{
+				Field: schema.Name, Unsupported: true, Message: fmt.Sprintf(text, n, schema.Name, schema.CollectionPath()),
+			})
 		}
 	}
 	if problems == nil {

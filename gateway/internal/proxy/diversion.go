@@ -43,7 +43,8 @@ func (d *diversions) of(e *routeEntry) error {
 			d.made[key] = b
 		}
 		other := *e
-		other.service, other.balancer, other.diverted = &service, d.made[key], nil
+		other.service, other.balancer = &service, d.made[key]
+		other.diverted = nil
 		other.host = hostPort(service.Host, service.Port, service.Protocol)
 		if e.diverted == nil {
 			e.diverted = map[plugin.Diversion]*routeEntry{}

@@ -27,7 +27,7 @@ func TestOnlyServicesThatAreAskedHaveABalancer(t *testing.T) {
 	c.Upstreams = []entity.Upstream{{ID: "u1", Name: "pool", Algorithm: "round-robin"}}
 	c.Targets = []entity.Target{{ID: "t1", Target: "10.0.0.1:1", Weight: 100, Upstream: entity.Ref{ID: "u1"}}}
 	g.apply(t, c)
-	all, err := g.balancers(c, c.Routes)
+	all, err := g.balancers(c, c.Routes, sourceOf(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestOnlyServicesThatAreAskedHaveABalancer(t *testing.T) {
 	more.Revision = 2
 	more.Routes = append(more.Routes, entity.Route{ID: "r2", Protocols: []string{"http"}, Paths: []string{"/b"},
 		Service: &entity.Ref{ID: "s2"}})
-	if all, err = g.balancers(&more, more.Routes); err != nil || all["s2"] == nil {
+	if all, err = g.balancers(&more, more.Routes, sourceOf(&more)); err != nil || all["s2"] == nil {
 		t.Errorf("with a route: %v %v", all, err)
 	}
 }

@@ -22,8 +22,8 @@ func issuedToken(id, access, refresh, service, credential string) *entity.OAuth2
 // TestTokens: they are found by what they are, replaced once, end, go with their
 // application, and make no revisions.
 func TestTokens(t *testing.T) {
-	const first, second, third = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002",
-		"00000000-0000-4000-8000-000000000003"
+	const first, second = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+	const third = "00000000-0000-4000-8000-000000000003"
 	p, ctx := open(t, Config{Schemas: schemas}), t.Context()
 	c := insert(t, p, "consumers", entity.Record{"username": "u"})
 	app := insert(t, p, "oauth2_credentials", entity.Record{"name": "n", "consumer": map[string]any{"id": c["id"]}})
@@ -79,6 +79,13 @@ func TestTokens(t *testing.T) {
 	if all, err := p.Contents(ctx); err != nil || len(all.Records["oauth2_tokens"]) != 0 || len(all.Records["oauth2_credentials"]) != 1 {
 		t.Errorf("the configuration has %v, %v", all.Records["oauth2_tokens"], err)
 	}
+	ends(t, p)
+}
+
+// ends has a token end by its time, and by its consumer.
+func ends(t *testing.T, p *Postgres) {
+	t.Helper()
+	ctx := t.Context()
 	exec(t, p, "UPDATE oauth2_tokens SET expires_at = now() - interval '1 second'")
 	if got, err := p.AccessToken(ctx, "a2"); err != nil || got != nil {
 		t.Errorf("an ended token: %+v, %v", got, err)

@@ -79,7 +79,8 @@ func deps(b *testing.B) *plugin.Deps {
 	}
 	b.Cleanup(func() {
 		queues.Close()
-		_, _, _ = store.Close(), limits.Close(), redis.Close()
+		_, _ = store.Close(), limits.Close()
+		_ = redis.Close()
 	})
 	return &plugin.Deps{
 		Plugins: Plugins(), Cache: store, Limits: limits, Redis: redis, Queues: queues, Registerer: prometheus.NewRegistry(),
@@ -173,8 +174,10 @@ func (p *bench) pass(b *testing.B) {
 	}
 	ctx.Response.Reset()
 	p.x.Reset()
-	p.x.Ctx, p.x.Route, p.x.Service, p.x.Directory = ctx, p.route, service, p.dir
-	p.x.ClientIP, p.x.Scheme, p.x.Host, p.x.Started = "10.0.0.7", "http", "gateway.example", time.Now()
+	p.x.Ctx, p.x.Directory = ctx, p.dir
+	p.x.Route, p.x.Service = p.route, service
+	p.x.ClientIP, p.x.Started = "10.0.0.7", time.Now()
+	p.x.Scheme, p.x.Host = "http", "gateway.example"
 	p.x.Consumer = nil
 	if !p.chain.Access(p.x) {
 		p.x.Asked, p.x.Proxied = p.x.Started, true

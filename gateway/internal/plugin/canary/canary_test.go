@@ -90,17 +90,19 @@ func nothing(*entity.Config) {}
 func TestWhere(t *testing.T) {
 	host, port := other(t)
 	address := fmt.Sprintf("%s:%d", host, port)
-	if got := ask(t, start(t, nothing, entity.Record{"percentage": 100, "upstream_host": host, "upstream_port": port})); got != "canary /a?b=1 "+address {
+	g := start(t, nothing, entity.Record{"percentage": 100, "upstream_host": host, "upstream_port": port})
+	if got := ask(t, g); got != "canary /a?b=1 "+address {
 		t.Error(got)
 	}
-	if got := ask(t, start(t, nothing, entity.Record{"percentage": 100, "upstream_port": port, "upstream_uri": "/n%20ew"})); got != "canary /n%20ew?b=1 "+address {
+	g = start(t, nothing, entity.Record{"percentage": 100, "upstream_port": port, "upstream_uri": "/n%20ew"})
+	if got := ask(t, g); got != "canary /n%20ew?b=1 "+address {
 		t.Error(got)
 	}
 	if got := ask(t, start(t, nothing, entity.Record{"percentage": 0, "upstream_port": port})); got != "primary" {
 		t.Error(got)
 	}
 	// An upstream of the gateway, whose port is that of its targets.
-	g := start(t, func(c *entity.Config) {
+	g = start(t, func(c *entity.Config) {
 		c.Upstreams = append(c.Upstreams, entity.Upstream{ID: "u", Name: "next", Algorithm: "round-robin", Slots: 10})
 		c.Targets = append(c.Targets, entity.Target{ID: "t", Target: address, Weight: 1, Upstream: entity.Ref{ID: "u"}})
 	}, entity.Record{"percentage": 100, "upstream_host": "next"})

@@ -141,7 +141,8 @@ func start(t *testing.T, i *issuer, config c) *plugintest.Gateway {
 		full[k] = v
 	}
 	return plugintest.StartWith(t, 0, origin, []plugin.Definition{Definition()}, func(cfg *entity.Config) {
-		cfg.Consumers = append(cfg.Consumers, entity.Consumer{ID: "c2", Username: "carol", CustomID: "C"}, entity.Consumer{ID: "c3", Username: "guest"})
+		cfg.Consumers = append(cfg.Consumers, entity.Consumer{ID: "c2", Username: "carol", CustomID: "C"},
+			entity.Consumer{ID: "c3", Username: "guest"})
 	}, entity.Record{"name": "openid-bearer", "config": full})
 }
 
@@ -181,7 +182,8 @@ func TestTokens(t *testing.T) {
 		"no consumer":         {i.sign(t, c{"sub": "nobody"}), `403 {"error":"access_denied"`},
 		"unsigned":            {strings.Join(strings.Split(i.sign(t, nil), ".")[:2], ".") + ".AAAA", "the signature is wrong"},
 	} {
-		if got := ask(t, g, tt.token); !strings.Contains(got, tt.want) || tt.want != carol && strings.HasPrefix(got, "200 carol,[C],[read write]") {
+		got := ask(t, g, tt.token)
+		if !strings.Contains(got, tt.want) || tt.want != carol && strings.HasPrefix(got, carol) {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}

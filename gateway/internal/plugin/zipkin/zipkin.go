@@ -186,7 +186,8 @@ func (t *tracer) request(x *plugin.Exchange, v *visit, now time.Time) *span {
 	}
 	status := x.Ctx.Response.StatusCode()
 	s.Tags["lc"] = "kong"
-	s.Tags["http.method"], s.Tags["http.host"], s.Tags["http.path"] = string(h.Method()), strings.Clone(x.Host), string(path)
+	s.Tags["http.method"], s.Tags["http.path"] = string(h.Method()), string(path)
+	s.Tags["http.host"] = strings.Clone(x.Host)
 	s.Tags["http.status_code"] = strconv.Itoa(status)
 	if status >= 500 {
 		s.Tags["error"] = "true"

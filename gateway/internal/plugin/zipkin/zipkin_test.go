@@ -144,7 +144,8 @@ func TestSpans(t *testing.T) {
 	if len(spans) != 3 {
 		t.Fatalf("%d spans: %+v", len(spans), spans)
 	}
-	root, proxy, try := spans[0], spans[1], spans[2]
+	root, proxy := spans[0], spans[1]
+	try := spans[2]
 	if root.Name != "GET /a" || proxy.Name != "GET /a (proxy)" || try.Name != "GET /a (balancer try 1)" {
 		t.Errorf("names %q, %q, %q", root.Name, proxy.Name, try.Name)
 	}
@@ -156,7 +157,9 @@ func TestSpans(t *testing.T) {
 		root.Remote.IPv4 != "127.0.0.1" || try.Remote.Port == 0 || proxy.Annotations[0].Value != "kas" || root.Timestamp == 0 {
 		t.Errorf("spans %+v", spans)
 	}
-	for tag, want := range map[string]string{"lc": "kong", "k": "v", "team": "a", "http.method": "GET", "http.path": "/a", "http.status_code": "418"} {
+	for tag, want := range map[string]string{
+		"lc": "kong", "k": "v", "team": "a", "http.method": "GET", "http.path": "/a", "http.status_code": "418",
+	} {
 		if root.Tags[tag] != want {
 			t.Errorf("tag %s is %q", tag, root.Tags[tag])
 		}
