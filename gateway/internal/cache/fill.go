@@ -45,7 +45,7 @@ func (f *Fill) begin() {
 // Part has those who wait go on by themselves: the response is stored, but is no
 // answer to them.
 func (f *Fill) Part() {
-	f.release(leaseFailed, failedFor)
+	f.release("", 0)
 	f.tell(uncacheable, nil)
 	f.flight = nil
 }
