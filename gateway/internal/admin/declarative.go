@@ -172,6 +172,9 @@ func (a *api) declared(w http.ResponseWriter, r *http.Request, raw []byte) (text
 	if form.Has("config") {
 		text = form.Get("config")
 	}
+	if err == nil && len(form["config"]) > 1 {
+		err = errors.New("the field config is there twice") // one of them would be ignored
+	}
 	if form.Get("check_hash") == "1" {
 		checkHash = true
 	}
@@ -201,7 +204,7 @@ func configPart(raw []byte, boundary string) (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		values.Set("config", string(data))
+		values.Add("config", string(data))
 	}
 	return values, nil
 }

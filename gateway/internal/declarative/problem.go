@@ -66,8 +66,8 @@ const MaxProblems = 1000
 // bounded are the first problems, with texts of a bounded length: a name in them
 // may be as long as the file.
 func (p Problems) bounded() Problems {
-	if len(p) > MaxProblems {
-		p = append(p[:MaxProblems:MaxProblems], Problem{Message: fmt.Sprintf("there is more; the first %d problems are shown", MaxProblems)})
+	if len(p) >= MaxProblems {
+		p = append(p[:MaxProblems:MaxProblems], Problem{Message: fmt.Sprintf("the file is not read beyond the first %d problems", MaxProblems)})
 	}
 	for i := range p {
 		p[i].Path, p[i].Entity, p[i].Field, p[i].Message = clip(p[i].Path), clip(p[i].Entity), clip(p[i].Field), clip(p[i].Message)
