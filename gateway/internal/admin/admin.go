@@ -53,6 +53,7 @@ type api struct {
 	store  Store
 	log    *slog.Logger
 	began  time.Time
+	loads  loads
 }
 
 // New returns the handler of the Admin API.
@@ -66,7 +67,7 @@ func New(c Config, s Store, log *slog.Logger) http.Handler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &api{config: c, store: s, log: log, began: c.Now()}
+	return &api{config: c, store: s, log: log, began: c.Now(), loads: newLoads()}
 }
 
 // verbs are the methods of one path.

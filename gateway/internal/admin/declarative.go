@@ -1,17 +1,20 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"gatelab/gateway/internal/dbless"
 	"gatelab/gateway/internal/declarative"
 	"gatelab/gateway/internal/entity"
+	"gatelab/internal/webguard"
 )
 
 // maxConfigBytes is the largest body of POST /config.
@@ -69,16 +72,21 @@ func (a *api) loadConfig(w http.ResponseWriter, r *http.Request) {
 		a.answer(w, http.StatusMethodNotAllowed, map[string]any{"message": message})
 		return
 	}
-	text, object, checkHash, ok := a.declared(w, r)
-	if !ok {
+	if !a.loads.begin(r.Context()) {
+		w.Header().Set("Retry-After", "1")
+		webguard.CloseAfter(w, r)
+		a.answer(w, http.StatusServiceUnavailable, map[string]any{"message": "other configurations are being loaded: try again"})
 		return
 	}
-	var set *declarative.Set
-	var err error
-	if object != nil {
-		set, err = a.config.DBLess.LoadObject(object, configSource, checkHash)
-	} else {
-		set, err = a.config.DBLess.Load([]byte(text), configSource, checkHash)
+	defer a.loads.end()
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		a.unread(w, err)
+		return
+	}
+	set, ok, err := a.load(w, r, raw)
+	if !ok {
+		return
 	}
 	switch {
 	case errors.Is(err, dbless.ErrSame):
@@ -90,14 +98,52 @@ func (a *api) loadConfig(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// declared reads the configuration that a request has: text, or an object. It
-// returns false when it has responded with an error.
-func (a *api) declared(w http.ResponseWriter, r *http.Request) (text string, object map[string]any, checkHash, ok bool) {
-	raw, err := io.ReadAll(r.Body)
-	if err != nil {
-		a.unread(w, err)
-		return "", nil, false, false
+// load puts what a body says into use, one at a time: what it takes to decode one
+// is many times its length. ok is false when it has responded with an error.
+func (a *api) load(w http.ResponseWriter, r *http.Request, raw []byte) (set *declarative.Set, ok bool, err error) {
+	a.loads.decoding.Lock()
+	defer a.loads.decoding.Unlock()
+	text, object, checkHash, ok := a.declared(w, r, raw)
+	switch {
+	case !ok:
+	case object != nil:
+		set, err = a.config.DBLess.LoadObject(object, configSource, checkHash)
+	default:
+		set, err = a.config.DBLess.Load([]byte(text), configSource, checkHash)
 	}
+	return set, ok, err
+}
+
+// loads bound the memory of POST /config.
+type loads struct {
+	places   chan struct{} // one for each body that is read or held
+	decoding sync.Mutex
+}
+
+const (
+	mostLoads = 4
+	loadWait  = 10 * time.Second // for a place
+)
+
+func newLoads() loads { return loads{places: make(chan struct{}, mostLoads)} }
+
+// begin takes a place. It returns false where none becomes free.
+func (l *loads) begin(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, loadWait)
+	defer cancel()
+	select {
+	case l.places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (l *loads) end() { <-l.places }
+
+// declared finds the configuration that a body has: text, or an object. It
+// returns false when it has responded with an error.
+func (a *api) declared(w http.ResponseWriter, r *http.Request, raw []byte) (text string, object map[string]any, checkHash, ok bool) {
 	checkHash = r.URL.Query().Get("check_hash") == "1"
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
@@ -125,6 +171,9 @@ func (a *api) declared(w http.ResponseWriter, r *http.Request) (text string, obj
 	}
 	if form.Has("config") {
 		text = form.Get("config")
+	}
+	if err == nil && len(form["config"]) > 1 {
+		err = errors.New("the field config is there twice") // one of them would be ignored
 	}
 	if form.Get("check_hash") == "1" {
 		checkHash = true
@@ -155,7 +204,7 @@ func configPart(raw []byte, boundary string) (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		values.Set("config", string(data))
+		values.Add("config", string(data))
 	}
 	return values, nil
 }

@@ -19,7 +19,7 @@ import (
 // filled in, everything is checked. known is the configuration that the file
 // replaces, which may be nil: entities of it keep their ids where the file names
 // none, and what was generated for them. The error is Problems, with everything
-// that is wrong.
+// that is wrong, up to MaxProblems.
 func (f *File) Complete(known *Set, now time.Time) (*Set, error) {
 	if known == nil {
 		known = NewSet(f.catalog)
@@ -29,16 +29,18 @@ func (f *File) Complete(known *Set, now time.Time) (*Set, error) {
 	c.index()
 	for _, s := range f.catalog.Schemas() { // each after those that it refers to
 		for _, it := range f.items {
-			if it.schema == s {
+			if it.schema == s && len(c.problems) < MaxProblems {
 				c.complete(it)
 			}
 		}
 	}
-	c.authorities()
-	c.problems = append(c.problems, c.made.duplicates(f.items)...)
+	if len(c.problems) < MaxProblems {
+		c.authorities()
+		c.problems = append(c.problems, c.made.duplicates(f.items)...)
+	}
 	if len(c.problems) > 0 {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return comparePaths(a.Path, b.Path) })
-		return nil, c.problems
+		return nil, c.problems.bounded()
 	}
 	return c.made, nil
 }

@@ -43,6 +43,9 @@ func Decode(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
 		return nil, errText
 	}
+	if mostValues(data) > maxValues {
+		return nil, fmt.Errorf("want at most %d values: a value takes more memory than its text", maxValues)
+	}
 	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
 		d := json.NewDecoder(bytes.NewReader(trimmed))
 		d.UseNumber()
@@ -58,6 +61,32 @@ func Decode(data []byte) (map[string]any, error) {
 	}
 	return object(v)
 }
+
+// maxValues bounds the memory that a file takes: about 300 bytes for each value
+// while it is decoded. Without it, a file of 64 MiB can take 8 GiB.
+const maxValues = 5_000_000
+
+// mostValues is how many values and keys there are in YAML or JSON at most: all but
+// the first have a mark before or behind them.
+func mostValues(data []byte) (n int) {
+	for i, c := range data {
+		switch c {
+		case ',', '[', '{', '?':
+			n++
+		case '-':
+			if i+1 < len(data) && isBlank(data[i+1]) {
+				n++
+			}
+		case ':': // of a key and its value; a URL has none
+			if i+1 < len(data) && data[i+1] != '/' {
+				n += 2
+			}
+		}
+	}
+	return n
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 var errText = errors.New("want UTF-8 text without NUL")
 
@@ -110,7 +139,7 @@ func decodeJSON(d *json.Decoder) (any, error) {
 			}
 			name, _ := key.(string)
 			if _, ok := out[name]; ok {
-				return nil, fmt.Errorf("the key %q is there twice in an object", name)
+				return nil, fmt.Errorf("the key %.100q is there twice in an object", name)
 			}
 			if out[name], err = decodeJSON(d); err != nil {
 				return nil, err

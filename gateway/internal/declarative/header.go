@@ -23,7 +23,7 @@ type File struct {
 func Read(data []byte, c *entity.Catalog) (*File, error) {
 	root, err := Decode(data)
 	if err != nil {
-		return nil, Problems{{Message: err.Error()}}
+		return nil, Problems{{Message: clip(err.Error())}}
 	}
 	return ReadObject(root, c), nil
 }

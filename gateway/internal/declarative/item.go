@@ -137,6 +137,9 @@ func (r *reader) list(s *entity.Schema, path string, v any, parent *item) {
 		return
 	}
 	for i, e := range list {
+		if len(r.problems) >= MaxProblems {
+			return // the file is refused anyway
+		}
 		at := path + "[" + strconv.Itoa(i) + "]"
 		if name, isText := e.(string); isText && s.Name == "snis" {
 			e = map[string]any{"name": name} // as in the Admin API

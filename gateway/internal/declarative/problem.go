@@ -59,6 +59,32 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// MaxProblems is after how many problems a file is not read further. A file of
+// nothing else would be answered, logged and kept at many times its own length.
+const MaxProblems = 1000
+
+// bounded are the first problems, with texts of a bounded length: a name in them
+// may be as long as the file.
+func (p Problems) bounded() Problems {
+	if len(p) >= MaxProblems {
+		p = append(p[:MaxProblems:MaxProblems], Problem{Message: fmt.Sprintf("the file is not read beyond the first %d problems", MaxProblems)})
+	}
+	for i := range p {
+		p[i].Path, p[i].Entity, p[i].Field, p[i].Message = clip(p[i].Path), clip(p[i].Entity), clip(p[i].Field), clip(p[i].Message)
+	}
+	return p
+}
+
+// maxText is how many bytes a text in a problem has at most.
+const maxText = 4 << 10
+
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
+}
+
 // maxValue is how much of a value an error shows.
 const maxValue = 80
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ import (
 const (
 	// mostFrame is the longest frame that targets may send, in bytes.
 	mostFrame = 64 << 10
+	// streamWindow is how many bytes of an answer a target may send ahead of its
+	// client: they are in memory. The codec's own window is 4 MiB.
+	streamWindow = 256 << 10
 	// A connection from which nothing has come for pingAfter is asked whether it
 	// still works, and has pingWait to answer: requests on one that does not would
 	// wait for their time limit.
@@ -42,13 +46,14 @@ type http2Pool struct {
 }
 
 func newHTTP2Pool(c *Config) *http2Pool {
-	return &http2Pool{
-		most: c.Keepalive, dialing: make(chan struct{}, 1),
-		codec: &http2.Transport{ //nolint:staticcheck // as above
-			DisableCompression: true, MaxHeaderListSize: uint32(c.HeaderBytes), //nolint:gosec // a setting of at most 16 MiB
-			MaxReadFrameSize: mostFrame, ReadIdleTimeout: pingAfter, PingTimeout: pingWait, IdleConnTimeout: c.KeepaliveIdle,
-		},
-	}
+	// The window can be set by way of an http.Transport only. It fails for one that
+	// has the protocol already, and this one is new.
+	codec, _ := http2.ConfigureTransports(&http.Transport{HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: streamWindow}})
+	codec.DisableCompression = true
+	codec.MaxHeaderListSize = uint32(c.HeaderBytes) //nolint:gosec // a setting of at most 16 MiB
+	codec.MaxReadFrameSize, codec.IdleConnTimeout = mostFrame, c.KeepaliveIdle
+	codec.ReadIdleTimeout, codec.PingTimeout = pingAfter, pingWait
+	return &http2Pool{most: c.Keepalive, dialing: make(chan struct{}, 1), codec: codec}
 }
 
 // take reserves a place for a request, on a connection that there is or a new one.

@@ -153,7 +153,7 @@ func (e *http2Exchange) outcome(err error) outcome {
 	switch {
 	case isBodyError(err):
 		return outcomeBody
-	case errors.As(err, &unreadable):
+	case errors.As(err, &unreadable) || isMalformed(err):
 		return outcomeUnreadable
 	case isTimeout(err):
 		return outcomeTimeout
@@ -166,6 +166,16 @@ func (e *http2Exchange) outcome(err error) outcome {
 	}
 	return outcomeBroken
 }
+
+// isMalformed tells whether it was the codec that has ended the stream, for what
+// the upstream has sent in it: the request was answered all the same.
+func isMalformed(err error) bool {
+	var reset http2.StreamError
+	return errors.As(err, &reset) && (reset.Cause == nil || reset.Cause.Error() != fromPeer)
+}
+
+// fromPeer is the codec's cause of a reset that has come; it has no name there.
+const fromPeer = "received from peer"
 
 // isOfConnection tells whether an error is the connection's, not that of a request
 // that the codec does not send.
