@@ -67,7 +67,10 @@ func Run(ctx context.Context, o Options) (*session.Outcome, error) {
 	telledAll.Go(func() { told.run(telling) })
 	defer telledAll.Wait()
 	defer cancel()
-	c := &contest{Options: &o, doing: told.doing, broken: map[string]string{}, matrix: &result.Matrix{Reference: o.Systems[0].Name, NotMeasured: o.Set.Left}}
+	c := &contest{
+		Options: &o, doing: told.doing, broken: map[string]string{},
+		matrix: &result.Matrix{Reference: o.Systems[0].Name, NotMeasured: o.Set.Left},
+	}
 	for _, s := range o.Systems {
 		c.matrix.Arms = append(c.matrix.Arms, result.MatrixArm{Name: s.Name, About: s.About, Tested: s.Tested})
 	}

@@ -48,7 +48,10 @@ func TestBuiltGatewaysBehaveAsEveryPolicySays(t *testing.T) {
 // TestBuiltGatewaysLackWhatTheySay holds which policies they are not asked for.
 func TestBuiltGatewaysLackWhatTheySay(t *testing.T) {
 	suttest.Lacking(t, suttest.Policies(t), map[string][]string{
-		"caddy":   {"cached", "jwt", "limit-service", "limit-address", "limit-addresses-100", "limit-addresses-50000", "request-body", "response-body", "everything"},
+		"caddy": {
+			"cached", "jwt", "limit-service", "limit-address", "limit-addresses-100", "limit-addresses-50000", "request-body", "response-body",
+			"everything",
+		},
 		"skipper": {"cached", "jwt", "request-body", "response-body", "everything"},
 	})
 }

@@ -50,7 +50,8 @@ func haproxySpec(a *Arm) (lab.Spec, error) {
 	}
 	host, port := split(a.Listen())
 	conf, err := render("haproxy.cfg", haproxyConf, map[string]any{
-		"Listen": net.JoinHostPort(host, port), "Origin": a.Origin, "Threads": a.Threads(), "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(), "Origins": a.upstreams(),
+		"Listen": net.JoinHostPort(host, port), "Origin": a.Origin, "Threads": a.Threads(), "Policy": p, "HTTP2": a.HTTP2(),
+		"Scheme": a.Scheme(), "Origins": a.upstreams(),
 		"RequestSet": haproxyHeaders(p.Request), "ResponseSet": haproxyHeaders(p.Response), "word": haproxyWord,
 	})
 	if err != nil {

@@ -60,7 +60,8 @@ func (o Own) system(about string) *System {
 
 // configures says whether a policy asks for anything but a plain reverse proxy.
 func configures(p *policy.Policy) bool {
-	return p.Origins != nil || p.Only || changes(p) || p.Client != (policy.Client{Connections: p.Client.Connections}) || p.Auth != nil || p.Cache != nil || p.RequestBody != nil || p.ResponseBody != nil || p.AccessLog ||
+	return p.Origins != nil || p.Only || changes(p) || p.Client != (policy.Client{Connections: p.Client.Connections}) ||
+		p.Auth != nil || p.Cache != nil || p.RequestBody != nil || p.ResponseBody != nil || p.AccessLog ||
 		len(p.Routes)+len(p.Limits) > 0 || !p.Request.Empty() || !p.Response.Empty()
 }
 
