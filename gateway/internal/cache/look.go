@@ -257,6 +257,7 @@ func (f *Fill) Newer(ctx context.Context, q Query) (ended bool) {
 		return false
 	}
 	a := asking{token: sp.store.token()}
+	p := patience{until: time.Now().Add(failedFor)}
 	for {
 		t := sp.fetch(ctx, q, a)
 		f.learn(t)
@@ -269,6 +270,9 @@ func (f *Fill) Newer(ctx context.Context, q Query) (ended bool) {
 		}
 		if t.claim == claimed || t.claim == unknown {
 			return false
+		}
+		if t.claim == awaited && strings.HasPrefix(t.token, sp.store.id+".") && p.wait(ctx) {
+			continue // this replica's own, which is on its way to be given back
 		}
 		if t.claim != unclaimed || a.take {
 			f.Refuse(false)
