@@ -17,6 +17,7 @@ func TestConfigurationsThatAreMadeToCost(t *testing.T) {
 		return "--x\r\nContent-Disposition: form-data; " + name + "\r\n\r\n" + text + "\r\n"
 	}
 	const json = `{"_format_version": "3.0", `
+	const end = "--x--\r\n"
 	const form = "multipart/form-data; boundary=x"
 	for _, c := range []struct{ name, kind, body, want string }{
 		{"many values", "application/yaml", head + "services: [" + strings.Repeat("a,", 5_000_001) + "]", "at most 5000000 values"},
@@ -26,7 +27,7 @@ func TestConfigurationsThatAreMadeToCost(t *testing.T) {
 		{"many that are none", "application/yaml", head + "services: [" + strings.Repeat("1,", 50_000) + "]", "beyond the first 1000 problems"},
 		{"a long name", "application/json", json + `"services": [{"name": "` + strings.Repeat("a b", 2_000_000) + `"}]}`, "name"},
 		{"a long field", "application/json", json + `"` + strings.Repeat("ab", 2_000_000) + `": [1]}`, "unknown entity"},
-		{"a text and a file", form, part(`name="config"`, head) + part(`name="config"; filename="a"`, head), "expected a declarative"},
+		{"two parts", form, part(`name="config"`, head) + part(`name="config"; filename="a"`, head) + end, "expected a declarative"},
 		{"a field twice", "application/x-www-form-urlencoded", "config=a&config=b", "expected a declarative"},
 	} {
 		before := len(b.log.String())
