@@ -16,6 +16,8 @@ func TestConfigurationsThatAreMadeToCost(t *testing.T) {
 	part := func(name, text string) string {
 		return "--x\r\nContent-Disposition: form-data; " + name + "\r\n\r\n" + text + "\r\n"
 	}
+	const json = `{"_format_version": "3.0", `
+	const end = "--x--\r\n"
 	const form = "multipart/form-data; boundary=x"
 	for _, c := range []struct{ name, kind, body, want string }{
 		{"many values", "application/yaml", head + "services: [" + strings.Repeat("a,", 5_000_001) + "]", "at most 5000000 values"},
@@ -23,9 +25,9 @@ func TestConfigurationsThatAreMadeToCost(t *testing.T) {
 		{"many lines", "application/yaml", head + "services:\n" + strings.Repeat("- a\n", 5_000_001), "at most 5000000 values"},
 		{"many problems", "application/yaml", head + "services: [" + strings.Repeat("{},", 50_000) + "]", "beyond the first 1000 problems"},
 		{"many that are none", "application/yaml", head + "services: [" + strings.Repeat("1,", 50_000) + "]", "beyond the first 1000 problems"},
-		{"a long name", "application/json", `{"_format_version": "3.0", "services": [{"name": "` + strings.Repeat("a b", 2_000_000) + `"}]}`, "name"},
-		{"a long field", "application/json", `{"_format_version": "3.0", "` + strings.Repeat("ab", 2_000_000) + `": [1]}`, "unknown entity"},
-		{"two forms' fields", form, part(`name="config"`, head) + part(`name="config"; filename="a"`, head) + "--x--\r\n", "expected a declarative"},
+		{"a long name", "application/json", json + `"services": [{"name": "` + strings.Repeat("a b", 2_000_000) + `"}]}`, "name"},
+		{"a long field", "application/json", json + `"` + strings.Repeat("ab", 2_000_000) + `": [1]}`, "unknown entity"},
+		{"two parts", form, part(`name="config"`, head) + part(`name="config"; filename="a"`, head) + end, "expected a declarative"},
 		{"a field twice", "application/x-www-form-urlencoded", "config=a&config=b", "expected a declarative"},
 	} {
 		before := len(b.log.String())

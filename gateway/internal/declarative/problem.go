@@ -70,7 +70,9 @@ func (p Problems) bounded() Problems {
 		p = append(p[:MaxProblems:MaxProblems], Problem{Message: fmt.Sprintf("the file is not read beyond the first %d problems", MaxProblems)})
 	}
 	for i := range p {
-		p[i].Path, p[i].Entity, p[i].Field, p[i].Message = clip(p[i].Path), clip(p[i].Entity), clip(p[i].Field), clip(p[i].Message)
+		for _, text := range []*string{&p[i].Path, &p[i].Entity, &p[i].Field, &p[i].Message} {
+			*text = clip(*text)
+		}
 	}
 	return p
 }
