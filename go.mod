@@ -1,4 +1,4 @@
-module gatelab
+module github.com/gatelab/gatelab
 
 go 1.26.8
 

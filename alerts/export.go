@@ -13,7 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // Job is the job that the rules of the project are written for.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"gatelab/gateway/internal/admin"
-	"gatelab/gateway/internal/settings"
-	"gatelab/gateway/internal/upstream"
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/gateway/internal/admin"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // kongVersion is the version of Kong whose Admin API ours is: clients choose by

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // backup is the command that writes the configuration in Postgres, with its

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 func TestABackupIsRestored(t *testing.T) {

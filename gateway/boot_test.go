@@ -21,8 +21,8 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
-	"gatelab/gateway/internal/settings"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	}
 	silenceRedis()
 	testenv.RunWithoutLeaks(m,
-		goleak.IgnoreAnyFunction("gatelab/internal/testenv.spawn.func1"),
+		goleak.IgnoreAnyFunction("github.com/gatelab/gatelab/internal/testenv.spawn.func1"),
 		// fasthttp's own housekeepers sleep out their interval after Shutdown.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),

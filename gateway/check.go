@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
 )
 
 // postgresTimeout bounds what check --postgres waits for.

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 const cachedRoute = `

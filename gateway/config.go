@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"gatelab/gateway/internal/declarative"
-	"gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/declarative"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
 )
 
 // configFlags are the arguments of `gateway config` beside the settings.

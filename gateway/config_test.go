@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // tool runs commands of the program against one database.

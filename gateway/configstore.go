@@ -12,11 +12,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"gatelab/gateway/internal/declarative"
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin/all"
-	"gatelab/gateway/internal/settings"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/declarative"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // This file has the commands below config that use Postgres.

@@ -6,10 +6,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"gatelab/gateway/internal/admin"
-	"gatelab/gateway/internal/dbless"
-	"gatelab/gateway/internal/settings"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/admin"
+	"github.com/gatelab/gatelab/gateway/internal/dbless"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // This file is where the configuration comes from: Postgres, or a declarative file.

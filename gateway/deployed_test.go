@@ -12,7 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
 )
 
 // The settings in deploy/ are ones that the gateway takes; its Admin API asks for

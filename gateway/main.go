@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
 )
 
 // version is set by the linker.

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
 )
 
 // migrate is the command that only brings the database schema up to date.

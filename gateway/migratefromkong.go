@@ -12,9 +12,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"gatelab/gateway/internal/declarative"
-	"gatelab/gateway/internal/plugin/all"
-	"gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/declarative"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
 )
 
 // migrateFromKong is `gateway migrate-from-kong FILE`: it prints what will differ

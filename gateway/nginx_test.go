@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // nginxConfig keeps connections to two gateways. It goes to the other one only

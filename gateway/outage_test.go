@@ -14,9 +14,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin/all"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // bounded gets a URL, and fails the test when that takes longer than

@@ -8,8 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/gateway/internal/settings"
-	"gatelab/gateway/internal/tune"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/tune"
 )
 
 // serve is the command that runs the gateway.

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/admin"
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/admin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // alter sends a form to the Admin API; it returns the response's header.

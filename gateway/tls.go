@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"gatelab/gateway/internal/listen"
-	"gatelab/gateway/internal/proxy"
-	"gatelab/gateway/internal/settings"
+	"github.com/gatelab/gatelab/gateway/internal/listen"
+	"github.com/gatelab/gatelab/gateway/internal/proxy"
+	"github.com/gatelab/gatelab/gateway/internal/settings"
 )
 
 // leastSeed is the length of a ticket secret in bytes, at least.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // presented is the common name of the certificate that a client gets, "" where

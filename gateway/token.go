@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"gatelab/gateway/internal/admin"
+	"github.com/gatelab/gatelab/gateway/internal/admin"
 )
 
 // tokenCommand is `gateway token new NAME`: it prints a token, once, and its line

@@ -11,7 +11,7 @@ import (
 
 	"github.com/kong/go-kong/kong"
 
-	"gatelab/gateway/internal/admin"
+	"github.com/gatelab/gatelab/gateway/internal/admin"
 )
 
 // tokensFile writes a tokens file of lines of name and role, and returns the

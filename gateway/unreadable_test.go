@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"gatelab/gateway/internal/store"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // TestAnUnreadableRowKeepsNoGatewayFromStarting: the Admin API is what repairs it.

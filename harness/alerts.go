@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/alerts"
-	"gatelab/dashboards"
-	"gatelab/harness/internal/alerting"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/alerts"
+	"github.com/gatelab/gatelab/dashboards"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 func (p *Program) alertsCommand() *cobra.Command {

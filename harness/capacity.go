@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/capacity"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/capacity"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 func (p *Program) capacityCommand() *cobra.Command {

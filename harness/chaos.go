@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"gatelab/harness/internal/drill"
-	"gatelab/harness/internal/experiment"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/drill"
+	"github.com/gatelab/gatelab/harness/internal/experiment"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func scenariosFlag(f *pflag.FlagSet, to *string) {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/drill"
+	"github.com/gatelab/gatelab/harness/internal/drill"
 )
 
 func (p *Program) drillCommand() *cobra.Command {

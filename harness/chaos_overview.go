@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/experiment"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/experiment"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func (p *Program) overviewCommand() *cobra.Command {

@@ -5,9 +5,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"gatelab/harness/internal/contest"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/contest"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // ownFlags name services of the user's that are arms of a comparison, and bound what is sent.
@@ -28,8 +28,8 @@ func (o *ownFlags) add(f *pflag.FlagSet, to *contest.Options) {
 }
 
 // ownRuntime is where services of the user's run, by one rule for compare and gate: where --runtime says; images in containers; commands,
-// without images beside them, as processes of this machine, for which they were built. Empty: where an engine answers in containers, else as
-// processes, as without a service.
+// without images beside them, as processes of this machine, for which they were built. Empty: in containers where an
+// engine answers, else as processes, as without a service.
 func ownRuntime(asked string, images, commands bool) string {
 	switch {
 	case asked != "":

@@ -10,16 +10,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/alerting"
-	"gatelab/harness/internal/drill"
-	"gatelab/harness/internal/experiment"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stack"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/workload"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/harness/internal/drill"
+	"github.com/gatelab/gatelab/harness/internal/experiment"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stack"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/workload"
 )
 
 // completer finds what an argument or a flag's value may be. Errors complete nothing: a shell has no place to show them.

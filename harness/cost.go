@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/cost"
-	"gatelab/internal/shipped"
+	"github.com/gatelab/gatelab/harness/internal/cost"
+	"github.com/gatelab/gatelab/internal/shipped"
 )
 
 func (p *Program) costCommand() *cobra.Command {

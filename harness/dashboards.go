@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/grafana"
+	"github.com/gatelab/gatelab/harness/internal/grafana"
 )
 
 func (p *Program) dashboardsCommand() *cobra.Command {

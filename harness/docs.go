@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/docs"
-	"gatelab/harness/internal/manual"
+	"github.com/gatelab/gatelab/docs"
+	"github.com/gatelab/gatelab/harness/internal/manual"
 )
 
 func (p *Program) docsCommand() *cobra.Command {

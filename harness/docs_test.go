@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"mvdan.cc/sh/v3/syntax"
 
-	"gatelab/internal/testenv/gatewaytest"
+	"github.com/gatelab/gatelab/internal/testenv/gatewaytest"
 )
 
 // TestCommandsOfTheDocumentationExist parses every command in a code block of the

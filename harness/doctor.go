@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/doctor"
+	"github.com/gatelab/gatelab/harness/internal/doctor"
 )
 
 func (p *Program) doctorCommand() *cobra.Command {

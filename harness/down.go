@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/stack"
+	"github.com/gatelab/gatelab/harness/internal/stack"
 )
 
 func (p *Program) downCommand() *cobra.Command {

@@ -10,11 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/doctor"
-	"gatelab/harness/internal/drill"
-	"gatelab/harness/internal/experiment"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/doctor"
+	"github.com/gatelab/gatelab/harness/internal/drill"
+	"github.com/gatelab/gatelab/harness/internal/experiment"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // Exit codes, for scripts.

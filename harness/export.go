@@ -5,9 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/export"
-	"gatelab/harness/internal/result"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/export"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // formatOpenMetrics is the one format of export.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/outside"
-	"gatelab/harness/internal/stack"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/outside"
+	"github.com/gatelab/gatelab/harness/internal/stack"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 func (p *Program) faultCommand() *cobra.Command {
@@ -109,7 +109,8 @@ narrow, reset or silent. Clients must connect to --listen meanwhile.`,
 	f.StringVar(&i.listen, "listen", "127.0.0.1:0", "`host:port` on loopback where the proxy listens (port 0: a free one)")
 	f.StringVar(&i.probe, "probe", "", "`text` to which the address of --proxy responds (default: found out)")
 	f.BoolVar(&i.stay, "stay", false, "keep the proxy until Ctrl-C when the fault is undone")
-	f.DurationVar(&i.spec.Latency, "latency", 0, "delay of latency, jitter, slow-close and origin-slow (default 1s; jitter 200ms, origin-slow 2s)")
+	f.DurationVar(&i.spec.Latency, "latency", 0,
+		"delay of latency, jitter, slow-close and origin-slow (default 1s; jitter 200ms, origin-slow 2s)")
 	f.Float64Var(&i.spec.Rate, "rate", 0, "`KiB` per second of bandwidth, changes per second of churn (default 1; churn 10)")
 	f.Float64Var(&i.spec.Share, "share", 0, "`share` of the requests that the origin's faults affect (default all)")
 	f.Float64Var(&i.spec.CPUs, "cpus", 0, "`number` of cores that cpu leaves (default 0.05)")

@@ -8,11 +8,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"gatelab/harness/internal/compare"
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/report"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/compare"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 func (p *Program) gateCommand() *cobra.Command {

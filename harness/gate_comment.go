@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/forge"
+	"github.com/gatelab/gatelab/harness/internal/forge"
 )
 
 func (p *Program) gateCommentCommand() *cobra.Command {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/gate"
 )
 
 func (p *Program) replayCommand() *cobra.Command {

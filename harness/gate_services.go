@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"gatelab/harness/internal/compare"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/compare"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // serviceFlags name two builds of any service for a gate, instead of two commits of our gateway.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/history"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/history"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // historyFlags are where the history is written, beside the terminal, and what is judged.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"gatelab/harness/internal/result/resulttest"
+	"github.com/gatelab/gatelab/harness/internal/result/resulttest"
 )
 
 // sampleRuns is a command of scripts: runs FOLDER COUNT FACTOR writes results of nightly runs, the newer half of which has so many

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/link"
+	"github.com/gatelab/gatelab/harness/internal/link"
 )
 
 func (p *Program) linkCommand() *cobra.Command {

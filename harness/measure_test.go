@@ -11,8 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // fakeGrafana stands for a Grafana, of which it knows no more than that it is healthy and keeps annotations.

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/monitor"
+	"github.com/gatelab/gatelab/harness/internal/monitor"
 )
 
 func (p *Program) monitorCommand() *cobra.Command {

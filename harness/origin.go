@@ -4,8 +4,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"gatelab/harness/internal/load/engine"
-	"gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/harness/internal/load/engine"
+	"github.com/gatelab/gatelab/harness/internal/origin"
 )
 
 func (p *Program) originCommand() *cobra.Command {

@@ -10,12 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/report"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/slo"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // Values of --output and --fail-on.

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // Standard output is the result alone, and all else is on standard error: with a real lab of processes.

@@ -49,7 +49,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 	}
 	// The flags are those of the gate, so that its builds find theirs in the cache.
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=gate",
-		"-o", filepath.Join(dir, "gateway"), "gatelab/gateway")
+		"-o", filepath.Join(dir, "gateway"), "github.com/gatelab/gatelab/gateway")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the gateway: %w\n%s", err, out)

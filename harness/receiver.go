@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
 )
 
 func (p *Program) receiverCommand() *cobra.Command {

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/standin"
+	"github.com/gatelab/gatelab/harness/internal/standin"
 )
 
 func (p *Program) redisCommand() *cobra.Command {

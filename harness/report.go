@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/report"
 )
 
 func (p *Program) reportCommand() *cobra.Command {

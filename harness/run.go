@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/ladder"
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/ladder"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 func (p *Program) runCommand() *cobra.Command {

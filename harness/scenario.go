@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // scenarioCommands write and check scenarios.

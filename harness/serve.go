@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/report"
-	"gatelab/harness/internal/serve"
+	"github.com/gatelab/gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/serve"
 )
 
 func (p *Program) serveCommand() *cobra.Command {

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"gatelab/harness/internal/grafana"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/grafana"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // What the commands that measure in a lab have in common: their flags, the session's configuration, and the outcome that they print.

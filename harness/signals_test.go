@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // interruption is a command that a signal stops, and what it must keep.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stack"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stack"
 )
 
 func (p *Program) upCommand() *cobra.Command {

@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"gatelab/harness/internal/load/engine"
+	"github.com/gatelab/gatelab/harness/internal/load/engine"
 )
 
 func (p *Program) workerCommand() *cobra.Command {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatelab/harness/internal/workload"
+	"github.com/gatelab/gatelab/harness/internal/workload"
 )
 
 func (p *Program) workloadCommand() *cobra.Command {

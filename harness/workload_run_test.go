@@ -9,7 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // imports are a file of each format, and the flags that it needs.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/deploy/cloudflare"
+	"github.com/gatelab/gatelab/deploy/cloudflare"
 )
 
 // node is a JavaScript runtime that is new enough. That there is none is a

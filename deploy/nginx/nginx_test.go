@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/deploy/nginx"
+	"github.com/gatelab/gatelab/deploy/nginx"
 )
 
 func config() nginx.Config {

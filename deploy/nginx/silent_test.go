@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/deploy/nginx"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/deploy/nginx"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // replica answers after a time, and counts what it is asked.

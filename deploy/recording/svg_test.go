@@ -59,7 +59,8 @@ func TestRecordingOfATerminal(t *testing.T) {
 	if err != nil || len(frames) < 2 {
 		t.Fatalf("%v, %v", frames, err)
 	}
-	if last := strings.Join(frames[len(frames)-1].rows, "\n"); !strings.Contains(last, "one") || !strings.Contains(spansOf(strings.Split(last, "\n")[1]), "two") {
+	last := strings.Join(frames[len(frames)-1].rows, "\n")
+	if !strings.Contains(last, "one") || !strings.Contains(spansOf(strings.Split(last, "\n")[1]), "two") {
 		t.Errorf("the last screen is %q", last)
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Module is this module's path.
-const Module = "gatelab"
+const Module = "github.com/gatelab/gatelab"
 
 // Rule is what one package may import of this module, beside the standard library and other modules.
 type Rule struct {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/internal/imports"
+	"github.com/gatelab/gatelab/internal/imports"
 )
 
 var update = flag.Bool("update", false, "write the blocks into docs/ARCHITECTURE.md and .golangci.yml")
@@ -100,14 +100,14 @@ func TestImportsFollowRules(t *testing.T) {
 // TestViolation: each kind of forbidden import is told.
 func TestViolation(t *testing.T) {
 	for _, row := range []struct{ name, pkg, path, want string }{
-		{name: "allowed", pkg: "harness/internal/session", path: "gatelab/harness/internal/lab", want: ""},
-		{name: "upwards", pkg: "harness/internal/lab", path: "gatelab/harness/internal/session", want: "must not import"},
+		{name: "allowed", pkg: "harness/internal/session", path: "github.com/gatelab/gatelab/harness/internal/lab", want: ""},
+		{name: "upwards", pkg: "harness/internal/lab", path: "github.com/gatelab/gatelab/harness/internal/session", want: "must not import"},
 		{
 			name: "reserved module", pkg: "harness/internal/ladder", path: "github.com/moby/moby/client",
 			want: "only harness/internal/lab/docker may",
 		},
 		{name: "pure", pkg: "gateway/internal/route", path: "net/http", want: "is pure"},
-		{name: "unknown package", pkg: "harness/internal/none", path: "gatelab/harness/internal/lab", want: "no rule"},
+		{name: "unknown package", pkg: "harness/internal/none", path: "github.com/gatelab/gatelab/harness/internal/lab", want: "no rule"},
 		{name: "standard library", pkg: "harness/internal/lab", path: "net/http", want: ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

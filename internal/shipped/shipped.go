@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gatelab/prices"
-	"gatelab/scenarios"
+	"github.com/gatelab/gatelab/prices"
+	"github.com/gatelab/gatelab/scenarios"
 )
 
 // folders are the copies, by the folder of the project.

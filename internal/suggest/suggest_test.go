@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 func ExampleUnknown() {

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/internal/webguard"
-	"gatelab/internal/webguard/guardtest"
+	"github.com/gatelab/gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/internal/webguard/guardtest"
 )
 
 func tcp(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 8001} }

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/gateway/internal/dbless"
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/dbless"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // Store keeps the entities.

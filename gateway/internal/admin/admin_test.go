@@ -14,9 +14,9 @@ import (
 
 	"github.com/kong/go-kong/kong"
 
-	"gatelab/gateway/internal/plugin/all"
-	"gatelab/gateway/internal/store"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 func start(t *testing.T) (string, *store.Postgres) {

@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // body decodes a request's body by its content type. It returns false when it has

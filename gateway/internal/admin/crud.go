@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // within is an entity that a path lies below: /services/x/routes.

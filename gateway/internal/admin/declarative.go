@@ -11,10 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/gateway/internal/dbless"
-	"gatelab/gateway/internal/declarative"
-	"gatelab/gateway/internal/entity"
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/gateway/internal/dbless"
+	"github.com/gatelab/gatelab/gateway/internal/declarative"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // maxConfigBytes is the largest body of POST /config.

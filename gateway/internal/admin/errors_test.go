@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin/all"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // failingStore is a store that answers every question with one error.

@@ -20,8 +20,8 @@ import (
 
 	"github.com/kong/go-kong/kong"
 
-	"gatelab/gateway/internal/plugin/all"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 const js = "application/json"

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strconv"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // Standing is the health of a target in this process.

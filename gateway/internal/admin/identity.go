@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // TokenHeader carries a token; Authorization: Bearer does as well.

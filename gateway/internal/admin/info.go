@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func newReader(b []byte) io.Reader { return bytes.NewReader(b) }

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // sizeOf returns how many entries the client wants on a page. ok is false when it

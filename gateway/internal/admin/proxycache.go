@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
 )
 
 // Cache is the response cache.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
 )
 
 // fakeCache is the cache as the purge endpoints see it.

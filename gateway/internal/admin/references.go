@@ -3,9 +3,9 @@ package admin
 import (
 	"context"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/store"
-	"gatelab/gateway/internal/vault"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/vault"
 )
 
 // RejectUnresolvable returns a store that rejects entities with references that

@@ -8,12 +8,12 @@ import (
 
 	"go.uber.org/goleak"
 
-	"gatelab/gateway/internal/redisconn"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
-	testenv.RunWithoutLeaks(m, goleak.IgnoreAnyFunction("gatelab/internal/testenv.spawn.func1"))
+	testenv.RunWithoutLeaks(m, goleak.IgnoreAnyFunction("github.com/gatelab/gatelab/internal/testenv.spawn.func1"))
 }
 
 // fields are headers for tests: name, value, name, value.

@@ -3,7 +3,7 @@ package cache
 import (
 	"testing"
 
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 func TestNoPurgeWaitsForARedisThatIsNotUsed(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/gateway/internal/redisconn"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 func redisOptions(t *testing.T) redisconn.Options {

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // Headers are a request's or response's header fields; fasthttp's headers

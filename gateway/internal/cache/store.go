@@ -12,7 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // Config is a Store's bounds. Zero fields take the default beside them.
@@ -93,7 +93,8 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Store{cfg: cfg, log: log, flights: newFlights(), leases: newLeases(), bans: newBans(), uris: newURIs(), ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
+	s := &Store{cfg: cfg, log: log, flights: newFlights(), leases: newLeases(), bans: newBans(), uris: newURIs(),
+		ctx: ctx, cancel: cancel, spaces: map[*redisconn.Client]*Space{},
 		id: strconv.FormatUint(rand.Uint64(), 36)}
 	s.metrics = newMetrics()
 	var err error

@@ -13,8 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatelab/gateway/internal/declarative"
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/declarative"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // ErrSame says that a configuration is the one in use.

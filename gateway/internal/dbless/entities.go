@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"gatelab/gateway/internal/declarative"
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/declarative"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/store"
 )
 
 // list is the entities of one kind in their order, and an index of them.

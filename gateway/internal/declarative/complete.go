@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Complete makes the entities of the file: references become ids, defaults are

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // The operations of a Change.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // File is a file whose structure was read. Complete makes its entities.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // namespace is that of Kong's ids for entities of a file: a file has the same ids

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // item is one entity of a file.

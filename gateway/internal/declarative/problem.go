@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Problem is one thing in a file that is invalid, or that the gateway does not

@@ -7,7 +7,7 @@ import (
 	"sort"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Set is a whole configuration: the entities of each kind, in order.

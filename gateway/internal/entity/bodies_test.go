@@ -3,7 +3,7 @@ package entity_test
 import (
 	"testing"
 
-	"gatelab/gateway/internal/entity/entitytest"
+	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
 )
 
 // refusedBody is a JSON body that a schema refuses.

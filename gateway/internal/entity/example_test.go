@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // An entity is decoded by its schema, completed, and checked; then it has a

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"gatelab/gateway/internal/regex"
+	"github.com/gatelab/gatelab/gateway/internal/regex"
 )
 
 // routeExpressions refuses regular expressions that the router could not use,

@@ -4,8 +4,8 @@ import (
 	"regexp"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/entity/entitytest"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
 )
 
 // fieldUses has the fields of Kong's entities; those of plugins are checked in

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/route"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 )
 
 func record(t *testing.T, schema string, in entity.Record) (entity.Record, error) {

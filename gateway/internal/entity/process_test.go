@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
 )
 
 // schemas are those of the whole gateway.

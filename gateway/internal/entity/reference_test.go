@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func environment(name string) (string, bool) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestRefused(t *testing.T) {

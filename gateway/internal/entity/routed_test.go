@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/route"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 )
 
 // TestWhatTheSchemaTakesCanBeRouted wants the router to refuse nothing that the

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/plugintest"
-	"gatelab/gateway/internal/plugin/proxycache"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/proxycache"
 )
 
 // reader is a plugin that reads the request's body and tells the upstream how

@@ -3,7 +3,7 @@ package plugin
 import (
 	"fmt"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Chains makes the chains of a configuration. Each configured plugin is made

@@ -1,6 +1,6 @@
 package plugin
 
-import "gatelab/gateway/internal/entity"
+import "github.com/gatelab/gatelab/gateway/internal/entity"
 
 // CredentialFields are the fields of an entity that belongs to a consumer, such as
 // the credentials of an authentication plugin, in Kong's order: id, created_at,

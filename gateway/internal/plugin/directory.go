@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Directory tells whom a credential belongs to. It is built with a snapshot

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestAKeyIsNotTakenAfterItsEnd(t *testing.T) {

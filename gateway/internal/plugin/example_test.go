@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
 )
 
 // greeting is a whole plugin: it greets clients in a header of the response, and

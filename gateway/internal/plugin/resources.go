@@ -1,10 +1,10 @@
 package plugin
 
 import (
-	"gatelab/gateway/internal/cache"
-	"gatelab/gateway/internal/limit"
-	"gatelab/gateway/internal/plugin/logqueue"
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logqueue"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // Resources are what plugins use of Deps that is made for them and outlives

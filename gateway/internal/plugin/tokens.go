@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // TokenStore keeps the tokens that are issued to clients while the gateway runs.

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // The access log's modes.

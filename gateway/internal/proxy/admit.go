@@ -6,7 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/route"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 )
 
 // refusal is the answer to a request that is not admitted, or has no route.

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // recorder is an origin that keeps the head of the last request as it came.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // manyRoutes is a configuration with a service per ten routes, and a plugin per

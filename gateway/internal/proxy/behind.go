@@ -12,7 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // mostBehind is how many requests the gateway makes of its own accord at a time.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // errBodyTooLarge ends a body of unknown length that goes beyond the limit.

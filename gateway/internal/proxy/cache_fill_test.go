@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // slowly asks for a path and reads nothing but the head of the answer. Its window

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/cache"
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // startCached is start with a cache. The test's requests must be over when it

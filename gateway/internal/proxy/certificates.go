@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // certificates are what a configuration has for TLS clients. They never change

@@ -9,7 +9,7 @@ import (
 	"math"
 	"strings"
 
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // chunks looks at the lines of a chunked body before the codec reads them,

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 const oneRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

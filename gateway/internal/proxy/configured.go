@@ -3,8 +3,8 @@ package proxy
 import (
 	"strings"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // squeezedFields are the names of fields without their marks, see squeeze.

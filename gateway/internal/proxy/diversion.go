@@ -3,8 +3,8 @@ package proxy
 import (
 	"fmt"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // divertedService is a service with another upstream.

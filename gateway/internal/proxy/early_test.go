@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestAnUploadMayTakeItsTime(t *testing.T) {

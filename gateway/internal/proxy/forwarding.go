@@ -7,9 +7,9 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/route"
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/route"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // forwarding is the exchange with the upstream.

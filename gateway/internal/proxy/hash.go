@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // affinity is what binds a client to a target, where a balancer hashes.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // ring is a configuration of one upstream over four origins that answer with

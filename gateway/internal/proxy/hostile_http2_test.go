@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // hostileHTTP2 is an upstream that answers requests for /bad with whatever frames

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/net/http2"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // http2Client is a client that speaks HTTP/2 with a gateway, over TLS or not.

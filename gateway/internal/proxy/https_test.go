@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestPluginsDoNotRunBeforeHTTPSIsAskedFor(t *testing.T) {

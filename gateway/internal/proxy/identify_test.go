@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestWhoAsksBehindATrustedProxy(t *testing.T) {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/limit"
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 func TestARedisThatIsNotConfiguredAnyMoreIsForgotten(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestARevisionThatCannotBeAppliedStopsNoRequest(t *testing.T) {

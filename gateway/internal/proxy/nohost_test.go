@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestARequestWithoutAHostHurtsNoTarget(t *testing.T) {

@@ -3,7 +3,7 @@ package proxy
 import (
 	"time"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // record is what metrics and the access log say about a request, beside its

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
 )
 
 // readAnswer reads one answer, and fails when it takes as long as a time limit of

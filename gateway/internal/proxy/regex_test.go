@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // TestARequestCannotBurnACore sends what makes a backtracking engine try every

@@ -6,8 +6,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/route"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 )
 
 // What is done with paths that an upstream may decode further than the gateway

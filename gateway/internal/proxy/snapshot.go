@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/route"
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/route"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // snapshot is everything that a request needs, decided beforehand. It never

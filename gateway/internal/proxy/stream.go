@@ -14,7 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // stream is a request of HTTP/2 with its answer, in the form in which Handler

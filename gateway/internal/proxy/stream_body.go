@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // streamBody is the body of a request of HTTP/2, within the limits of a client

@@ -20,7 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // listen opens a further listener of a gateway, and returns its address.

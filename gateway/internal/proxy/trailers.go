@@ -5,7 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // trailers are the fields behind a request's and a response's body. They pass as

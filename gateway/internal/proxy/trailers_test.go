@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // forbidden are fields that must not arrive as trailers, nor as anything else.

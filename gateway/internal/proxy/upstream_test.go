@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // lateAnswer is what an upstream sends after an answer, unasked.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // visit is one request on its way through the gateway. Its own methods are the

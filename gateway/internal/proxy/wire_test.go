@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // peer is an origin that speaks by hand: answer is called for each request of

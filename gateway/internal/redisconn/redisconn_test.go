@@ -17,11 +17,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
-	testenv.RunWithoutLeaks(m, goleak.IgnoreAnyFunction("gatelab/internal/testenv.spawn.func1"))
+	testenv.RunWithoutLeaks(m, goleak.IgnoreAnyFunction("github.com/gatelab/gatelab/internal/testenv.spawn.func1"))
 }
 
 // link is a TCP forwarder that a test can cut, or make swallow every byte.

@@ -22,7 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // selfSigned makes a certificate that has signed itself.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // manyRoutes is a table as a large installation has it: routes with paths of

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // The kinds of criteria, the most important in the highest bit: of two routes

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Normalize brings a request path (no query, percent-encoded) into the one

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // The facts of Kong's router_path_handling_tests: what a request path becomes

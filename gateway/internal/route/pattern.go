@@ -3,7 +3,7 @@ package route
 import (
 	"strings"
 
-	"gatelab/gateway/internal/regex"
+	"github.com/gatelab/gatelab/gateway/internal/regex"
 )
 
 // pattern is a regular expression that is tied to the beginning of a path.

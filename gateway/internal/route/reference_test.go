@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // reference finds a request's route the slow way, straight from the rules:

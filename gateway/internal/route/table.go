@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/regex"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/regex"
 )
 
 // Request is what a route is chosen by. The strings may be views of buffers

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func mustTable(tb testing.TB, routes ...entity.Route) *Table {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // kongVariable is a variable of Kong that has the meaning of one setting.

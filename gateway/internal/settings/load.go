@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // Load sets s to the defaults, then to what the environment says (as os.Environ

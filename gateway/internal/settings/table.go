@@ -4,7 +4,7 @@ import (
 	"os"
 	"time"
 
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // Table is the rows of all settings, in the order of --help.

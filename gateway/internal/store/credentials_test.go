@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // TestCredentialsReachTheDataPlane: all of them at first, then one by one, and

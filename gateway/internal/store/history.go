@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // ErrNoRevision says that the history does not reach back to a revision, or that it

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // cachedConfig is the configuration as it was last read, so that the next read

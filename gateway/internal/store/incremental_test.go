@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // sees reads the configuration as p keeps it up to date, and compares it with what
@@ -123,7 +123,8 @@ func TestOrphansOfOlderReplicasAreDropped(t *testing.T) {
 	insert(t, p, "consumers", entity.Record{"username": "other"})
 	first := sees(t, p, "at first")
 	remove(t, p, "consumers", "u")
-	exec(t, p, `UPDATE revisions SET entity = 'consumers', entity_id = $1 WHERE entity = 'keyauth_credentials' AND operation = 'delete'`, c["id"])
+	exec(t, p, `UPDATE revisions SET entity = 'consumers', entity_id = $1
+		WHERE entity = 'keyauth_credentials' AND operation = 'delete'`, c["id"])
 	if got := sees(t, p, "without it"); len(got.KeyAuths) != 0 || len(got.Consumers) != 1 || got == first {
 		t.Errorf("left: %+v", got)
 	}

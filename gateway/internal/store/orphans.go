@@ -3,7 +3,7 @@ package store
 import (
 	"slices"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // dependents are the tables whose rows dropOrphans drops with those that they

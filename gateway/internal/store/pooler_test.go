@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // everything does once what the gateway does with its database, from twelve

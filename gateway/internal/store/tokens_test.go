@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func issuedToken(id, access, refresh, service, credential string) *entity.OAuth2Token {

@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestTheHostHeaderIsTheAddress(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // balance makes a balancer over targets of the given weights, named a, b, c ...

@@ -18,8 +18,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.RunWithoutLeaks(m) }

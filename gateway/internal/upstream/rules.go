@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // The kinds of failure that are counted apart, as Kong does.

@@ -8,7 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // security is how a service's targets are talked to over TLS. Equal ones have

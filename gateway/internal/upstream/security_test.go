@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 func TestAServiceSaysWhomItTrusts(t *testing.T) {

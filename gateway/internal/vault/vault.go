@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Lookup finds an environment variable, as os.LookupEnv does.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin/all"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
 )
 
 func TestReferencesAreResolvedInACopy(t *testing.T) {

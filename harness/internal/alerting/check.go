@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/alerts"
-	"gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/alerts"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
 )
 
 // Finding is one thing that an alert needs of a Prometheus, and whether it is so.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"gatelab/alerts"
+	"github.com/gatelab/gatelab/alerts"
 )
 
 func TestEveryAlertHasAPlan(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
 )
 
 // process is a process of the stack.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
 )
 
 // Active are the alerts that are pending or firing in Prometheus, with their state, by name.

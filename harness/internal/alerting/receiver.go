@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // Notification is one alert of a webhook of Alertmanager.

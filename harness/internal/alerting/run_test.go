@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/internal/webguard/guardtest"
+	"github.com/gatelab/gatelab/internal/webguard/guardtest"
 )
 
 // fakeGateway is a gateway's /metrics whose disruptions can be switched on and off.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/alerts"
+	"github.com/gatelab/gatelab/alerts"
 )
 
 func TestScaleShortensWhatWaits(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
-	"gatelab/alerts"
-	"gatelab/harness/internal/promconfig"
+	"github.com/gatelab/gatelab/alerts"
+	"github.com/gatelab/gatelab/harness/internal/promconfig"
 )
 
 // Target is one address that Prometheus scrapes.

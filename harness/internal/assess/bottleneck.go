@@ -4,12 +4,12 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Limits are what a node of the stage may use, as far as the runtime enforces it.

@@ -1,8 +1,8 @@
 package assess
 
 import (
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // countries are what each country met with and without the edge, its rounds

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // edgeStage has two countries.

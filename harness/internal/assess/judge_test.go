@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // failing is an attack of a thousand requests, of which some failed.

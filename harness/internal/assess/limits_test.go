@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // limited is a stage in which one consumer floods a service that gives each 20

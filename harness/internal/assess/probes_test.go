@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load/loadtest"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load/loadtest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // killed is the fault of a replica that is back after 0.42 s.

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // Recording is an attack that is over, with what the nodes did meanwhile and what ran beside it.

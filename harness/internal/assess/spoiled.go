@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/readings"
 )
 
 // What spoils an attack. None of it looks at what the attack measured: an attack is never repeated because its figures are bad.

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
 )
 
 // recorded is an attack of ten seconds on a machine whose cores were busy for so many seconds, stolen for so many, while the lab's one node

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // pools are readings of two gateways with pools of 20, of which so many are in

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/load/engine"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load/engine"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // workerEnv makes this test's binary a worker, so that it can be delayed like a

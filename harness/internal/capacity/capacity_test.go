@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // queue is a server of one kind: latency 5 ms at rest, without bound at full.

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/slo"
-	"gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/stage"
 )
 
 // Options say what to search for.

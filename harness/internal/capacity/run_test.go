@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // surveyOf is a survey of the committed ladder, without a lab.

@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/stage"
-	"gatelab/harness/internal/stats"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // predictedReplicas are the numbers of replicas that the law is asked for.

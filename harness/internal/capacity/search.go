@@ -10,7 +10,7 @@ import (
 	"math"
 	"slices"
 
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // Point is what was seen at one rate.

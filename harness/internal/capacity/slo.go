@@ -3,9 +3,9 @@ package capacity
 import (
 	"fmt"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // figure is what was seen of an objective's subject at the point; nil if it was not measured.

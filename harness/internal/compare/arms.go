@@ -8,13 +8,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/stage"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // headDatabase is the database of the second arm: a build may migrate its schema.

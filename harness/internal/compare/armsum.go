@@ -5,13 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // armSum is everything that was measured of one arm under one workload.

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
 )
 
 // builds are the arms' binaries, in a temporary folder.

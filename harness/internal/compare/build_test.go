@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/gate"
 )
 
 // repository is a module with a program called gateway, at one commit.

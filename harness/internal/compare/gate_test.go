@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // smallGate has one workload and as many short rounds as a decision needs.

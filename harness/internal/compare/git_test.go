@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/gate"
 )
 
 // A base that the clone has not got is no exit status: the error says whether

@@ -4,12 +4,12 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // The head is held to the workload's objectives, and the base is not.

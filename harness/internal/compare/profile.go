@@ -12,12 +12,12 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/stats"
-	"gatelab/harness/internal/subprocess"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // profileFor is how long CPU is sampled: 100 samples/s of a gateway that

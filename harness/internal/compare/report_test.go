@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 func newArm() *armSum {

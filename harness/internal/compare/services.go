@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/contest"
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stats"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/contest"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // Services are two builds of any service, as programs or images, with the workloads that they are compared under.

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	"gatelab/harness/internal/parity"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/parity"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // attest asks every arm the policy's probes, and keeps those that behave alike. The first that behaves as the policy says is whom the

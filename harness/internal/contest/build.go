@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/subprocess"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // buildWithin bounds the building of one gateway, with an empty build cache.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // TestBuiltOnce builds a small command of a module that this project has anyway: it is kept, and one that cannot be had says what to do.

@@ -13,13 +13,13 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stats"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // Of changes under load.

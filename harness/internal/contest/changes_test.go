@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // changeable is a gateway whose change is in effect some time after it is accepted.

@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // errorBudget is the share of requests that may fail before a cell is not valid.
@@ -108,8 +108,8 @@ func (c *contest) closedFigures(a *arm, open *load.Result) {
 	}
 	switch {
 	case len(rates) > 0 && stats.Median(rates) == 0:
-		a.cell.Reasons = append(a.cell.Reasons, fmt.Sprintf("no throughput: no request was begun and answered within load.closed, %s: a longer one"+
-			" gives it", c.Set.Load.Closed))
+		a.cell.Reasons = append(a.cell.Reasons, fmt.Sprintf("no throughput: no request was begun and answered within load.closed, %s:"+
+			" a longer one gives it", c.Set.Load.Closed))
 	case len(rates) > 0:
 		a.cell.QPS = new(stats.Median(rates))
 		a.cell.Limited = 2*saturated >= len(rates)

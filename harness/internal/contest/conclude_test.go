@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // runs are rounds of an arm that needs that much CPU per request, in microseconds.

@@ -4,10 +4,10 @@ import (
 	"slices"
 	"testing"
 
-	"gatelab/harness/internal/lab/host"
-	"gatelab/harness/internal/parity"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/sut/suttest"
+	"github.com/gatelab/gatelab/harness/internal/lab/host"
+	"github.com/gatelab/gatelab/harness/internal/parity"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/sut/suttest"
 )
 
 // TestBuiltGatewaysBehaveAsEveryPolicySays builds each gateway that is a Go module, starts it for each policy that it does not declare as

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // Of what is told while nothing else is.

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // listener keeps when it was told something.

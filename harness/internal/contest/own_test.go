@@ -10,11 +10,11 @@ import (
 	"sync"
 	"testing"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // harnessBinary builds the program that is the lab's origin and worker.
@@ -24,7 +24,8 @@ func harnessBinary(t *testing.T) string {
 		t.Skip("starts a lab of processes, and -short asks for tests without servers: run make test")
 	}
 	binary := filepath.Join(t.TempDir(), "harness")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "gatelab/harness").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/gatelab/gatelab/harness")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the harness: %v\n%s", err, out)
 	}
 	return binary

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // Bounds of the load where an arm lies outside the lab, unless the options name others.

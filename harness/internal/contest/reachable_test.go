@@ -3,8 +3,8 @@ package contest
 import (
 	"testing"
 
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 func TestLoopbackIsNotReachableFromAContainer(t *testing.T) {

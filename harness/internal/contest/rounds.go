@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stats"
-	"gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/sut"
 )
 
 // turnFor is about how long an arm is attacked, open-loop, before the next one takes its turn.

@@ -16,14 +16,14 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/prometheus/model/labels"
 
-	"gatelab/alerts"
-	"gatelab/dashboards"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/session"
-	"gatelab/internal/testenv"
-	"gatelab/internal/testenv/gatewaytest"
+	"github.com/gatelab/gatelab/alerts"
+	"github.com/gatelab/gatelab/dashboards"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv/gatewaytest"
 )
 
 // The contract between what is exported and what is used: every metric,

@@ -5,10 +5,10 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"gatelab/alerts"
-	"gatelab/harness/internal/readings"
-	"gatelab/internal/testenv"
-	"gatelab/internal/testenv/gatewaytest"
+	"github.com/gatelab/gatelab/alerts"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv/gatewaytest"
 )
 
 // A counter that an alert or a recording rule reads is exported with 0 before

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/readings"
-	"gatelab/internal/testenv"
-	"gatelab/internal/testenv/gatewaytest"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv/gatewaytest"
 )
 
 // kongPanels are what the panels and variables of Kong's published dashboard

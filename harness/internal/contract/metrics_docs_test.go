@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"gatelab/internal/testenv/gatewaytest"
+	"github.com/gatelab/gatelab/internal/testenv/gatewaytest"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md")

@@ -12,10 +12,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/dashboards"
-	"gatelab/harness/internal/alerting"
-	"gatelab/internal/testenv"
-	"gatelab/internal/testenv/gatewaytest"
+	"github.com/gatelab/gatelab/dashboards"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv/gatewaytest"
 )
 
 // variable is one of a dashboard's, or Grafana's own.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/figure"
 )
 
 // secondsPerMonth is that of a month of 30 days, as clouds bill it.

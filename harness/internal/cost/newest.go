@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // NewestRun is the folder of the newest run of a scenario's stages below a folder of reports. Runs of other commands are passed over: what

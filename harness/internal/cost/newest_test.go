@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func TestNewestRunIsOfAScenario(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // notBilled are the roles whose CPU is not part of a gateway's bill: the load, and the API behind the gateway.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func TestFromRun(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/figure"
 )
 
 // Case is what is asked: a deployment, its prices, its traffic, and the lists to

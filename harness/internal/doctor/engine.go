@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"gatelab/harness/internal/lab/docker"
+	"github.com/gatelab/gatelab/harness/internal/lab/docker"
 )
 
 // engine asks the Docker engine for its version.

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
 )
 
 // machine is what was measured of a machine.

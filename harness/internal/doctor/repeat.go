@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // repeatability says how much one metric differs between two series of measurements of the same thing, taken in turns as in a gate.

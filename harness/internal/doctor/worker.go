@@ -11,7 +11,7 @@ import (
 	"os/exec"
 	"time"
 
-	"gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
 )
 
 // worker is a load worker with a null server, in a process of its own.

@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
 )
 
 // The comparison with wrk: pairs of closed loops on the same null server, then open loops at shares of wrk's rate.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/load/engine"
+	"github.com/gatelab/gatelab/harness/internal/load/engine"
 )
 
 func TestTheDoctorSaysHowTheGeneratorCompares(t *testing.T) {

@@ -17,9 +17,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/harness/internal/alerting"
-	"gatelab/internal/testenv"
-	"gatelab/internal/testenv/gatewaytest"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv/gatewaytest"
 )
 
 // Real faults of real gateways, PostgreSQL and Redis are seen by a real

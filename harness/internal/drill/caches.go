@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // purgeLoop empties the cache twenty times per second.

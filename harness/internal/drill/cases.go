@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/alerting"
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // cases are the plans with this lab's faults, in an order in which one does not

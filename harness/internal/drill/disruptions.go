@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"gatelab/harness/internal/alerting"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // disruption is the cause of an alert. end is called whenever begin was, also if

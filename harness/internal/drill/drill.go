@@ -10,17 +10,17 @@ import (
 	"slices"
 	"time"
 
-	"gatelab/harness/internal/alerting"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stage"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/topology"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // ErrAlerts says that a drill is complete, and that an alert did not fire or resolve, or that another one fired.

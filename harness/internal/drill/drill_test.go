@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/alerting"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/report"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // drillPlan is a drill of the committed scenario, without a lab.

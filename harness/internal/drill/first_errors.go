@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"sync"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/stage"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // lostJob has Prometheus scrape no gateway.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/stage"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // lookupLoad is traffic straight to the replica that looks every request up.

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // The beginning and the end of the load are the medians of the first and of the

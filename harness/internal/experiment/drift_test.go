@@ -6,10 +6,10 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // held is a reading of gateway-1 with so many goroutines and MiB, in a process

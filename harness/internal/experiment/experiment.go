@@ -11,14 +11,14 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stage"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Options say what to break.

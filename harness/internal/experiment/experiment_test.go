@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/load/loadtest"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/report"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load/loadtest"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // TestScenariosKnowEveryFault: scenario imports nothing of ours, so it names

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // aftermath is for how long after a fault's end its consequences are counted.

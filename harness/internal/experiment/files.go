@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/internal/shipped"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/shipped"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // All is the name that stands for every experiment that ends by itself.

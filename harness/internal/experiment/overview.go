@@ -1,8 +1,8 @@
 package experiment
 
 import (
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // overviewName is the run that sums experiments up; reports/latest-all-faults is the newest.

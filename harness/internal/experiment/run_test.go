@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // killedReplica is an experiment of seconds: a replica is killed while configuration is written.

@@ -11,12 +11,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Of one write and of following it.

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/result/resulttest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result/resulttest"
 )
 
 // recent is the sample run as if it had just ended: a Prometheus takes no old samples.

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // KindChurn changes the configuration over and over.

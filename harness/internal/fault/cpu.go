@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // KindCPU leaves a node a fraction of a core.

@@ -1,6 +1,6 @@
 package fault
 
-import "gatelab/harness/internal/lab"
+import "github.com/gatelab/gatelab/harness/internal/lab"
 
 // KindCutOff takes a node off the network: packets to it are lost.
 const KindCutOff = "cut-off"

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // KindDiskFull keeps the tables of Postgres from growing.

@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // Node is what a fault needs of a lab's node.

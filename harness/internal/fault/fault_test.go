@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // node is a lab node in memory. after is how long a change takes to show.

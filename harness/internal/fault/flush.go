@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // KindFlush empties Redis.

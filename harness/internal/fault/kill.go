@@ -1,6 +1,6 @@
 package fault
 
-import "gatelab/harness/internal/lab"
+import "github.com/gatelab/gatelab/harness/internal/lab"
 
 // KindKill ends a node with SIGKILL; it is started again.
 const KindKill = "kill"

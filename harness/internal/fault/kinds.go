@@ -11,8 +11,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // Spec says what to break. A zero value means the fault's own default.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // realLab is a running lab as faults see it.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // toxics are the faults on a link, by kind.

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/link"
-	"gatelab/harness/internal/topology"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/link"
+	"github.com/gatelab/gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // linkNode is a link node in this process.

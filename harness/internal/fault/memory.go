@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // KindMemory leaves a node less memory than it wants: the kernel kills it.

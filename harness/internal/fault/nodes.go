@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // nodeList is a lab that another process started, of which only the nodes are known.

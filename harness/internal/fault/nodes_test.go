@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // replica is a node of which faults are only told its name and role.

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // originFault makes an origin misbehave for a share of its requests.

@@ -1,6 +1,6 @@
 package fault
 
-import "gatelab/harness/internal/lab"
+import "github.com/gatelab/gatelab/harness/internal/lab"
 
 // KindPause freezes a node: its connections stay open and nothing is answered.
 const KindPause = "pause"

@@ -11,10 +11,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // otherNode is a node of any role whose only port is at addr.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/topology"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // NodeKinds are the kinds of fault that any node can have, whatever runs on it, sorted.

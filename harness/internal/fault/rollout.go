@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // rollout stops and starts every node of a role, one after the other, each when

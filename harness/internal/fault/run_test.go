@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // hang is a fault whose target never becomes healthy again.

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // settleTimeout is longer than any balancer ejects a replica for.

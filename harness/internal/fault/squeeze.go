@@ -3,7 +3,7 @@ package fault
 import (
 	"fmt"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // squeezer returns the target as a node whose resources can be taken, or the

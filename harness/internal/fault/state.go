@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // stateChange is a fault that shows in a node's state: how it is made and undone,

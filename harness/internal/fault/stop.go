@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // KindStop ends a node with SIGTERM, so that it may drain; it is started again.

@@ -12,7 +12,7 @@ import (
 	"os"
 	"strings"
 
-	"gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
 )
 
 // ErrNoRequest says that there is no pull or merge request to comment on.

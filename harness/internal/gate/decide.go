@@ -3,7 +3,7 @@ package gate
 import (
 	"fmt"
 
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // Decision is what a record says.

@@ -3,7 +3,7 @@ package gate
 import (
 	"math"
 
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // Of Detectable: the normal quantiles of 99.79% (alpha shared among the fourteen

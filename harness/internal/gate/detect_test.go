@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // TestDetectableIsWhatTheGateFinds compares the formula with the gate itself.

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/junit"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/junit"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // record is a made-up gate: head's CPU is cpu times base's and its p99 p99

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // PerWorkload is how many metrics of each workload may fail a gate. InAll is how

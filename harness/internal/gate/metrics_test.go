@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // find is the estimate of one metric.

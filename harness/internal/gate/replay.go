@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // Rates are how often the gate would come to each verdict.

@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 
-	"gatelab/harness/internal/junit"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/junit"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // Line is a decision in one line.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/dashboards"
+	"github.com/gatelab/gatelab/dashboards"
 )
 
 // Annotator writes marks and spans without delaying a run: they wait in a queue; if it is full, they are counted and dropped. A nil

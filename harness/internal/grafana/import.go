@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"gatelab/dashboards"
+	"github.com/gatelab/gatelab/dashboards"
 )
 
 // The folder that holds our dashboards.

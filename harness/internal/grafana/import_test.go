@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/dashboards"
+	"github.com/gatelab/gatelab/dashboards"
 )
 
 func options(f *fake) Options {

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"net/url"
 
-	"gatelab/dashboards"
+	"github.com/gatelab/gatelab/dashboards"
 )
 
 const sourceName = "gatelab Prometheus"

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"gatelab/internal/testenv/chromium"
+	"github.com/gatelab/gatelab/internal/testenv/chromium"
 )
 
 // TestThePageInABrowser opens the page at desktop and phone width, and without

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // Verdict says what a change point means.

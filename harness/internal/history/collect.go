@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // load is how a point was loaded. Zero is not known.

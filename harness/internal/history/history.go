@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // Schema is the version of a History in JSON.

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/gate"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/gate"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // options are the command's defaults.

@@ -8,7 +8,7 @@ import (
 	"html/template"
 	"io"
 
-	"gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/report"
 )
 
 //go:embed page.html.tmpl

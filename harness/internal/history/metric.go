@@ -3,8 +3,8 @@ package history
 import (
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // Metric is what a series has the values of.

@@ -5,7 +5,7 @@ import (
 	"math"
 	"strings"
 
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // The size of a plot's coordinate system, and its margins.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // heads are the columns of a group's table.

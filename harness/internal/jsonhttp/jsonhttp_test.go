@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
 )
 
 func TestSend(t *testing.T) {

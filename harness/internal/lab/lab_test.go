@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // fakeRuntime keeps nodes in memory and notes what happens, in order.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // stackRuntime is a runtime with a lab that was left running.

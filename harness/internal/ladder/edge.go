@@ -6,8 +6,8 @@ import (
 	"maps"
 	"strings"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/stage"
 )
 
 // countryHeader tells the edge of the lab what Cloudflare's edge knows of a

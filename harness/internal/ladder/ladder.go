@@ -12,13 +12,13 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stage"
 )
 
 // Options say what to replay.

@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // twoStages is a ladder that takes seconds: in the second stage a replica is killed.

@@ -7,7 +7,7 @@ import (
 	"net"
 	"time"
 
-	"gatelab/harness/internal/link"
+	"github.com/gatelab/gatelab/harness/internal/link"
 )
 
 // A link delays what passes between a client and a server by 20 ms in each

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/link"
-	"gatelab/internal/testenv"
-	"gatelab/internal/webguard/guardtest"
+	"github.com/gatelab/gatelab/harness/internal/link"
+	"github.com/gatelab/gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/webguard/guardtest"
 )
 
 // echo answers every line with itself.

@@ -7,8 +7,8 @@ import (
 	"net/http/httptest"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/load/engine"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load/engine"
 )
 
 // A worker, here in the same process, sends load to a server on loopback; a client

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/measure"
 )
 
 // Merge joins the rounds of one attack, which ran one after another; for

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/measure"
 )
 
 func histogram(d time.Duration, n int) (h measure.Histogram) {

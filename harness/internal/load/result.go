@@ -3,7 +3,7 @@ package load
 import (
 	"time"
 
-	"gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/measure"
 )
 
 // Counts is the number of requests by outcome. Requests is the sum of the others.

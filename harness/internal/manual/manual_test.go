@@ -13,7 +13,7 @@ import (
 
 	"github.com/yuin/goldmark/ast"
 
-	"gatelab/docs"
+	"github.com/gatelab/gatelab/docs"
 )
 
 const root = "../../.." // of the project

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/measure"
 )
 
 // A percentile is printed only where enough samples lie beyond it: p99 needs 1,000.

@@ -16,8 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // Config says where to listen and what to show.

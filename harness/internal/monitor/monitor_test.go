@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/alerting"
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/internal/webguard/guardtest"
+	"github.com/gatelab/gatelab/harness/internal/alerting"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/internal/webguard/guardtest"
 )
 
 // started serves a page until the test ends; it returns the page's URL.

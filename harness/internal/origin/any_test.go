@@ -7,7 +7,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/harness/internal/origin"
 )
 
 // Below its path every method and every path has an answer, which names the numbers that were asked for.

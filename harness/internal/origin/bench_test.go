@@ -5,7 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/harness/internal/origin"
 )
 
 // BenchmarkModel is what a model costs beside its delay: it shares its cores

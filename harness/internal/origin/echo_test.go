@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/harness/internal/origin"
 )
 
 func TestEchoTellsWhatTheOriginWasSent(t *testing.T) {

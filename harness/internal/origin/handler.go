@@ -12,7 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 const (

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	"gatelab/harness/internal/origin"
-	"gatelab/internal/webguard/guardtest"
+	"github.com/gatelab/gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/internal/webguard/guardtest"
 )
 
 // serveIll runs an origin on loopback and returns its URL.

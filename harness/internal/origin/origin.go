@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/valyala/fasthttp"
 
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // BodyHeader holds 16 hex digits, the xxhash64 of the body, on every response

@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
-	"gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/harness/internal/origin"
 )
 
 func TestMain(m *testing.M) {

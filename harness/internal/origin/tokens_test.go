@@ -64,5 +64,8 @@ func TestTokenRateAndBrokenStreams(t *testing.T) {
 	if _, text, whole := chatOnce(t, client, base, order); whole || strings.Count(text, "data: ") > 5 {
 		t.Errorf("whole %v: %s", whole, text)
 	}
-	await(t, func() bool { s := o.Stats(); return s.StreamsBroken == 1 && s.CompletionTokens == 5 && s.ChatInFlight == 0 })
+	await(t, func() bool {
+		s := o.Stats()
+		return s.StreamsBroken == 1 && s.CompletionTokens == 5 && s.ChatInFlight == 0
+	})
 }

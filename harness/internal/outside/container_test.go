@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/docker"
-	"gatelab/harness/internal/outside"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/docker"
+	"github.com/gatelab/gatelab/harness/internal/outside"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // running starts a container; to the faults it is one that no lab made.

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/docker"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/docker"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // NewContainerFault makes a fault of any running container, by its name or id. A kind that needs more than a container, as those of links

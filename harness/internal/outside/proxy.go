@@ -8,8 +8,8 @@ import (
 	"net/netip"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/link"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/link"
 )
 
 // Proxy leads to a TCP address of this machine, and can be made a bad connection.

@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/outside"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/outside"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // through opens a proxy to an address and closes it with the test.

@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/origin"
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // gateway is an arm in a few lines, which behaves as its policy says unless a test spoils one of its parts.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // judge says where an answer is not what a probe wants. all are the arm's answers so far.

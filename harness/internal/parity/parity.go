@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // Arm is whom to ask.

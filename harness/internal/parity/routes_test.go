@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"slices"
 
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // routed says whether a path has a route.

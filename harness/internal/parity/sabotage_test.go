@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 func policies(t *testing.T) map[string]*policy.Policy {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // wire speaks to an arm as the policy's clients do: what answers otherwise is no answer, but for HTTP/1.1 in place of HTTP/2, which

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // Policy is one behaviour that every arm of a comparison is configured for. What is not set is not asked for: a plain reverse proxy.

@@ -3,7 +3,7 @@ package policy
 import (
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // Probe is one question whose answer tells whether an arm behaves as its policy says. The origin's /anything echoes what it was sent, so

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/load"
-	"gatelab/internal/shipped"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/internal/shipped"
 )
 
 // listIDs is from how many values a parameter of a listed path is drawn.

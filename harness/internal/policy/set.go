@@ -11,8 +11,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"gatelab/internal/shipped"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/shipped"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // Set is a file of policies, with the load that measures them.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 func (p *Policy) validate() error {

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/readings"
 )
 
 // Two readings of a lab say what each role used in between. A replica that was missed leaves the whole role unknown.

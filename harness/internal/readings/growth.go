@@ -3,7 +3,7 @@ package readings
 import (
 	"maps"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // Use is what a node used between the first and the last reading.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // looks are readings two seconds apart; a node without a figure was missed.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 func gatewayWith(t *testing.T, text string) Metrics {

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // longLoad is the duration from which on nodes are read less often: all readings are kept until the attack's end, and a few hundred are

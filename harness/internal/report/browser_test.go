@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
-	"gatelab/internal/testenv/chromium"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/internal/testenv/chromium"
 )
 
 // published is the committed run.

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // capacityGrid lists the searches.

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func searched() *result.Result {

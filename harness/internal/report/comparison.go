@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strconv"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // errorRate is the metric whose comparison is a difference of rates, for a

@@ -6,9 +6,9 @@ import (
 	"io"
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // drillSentence is the outcome in a sentence.

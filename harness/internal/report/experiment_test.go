@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/result/resulttest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result/resulttest"
 )
 
 func TestAnExperimentIsInEveryFormat(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // fact is a name and its value, in words, for lists.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // No time is told more exactly than the probes can tell it.

@@ -5,8 +5,8 @@ import (
 	"maps"
 	"slices"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // manyFaults is the number of faults above which a terminal shows them by kind.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func TestManyFaultsAreSummedUpByKind(t *testing.T) {

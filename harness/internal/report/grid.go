@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strconv"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // grid is a table for people; every format prints the same ones. The first

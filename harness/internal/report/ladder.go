@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // replicaNote says what additional replicas changed. On the same cores they add

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // Markdown writes the report for people who read text. The Result must be

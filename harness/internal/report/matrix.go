@@ -7,8 +7,8 @@ import (
 	"math"
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // ratioOf is a cell's ratio of a metric; nil if there is none.

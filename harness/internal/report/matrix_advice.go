@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // MatrixAdvice says what to do about the cells of a comparison without figures that may be used: one line for each outcome that there is.

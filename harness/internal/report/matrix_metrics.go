@@ -3,7 +3,7 @@ package report
 import (
 	"slices"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // matrixMetric is one table of the matrix.

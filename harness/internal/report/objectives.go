@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"io"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/junit"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/junit"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // objectiveGrid are the objectives of all stages, with what was seen.

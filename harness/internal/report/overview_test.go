@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/result/resulttest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result/resulttest"
 )
 
 func TestAnOverviewHasEveryExperiment(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"html/template"
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // part is a section of the report that is there only when its data are: it

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // ladderPlot shows the stages' capacity as bars from zero, published figures as

@@ -5,8 +5,8 @@ import (
 	"math"
 	"strconv"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // percentilePlot shows every stage's corrected latency by percentile, both axes

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // The layout of a plot over time: panels on one axis of seconds.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // attackWith is an attack of two minutes with so many marks.

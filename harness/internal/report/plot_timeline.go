@@ -6,8 +6,8 @@ import (
 	"maps"
 	"slices"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // The panels of the timeline, from the top: what the load did, what it felt,

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/result/resulttest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result/resulttest"
 )
 
 func p[T any](v T) *T { return &v }

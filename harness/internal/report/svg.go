@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/figure"
 )
 
 // The size of a plot's coordinate system. It is narrow on purpose: a phone

@@ -10,7 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // TableOptions say how the terminal's table looks.

@@ -3,7 +3,7 @@ package report
 import (
 	"testing"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func TestTheLastLineSaysWhatFiguresAreGoodFor(t *testing.T) {

@@ -3,9 +3,9 @@ package report
 import (
 	"fmt"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // tile is one key figure of the summary.

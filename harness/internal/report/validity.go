@@ -3,8 +3,8 @@ package report
 import (
 	"fmt"
 
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // validityText says how many checks there were and what came of them.

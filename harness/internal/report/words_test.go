@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/result/resulttest"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result/resulttest"
 )
 
 func TestLadderRatios(t *testing.T) {

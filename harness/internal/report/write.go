@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // Write settles r and writes every format of it into dir, which it makes.

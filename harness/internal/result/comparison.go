@@ -1,6 +1,6 @@
 package result
 
-import "gatelab/harness/internal/stats"
+import "github.com/gatelab/gatelab/harness/internal/stats"
 
 // Comparison is a paired comparison of builds.
 type Comparison struct {

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"log"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // A run is read from its folder (reports/latest/result.json), whichever version of

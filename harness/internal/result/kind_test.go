@@ -3,7 +3,7 @@ package result_test
 import (
 	"testing"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func TestKind(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/figure"
 )
 
 // Manifest is everything that must be known to believe a figure or to get it

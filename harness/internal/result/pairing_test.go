@@ -5,8 +5,8 @@ import (
 	"reflect"
 	"testing"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/result/resulttest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result/resulttest"
 )
 
 func TestPair(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"math"
 	"strings"
 
-	"gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/figure"
 )
 
 // longestTail is the mean of the slowest hundredth beyond which a published

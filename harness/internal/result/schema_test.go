@@ -11,9 +11,9 @@ import (
 
 	"github.com/invopop/jsonschema"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/result/resulttest"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result/resulttest"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 var update = flag.Bool("update", false, "write the JSON Schema anew")
@@ -53,7 +53,7 @@ func generated(t *testing.T) *jsonschema.Schema {
 		},
 	}
 	for _, folder := range []string{".", "../measure"} {
-		if err := r.AddGoComments("gatelab/harness/internal/result", folder, jsonschema.WithFullComment()); err != nil {
+		if err := r.AddGoComments("github.com/gatelab/gatelab/harness/internal/result", folder, jsonschema.WithFullComment()); err != nil {
 			t.Fatal(err)
 		}
 	}

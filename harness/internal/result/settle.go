@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/measure"
 )
 
 // Settle fills what follows from the rest: the schema's name, empty lists that

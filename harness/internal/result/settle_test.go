@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func p[T any](v T) *T { return &v }

@@ -3,8 +3,8 @@ package result
 import (
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // SLO is what was asked of a stage, and whether it was met.

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // measured is a stage with a figure of every kind.

@@ -1,6 +1,6 @@
 package result
 
-import "gatelab/harness/internal/measure"
+import "github.com/gatelab/gatelab/harness/internal/measure"
 
 // Stage is one step of the scenario as it was measured, its rounds merged.
 //

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"gatelab/internal/shipped"
+	"github.com/gatelab/gatelab/internal/shipped"
 )
 
 // maxBases is how many files may lie under one: more could not be read.

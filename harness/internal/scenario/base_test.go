@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 func writeFiles(t *testing.T, files map[string]string) string {

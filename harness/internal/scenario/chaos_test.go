@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 const chaos = "../../../scenarios/chaos/"

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // decoder checks nodes and fills Go values from them. partial is for an

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // Stages are cumulative: a stage is the file's own keys with every overlay up to its

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 var update = flag.Bool("update", false, "write the messages that come into testdata")

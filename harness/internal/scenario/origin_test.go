@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"gatelab/harness/internal/origin"
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // TestOriginTakesItsFlags holds both ends together: every key of origin in a

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // TestReference compares docs/scenarios.md with what the decoder says of itself.

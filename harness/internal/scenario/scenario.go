@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"gatelab/internal/shipped"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/shipped"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // All is the stage name that stands for every stage.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 func load(t *testing.T, path string) *scenario.Scenario {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // nodeRoles are the roles of a lab's nodes.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // withSLO is a scenario with a text below slo, and a profile that changes it.

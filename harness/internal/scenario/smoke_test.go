@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // mostSmoke is how long the smoke profile may load a stage or an experiment: the README says half a minute.

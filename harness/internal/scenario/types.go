@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // Scenario is one experiment: its stages in order, its profiles, and the

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"gatelab/harness/internal/follow"
-	"gatelab/internal/testenv/chromium"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/internal/testenv/chromium"
 )
 
 // TestThePagesInABrowser opens every page at desktop and phone width.

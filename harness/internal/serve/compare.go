@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // comparison is two runs side by side.

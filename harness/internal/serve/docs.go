@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"gatelab/harness/internal/manual"
+	"github.com/gatelab/gatelab/harness/internal/manual"
 )
 
 const docsBase = "/docs/"

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/follow"
 )
 
 // maxLine is the longest line of a live log that is passed on.

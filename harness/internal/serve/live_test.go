@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/follow"
 )
 
 // event reads the next server-sent event.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/internal/webguard/guardtest"
+	"github.com/gatelab/gatelab/internal/webguard/guardtest"
 )
 
 // TestRunEndsWithItsContext holds Run to a clean end while a page follows.

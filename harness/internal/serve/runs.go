@@ -15,8 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // folders are where runs are, inside the reports: what was just run, and what

@@ -16,11 +16,11 @@ import (
 	"os"
 	"time"
 
-	"gatelab/docs"
-	"gatelab/harness/internal/figure"
-	"gatelab/harness/internal/manual"
-	"gatelab/harness/internal/result"
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/docs"
+	"github.com/gatelab/gatelab/harness/internal/figure"
+	"github.com/gatelab/gatelab/harness/internal/manual"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // Config says where to listen and what to show.

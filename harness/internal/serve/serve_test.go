@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/report"
-	"gatelab/harness/internal/result"
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 const (

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/grafana"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/grafana"
 )
 
 // Annotations mark stages and faults in Grafana.

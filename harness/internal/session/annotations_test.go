@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/grafana"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/grafana"
 )
 
 // annotation is what Grafana is sent.

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
 )
 
 // HashEvery: the hash of every n-th body is compared. All of them would cost the worker more CPU than the gateway spends on a request.

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // probe is an attack of one second against the lab's balancer.

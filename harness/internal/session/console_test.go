@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // Where nothing can be redrawn, as in CI, an attack is a line every ten seconds.

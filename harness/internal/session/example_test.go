@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // printer is an observer that prints the kinds of events.

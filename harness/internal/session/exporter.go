@@ -10,9 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // ExporterConfig says where a session's metrics are served.

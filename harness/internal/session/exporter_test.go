@@ -8,9 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
-	"gatelab/internal/webguard/guardtest"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/internal/webguard/guardtest"
 )
 
 // exported is what an exporter serves in the middle of TestExporterShowsARun.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 // A run that breaks off writes what it has. It must not be taken for the whole.

@@ -12,16 +12,16 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/deploy"
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/docker"
-	"gatelab/harness/internal/lab/host"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/subprocess"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/deploy"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/docker"
+	"github.com/gatelab/gatelab/harness/internal/lab/host"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Names of runtimes.

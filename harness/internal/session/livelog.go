@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // LiveLog appends a session's events to live.jsonl in the run's folder, for those who follow the run (package follow).

@@ -11,9 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // readLiveLog parses the live log in a run's folder.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // Kind of an Event.

@@ -11,11 +11,11 @@ import (
 	"sync"
 	"testing"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/follow"
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // recorder keeps events.

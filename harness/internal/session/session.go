@@ -19,13 +19,13 @@ import (
 	"syscall"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/report"
-	"gatelab/harness/internal/result"
-	"gatelab/harness/internal/slo"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/report"
+	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Config is the same for every program: where to run, where to write, whom to tell.

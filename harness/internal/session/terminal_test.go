@@ -13,8 +13,8 @@ import (
 
 	"github.com/creack/pty"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // screen is what a terminal of a width shows of what was written to it: as much of its language as a console uses.

@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
-	"gatelab/harness/internal/assess"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/assess"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // Turns is what the open-loop turns of one arm in one round add up to. Arms take turns that

@@ -10,8 +10,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"gatelab/harness/internal/fault"
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/fault"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // view is an attack under way as a terminal shows it: its figures second by second, and the faults at work.

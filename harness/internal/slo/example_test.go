@@ -3,7 +3,7 @@ package slo_test
 import (
 	"fmt"
 
-	"gatelab/harness/internal/slo"
+	"github.com/gatelab/gatelab/harness/internal/slo"
 )
 
 // Objectives are read from one text, in scenarios and on the command line. Durations

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // Names of metrics.

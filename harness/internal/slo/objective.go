@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // At is the objective of a metric with a limit that is met as well: at most, or at least where more is better.

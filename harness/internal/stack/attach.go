@@ -3,8 +3,8 @@ package stack
 import (
 	"context"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // ErrNotUp says that no stack was left running.

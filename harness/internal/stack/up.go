@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/stage"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/stage"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Options say which stage's lab to start.

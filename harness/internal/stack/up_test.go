@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/session"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // A machine that has an Alertmanager gets the stack without ours, and without the Grafana that would show nothing.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // The trial from which the capacity for an open loop follows: a part of the closed loop's rate, for a few seconds.

@@ -3,7 +3,7 @@ package stage
 import (
 	"testing"
 
-	"gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/readings"
 )
 
 func TestWhatIsCarriedFollowsFromTheCoresUse(t *testing.T) {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Entities are the stage's, with the workload's consumers, and with the

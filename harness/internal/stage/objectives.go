@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/session"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 // Ask puts the session's objectives in the place of the stages' own, and refuses what cannot be judged.

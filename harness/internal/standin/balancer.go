@@ -11,7 +11,7 @@ import (
 	"net/http/httputil"
 	"time"
 
-	"gatelab/internal/webguard"
+	"github.com/gatelab/gatelab/internal/webguard"
 )
 
 // BalancerConfig is what nginx's configuration says in a lab, in our words.

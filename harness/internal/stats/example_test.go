@@ -3,7 +3,7 @@ package stats_test
 import (
 	"fmt"
 
-	"gatelab/harness/internal/stats"
+	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
 // Two builds are measured in ten rounds, one after the other in each, beside a

@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 const gatelabName = "gatelab"

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // ServerName is the name that the arms' certificate has, and that clients ask for.

@@ -10,10 +10,10 @@ import (
 	"syscall"
 	"time"
 
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // ChangeHeader is the header of every response whose value is the number of the change that is in effect.

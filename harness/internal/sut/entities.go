@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // kongEntities is a policy as Kong's entities, nested as in a scenario: for our own gateway, and for Kong. redis is host and port where

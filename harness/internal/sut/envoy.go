@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strconv"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 const envoyFile = "/etc/envoy/envoy.json"

@@ -14,10 +14,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/harness/internal/jsonhttp"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/readings"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/readings"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Gatelab is our own gateway: replicas that share a Postgres and a Redis.

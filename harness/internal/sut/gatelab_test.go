@@ -17,11 +17,11 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/topology"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // adminAPI keeps the requests that it is sent, and gives each entity an id.

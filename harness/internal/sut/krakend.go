@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 const krakendFile = "/etc/krakend/krakend.json"

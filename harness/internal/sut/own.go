@@ -17,9 +17,9 @@ import (
 
 	"mvdan.cc/sh/v3/shell"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // Own is a service that a user names: a program, an image, or an address. It runs as it is.

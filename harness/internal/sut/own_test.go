@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 func TestOwnServicesThatAreNotAllowed(t *testing.T) {

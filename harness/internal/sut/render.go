@@ -10,7 +10,7 @@ import (
 	"text/template"
 	"time"
 
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // render fills in a template of a configuration file.

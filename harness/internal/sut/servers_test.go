@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/host"
-	"gatelab/harness/internal/parity"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/sut/suttest"
-	"gatelab/harness/internal/topology"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/host"
+	"github.com/gatelab/gatelab/harness/internal/parity"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/sut/suttest"
+	"github.com/gatelab/gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // servers are the gateways that are tested here, by themselves: those that need no further node.

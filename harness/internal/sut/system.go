@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/topology"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // RoleArm is the role of the nodes that are compared.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 // Where Traefik reads what it is, and what it does.

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // tyk is Tyk's open-source gateway with files instead of a dashboard; it wants a Redis in any case.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/policy"
 )
 
 //go:embed varnish.vcl.tmpl

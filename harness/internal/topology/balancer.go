@@ -5,8 +5,8 @@ import (
 	"math"
 	"strconv"
 
-	"gatelab/deploy/nginx"
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/deploy/nginx"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // Balancer is the i-th nginx in front of the replicas, from 1.

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/deploy/cloudflare"
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/deploy/cloudflare"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // The ports of an edge node, and of the ways to and from it on the link node.

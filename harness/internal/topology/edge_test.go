@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 func edged() topology.Topology {

@@ -3,7 +3,7 @@ package topology
 import (
 	"context"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // Apply brings a lab to a topology. The error of a wrong topology names its field.

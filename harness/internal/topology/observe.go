@@ -8,10 +8,10 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"gatelab/alerts"
-	"gatelab/dashboards"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/promconfig"
+	"github.com/gatelab/gatelab/alerts"
+	"github.com/gatelab/gatelab/dashboards"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/promconfig"
 )
 
 const (

@@ -11,11 +11,11 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"gatelab/alerts"
-	"gatelab/dashboards"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/labtest"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/alerts"
+	"github.com/gatelab/gatelab/dashboards"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 type promConfig struct {

@@ -3,8 +3,8 @@ package topology_test
 import (
 	"testing"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 func TestAReplicaMayBeAnotherBuild(t *testing.T) {

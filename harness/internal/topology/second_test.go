@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // TestSecondNodes: a second balancer and origin, and a link between the

@@ -2,7 +2,7 @@ package topology
 
 import (
 	"fmt"
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 	"maps"
 	"net"
 	"runtime"

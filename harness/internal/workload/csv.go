@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // columnPattern matches {column} in a template.

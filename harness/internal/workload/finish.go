@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // finish chooses the host and the most frequent kinds, and makes requests of them.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/workload"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/workload"
 )
 
 var update = flag.Bool("update", false, "write the scenarios that come of testdata anew")

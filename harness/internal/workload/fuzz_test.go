@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"gatelab/harness/internal/workload"
+	"github.com/gatelab/gatelab/harness/internal/workload"
 )
 
 // fuzz reads anything as a format: whatever is taken becomes a scenario that is read back with the same requests, and the counts add up.

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
 )
 
 // Rates of the open-loop attack, in requests per second.

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/load/engine"
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/workload"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load/engine"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/workload"
 )
 
 // recorder is a server that remembers the requests it received, as show has them.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/harness/internal/scenario"
-	"gatelab/internal/suggest"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/internal/suggest"
 )
 
 // Options say how a source is read.

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"gatelab/harness/internal/scenario"
-	"gatelab/harness/internal/workload"
+	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/harness/internal/workload"
 )
 
 // read reads a source that must have requests.

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // Process is a gateway that can be ended and started again at the same
@@ -32,7 +32,8 @@ type Process struct {
 func Build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "gateway")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "gatelab/gateway").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/gatelab/gatelab/gateway")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the gateway: %v\n%s", err, out)
 	}
 	return binary

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Insert makes an entity of a JSON body, as the Admin API does.

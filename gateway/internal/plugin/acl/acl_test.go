@@ -6,11 +6,11 @@ import (
 	"reflect"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/entity/entitytest"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/keyauth"
-	"gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/keyauth"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
 )
 
 var uses = entitytest.Uses{

@@ -17,10 +17,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/plugintest"
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // model is a stand-in for a model's API: X-Use names the usage of the answer, as "prompt completion"; "" tells none.
@@ -184,7 +184,8 @@ func TestReplicasCountToTheToken(t *testing.T) {
 	port, _ := strconv.Atoi(text)
 	const database = 9 // of this test alone
 	config := map[string]any{
-		"limit": []any{1500}, "window_size": []any{year}, "strategy": "redis", "redis": map[string]any{"host": host, "port": port, "database": database},
+		"limit": []any{1500}, "window_size": []any{year}, "strategy": "redis",
+		"redis":          map[string]any{"host": host, "port": port, "database": database},
 		"fault_tolerant": false,
 	}
 	rdb := redis.NewClient(&redis.Options{Addr: address, DB: database})
@@ -314,7 +315,8 @@ func BenchmarkReadOrder(b *testing.B) {
 // BenchmarkEvent is what counting costs a stream, per event.
 func BenchmarkEvent(b *testing.B) {
 	var s eventScanner
-	event := []byte("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"}}]}\n\n")
+	event := []byte("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\"," +
+		"\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"}}]}\n\n")
 	b.ReportAllocs()
 	for b.Loop() {
 		s.write(event)

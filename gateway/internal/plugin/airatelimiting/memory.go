@@ -62,7 +62,8 @@ func (m *memory) reserve(_ context.Context, key string, windows []window, n int6
 	defer m.mu.Unlock()
 	now := m.now().UnixMilli()
 	t := m.of(key, windows, now)
-	d := decision{allowed: true, now: now, starts: make([]int64, len(windows)), used: make([]int64, len(windows)), took: make([]int64, len(windows))}
+	count := len(windows)
+	d := decision{allowed: true, now: now, starts: make([]int64, count), used: make([]int64, count), took: make([]int64, count)}
 	for i, w := range windows {
 		if start := now - now%w.size; t.starts[i] != start {
 			t.starts[i], t.used[i] = start, 0

@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // metrics are shared by all plugins of this kind.

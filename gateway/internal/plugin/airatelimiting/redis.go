@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // The counters of a key are one hash: s0, s1, ... are when the windows began, u0, u1, ... their tokens. Redis' clock decides windows, so

@@ -22,7 +22,7 @@ func TestUsageIsFound(t *testing.T) {
 		name, text string
 		want       usage
 	}{
-		{"at the end", `{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}`, usage{7, 5, 12, true}},
+		{"at the end", `{"choices":[{"message":{}}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}`, usage{7, 5, 12, true}},
 		{"other names", `{"usage": {"input_tokens": 3, "output_tokens": 4}, "x": 1}`, usage{3, 4, 0, true}},
 		{"in a message", `{"type":"message_start","message":{"id":"a","usage":{"input_tokens":9}}}`, usage{9, 0, 0, true}},
 		{"in a response", `{"response":{"usage":{"output_tokens":2,"total_tokens":3}}}`, usage{0, 2, 3, true}},
@@ -48,7 +48,8 @@ func TestUsageIsFound(t *testing.T) {
 func TestUsageOfEvents(t *testing.T) {
 	text := ": comment\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\n" +
 		"event: x\r\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":8}}}\r\n\r\n" +
-		"data: {\"type\":\"message_delta\",\ndata: \"usage\":{\"output_tokens\":6}}\n\ndatum: {\"usage\":{\"total_tokens\":99}}\n\ndata: [DONE]\n\n"
+		"data: {\"type\":\"message_delta\",\ndata: \"usage\":{\"output_tokens\":6}}\n\ndatum: {\"usage\":{\"total_tokens\":99}}\n\n" +
+		"data: [DONE]\n\n"
 	for _, piece := range []int{1, 2, 7, 1000} {
 		var s eventScanner
 		for rest := text; rest != ""; {

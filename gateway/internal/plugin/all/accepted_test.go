@@ -7,12 +7,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatelab/gateway/internal/cache"
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/limit"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/logqueue"
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logqueue"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // TestWhatTheSchemaTakesCanBeMade wants the data plane to refuse nothing that

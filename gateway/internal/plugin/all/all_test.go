@@ -3,7 +3,7 @@ package all
 import (
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // TestASoleValueIsTheDefault: what is refused otherwise must not be what a

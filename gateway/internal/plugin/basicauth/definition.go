@@ -6,8 +6,8 @@ import (
 	"crypto/sha1" //nolint:gosec // Kong's hash, see hash
 	"encoding/hex"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // Definition declares the plugin and its credentials.

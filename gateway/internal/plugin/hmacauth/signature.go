@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // algorithms are Kong's.

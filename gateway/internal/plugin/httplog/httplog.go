@@ -10,11 +10,11 @@ import (
 	"net/url"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/logentry"
-	"gatelab/gateway/internal/plugin/logqueue"
-	"gatelab/gateway/internal/plugin/posting"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logentry"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logqueue"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/posting"
 )
 
 const name = "http-log"

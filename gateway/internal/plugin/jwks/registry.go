@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/gateway/internal/plugin/fetching"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/fetching"
 )
 
 // Timeout bounds one request for keys.

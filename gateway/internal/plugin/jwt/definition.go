@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/jwks"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/jwks"
 )
 
 // maxExpiration is Kong's bound of maximum_expiration: a year, in seconds.

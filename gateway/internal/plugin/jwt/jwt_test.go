@@ -18,11 +18,11 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/jwks"
-	"gatelab/gateway/internal/plugin/keyauth"
-	"gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/jwks"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/keyauth"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
 )
 
 // keys are made once: an RSA key takes long.

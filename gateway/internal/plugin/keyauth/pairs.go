@@ -3,7 +3,7 @@ package keyauth
 import (
 	"bytes"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // presence says how often something is in a request.

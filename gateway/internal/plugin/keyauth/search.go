@@ -1,7 +1,7 @@
 package keyauth
 
 import (
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // maxKeyBody is how much of a body is kept to look for a key in it. As in Kong,

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // redacted stands for header fields that hold credentials, as in Kong.

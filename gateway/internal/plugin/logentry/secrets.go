@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // hide puts a mark in the place of credentials: the values of header fields, query

@@ -3,8 +3,8 @@
 package mirror
 
 import (
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 const name = "mirror"

@@ -11,11 +11,11 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/entity/entitytest"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/plugintest"
-	"gatelab/gateway/internal/plugin/requesttermination"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/requesttermination"
 )
 
 var uses = entitytest.Uses{

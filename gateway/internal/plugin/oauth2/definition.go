@@ -5,8 +5,8 @@ package oauth2
 import (
 	"runtime"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // maxSeconds is the longest time that a token may last.

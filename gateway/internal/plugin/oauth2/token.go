@@ -14,8 +14,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // reply is what the token endpoint answers: a token, or an error of RFC 6749, 5.2.

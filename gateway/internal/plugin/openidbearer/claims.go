@@ -8,7 +8,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/plugin/jwks"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/jwks"
 )
 
 // claims are those of a good token.

@@ -11,9 +11,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/fetching"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/fetching"
 )
 
 // config is the configuration as it is stored.

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/fetching"
-	"gatelab/gateway/internal/plugin/jwks"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/fetching"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/jwks"
 )
 
 const (

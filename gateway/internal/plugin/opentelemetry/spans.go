@@ -9,9 +9,9 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/logentry"
-	"gatelab/gateway/internal/plugin/tracing"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logentry"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/tracing"
 )
 
 // tracer is the plugin.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Datagrams is a server that a logging plugin sends datagrams to. It ends with the

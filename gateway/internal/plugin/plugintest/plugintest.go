@@ -16,14 +16,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatelab/gateway/internal/cache"
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/limit"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/logqueue"
-	"gatelab/gateway/internal/proxy"
-	"gatelab/gateway/internal/redisconn"
-	"gatelab/gateway/internal/upstream"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logqueue"
+	"github.com/gatelab/gatelab/gateway/internal/proxy"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // StreamAbove is the longest body, in bytes, that the gateway of a test reads

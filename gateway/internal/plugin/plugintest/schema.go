@@ -4,8 +4,8 @@ import (
 	"reflect"
 	"testing"
 
-	"gatelab/gateway/internal/entity/entitytest"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // Schema is what the definition of a plugin has to say.

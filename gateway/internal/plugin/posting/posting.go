@@ -14,7 +14,7 @@ import (
 	"net/url"
 	"time"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Config says where to, and how.

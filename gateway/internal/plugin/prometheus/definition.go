@@ -3,8 +3,8 @@
 package prometheus
 
 import (
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // Definition declares the plugin. What its plugins share lasts as long as the

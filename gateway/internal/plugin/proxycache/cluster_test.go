@@ -14,9 +14,9 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
 )
 
 // cluster are replicas in front of one origin, with a client of many connections.

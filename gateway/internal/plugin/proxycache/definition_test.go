@@ -3,9 +3,9 @@ package proxycache
 import (
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/entity/entitytest"
-	"gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
 )
 
 var uses = entitytest.Uses{

@@ -9,7 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
 )
 
 // mediaType is one of config.content_type.

@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/keyauth"
-	"gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/keyauth"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
 )
 
 // TestInvalidationIsOfTheURI has one consumer change by one route what others have been

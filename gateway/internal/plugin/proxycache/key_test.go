@@ -3,8 +3,8 @@ package proxycache
 import (
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 func TestProxyCacheKeysTellApartWhatTheUpstreamTellsApart(t *testing.T) {

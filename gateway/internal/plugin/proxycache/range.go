@@ -8,7 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
 )
 
 // serveRange turns an answer with the whole of a stored body into the part that the

@@ -3,7 +3,7 @@ package proxycache
 import (
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // TestReuse is RFC 9111, 4 and 5: which requests are answered with what, and how it is

@@ -8,8 +8,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/cache"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // spool is a response's body on its way to the client and into the cache. A

@@ -6,7 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/cache"
 )
 
 // Why a request went to the upstream, as Cache-Status says it (RFC 9211, 2.2).

@@ -3,7 +3,7 @@ package proxycache
 import (
 	"testing"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // TestStoringByDefault is RFC 9111, 3 and 4.2, and RFC 9213, with the defaults of

@@ -3,8 +3,8 @@ package ratelimiting
 import (
 	"fmt"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
 )
 
 func plainChecks() []entity.Check {

@@ -9,11 +9,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/limit"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/redisconfig"
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/redisconfig"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 var failureBody = []byte(`{"message":"An unexpected error occurred"}`)

@@ -7,10 +7,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/limit"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/redisconfig"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/redisconfig"
 )
 
 // priority is Kong's, of both.

@@ -4,9 +4,9 @@ import (
 	"reflect"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/entity/entitytest"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 var uses = entitytest.Uses{

@@ -1,8 +1,8 @@
 package ratelimiting
 
 import (
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin/redisconfig"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/redisconfig"
 )
 
 // flatFields are the flat spelling of 3.4: redis_host and so on, kept equal

@@ -8,7 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
 )
 
 // The beginnings of limit headers as fasthttp keeps an upstream's.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
 )
 
 func TestRateLimitingTellsTheClient(t *testing.T) {

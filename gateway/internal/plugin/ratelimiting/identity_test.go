@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
 )
 
 // Plugins may share a namespace, and so counters. A client that chooses its

@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/route"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 )
 
 // maxLimitKey is how long a client's own words may be as a key; longer ones

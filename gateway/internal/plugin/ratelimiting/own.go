@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // ownFields are the fields of both plugins that Kong does not have. Their

@@ -10,9 +10,9 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/limit"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // warnEvery is how often an unreachable Redis is worth a line in the log, for

@@ -8,10 +8,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/limit"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // limitDeps gives what one gateway process has: a limiter, Redis, metrics.

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"gatelab/internal/testenv"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 // redisAt splits the test Redis' address the way a configuration has it.

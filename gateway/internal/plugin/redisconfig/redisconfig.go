@@ -5,8 +5,8 @@ package redisconfig
 import (
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/redisconn"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // maxDatabase is the highest number of a Redis database that is accepted: more

@@ -3,8 +3,8 @@ package redisconfig
 import (
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/entity/entitytest"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
 )
 
 var uses = entitytest.Uses{

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
 )
 
 // TestAnEarlierRequestOfTheConnectionDoesNotCount has fields that the codec keeps

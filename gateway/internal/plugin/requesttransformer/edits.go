@@ -3,8 +3,8 @@ package requesttransformer
 import (
 	"slices"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/transform"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/transform"
 )
 
 // edit is one entry of the configuration.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // pairs are a query or a form. Those that no edit names stay as they came.

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // template is a value with $(...) in it. Kong runs Lua there; here it can be

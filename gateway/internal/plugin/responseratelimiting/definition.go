@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/redisconfig"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/redisconfig"
 )
 
 var periods = [...]string{"second", "minute", "hour", "day", "month", "year"}

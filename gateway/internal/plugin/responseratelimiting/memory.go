@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
 )
 
 // maxSeen bounds what is remembered: 64 Ki limits of clients.

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/keyauth"
-	"gatelab/gateway/internal/plugin/plugintest"
-	"gatelab/gateway/internal/plugin/proxycache"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/keyauth"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/proxycache"
 )
 
 type c = map[string]any

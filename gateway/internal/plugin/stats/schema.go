@@ -3,7 +3,7 @@ package stats
 import (
 	"fmt"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Identifiers are the ways to name a consumer.

@@ -3,11 +3,11 @@
 package statsd
 
 import (
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/logentry"
-	"gatelab/gateway/internal/plugin/logqueue"
-	"gatelab/gateway/internal/plugin/stats"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logentry"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logqueue"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/stats"
 )
 
 const name = "statsd"

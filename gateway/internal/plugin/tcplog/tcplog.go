@@ -9,10 +9,10 @@ import (
 	"net"
 	"time"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/logentry"
-	"gatelab/gateway/internal/plugin/logqueue"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logentry"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logqueue"
 )
 
 const name = "tcp-log"

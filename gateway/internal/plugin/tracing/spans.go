@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // Span is one part of a request's way through the gateway.

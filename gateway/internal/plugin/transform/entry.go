@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
 // Cut takes an entry of a configuration apart, as Kong does: the name ends at the

@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"slices"
 
-	"gatelab/gateway/internal/entity"
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/logentry"
-	"gatelab/gateway/internal/plugin/logqueue"
-	"gatelab/gateway/internal/plugin/posting"
-	"gatelab/gateway/internal/plugin/tracing"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logentry"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/logqueue"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/posting"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/tracing"
 )
 
 const name = "zipkin"

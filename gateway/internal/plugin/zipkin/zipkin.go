@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"gatelab/gateway/internal/plugin"
-	"gatelab/gateway/internal/plugin/tracing"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/tracing"
 )
 
 // tracer is what both kinds of the plugin have.

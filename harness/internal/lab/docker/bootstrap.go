@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
 )
 
 // The users of the Debian images. Packages are only unpacked, so nothing but

@@ -8,8 +8,8 @@ import (
 
 	"github.com/prometheus/procfs"
 
-	"gatelab/harness/internal/cgroup"
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/cgroup"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // fromKernel reads the node's control group itself. It takes well under a

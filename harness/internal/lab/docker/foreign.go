@@ -15,7 +15,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // foreign is a container that no lab made. It may be in several networks, and it keeps its own limits.

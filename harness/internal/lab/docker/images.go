@@ -8,7 +8,7 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // layout says what is inside an image, and so how its program is started.

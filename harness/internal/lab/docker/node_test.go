@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/docker"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/docker"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // start starts redis and two stand-ins as origin and worker.

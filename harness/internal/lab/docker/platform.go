@@ -13,7 +13,7 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
 )
 
 // platform is an operating system and a processor, as Go calls them.

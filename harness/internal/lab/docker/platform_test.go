@@ -62,11 +62,11 @@ func TestBinaryOfAnotherPlatformIsBuiltForTheEngine(t *testing.T) {
 
 func TestCrossBuildSaysWhatToDo(t *testing.T) {
 	for _, row := range []struct{ name, program, want string }{
-		{name: "outside the checkout", program: "gateway", want: "CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build gatelab/gateway"},
+		{name: "outside the checkout", program: "gateway", want: "GOOS=linux GOARCH=arm64 go build github.com/gatelab/gatelab/gateway"},
 		{name: "a build of the gate", program: "gateway@base", want: "--runtime host"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			_, err := crossBuild(t.Context(), t.TempDir(), row.program, "gatelab/gateway", platform{"linux", "arm64"})
+			_, err := crossBuild(t.Context(), t.TempDir(), row.program, "github.com/gatelab/gatelab/gateway", platform{"linux", "arm64"})
 			if err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("error %v, want %q", err, row.want)
 			}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // Published ports are chosen below the usual ephemeral range (from 32768): a

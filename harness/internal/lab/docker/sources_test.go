@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/docker"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/docker"
 )
 
 // haproxyFrom is a server that the lab does not know, which answers by itself.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"testing"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/docker"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/docker"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 func TestSqueeze(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // Attach finds the nodes of a lab that a run with Keep has left, in order of

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // doomedEnv makes the test program play a harness that is going to be killed;

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // frontPort is the port of the front's admin API.

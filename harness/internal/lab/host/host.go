@@ -17,7 +17,7 @@ import (
 	"sync"
 	"syscall"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // Config is what a Runtime needs.

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // node is one program and its descendants, in a folder of its own.

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/alerts"
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/alerts"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // TestPrometheusSeesEveryTarget starts real ones beside gateways: every target

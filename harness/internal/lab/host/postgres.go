@@ -13,8 +13,8 @@ import (
 	"strings"
 	"syscall"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/subprocess"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/subprocess"
 )
 
 // database makes a node's data folder. To make a new cluster takes longer than

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // process is one life of a node.

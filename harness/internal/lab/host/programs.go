@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // binFolder is where a run keeps copies of our own programs: a build during the

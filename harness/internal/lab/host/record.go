@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 // recordFile is what a node of a lab that stays says of itself, in its folder,

@@ -7,7 +7,7 @@ import (
 	"os"
 	"syscall"
 
-	"gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
 var _ lab.Reloader = (*node)(nil)

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // lacking are programs of a machine that has none of the servers.

@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Runtime makes nodes within this process. Fields are set before the first node starts.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"gatelab/harness/internal/load/engine"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/load/engine"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // serveFunc serves on a listener and returns what ends that.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 func TestClosedAgainstNullServer(t *testing.T) {

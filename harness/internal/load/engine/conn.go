@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // conn is a lean HTTP/1.1 client's connection: it writes prepared bytes and

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // standbyAfter is how long a client that has a second entry point waits for the

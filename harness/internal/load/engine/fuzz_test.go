@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // An attack that a worker is sent is refused, or can be planned and drawn from:

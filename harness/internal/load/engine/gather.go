@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
 )
 
 // counts are the totals and the failures so far.

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // multiplexer sends an attack's requests over HTTP/2: a number of connections, each with several requests at a time. It is net/http's

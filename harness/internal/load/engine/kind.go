@@ -8,7 +8,7 @@ import (
 	"os"
 	"syscall"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // errMalformed marks a response that is not HTTP/1.1.

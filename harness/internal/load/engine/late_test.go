@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // modelServer has each request, the nth of its connection, answered by a

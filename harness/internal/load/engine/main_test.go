@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 func TestMain(m *testing.M) {

@@ -11,7 +11,7 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // Of an open attack's workers.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // keyHeader carries a consumer's key.

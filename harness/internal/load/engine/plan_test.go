@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 func planOf(t testing.TB, a load.Attack) *plan {

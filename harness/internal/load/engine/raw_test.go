@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
 )
 
 // TestCorrectedLatencyFromRawResults makes the corrected latencies again from

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/measure"
 )
 
 // event is one request that is over. Times are relative to the beginning of the

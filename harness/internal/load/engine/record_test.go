@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 func TestCoarseIsWithinItsWord(t *testing.T) {

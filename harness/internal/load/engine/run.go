@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // run is an attack under way.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // witness is a server that counts what came how.

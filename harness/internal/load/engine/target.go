@@ -6,7 +6,7 @@ import (
 	"net"
 	"slices"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // CheckTarget refuses a target that is not ours to attack. Allowed are

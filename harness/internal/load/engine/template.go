@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 const userAgent = "gatelab"

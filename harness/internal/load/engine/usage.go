@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
-	"gatelab/harness/internal/cgroup"
+	"github.com/gatelab/gatelab/harness/internal/cgroup"
 )
 
 // cpuMeter measures the process's CPU time over a window.

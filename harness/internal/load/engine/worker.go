@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // Limits of the worker's API.

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/load"
-	"gatelab/internal/webguard/guardtest"
+	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/internal/webguard/guardtest"
 )
 
 // worker starts a worker's API and a client for it.

@@ -4,7 +4,7 @@ package loadtest
 import (
 	"time"
 
-	"gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // ProbesAt are probes of gateway-1 every 100 ms, each answered after 5 ms; those that

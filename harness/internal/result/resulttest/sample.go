@@ -5,7 +5,7 @@ package resulttest
 import (
 	"time"
 
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func p[T any](v T) *T { return &v }

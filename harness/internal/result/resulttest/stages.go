@@ -3,8 +3,8 @@ package resulttest
 import (
 	"time"
 
-	"gatelab/harness/internal/measure"
-	"gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/measure"
+	"github.com/gatelab/gatelab/harness/internal/result"
 )
 
 func sampleBaseline(began time.Time) result.Stage {

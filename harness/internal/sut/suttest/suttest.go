@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"gatelab/harness/internal/lab"
-	"gatelab/harness/internal/lab/host"
-	"gatelab/harness/internal/origin"
-	"gatelab/harness/internal/parity"
-	"gatelab/harness/internal/policy"
-	"gatelab/harness/internal/sut"
-	"gatelab/harness/internal/topology"
+	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/host"
+	"github.com/gatelab/gatelab/harness/internal/origin"
+	"github.com/gatelab/gatelab/harness/internal/parity"
+	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/sut"
+	"github.com/gatelab/gatelab/harness/internal/topology"
 )
 
 // Policies are those of scenarios/compare.yaml, from a package two folders below
