@@ -144,8 +144,7 @@ func TestRequestDirectives(t *testing.T) {
 	// Ten seconds old, fresh for another five, then ten of stale-while-revalidate.
 	now := time.Now()
 	e := &Entry{Generated: now.Add(-10 * time.Second), FreshUntil: now.Add(5 * time.Second), StaleWhileRevalidate: now.Add(15 * time.Second)}
-	strict := *e
-	strict.MustRevalidate = true
+	strict := Entry{Generated: e.Generated, FreshUntil: e.FreshUntil, StaleWhileRevalidate: e.StaleWhileRevalidate, MustRevalidate: true}
 	tests := []struct {
 		name, cc string
 		entry    *Entry
