@@ -42,7 +42,7 @@ type Profile struct {
 	Policies []string `yaml:"policies,omitempty"`
 }
 
-// FullProfile is the set as its file has it.
+// FullProfile is the set as its file has it, unless the file has a profile of that name.
 const FullProfile = "full"
 
 // Read reads and checks a file.
@@ -75,10 +75,16 @@ func Parse(name string, b []byte) (*Set, error) {
 // Choose applies a profile, and keeps the named policies; none are all of the profile's.
 func (s *Set) Choose(profile string, names []string) (*Set, error) {
 	out := *s
-	if profile != "" && profile != FullProfile {
-		p, ok := s.Profiles[profile]
+	if profile == "" {
+		profile = FullProfile
+	}
+	if p, ok := s.Profiles[profile]; ok || profile != FullProfile {
 		if !ok {
-			return nil, suggest.Unknown("profile", profile, append([]string{FullProfile}, slices.Sorted(maps.Keys(s.Profiles))...))
+			known := slices.Sorted(maps.Keys(s.Profiles))
+			if !slices.Contains(known, FullProfile) {
+				known = append([]string{FullProfile}, known...)
+			}
+			return nil, suggest.Unknown("profile", profile, known)
 		}
 		out.Load = s.Load.with(p.Load)
 		if len(names) == 0 {
