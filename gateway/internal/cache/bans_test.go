@@ -82,7 +82,8 @@ func TestAPurgeIsOfWhatWasAskedForBefore(t *testing.T) {
 	r := replicas(t, 2)
 	tag := Selection{Tags: []string{"a"}}
 	tagged := func() *Entry { return named("r", "h", "/", SurrogateKey, "a") }
-	q, later, plain := query("q", nil), query("later", nil), query("plain", nil)
+	q, later := query("q", nil), query("later", nil)
+	plain := query("plain", nil)
 	f := r[0].Find(t.Context(), q)
 	other := r[0].Find(t.Context(), plain)
 	waits := follow(r[0], 1, q)

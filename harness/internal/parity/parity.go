@@ -175,7 +175,8 @@ func (a *asker) once(ctx context.Context, pr *policy.Probe, n int, out *Answer) 
 		return err
 	}
 	defer res.Body.Close()
-	out.Status, out.Header, out.Proto = res.StatusCode, res.Header, res.Proto
+	out.Status, out.Proto = res.StatusCode, res.Proto
+	out.Header = res.Header
 	var began time.Time
 	body := readerFunc(func(b []byte) (int, error) {
 		n, err := res.Body.Read(b)

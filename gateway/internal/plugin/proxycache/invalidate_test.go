@@ -90,7 +90,8 @@ func TestInvalidationIsOfTheURI(t *testing.T) {
 }
 
 func TestURIs(t *testing.T) {
-	all, some, folded := &cacheKey{}, &cacheKey{query: []string{"a"}}, &cacheKey{ignoreCase: true}
+	all, some := &cacheKey{}, &cacheKey{query: []string{"a"}}
+	folded := &cacheKey{ignoreCase: true}
 	changes := func(k *cacheKey, target string, of *cacheKey, stored string) bool {
 		at := of.uri("Example.com", []byte(stored))
 		for _, u := range k.uris("example.COM", []byte(target)) {

@@ -159,7 +159,8 @@ func playModel(t *testing.T, r *rand.Rand) {
 			if !asked {
 				t.Errorf("%s: answered with %q", about, r.Body())
 			}
-			last, came, body = next, time.Now(), text
+			last, came = next, time.Now()
+			body = text
 		}
 	}
 }

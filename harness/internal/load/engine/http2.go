@@ -131,8 +131,8 @@ func (p *responseReader) takeHead(res *http.Response) {
 		}
 		return p.keep([]byte(v))
 	}
-	p.cache, p.node, p.edge = keep("X-Cache-Status"), keep("X-Gateway-Node"), keep("X-Edge-Cache")
-	p.originHash = keep("X-Origin-Body")
+	p.cache, p.node = keep("X-Cache-Status"), keep("X-Gateway-Node")
+	p.edge, p.originHash = keep("X-Edge-Cache"), keep("X-Origin-Body")
 	p.stream = strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream")
 	p.gatewayOwn = res.Header.Get("X-Kong-Response-Latency") != ""
 }

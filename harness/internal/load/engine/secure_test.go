@@ -84,7 +84,9 @@ func TestTLSAndHTTP2(t *testing.T) {
 
 func TestOpenAttackOverHTTP2(t *testing.T) {
 	_, a := secure(t, nil)
-	a.Model, a.Rate, a.Duration, a.Streams, a.Connections = load.Open, 500, time.Second, 100, 1
+	a.Model, a.Rate = load.Open, 500
+	a.Duration, a.Streams = time.Second, 100
+	a.Connections = 1
 	r := do(t, a)
 	sums(t, r)
 	if r.Requests != 500 || r.Failed > 0 || r.ConnectionsOpened > 1 {
