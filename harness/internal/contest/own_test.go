@@ -115,7 +115,8 @@ func TestOwnServicesAreArms(t *testing.T) {
 	if first.QPS == nil || first.MemoryMiB == nil || first.P50MS == nil {
 		t.Errorf("the program has figures missing: %+v", first)
 	}
-	if last.QPS != nil || last.MemoryMiB != nil || last.CPUUS != nil || last.P50MS == nil || len(last.Reasons) != 1 {
+	if last.QPS != nil || last.MemoryMiB != nil || last.CPUUS != nil || last.P50MS == nil ||
+		len(last.Reasons) == 0 || !strings.HasPrefix(last.Reasons[0], "outside the lab: ") {
 		t.Errorf("outside the lab: %+v", last)
 	}
 	// Readiness, 5 probes, and at most 50/s in the warm-up and the round, each of half a second, with what precedes each turn.

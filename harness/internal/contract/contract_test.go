@@ -204,6 +204,9 @@ func busyGateway(t *testing.T) *gatewaytest.Process {
 			w.WriteHeader(429)
 		case "/broken":
 			w.WriteHeader(502)
+		case "/stream":
+			streamTokens(w)
+			return
 		}
 		_, _ = io.WriteString(w, "{}")
 	}))
@@ -222,6 +225,8 @@ func busyGateway(t *testing.T) *gatewaytest.Process {
 		{"/services/dead/routes", `{"name": "dead", "paths": ["/dead"]}`},
 		{"/services/ai-api/routes", `{"name": "ai", "paths": ["/ai"], "strip_path": true}`},
 		{"/services/ai-api/routes", `{"name": "chat", "paths": ["/chat"], "strip_path": true}`},
+		{"/services/ai-api/routes", `{"name": "tokens", "paths": ["/tokens"], "strip_path": true}`},
+		{"/routes/tokens/plugins", `{"name": "ai-rate-limiting", "config": {"limit": [1000000000], "window_size": [60], "identifier": "ip"}}`},
 		{"/routes/ai/plugins", `{"name": "proxy-cache", "config": {"strategy": "redis", ` + redis + `, "content_type": ["application/json"]}}`},
 		{"/routes/chat/plugins", `{"name": "rate-limiting-advanced", "config": {"limit": [1], "window_size": [60], "identifier": "ip",
 			"strategy": "redis", "sync_rate": 0, ` + redis + `}}`},
@@ -237,6 +242,16 @@ func busyGateway(t *testing.T) *gatewaytest.Process {
 		}
 	}
 	return g
+}
+
+// streamTokens is a model's answer.
+func streamTokens(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for _, event := range []string{`{"choices":[]}`, `{"usage":{"prompt_tokens":2,"completion_tokens":3}}`} {
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", event)
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(time.Millisecond) // tokens per second are of two moments
+	}
 }
 
 // everyAnswer sends requests that a busyGateway answers in every way.
@@ -256,6 +271,14 @@ func everyAnswer(proxy string) error {
 		if res.StatusCode != w.status && w.status != 0 && (w.path != "/chat/1" || res.StatusCode != 429) {
 			return fmt.Errorf("%s: %d, want %d", w.path, res.StatusCode, w.status)
 		}
+	}
+	res, err := http.Post("http://"+proxy+"/tokens/stream", "application/json", strings.NewReader(`{"model": "m"}`))
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
+		return fmt.Errorf("a stream of tokens: %d, %w", res.StatusCode, err)
 	}
 	return nil
 }

@@ -56,6 +56,7 @@ func skipperSpec(a *Arm) (lab.Spec, error) {
 		Args: []string{
 			"-address=" + a.Listen(), "-support-listener=", "-metrics-listener=", "-routes-file=" + skipperFile,
 			"-application-log-level=ERROR", "-proxy-preserve-host", "-idle-conns-num=256", "-wait-for-healthcheck-interval=0",
+			"-wait-first-route-load",
 			"-forwarded-headers=X-Forwarded-For,X-Forwarded-Proto=" + a.Scheme(),
 		},
 		Files: map[string][]byte{skipperFile: []byte(skipperRoutes(p, a.upstreams()))},
