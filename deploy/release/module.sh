@@ -9,6 +9,7 @@ folders='(alerts|dashboards|deploy|docs|gateway|harness|internal|prices|scenario
 # Text that is no path, such as the names of images and schemas, keeps its name.
 git ls-files -z '*.go' | xargs -0 sed -i -E \
   -e "s#\"$old/$folders([/\".])#\"$new/\1\2#g" \
+  -e "s#\"$old/\"#\"$new/\"#g" \
   -e "s#^const Module = \"$old\"#const Module = \"$new\"#"
 sed -i "s#^module $old\$#module $new#" go.mod
 git ls-files -z '*.go' | xargs -0 gofmt -w

@@ -19,7 +19,7 @@ func TestValidate(t *testing.T) {
 		want   string
 		change func(*Attack)
 	}{
-		{want: "target", change: func(a *Attack) { a.Target = "https://127.0.0.1" }},
+		{want: "tls", change: func(a *Attack) { a.Target = "https://127.0.0.1" }},
 		{want: "target", change: func(a *Attack) { a.Target = "http://127.0.0.1/path" }},
 		{want: "model", change: func(a *Attack) { a.Model = "wide" }},
 		{want: "connections", change: func(a *Attack) { a.Connections = 0 }},

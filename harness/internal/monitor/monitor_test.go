@@ -96,9 +96,11 @@ func TestPageShowsTargetsAlertsAndNotifications(t *testing.T) {
 	manager, _, _ := strings.Cut(known.Data.Active[0].URL, "/api/")
 	url := started(t, Config{Prometheus: stack.Prometheus, Alertmanager: manager})
 	const up = `<td>gateway-1</td><td>gateway</td><td class="up">up</td>`
-	if page := get(t, url); !strings.Contains(page, up) || strings.Contains(page, `class="firing"`) {
-		t.Errorf("a target that is up:\n%s", page)
-	}
+	// On a busy machine the first scrape may come after the rule for absent targets fired.
+	eventually(t, 30*time.Second, "the page does not show a target that is up, without alerts", func() bool {
+		page := get(t, url)
+		return strings.Contains(page, up) && !strings.Contains(page, `class="firing"`)
+	})
 	down.Store(true)
 	var page string
 	for _, want := range []string{
