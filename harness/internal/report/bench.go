@@ -22,7 +22,7 @@ func Bench(w io.Writer, r *result.Result) error {
 	b := bufio.NewWriter(w)
 	goos, goarch, _ := strings.Cut(r.Manifest.Platform, "/") // benchstat groups by both
 	for _, c := range []fact{
-		{"goos", goos}, {"goarch", goarch}, {"pkg", "github.com/gatelab/gatelab/scenarios/" + word(r.Scenario)}, {"cpu", r.Manifest.CPUModel},
+		{"goos", goos}, {"goarch", goarch}, {"pkg", "gatelab/scenarios/" + word(r.Scenario)}, {"cpu", r.Manifest.CPUModel},
 		{"profile", r.Profile}, {"runtime", r.Runtime}, {"# commit", r.Manifest.Commit}, {"# run", r.RunID},
 	} {
 		if c.Value != "" {

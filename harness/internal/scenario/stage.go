@@ -171,6 +171,9 @@ func (d *decoder) origin(path string, n *node, out *Origin) {
 		"latency":          func(p string, n *node) { d.latency(p, n, &out.Latency) },
 		"chat_latency":     func(p string, n *node) { d.latency(p, n, &out.ChatLatency) },
 		"chat_concurrency": d.whole(&out.ChatConcurrency, 0, 1_000_000),
+		"first_token":      d.duration(&out.FirstToken, 0, 5*time.Minute),
+		"token_rate":       d.number(&out.TokenRate, 100_000),
+		"break_rate":       d.number(&out.BreakRate, 1),
 		"error_rate":       d.number(&out.ErrorRate, 1),
 		"body_bytes":       d.whole(&out.BodyBytes, 64, 16<<20),
 		"cache_max_age": func(p string, n *node) {
@@ -184,6 +187,9 @@ func (d *decoder) origin(path string, n *node, out *Origin) {
 		},
 		"seed": d.seed(&out.Seed),
 	})
+	if p := n.field("first_token"); p != nil && out.FirstToken > 0 && out.TokenRate == 0 && !d.partial {
+		d.refuse(p, join(path, "first_token"), "0, or a token_rate beside it")
+	}
 }
 
 func (d *decoder) latency(path string, n *node, out *Latency) {

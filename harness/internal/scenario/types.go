@@ -104,6 +104,9 @@ type Origin struct {
 	Latency         Latency       // of models and lists
 	ChatLatency     Latency       // of chat completions
 	ChatConcurrency int           // chats at a time; one more is answered 429. 0 is no limit
+	FirstToken      time.Duration // from a stream's request to its first event; with TokenRate only
+	TokenRate       float64       // events per second of a stream; 0: the chat's delay is spread over them
+	BreakRate       float64       // share of streams that break off in the middle
 	ErrorRate       float64       // share of requests answered 500
 	BodyBytes       int           // size of a model's body
 	CacheMaxAge     time.Duration // Cache-Control: max-age; 0 sends none
@@ -126,6 +129,9 @@ func (o Origin) Flags() map[string]string {
 		"chat-median":      o.ChatLatency.Median.String(),
 		"chat-p99":         o.ChatLatency.P99.String(),
 		"chat-concurrency": strconv.Itoa(o.ChatConcurrency),
+		"first-token":      o.FirstToken.String(),
+		"token-rate":       strconv.FormatFloat(o.TokenRate, 'g', -1, 64),
+		"break-rate":       strconv.FormatFloat(o.BreakRate, 'g', -1, 64),
 		"error-rate":       strconv.FormatFloat(o.ErrorRate, 'g', -1, 64),
 		"body-bytes":       strconv.Itoa(o.BodyBytes),
 		"cache-max-age":    o.CacheMaxAge.String(),

@@ -119,7 +119,8 @@ func TestKongFileIsTakenByAnAdminAPI(t *testing.T) {
 	applied := 0
 	for i := range policies {
 		p := &policies[i]
-		if kongOpen().Lacks(p) != "" {
+		// Ten thousand routes are applied as a thousand are, a call each, for minutes.
+		if kongOpen().Lacks(p) != "" || p.Name == "routes-10000" {
 			continue
 		}
 		_, files := rendered(t, kongOpen(), p)
