@@ -35,7 +35,8 @@ func TestOriginTakesItsFlags(t *testing.T) {
 	})
 	c.Listen = ""
 	if want := (origin.Config{Models: 2, Median: 3 * ms, P99: 2500 * time.Microsecond, ChatMedian: 5 * ms, ChatP99: 6 * ms,
-		ChatConcurrency: 7, ErrorRate: 1e-7, FirstToken: 8 * ms, TokenRate: 2.5, BreakRate: 0.25, BodyBytes: 1 << 20, CacheMaxAge: time.Minute, Seed: 1<<64 - 1}); c != want {
+		ChatConcurrency: 7, ErrorRate: 1e-7, FirstToken: 8 * ms, TokenRate: 2.5, BreakRate: 0.25,
+		BodyBytes: 1 << 20, CacheMaxAge: time.Minute, Seed: 1<<64 - 1}); c != want {
 		t.Errorf("got %+v, want %+v", c, want)
 	}
 }
