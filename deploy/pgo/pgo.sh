@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes gateway/default.pgo of bin/gateway, with which `go build ./gateway` optimises for the
+# Makes gateway/default.pgo of bin/gateway, with which `go build ./gateway` then optimises for the
 # paths that requests take: proxied, answered from the cache, limited in memory
 # and in Redis, with and without TLS. Run it after larger changes of the data
 # plane, on a machine that does nothing else, and compare with `make gate`.
