@@ -22,15 +22,15 @@ type frame struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "recording:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	width := flag.Int("width", 100, "columns of the terminal")
 	height := flag.Int("height", 30, "rows of the terminal")
 	every := flag.Duration("every", 500*time.Millisecond, "time between two looks at the screen")

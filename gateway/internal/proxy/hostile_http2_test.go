@@ -218,11 +218,11 @@ func TestAClientThatTakesNothingOfACallHoldsLittle(t *testing.T) {
 	var sent atomic.Int64
 	origin := h2cServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		for range 1000 {
-			if n, err := w.Write(make([]byte, 16<<10)); err != nil {
+			n, err := w.Write(make([]byte, 16<<10))
+			if err != nil {
 				return
-			} else {
-				sent.Add(int64(n))
 			}
+			sent.Add(int64(n))
 		}
 	})
 	c := config(origin.URL, entity.Route{Paths: []string{"/"}})

@@ -176,7 +176,7 @@ func (p *Proxy) addRoutes(
 		var e routeEntry
 		name := ""
 		if r.Service != nil {
-			known := false
+			var known bool
 			if e, known = ofService[r.Service.ID]; !known {
 				service := services[r.Service.ID]
 				if service == nil {

@@ -48,11 +48,14 @@ type http2Pool struct {
 func newHTTP2Pool(c *Config) *http2Pool {
 	// The window can be set by way of an http.Transport only. It fails for one that
 	// has the protocol already, and this one is new.
-	codec, _ := http2.ConfigureTransports(&http.Transport{HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: streamWindow}})
-	codec.DisableCompression = true
-	codec.MaxHeaderListSize = uint32(c.HeaderBytes) //nolint:gosec // a setting of at most 16 MiB
-	codec.MaxReadFrameSize, codec.IdleConnTimeout = mostFrame, c.KeepaliveIdle
-	codec.ReadIdleTimeout, codec.PingTimeout = pingAfter, pingWait
+	h := &http.Transport{HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: streamWindow}}
+	codec, _ := http2.ConfigureTransports(h)        //nolint:staticcheck // see http2Pool
+	codec.DisableCompression = true                 //nolint:staticcheck // as above
+	codec.MaxHeaderListSize = uint32(c.HeaderBytes) //nolint:staticcheck,gosec // as above; a setting of at most 16 MiB
+	codec.MaxReadFrameSize = mostFrame              //nolint:staticcheck // as above
+	codec.IdleConnTimeout = c.KeepaliveIdle         //nolint:staticcheck // as above
+	codec.ReadIdleTimeout = pingAfter               //nolint:staticcheck // as above
+	codec.PingTimeout = pingWait                    //nolint:staticcheck // as above
 	return &http2Pool{most: c.Keepalive, dialing: make(chan struct{}, 1), codec: codec}
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/gatelab/gatelab/harness/internal/lab"
 	"github.com/gatelab/gatelab/harness/internal/load"
-	"github.com/gatelab/gatelab/harness/internal/policy"
 	"github.com/gatelab/gatelab/harness/internal/result"
 	"github.com/gatelab/gatelab/harness/internal/session"
 	"github.com/gatelab/gatelab/harness/internal/stats"
@@ -233,6 +232,3 @@ func kinds(r *load.Result) string {
 	}
 	return strings.Join(out, ", ")
 }
-
-// changing says whether a policy's cells are measured while configurations change.
-func changing(p *policy.Policy) bool { return len(p.Changes) > 0 }

@@ -21,8 +21,8 @@ func noP99(all *load.Result, rounds int) string {
 const mostInFlight = 0.5
 
 // overloaded says that an arm does not carry the rate that was offered to all: its closed loop, which the load generator did not limit,
-// does not reach the rate, and the open loop fills the connections; or not all were answered. Empty: it carries it, or the closed loop does not
-// tell.
+// does not reach the rate, and the open loop fills the connections; or not all were answered. Empty: it carries it, or the closed loop
+// does not tell.
 func overloaded(open *load.Result, closed float64, limited bool) string {
 	offered, answered := open.Attack.Rate, open.QPS()
 	queued := closed < offered && open.InFlight > mostInFlight*float64(open.Attack.AtATime())
@@ -31,6 +31,7 @@ func overloaded(open *load.Result, closed float64, limited bool) string {
 		return ""
 	}
 	return fmt.Sprintf("it does not carry the %.0f requests/s that were offered: its closed loop reaches %.0f,"+
-		" and %.1f requests were in flight of the %d that the connections carry; its p50 and p99 are those of a queue: compare at a lower rate (--rate %.0f)",
+		" and %.1f requests were in flight of the %d that the connections carry; its p50 and p99 are those of a queue:"+
+		" compare at a lower rate (--rate %.0f)",
 		offered, closed, open.InFlight, open.Attack.AtATime(), math.Floor(closed*0.7))
 }

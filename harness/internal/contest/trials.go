@@ -39,7 +39,7 @@ func (c *contest) trials(ctx context.Context, s *session.Session, p *policy.Poli
 	if err != nil {
 		return err
 	}
-	return errors.Join(m.inTurn(ctx, arms, func(a *arm) error {
+	err = m.inTurn(ctx, arms, func(a *arm) error {
 		c.doing("%s: measuring %s", p.Name, a.System.Name)
 		if err := m.warm(ctx, a); err != nil {
 			return err
@@ -57,18 +57,19 @@ func (c *contest) trials(ctx context.Context, s *session.Session, p *policy.Poli
 			err = m.idle(ctx, a)
 		}
 		return err
-	}), concludeTrials(arms))
+	})
+	concludeTrials(arms)
+	return err
 }
 
 // concludeTrials says of each arm what came of it.
-func concludeTrials(arms []*arm) error {
+func concludeTrials(arms []*arm) {
 	for _, a := range arms {
 		a.cell.Outcome = result.CellMeasured
 		if a.lost != nil {
 			a.cell.Outcome, a.cell.Reasons = result.CellFailed, []string{session.OneLine(a.lost)}
 		}
 	}
-	return nil
 }
 
 // underFault measures an arm while one of its origins is killed, or slow.

@@ -166,7 +166,7 @@ func (a *asker) once(ctx context.Context, pr *policy.Probe, n int, out *Answer) 
 	if err != nil {
 		return err
 	}
-	res, err := a.client.Do(req)
+	res, err := a.client.Do(req) //nolint:bodyclose // closed below
 	if err != nil {
 		var failed *url.Error
 		if errors.As(err, &failed) {

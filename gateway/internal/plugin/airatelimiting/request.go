@@ -31,7 +31,7 @@ func readOrder(body []byte) (order, error) {
 	choices := int64(1)
 	d := json.NewDecoder(bytes.NewReader(body))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return o, nil
+		return o, nil //nolint:nilerr // no JSON object
 	}
 	var seen []string
 	for d.More() {
@@ -39,7 +39,7 @@ func readOrder(body []byte) (order, error) {
 		key, ok := t.(string)
 		var value json.RawMessage
 		if err != nil || !ok || d.Decode(&value) != nil {
-			return order{completion: -1}, nil
+			return order{completion: -1}, nil //nolint:nilerr // no JSON
 		}
 		switch key {
 		case "model", "max_tokens", "max_completion_tokens", "max_output_tokens", "n":

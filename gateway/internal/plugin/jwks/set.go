@@ -134,7 +134,8 @@ func parseRSA(n, e string) (any, error) {
 }
 
 func parseEC(curve, x, y string) (any, []string, error) {
-	of, algorithm := elliptic.Curve(nil), ""
+	var of elliptic.Curve
+	var algorithm string
 	switch curve {
 	case "P-256":
 		of, algorithm = elliptic.P256(), "ES256"

@@ -87,7 +87,7 @@ func bodyOf(x *plugin.Exchange) (kind string, body []byte, err error) {
 	}
 	kind, _, err = mime.ParseMediaType(string(contentType))
 	if err != nil || kind != formType && kind != jsonType {
-		return "", nil, nil
+		return "", nil, nil //nolint:nilerr // of no kind that has parameters
 	}
 	body, whole, err := x.RequestBody(maxBody)
 	if err != nil || !whole {

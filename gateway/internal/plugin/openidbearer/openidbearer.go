@@ -193,7 +193,8 @@ func (a *auth) identify(x *plugin.Exchange, claims map[string]any) *denial {
 		if name == "" {
 			break
 		}
-		c, ok := (*entity.Consumer)(nil), false
+		var c *entity.Consumer
+		var ok bool
 		if by == "custom_id" {
 			c, ok = x.Directory.ConsumerByCustomID(name)
 		} else if c, ok = x.Directory.Consumer(name); ok {
