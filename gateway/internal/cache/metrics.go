@@ -112,7 +112,7 @@ func (m *metrics) register(reg prometheus.Registerer, s *Store) {
 	mem := s.memory
 	reg.MustRegister(m.requests, m.evictions, m.drops, m.leases, m.waits,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_purge_rules",
-			Help: "Purges of tags, routes and prefixes that are held against what was stored before them."}, s.bans.size),
+			Help: "Purge rules by tag, route and prefix that entries are checked against at lookup."}, s.bans.size),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_cache_waiting_requests",
 			Help: "Requests that wait for what another request of this replica fetches."},
 			func() float64 { return float64(s.waiting.Load()) }),
