@@ -42,7 +42,7 @@ type Answer struct {
 	Spread   []int         // how many reached each of the origins
 	Reached  int           // how many requests reached the origin
 	Proto    string        // "HTTP/1.1" or "HTTP/2.0"
-	Ahead    time.Duration // how long before the answer's end its body began
+	Ahead    time.Duration // how long before the answer's end its body began, at most over the count
 }
 
 // Answers are an arm's, in the order of the policy's probes.
@@ -160,7 +160,7 @@ func (a *asker) early(ctx context.Context) error {
 	return nil
 }
 
-// once sends one request; the answer's fields are those of the last.
+// once sends one request; the answer's fields are those of the last, but for Ahead.
 func (a *asker) once(ctx context.Context, pr *policy.Probe, n int, out *Answer) error {
 	req, err := a.request(ctx, pr, n)
 	if err != nil {
@@ -188,9 +188,9 @@ func (a *asker) once(ctx context.Context, pr *policy.Probe, n int, out *Answer) 
 	if out.Body, err = io.ReadAll(io.LimitReader(body, maxBody)); err != nil {
 		return fmt.Errorf("read the body: %w", err)
 	}
-	out.Ahead = 0
+	// A stalled machine shortens it, and nothing lengthens it for an arm that waits for the end.
 	if !began.IsZero() {
-		out.Ahead = time.Since(began)
+		out.Ahead = max(out.Ahead, time.Since(began))
 	}
 	return nil
 }

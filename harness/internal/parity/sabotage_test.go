@@ -206,7 +206,7 @@ func inProtocols() []misbehaviour {
 			g.toOrigin = func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "http") }
 		}, `the origin saw header X-Forwarded-Proto: "http", want "https"`},
 		{"a stream that is held back", "event-stream", func(g *gateway) { g.holds = true },
-			"want 20ms or more: it does not come as the origin sends it"},
+			"want 100ms or more: it does not come as the origin sends it"},
 	}
 }
 

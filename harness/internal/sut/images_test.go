@@ -3,6 +3,7 @@ package sut
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,6 +43,12 @@ func rendered(t *testing.T, s *System, p *policy.Policy) (lab.Spec, map[string]a
 	files := map[string]any{}
 	for path, content := range spec.Files {
 		var parsed any
+		if filepath.Ext(path) == ".pem" {
+			if block, _ := pem.Decode(content); block == nil {
+				t.Errorf("%s holds no PEM:\n%s", path, content)
+			}
+			continue
+		}
 		decode := json.Unmarshal
 		if ext := filepath.Ext(path); ext == ".yaml" || ext == ".yml" {
 			decode = func(b []byte, to any) error { return yaml.NewDecoder(bytes.NewReader(b)).Decode(to) }
