@@ -4,4 +4,8 @@
 set -eu
 cd "$(git rev-parse --show-toplevel)"
 make build
-go run ./deploy/recording docs/recording.svg 'make --no-print-directory scenario STAGE=cache PROFILE=smoke ARGS="--reports '"$(mktemp -d)"'"'
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+go run ./deploy/recording docs/recording.svg 'make --no-print-directory scenario STAGE=cache PROFILE=smoke ARGS="--reports '"$reports"'"'
+# The reader's report is in the default folder.
+sed -i "s# ARGS=&\#34;--reports $reports&\#34;##; s#$reports/#reports/#g" docs/recording.svg

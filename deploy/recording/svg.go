@@ -10,7 +10,7 @@ import (
 
 // The size of a character cell, in pixels.
 const (
-	cellWidth  = 8.0
+	cellWidth  = 8.6 // the widest of the fonts named
 	cellHeight = 18.0
 	margin     = 14.0
 	// lastFor is how long the last screen stays before the recording begins again.
