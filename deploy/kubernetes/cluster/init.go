@@ -12,7 +12,7 @@ import (
 // socketName is containerd's socket in a node's folder, where this machine reaches it as well, to load images.
 const socketName = "containerd.sock"
 
-// runNode is a node's first process: init FOLDER-OF-THE-CLUSTER NAME. It starts what a node runs, and ends, with all of the node, when one
+// runNode is a node's first process: init FOLDER-OF-THE-CLUSTER NAME ADDRESS. It starts what a node runs, and ends, with all of the node, when one
 // of them does.
 func runNode(args []string) error {
 	self, err := os.Executable()
@@ -31,7 +31,7 @@ func runNode(args []string) error {
 	daemons := [][]string{
 		{"containerd", "containerd", "-c", filepath.Join(dir, "containerd.toml")},
 		{"kubelet", self, "kubelet", "--kubeconfig", c.path(name + ".kubeconfig"), "--config", filepath.Join(dir, "kubelet.yaml"),
-			"--hostname-override", name},
+			"--hostname-override", name, "--node-ip", args[2]},
 		// A new endpoint is to be reached at once: a service of a lab has one.
 		{"proxy", self, "proxy", "--kubeconfig", c.path("proxy.kubeconfig"), "--hostname-override", name,
 			"--cluster-cidr", podNet + ".0.0/16", "--proxy-mode", "iptables", "--iptables-min-sync-period", "50ms",

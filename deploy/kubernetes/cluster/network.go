@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -105,17 +104,15 @@ func cableOf(node string) string { return "p-" + node }
 // namespaces are the network namespaces of a cluster that there are, the control plane's last.
 func namespaces() []string {
 	paths, _ := filepath.Glob("/run/netns/" + nodeNS + "*")
-	var names []string
+	var names, last []string
 	for _, p := range paths {
-		names = append(names, filepath.Base(p))
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		if (a == planeNS) != (b == planeNS) {
-			return map[bool]int{true: 1, false: -1}[a == planeNS]
+		if name := filepath.Base(p); name == planeNS {
+			last = append(last, name)
+		} else {
+			names = append(names, name)
 		}
-		return strings.Compare(a, b)
-	})
-	return names
+	}
+	return append(names, last...)
 }
 
 // emptyNamespace kills every process whose network namespace it is, and returns when there is none.

@@ -40,8 +40,12 @@ func (c cluster) addNode(i, count int) error {
 
 // powerOn starts a node: one process in namespaces of its own, whose end is the end of all that runs in the node.
 func (c cluster) powerOn(name string) error {
+	i, err := strconv.Atoi(strings.TrimPrefix(name, "n"))
+	if err != nil {
+		return err
+	}
 	return c.spawn(nodeNS+name, name, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
-		c.self, "init", c.dir, name)
+		c.self, "init", c.dir, name, nodeAddr(i))
 }
 
 // changeNode does to a node what can happen to a machine: kill (its power is cut), start, cut (its cable is pulled), join.

@@ -42,7 +42,11 @@ func (c cluster) identify(count int) error {
 	var tokens strings.Builder
 	for i, id := range identities(count) {
 		token := rand.Text()
-		fmt.Fprintf(&tokens, "%s,%s,%d,%q\n", token, id.user, i+1, id.groups)
+		fmt.Fprintf(&tokens, "%s,%s,%d", token, id.user, i+1)
+		if id.groups != "" {
+			tokens.WriteString("," + id.groups)
+		}
+		tokens.WriteString("\n")
 		if err := c.render("kubeconfig", c.path(id.file), map[string]any{
 			"API": "https://" + planeAddr + ":" + apiPort, "CA": c.path("pki", "apiserver.crt"), "Token": token,
 			"User": id.user, "Cluster": clusterName, "Dir": c.dir, "Group": "/" + cgroupName, "Nodes": nodeNames(count),
@@ -125,7 +129,7 @@ func (c cluster) awaitAPI(deadline time.Time) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		var code int
-		err = api.RESTClient().Get().AbsPath("/readyz").Do(ctx).StatusCode(&code).Error()
+		err = api.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(ctx).StatusCode(&code).Error()
 		if err == nil && code != http.StatusOK {
 			err = fmt.Errorf("/readyz answers %d", code)
 		}

@@ -26,7 +26,8 @@ const resync = time.Minute
 // chain anew. bridge-nf-call-iptables is on in a new network namespace, so that pods of one node are kept apart as well.
 func Enforce(api kubernetes.Interface) error {
 	factory := informers.NewSharedInformerFactory(api, resync)
-	pods, policies, spaces := factory.Core().V1().Pods(), factory.Networking().V1().NetworkPolicies(), factory.Core().V1().Namespaces()
+	pods, spaces := factory.Core().V1().Pods(), factory.Core().V1().Namespaces()
+	policies := factory.Networking().V1().NetworkPolicies()
 	changed := make(chan struct{}, 1)
 	note := func() {
 		select {
