@@ -171,6 +171,18 @@ func (f *forwarder) open() (data, trouble httpstream.Stream, err error) {
 	return nil, nil, fmt.Errorf("forward to %s:%d: the connection to the cluster ends at once", f.node.name, f.port)
 }
 
+// unlink ends the ways to a pod that is gone, with the connections on them: the kubelet would leave them open, and nothing would answer.
+func (n *node) unlink() {
+	for _, f := range n.ports {
+		f.mu.Lock()
+		if f.link != nil {
+			_ = f.link.Close()
+			f.link = nil
+		}
+		f.mu.Unlock()
+	}
+}
+
 // connected is the link to the pod that runs now, and the id of the next request on it.
 func (f *forwarder) connected() (httpstream.Connection, int, error) {
 	f.mu.Lock()

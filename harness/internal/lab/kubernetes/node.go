@@ -74,6 +74,7 @@ func (n *node) get(ctx context.Context) (*core.Pod, error) {
 // Stop removes the pod, which has that long to end, in whole seconds.
 func (n *node) Stop(ctx context.Context, grace time.Duration) error {
 	n.remember(ctx)
+	defer n.unlink()
 	if err := n.runtime.deletePod(ctx, n.name, max(grace, time.Second)); err != nil {
 		return fmt.Errorf("stop %s: %w", n.name, err)
 	}
@@ -84,6 +85,7 @@ func (n *node) Stop(ctx context.Context, grace time.Duration) error {
 // grace, and the kubelet gives it a second or two.
 func (n *node) Kill(ctx context.Context) error {
 	n.remember(ctx)
+	defer n.unlink()
 	err := n.killProcesses()
 	if err = errors.Join(err, n.runtime.deletePod(ctx, n.name, 0)); err != nil {
 		return fmt.Errorf("kill %s: %w", n.name, err)
