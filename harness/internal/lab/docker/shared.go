@@ -21,8 +21,8 @@ type Image struct {
 	About      string // for people: reference, id, versions
 }
 
-// Image makes sure of a spec's image, as Prepare does.
-func (r *Runtime) Image(ctx context.Context, s lab.Spec) (Image, error) {
+// ImageOf makes sure of a spec's image, as Prepare does.
+func (r *Runtime) ImageOf(ctx context.Context, s lab.Spec) (Image, error) {
 	img, err := r.image(ctx, s)
 	if err != nil {
 		return Image{}, err

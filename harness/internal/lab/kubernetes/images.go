@@ -33,7 +33,7 @@ func (r *Runtime) image(ctx context.Context, s lab.Spec) (image, error) {
 	r.mu.Unlock()
 	if ok {
 		// The arguments are the spec's own.
-		of, err := r.engine.Image(ctx, s)
+		of, err := r.engine.ImageOf(ctx, s)
 		img.Image = of
 		return img, err
 	}
@@ -44,7 +44,7 @@ func (r *Runtime) image(ctx context.Context, s lab.Spec) (image, error) {
 		}
 		r.engine = engine
 	}
-	of, err := r.engine.Image(ctx, s)
+	of, err := r.engine.ImageOf(ctx, s)
 	if err != nil {
 		return image{}, err
 	}
