@@ -80,9 +80,10 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 	if window > 0 {
 		f.Achieved = float64(res.Requests) / window
 	}
-	if res.WorkerCores > 0 && window > 0 {
-		f.WorkerCPU = new(res.WorkerCPUSeconds / window / res.WorkerCores)
+	if share, ok := res.CPUShare(); ok {
+		f.WorkerCPU = &share
 	}
+	f.Workers = Workers(res)
 	if m.Conditions.CeilingQPS > 0 {
 		f.CeilingQPS = &m.Conditions.CeilingQPS
 	}
@@ -101,6 +102,17 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 		f.Pressure = a.Readings[0].Waiting(a.Readings[n-1])
 	}
 	return f
+}
+
+// Workers are the workers that made an attack together, as far as it matters whether they did; none: one made it. What one was late in the
+// warm-up does no harm.
+func Workers(res *load.Result) (out []measure.Worker) {
+	for _, w := range res.Workers {
+		out = append(out, measure.Worker{
+			Name: w.Name, Lost: w.Lost, Late: max(w.Late-res.Attack.Warmup, 0), Uncertain: w.Uncertain, Drift: w.Drift,
+		})
+	}
+	return out
 }
 
 // memoryOf is the most memory that each node was seen to use, with its limit where one is enforced.

@@ -121,6 +121,9 @@ func merge(rounds []*Recording) *load.Result {
 
 func loadOf(m *Measurement, closed, open *load.Result) result.Load {
 	l := result.Load{Rounds: m.Stage.Rounds}
+	if n := m.Stage.Topology.Workers; n > 1 {
+		l.Workers = &n
+	}
 	switch {
 	case closed != nil && open != nil:
 		l.Model = result.Both

@@ -78,6 +78,7 @@ func attackOf(s *result.Stage, a *Recording, histograms map[string][]byte) resul
 		}
 		out.Series = append(out.Series, one)
 	}
+	out.Workers = workersOf(res)
 	out.Repeated, out.Spoiled = a.Spoilt, a.Spoiled()
 	for _, e := range a.Events {
 		out.Marks = append(out.Marks, marks(res.Began, e)...)
@@ -89,6 +90,22 @@ func attackOf(s *result.Stage, a *Recording, histograms map[string][]byte) resul
 		if b, err := json.Marshal(h); err == nil {
 			histograms[fmt.Sprintf("%s-%s-%d%s-%s.json", s.Name, res.Attack.Model, a.Round, dashed(a.Label), kind)] = b
 		}
+	}
+	return out
+}
+
+// workersOf are the workers of an attack in the report; none: one made it.
+func workersOf(res *load.Result) (out []result.Worker) {
+	window := res.Window().Seconds()
+	for _, w := range res.Workers {
+		one := result.Worker{
+			Name: w.Name, Outcomes: result.Outcomes(w.Counts), ClockAheadMS: InMS(w.Ahead), ClockUncertainMS: InMS(w.Uncertain),
+			ClockDriftMS: InMS(w.Drift), LateMS: InMS(w.Late), Lost: w.Lost,
+		}
+		if w.Cores > 0 && window > 0 {
+			one.CPU = new(w.CPUSeconds / window / w.Cores)
+		}
+		out = append(out, one)
 	}
 	return out
 }

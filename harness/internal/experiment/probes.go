@@ -61,7 +61,7 @@ func (x *experiment) probe(ctx context.Context, beside load.Attack, e *entry) er
 	p.Timeout = x.stage.Load.Probe.Timeout
 	p.Connections, p.Warmup = 0, 0
 	p.Requests, p.SampleEvery = x.requests(e.method), 1
-	res, err := x.session.Worker.Run(ctx, p, func(load.Progress) {})
+	res, err := x.session.Workers.Run(ctx, p, func(load.Progress) {})
 	e.result = res
 	return err
 }

@@ -207,7 +207,7 @@ func (l *rung) attack(ctx context.Context, a load.Attack, faults []scenario.Faul
 	var probes *load.Result
 	if a.Model == load.Open && l.stage.Load.Probe.Rate > 0 {
 		tasks = append(tasks, func(ctx context.Context) (err error) {
-			probes, err = l.session.Worker.Run(ctx, probeOf(l.stage, a), func(load.Progress) {})
+			probes, err = l.session.Workers.Run(ctx, probeOf(l.stage, a), func(load.Progress) {})
 			return err
 		})
 	}

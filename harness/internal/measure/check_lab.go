@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // Checks of how an attack went and what it went through: samples, steadiness,
@@ -17,6 +18,26 @@ func (f Facts) samples() Check {
 		saw += fmt.Sprintf(", so that there is no p99: at %.4g/s one takes a duration of %.0f s", f.Offered, math.Ceil(minP99Samples/f.Offered))
 	}
 	return judge(name, limit, short, Warning, "%s", saw)
+}
+
+// together is what makes the figures of several workers those of one attack.
+func (f Facts) together() Check {
+	const name, limit = Together, "all there to the end, at most 10 ms apart by one clock"
+	var lost []string
+	farthest := f.Workers[0]
+	for _, w := range f.Workers {
+		if w.Lost != "" {
+			lost = append(lost, w.Name+" "+w.Lost)
+		} else if w.Apart() > farthest.Apart() {
+			farthest = w
+		}
+	}
+	if len(lost) > 0 {
+		return judge(name, limit, true, Invalid, "%d of %d workers: %s", len(lost), len(f.Workers), strings.Join(lost, "; "))
+	}
+	saw := fmt.Sprintf("%d workers, at most %.3g ms apart (%s: began %.3g ms late, clock known to %.3g ms, drift %.3g ms)", len(f.Workers),
+		*ms(farthest.Apart()), farthest.Name, *ms(farthest.Late), *ms(farthest.Uncertain), *ms(farthest.Drift))
+	return judge(name, limit, farthest.Apart() > maxApart, Invalid, "%s", saw)
 }
 
 func (f Facts) steady() Check {

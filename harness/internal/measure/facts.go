@@ -1,5 +1,19 @@
 package measure
 
+import "time"
+
+// Worker is what says whether one of several workers did its part of an attack when the others did theirs.
+type Worker struct {
+	Name      string
+	Lost      string        // why there is nothing of it in the figures; empty: it was there to the end
+	Late      time.Duration // that it began after the time they had in common, beyond the warm-up
+	Uncertain time.Duration // of its clock against ours, plus or minus
+	Drift     time.Duration // of its clock against ours, from before the attack to after it
+}
+
+// Apart is how far from the time they had in common the worker may have been.
+func (w Worker) Apart() time.Duration { return max(w.Late, 0) + w.Uncertain + w.Drift.Abs() }
+
 // Facts are what is known of one attack. A nil or zero fact is unknown, and the
 // checks that need it say so rather than pass.
 type Facts struct {
@@ -19,8 +33,10 @@ type Facts struct {
 	WorkerCap   int
 	FDLimit     int // of the worker's process
 
-	WorkerCPU  *float64 // share of its cores that the generator used, 0 to 1
+	WorkerCPU  *float64 // share of its cores that the generator used, 0 to 1; of several workers the busiest one's
 	CeilingQPS *float64 // null server's rate in the same lab and run
+
+	Workers []Worker // that made the attack together; fewer than two: there is nothing to agree on
 
 	Connections int     // closed
 	InFlight    float64 // closed: throughput x mean latency

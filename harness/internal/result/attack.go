@@ -26,10 +26,26 @@ type Attack struct {
 	Nodes            map[string]uint64 `json:"nodes,omitempty"` // who answered, by X-Gateway-Node
 	Series           []Second          `json:"series,omitempty"`
 	Marks            []Mark            `json:"marks,omitempty"` // what happened meanwhile
+	// Workers are the workers that made the attack together, each with its part; none: one made it.
+	Workers []Worker `json:"workers,omitempty"`
 	// Repeated says why the attack was made again, once for each attempt before this one: what the machine did, not what was measured.
 	Repeated []string `json:"repeated,omitempty"`
 	// Spoiled says what the machine did during this one that would have been a reason to make it again.
 	Spoiled string `json:"spoiled,omitempty"`
+}
+
+// Worker is one of several workers that made an attack together. The attack's figures are of all of them: counts added up, histograms
+// merged, times by the harness's clock.
+type Worker struct {
+	Name string `json:"name"` // of its node
+	Outcomes
+	CPU              *float64 `json:"cpu,omitempty"`      // share of its cores that it used, 0 to 1
+	ClockAheadMS     float64  `json:"clock_ahead_ms"`     // what its clock showed more than the harness's, before the attack
+	ClockUncertainMS float64  `json:"clock_uncertain_ms"` // plus or minus: half of the shortest round trip that was seen
+	ClockDriftMS     float64  `json:"clock_drift_ms"`     // how much that changed until after the attack
+	LateMS           float64  `json:"late_ms"`            // that it began after the time that was set for all
+	// Lost says why the worker is not in the attack's figures, which are not valid then.
+	Lost string `json:"lost,omitempty"`
 }
 
 // Percentile is a point of the corrected latency's distribution. Percentiles

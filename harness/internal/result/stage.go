@@ -69,6 +69,8 @@ type Load struct {
 	// ClosedDurationS is the measured window of the closed attack of both.
 	ClosedDurationS *float64 `json:"closed_duration_s,omitempty"`
 	Rounds          int      `json:"rounds"`
+	// Workers is how many workers shared the attacks, where there were several.
+	Workers *int `json:"workers,omitempty"`
 }
 
 // Spread is one round's figure.

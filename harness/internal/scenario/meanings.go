@@ -44,10 +44,12 @@ var meanings = map[string]string{
 	"seed":   "Seed of the origin's delays and of the random choices of the workload.",
 	"rounds": "Number of repetitions of each attack.",
 
-	"topology":                   "The nodes of the lab.",
-	"topology.replicas":          "Gateways.",
-	"topology.balancers":         "Load balancers; the second one, lb-2, stands by.",
-	"topology.origins":           "Origins; the second one is origin-2.",
+	"topology":           "The nodes of the lab.",
+	"topology.replicas":  "Gateways.",
+	"topology.balancers": "Load balancers; the second one, lb-2, stands by.",
+	"topology.origins":   "Origins; the second one is origin-2.",
+	"topology.workers": "Workers that share every attack: an open loop's rate and a closed loop's connections. They begin at one time, and " +
+		"their histograms are merged.",
 	"topology.nodes":             "Limits of the nodes by role. The host runtime enforces only cores.",
 	"topology.nodes.ROLE":        "Limits of the nodes of this role.",
 	"topology.nodes.ROLE.cpus":   "CPUs, also fractions; 0 is no limit.",

@@ -22,7 +22,7 @@ func defaults() Stage {
 	return Stage{
 		Rounds:   1,
 		Seed:     1,
-		Topology: Topology{Replicas: 1, Balancers: 1, Origins: 1, Nodes: map[string]Node{}, Links: map[string]Link{}},
+		Topology: Topology{Replicas: 1, Balancers: 1, Origins: 1, Workers: 1, Nodes: map[string]Node{}, Links: map[string]Link{}},
 		Gateway:  map[string]string{},
 		LB:       LB{Balance: "round_robin", MaxFails: 1, FailTimeout: 10 * time.Second},
 		Origin:   Origin{Models: 100, BodyBytes: 1024},
@@ -83,6 +83,7 @@ func (d *decoder) topology(path string, n *node, out *Topology) {
 		"replicas":  d.whole(&out.Replicas, 1, 9),
 		"balancers": d.whole(&out.Balancers, 1, 2),
 		"origins":   d.whole(&out.Origins, 1, 2),
+		"workers":   d.whole(&out.Workers, 1, 9),
 		"nodes": func(p string, n *node) {
 			out.Nodes = make(map[string]Node, 8)
 			f := fields{}

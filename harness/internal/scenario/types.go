@@ -69,6 +69,7 @@ type Topology struct {
 	Replicas  int             // gateways, 1 to 9
 	Balancers int             // 1, or 2: lb-2 stands by
 	Origins   int             // 1, or 2: origin and origin-2
+	Workers   int             // that share every attack, 1 to 9
 	Nodes     map[string]Node // by role: gateway, lb, postgres, redis, origin, worker, link, edge
 	Links     map[string]Link // by far end: postgres, redis, origin, or gateway for the ways from the balancers
 }

@@ -46,7 +46,7 @@ func (s *Session) Attack(ctx context.Context, stage string, a load.Attack, besid
 			})
 		}
 	}
-	res, err := s.Worker.Run(ctx, a, func(p load.Progress) {
+	res, err := s.Workers.Run(ctx, a, func(p load.Progress) {
 		if p.State == load.Running || p.Ended() {
 			begun.Do(func() { begin(p) })
 		}
@@ -75,7 +75,7 @@ func (s *Session) Attack(ctx context.Context, stage string, a load.Attack, besid
 
 // Send carries out an attack that is not measured: a warm-up, background traffic. Observers are told so.
 func (s *Session) Send(ctx context.Context, stage string, a load.Attack) (*load.Result, error) {
-	return s.Worker.Run(ctx, a, func(p load.Progress) {
+	return s.Workers.Run(ctx, a, func(p load.Progress) {
 		s.observe(Event{Kind: Progress, Stage: stage, Attack: a, Progress: p, Unmeasured: true})
 	})
 }

@@ -57,16 +57,31 @@ func (s *Session) inLab(ctx context.Context, measure func(context.Context, *Sess
 	}
 	s.Step("lab up: %d nodes in %.1f s", len(s.Lab.Nodes("")), time.Since(began).Seconds())
 	s.describeLab(ctx)
-	worker, ok := s.Lab.Node(topology.RoleWorker)
-	if !ok {
-		return errors.New("the lab has no worker")
+	if err := s.FindWorkers(); err != nil {
+		return err
 	}
-	s.Worker = load.NewClient("http://" + worker.HostAddr(topology.PortWorker))
-	defer s.Worker.Close()
+	defer func() { s.Workers.Close() }()
 	if err := s.findCeiling(ctx); err != nil {
 		return err
 	}
 	return measure(ctx, s)
+}
+
+// FindWorkers takes the lab's workers over, as after a change of its topology.
+func (s *Session) FindWorkers() error {
+	nodes := s.Lab.Nodes(topology.RoleWorker)
+	if len(nodes) == 0 {
+		return errors.New("the lab has no worker")
+	}
+	if s.Workers != nil {
+		s.Workers.Close()
+	}
+	var all []load.Worker
+	for _, n := range nodes {
+		all = append(all, load.Worker{Name: n.Name(), Client: load.NewClient("http://" + n.HostAddr(topology.PortWorker))})
+	}
+	s.Workers = load.NewWorkers(all...)
+	return nil
 }
 
 // makeRuntime makes the runtime that the session's configuration names, or the first one that is available if it names none. Without
@@ -135,7 +150,8 @@ func (s *Session) findCeiling(ctx context.Context) error {
 		return nil
 	}
 	a := load.Attack{
-		ID: "ceiling", Model: load.Closed, Target: s.URL(topology.RoleOrigin, topology.PortNull), Connections: s.CeilingConnections,
+		ID: "ceiling", Model: load.Closed, Target: s.URL(topology.RoleOrigin, topology.PortNull),
+		Connections: max(s.CeilingConnections, s.Workers.Len()), // one at least for each worker
 		Warmup: 500 * time.Millisecond, Duration: 2 * time.Second, Timeout: 5 * time.Second,
 		Seed: s.Seed, SampleEvery: HashEvery, Requests: []load.Request{{Name: "null", Path: "/", Weight: 1}},
 	}

@@ -65,6 +65,7 @@ func Topology(s *scenario.Stage) topology.Topology {
 		Replicas:  s.Topology.Replicas,
 		Balancers: s.Topology.Balancers,
 		Origins:   s.Topology.Origins,
+		Workers:   s.Topology.Workers,
 		SmallDisk: slices.ContainsFunc(s.Faults, fillsDisk) || slices.ContainsFunc(s.Random.Faults, fillsDisk),
 		Resources: map[string]topology.Resources{},
 		Links:     map[string]topology.Link{},
@@ -126,6 +127,9 @@ func SetUp(ctx context.Context, s *session.Session, st *scenario.Stage, fresh bo
 			return false, err
 		}
 		if err := topology.Apply(ctx, s.Lab, Topology(st)); err != nil {
+			return false, err
+		}
+		if err := s.FindWorkers(); err != nil {
 			return false, err
 		}
 	}

@@ -45,18 +45,23 @@ func (r *recorder) seconds(from int) []load.Second {
 			}
 			sums[i].Add(sec.Counts)
 			sums[i].hits += sec.hits
-			sums[i].latency.add(&sec.latency)
+			sums[i].latency.Add(&sec.latency)
 		}
 		s.mu.Unlock()
 	}
 	out := []load.Second{}
 	for i, sec := range sums {
-		if sec != nil {
-			out = append(out, load.Second{
-				Offset: i - warm, Counts: sec.Counts, Hits: sec.hits,
-				P50: sec.latency.quantile(0.5), P99: sec.latency.quantile(0.99),
-			})
+		if sec == nil {
+			continue
 		}
+		one := load.Second{
+			Offset: i - warm, Counts: sec.Counts, Hits: sec.hits,
+			P50: sec.latency.Quantile(0.5), P99: sec.latency.Quantile(0.99),
+		}
+		if r.plan.attack.Part != nil { // percentiles of parts cannot be put together
+			one.Latency = &sec.latency
+		}
+		out = append(out, one)
 	}
 	return out
 }

@@ -292,7 +292,7 @@ func TestOpenSaysWhatItDidNotSend(t *testing.T) {
 }
 
 func TestPacerSchedule(t *testing.T) {
-	p := newPacer(t.Context(), 3, time.Second)
+	p := newPacer(t.Context(), load.Attack{Rate: 3}, time.Second)
 	defer p.close()
 	for n, want := range []time.Duration{0, 333333333, 666666667} {
 		if got := p.due(uint64(n)); got != want {

@@ -7,20 +7,24 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
-// pacer tells vegeta when to send: request n is due at n/rate, counted from the
-// attack's beginning. It does the waiting itself, as the runtime's timers are
+// pacer tells vegeta when to send: request n of all is due at n/rate, counted from the
+// attack's beginning; a worker among several sends those that are its part. It does the waiting itself, as the runtime's timers are
 // rounded up to a millisecond, which at 5,000/s are five requests in a bunch.
 type pacer struct {
 	ctx   context.Context
-	rate  float64
+	rate  float64    // of all workers
+	part  *load.Part // of them; nil: there is one
 	total time.Duration
 	late  time.Duration // overtime, but for tests
 	timer *os.File      // a timerfd; nil: none could be had
 
-	// began is vegeta's own beginning, from which it stamps results. It is known
-	// once Pace has been called.
+	// from is when the attack begins, and began when vegeta did, from which it stamps results. Where no time was set for the attack, it
+	// begins when vegeta does. Both are known once Pace has been called.
+	from  time.Time
 	began time.Time
 	next  uint64 // the first request that was not asked for yet
 }
@@ -39,7 +43,7 @@ func (p *pacer) unsent(warmup time.Duration) uint64 {
 
 // before is how many requests are due before a time.
 func (p *pacer) before(at time.Duration) uint64 {
-	n := uint64(p.rate * at.Seconds())
+	n := uint64(p.rate / float64(p.part.Parts()) * at.Seconds())
 	for n > 0 && p.due(n-1) >= at {
 		n--
 	}
@@ -49,8 +53,8 @@ func (p *pacer) before(at time.Duration) uint64 {
 	return n
 }
 
-func newPacer(ctx context.Context, rate float64, total time.Duration) *pacer {
-	p := &pacer{ctx: ctx, rate: rate, total: total, late: overtime}
+func newPacer(ctx context.Context, a load.Attack, total time.Duration) *pacer {
+	p := &pacer{ctx: ctx, rate: a.Rate, part: a.Part, total: total, late: overtime}
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err == nil {
 		// As it does not block, it is waited for as a connection is.
@@ -65,9 +69,9 @@ func (p *pacer) close() {
 	}
 }
 
-// due is when request n should be sent.
+// due is when this worker's request n should be sent.
 func (p *pacer) due(n uint64) time.Duration {
-	return time.Duration(math.Round(float64(n) / p.rate * float64(time.Second)))
+	return time.Duration(math.Round(float64(p.part.Seq(n)) / p.rate * float64(time.Second)))
 }
 
 // The last bit of a wait is left to the precise timer.
@@ -89,7 +93,11 @@ const (
 func (p *pacer) Pace(elapsed time.Duration, n uint64) (time.Duration, bool) {
 	if p.began.IsZero() {
 		p.began = time.Now().Add(-elapsed)
+		if p.from.IsZero() {
+			p.from = p.began
+		}
 	}
+	elapsed += p.began.Sub(p.from)
 	p.next = n
 	due := p.due(n)
 	if due >= p.total || elapsed > p.total+p.late || p.ctx.Err() != nil {
@@ -107,7 +115,7 @@ func (p *pacer) Pace(elapsed time.Duration, n uint64) (time.Duration, bool) {
 	if wait < fineWait {
 		return 0, false
 	}
-	if p.rate > bunchAbove {
+	if p.rate > bunchAbove*float64(p.part.Parts()) {
 		wait = max(wait, bunch)
 	}
 	if p.timer == nil || p.nap(wait) != nil {
@@ -136,4 +144,4 @@ func (p *pacer) nap(d time.Duration) error {
 }
 
 // Rate is for vegeta's reports.
-func (p *pacer) Rate(time.Duration) float64 { return p.rate }
+func (p *pacer) Rate(time.Duration) float64 { return p.rate / float64(p.part.Parts()) }

@@ -77,7 +77,7 @@ type shard struct {
 type second struct {
 	load.Counts
 	hits    uint64
-	latency coarseHistogram
+	latency measure.Coarse
 }
 
 func newRecorder(p *plan) *recorder {
@@ -243,7 +243,7 @@ func (s *shard) series(warmup, at, latency time.Duration, e *event) {
 		sec.hits++
 	}
 	if e.outcome == success {
-		sec.latency.record(latency)
+		sec.latency.Record(latency)
 	}
 }
 
