@@ -80,6 +80,11 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 	if window > 0 {
 		f.Achieved = float64(res.Requests) / window
 	}
+	if shaped(res) && window > 0 { // what was due by the shape and by chance, and the segment in which least of it was sent
+		f.Offered = float64(res.Requests+res.Unsent) / window
+		f.Peak = res.Attack.Schedule().Peak()
+		f.LeastKept = leastKept(m.Stage, res)
+	}
 	if share, ok := res.CPUShare(); ok {
 		f.WorkerCPU = &share
 	}
@@ -91,7 +96,7 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 		f.LagP99MS, f.LatencyP99MS = res.Lag.Percentile(0.99), res.Corrected.Percentile(0.99)
 	}
 	f.OriginExpected, f.OriginCounted = m.Accounts.Both()
-	if !f.Broken {
+	if !f.Broken && len(res.Attack.Shape) == 0 { // a rate that is to change is not flat
 		f.Trends = trends(res)
 		if pool, ok := poolTrend(a.Readings); ok {
 			f.Trends = append(f.Trends, pool)
@@ -150,6 +155,34 @@ func refusedByLimit(s *scenario.Stage, res *load.Result) uint64 {
 	return res.Errors[load.KindOrigin429]
 }
 
+// shaped says whether an attack's rate changes over time, by its shape or by chance.
+func shaped(res *load.Result) bool {
+	return len(res.Attack.Shape) > 0 || res.Attack.Arrivals != load.Even
+}
+
+// leastKept is the segment of an attack's shape of which the smallest share was sent; without a shape the share is 1.
+func leastKept(s *scenario.Stage, res *load.Result) measure.Kept {
+	least := measure.Kept{Share: 1}
+	for i, one := range res.Segments {
+		due := one.Requests + one.Unsent
+		if due == 0 {
+			continue
+		}
+		if share := float64(one.Requests) / float64(due); share < least.Share {
+			least = measure.Kept{Segment: segmentName(s, i), Share: share}
+		}
+	}
+	return least
+}
+
+// segmentName is the name of the i-th segment of a stage's shape.
+func segmentName(s *scenario.Stage, i int) string {
+	if i < len(s.Load.Open.Shape) {
+		return s.Load.Open.Shape[i].Name
+	}
+	return fmt.Sprintf("segment-%d", i+1)
+}
+
 func trends(res *load.Result) []measure.Trend {
 	qps := measure.Trend{Name: "QPS"}
 	hits := measure.Trend{Name: "hit ratio"}
@@ -166,9 +199,10 @@ func trends(res *load.Result) []measure.Trend {
 	return out
 }
 
-// Steady says whether neither an attack's results nor the gateways' use of Postgres are known to rise or fall.
+// Steady says whether neither an attack's results nor the gateways' use of Postgres are known to rise or fall. An attack with a shape is
+// meant to.
 func (a *Recording) Steady() bool {
-	return !slices.ContainsFunc(trends(a.Result), moving) && poolSteady(a.Readings)
+	return len(a.Result.Attack.Shape) > 0 || !slices.ContainsFunc(trends(a.Result), moving) && poolSteady(a.Readings)
 }
 
 func moving(t measure.Trend) bool {

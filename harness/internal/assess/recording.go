@@ -53,7 +53,7 @@ func marks(began time.Time, e fault.Event) []result.Mark {
 }
 
 // attackOf is one attack in the report; its histograms are added to the others.
-func attackOf(s *result.Stage, a *Recording, histograms map[string][]byte) result.Attack {
+func attackOf(m *Measurement, s *result.Stage, a *Recording, histograms map[string][]byte) result.Attack {
 	res := a.Result
 	out := result.Attack{
 		Model: res.Attack.Model, Round: a.Round, BeganAt: res.Began, WarmupS: res.Attack.Warmup.Seconds(), DurationS: res.Window().Seconds(),
@@ -62,16 +62,18 @@ func attackOf(s *result.Stage, a *Recording, histograms map[string][]byte) resul
 		Status: Statuses(res.Status), Errors: res.Errors, CacheStatus: res.CacheStatus, Nodes: res.Nodes,
 	}
 	if res.Attack.Model == load.Open {
-		out.OfferedQPS = new(res.Attack.Rate)
+		out.OfferedQPS = new(res.Attack.MeanRate())
 		out.LatencyMS, out.LagMS = Latency(res.Corrected), Latency(res.Lag)
 		out.Percentiles = Curve(res.Corrected)
 	} else {
 		out.Connections = new(res.Attack.Connections)
 	}
+	out.Segments, out.Arrivals = segmentsOf(m, res), res.Attack.Arrivals
+	target := targetOf(res)
 	for _, sec := range res.Series {
 		one := result.Second{
 			Offset: sec.Offset, Requests: sec.Requests, Successes: sec.Successes,
-			Limited: sec.Limited, Failed: sec.Failed, Hits: new(sec.Hits),
+			Limited: sec.Limited, Failed: sec.Failed, Hits: new(sec.Hits), TargetQPS: target(sec.Offset),
 		}
 		if sec.P50 > 0 {
 			one.P50MS, one.P99MS = new(InMS(sec.P50)), new(InMS(sec.P99))

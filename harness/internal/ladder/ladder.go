@@ -120,6 +120,7 @@ func (l *rung) round(ctx context.Context, round int) error {
 	}
 	a := stage.Workload(l.session, l.stage, load.Open, round)
 	a.Rate = rate
+	stage.Shape(&a, l.stage)
 	got, err := l.steadyAttack(ctx, a, l.stage.Faults)
 	if err != nil {
 		return err
@@ -241,6 +242,7 @@ func probeOf(s *scenario.Stage, beside load.Attack) load.Attack {
 	p.Model, p.Rate = load.Probes, s.Load.Probe.Rate
 	p.Timeout = s.Load.Probe.Timeout
 	p.Connections, p.Warmup = 0, 0
+	p.Shape, p.Arrivals = nil, load.Even
 	p.Requests = slices.DeleteFunc(slices.Clone(beside.Requests), func(q load.Request) bool {
 		return q.Method != http.MethodGet && q.Method != ""
 	})

@@ -56,6 +56,11 @@ type Attack struct {
 	// again.
 	KeepRaw bool `json:"keep_raw,omitempty"`
 
+	// Shape is how the rate of an open attack changes over its measured window; none: it stays.
+	Shape []Segment `json:"shape,omitempty"`
+	// Arrivals says how requests follow each other at a rate: Even or Poisson.
+	Arrivals string `json:"arrivals,omitempty"`
+
 	// Part is this worker's part of an attack that several workers make together; nil: it makes all of it.
 	Part *Part `json:"part,omitempty"`
 	// Begin is when the attack, with its warm-up, begins by the worker's clock; nil: at once. A worker that is late for it is late with its
@@ -125,6 +130,9 @@ func (a Attack) Validate() error {
 		return err
 	}
 	if err := a.validatePart(); err != nil {
+		return err
+	}
+	if err := a.validateArrivals(); err != nil {
 		return err
 	}
 	if len(a.Requests) == 0 {

@@ -97,6 +97,15 @@ func (out *Result) tally(r *Result) {
 		all.Merge(h)
 		out.LatencyByRequest[name] = all
 	}
+	for i, s := range r.Segments {
+		if i == len(out.Segments) {
+			out.Segments = append(out.Segments, SegmentResult{Segment: s.Segment})
+		}
+		sum := &out.Segments[i]
+		sum.Add(s.Counts)
+		sum.Unsent += s.Unsent
+		sum.Corrected.Merge(s.Corrected)
+	}
 	out.Corrected.Merge(r.Corrected)
 	out.Service.Merge(r.Service)
 	out.Lag.Merge(r.Lag)

@@ -70,6 +70,9 @@ type Result struct {
 	EdgeCache   map[string]uint64 `json:"edge_cache"`   // by X-Edge-Cache
 	Series      []Second          `json:"series"`
 
+	// Segments are what was due in each segment of Attack.Shape.
+	Segments []SegmentResult `json:"segments,omitempty"`
+
 	ByRequest  map[string]Counts `json:"by_request"`  // by request's name
 	ByConsumer map[string]Counts `json:"by_consumer"` // by consumer group's name
 	// LatencyByRequest are the successes of the requests in Attack.LatencyOf: corrected where the attack is open, service where it is closed.
@@ -106,6 +109,14 @@ type Result struct {
 
 	Probes []Probe `json:"probes,omitempty"` // model Probes: each, in order of due time
 	Raw    []Raw   `json:"raw,omitempty"`    // Attack.KeepRaw: each, in order of their responses
+}
+
+// SegmentResult is what was due in a segment of an attack's shape.
+type SegmentResult struct {
+	Segment
+	Counts
+	Unsent    uint64            `json:"unsent"` // beside Counts
+	Corrected measure.Histogram `json:"corrected"`
 }
 
 // Place is where a worker ran: what it shares with other workers.

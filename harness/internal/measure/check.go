@@ -143,6 +143,10 @@ func (f Facts) rateKept() Check {
 		return skip(name, limit, unknown)
 	}
 	r := f.Achieved / f.Offered
+	if least := f.LeastKept; least.Segment != "" {
+		return judge(name, limit+", in every segment", min(r, least.Share) < minRateKept, Invalid, "%.1f%% (%.0f of %.0f/s), %.1f%% in %s",
+			r*100, f.Achieved, f.Offered, least.Share*100, least.Segment)
+	}
 	return judge(name, limit, r < minRateKept, Invalid, "%.1f%% (%.0f of %.0f/s)", r*100, f.Achieved, f.Offered)
 }
 
@@ -199,8 +203,9 @@ func (f Facts) ceiling() Check {
 	if f.CeilingQPS == nil || f.Achieved <= 0 {
 		return skip(name, limit, unknown)
 	}
-	r := *f.CeilingQPS / f.Achieved
-	return judge(name, limit, r < minCeiling, Invalid, "%.1fx (%.0f/s against %.0f/s)", r, *f.CeilingQPS, f.Achieved)
+	most := max(f.Achieved, f.Peak)
+	r := *f.CeilingQPS / most
+	return judge(name, limit, r < minCeiling, Invalid, "%.1fx (%.0f/s against %.0f/s)", r, *f.CeilingQPS, most)
 }
 
 func (f Facts) little() Check {

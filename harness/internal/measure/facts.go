@@ -2,6 +2,12 @@ package measure
 
 import "time"
 
+// Kept is the share of what was due in a segment that was sent.
+type Kept struct {
+	Segment string // empty: there is none
+	Share   float64
+}
+
 // Worker is what says whether one of several workers did its part of an attack when the others did theirs.
 type Worker struct {
 	Name      string
@@ -25,6 +31,10 @@ type Facts struct {
 	Offered  float64 // open: requests per second that were asked for
 	Achieved float64 // requests per second that were sent
 	Samples  uint64  // successes, from which percentiles come
+	// Peak is the highest rate of an attack whose rate changes over time, per second; 0: it does not.
+	Peak float64
+	// LeastKept is the segment of its shape of which least was sent.
+	LeastKept Kept
 
 	LagP99MS     *float64 // open: of actual minus due send time
 	LatencyP99MS *float64 // open: corrected

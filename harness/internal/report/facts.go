@@ -62,6 +62,7 @@ func stageFacts(s *result.Stage) []fact {
 	if o := s.SLO; o != nil {
 		add("SLO", sloText(o))
 	}
+	add("soak", soakText(s))
 	add("CPU in use, of its limit"+closed, shares(s.Utilisation))
 	add("peak memory, MiB"+both, figures(s.MemoryPeakMiB))
 	if b := s.Bottleneck; b != nil {
@@ -201,7 +202,7 @@ func sloText(o *result.SLO) string {
 	if len(o.Objectives) > 0 {
 		var parts []string
 		for _, one := range o.Objectives {
-			parts = append(parts, one.Objective+": "+one.Saw()+", "+one.Verdict())
+			parts = append(parts, one.Text()+": "+one.Saw()+", "+one.Verdict())
 		}
 		return strings.Join(parts, "; ")
 	}

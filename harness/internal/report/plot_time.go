@@ -34,6 +34,9 @@ func timePlot(stage *result.Stage, a *result.Attack, faults []result.Fault) stri
 	slow := 0.0
 	for _, s := range a.Series {
 		seconds, top = max(seconds, float64(s.Offset+1)), max(top, float64(s.Successes))
+		if s.TargetQPS != nil {
+			top = max(top, *s.TargetQPS, float64(s.Requests))
+		}
 		bad = max(bad, float64(s.Failed+s.Limited))
 		if s.P99MS != nil {
 			slow = max(slow, *s.P99MS)
@@ -53,8 +56,17 @@ func timePlot(stage *result.Stage, a *result.Attack, faults []result.Fault) stri
 	c := newCanvas(bottom+34, "QPS, latency and errors over time: "+title, "One column per second. Faults are dashed lines.")
 	x := func(s float64) float64 { return timeLeft + s/seconds*(plotWidth-timeLeft-timeRight) }
 	c.faultBands(a, faults, x, seconds, names, bottom)
-	y := c.panel(names, "successes/s", ratePanel, top,
-		func(scale func(float64) float64, floor float64) { c.successes(a.Series, x, scale, floor) })
+	name := "successes/s"
+	if a.Series[0].TargetQPS != nil {
+		name += "; lines: sent/s, and dashed the rate asked for"
+	}
+	y := c.panel(names, name, ratePanel, top, func(scale func(float64) float64, floor float64) {
+		c.successes(a.Series, x, scale, floor)
+		if a.Series[0].TargetQPS != nil {
+			c.sent(a.Series, x, scale)
+			c.target(a.Series, x, scale)
+		}
+	})
 	if slow > 0 {
 		y = c.panel(
 			y,
@@ -153,9 +165,33 @@ func (c *canvas) successes(series []result.Second, x, y func(float64) float64, f
 	}
 }
 
+// target is a line of steps: the rate that a shape asks for in each second.
+func (c *canvas) target(series []result.Second, x, y func(float64) float64) {
+	var steps []point
+	for _, s := range series {
+		if s.TargetQPS != nil {
+			steps = append(steps, point{x(float64(s.Offset)), y(*s.TargetQPS)}, point{x(float64(s.Offset + 1)), y(*s.TargetQPS)})
+		}
+	}
+	c.path("line thin l2", steps, false)
+}
+
+// sent is a line of steps: the requests that were due in each second and sent.
+func (c *canvas) sent(series []result.Second, x, y func(float64) float64) {
+	var steps []point
+	for _, s := range series {
+		v := y(float64(s.Requests))
+		steps = append(steps, point{x(float64(s.Offset)), v}, point{x(float64(s.Offset + 1)), v})
+	}
+	c.path("line l1", steps, false)
+}
+
 // secondText is a second in words.
 func secondText(s result.Second) string {
 	text := fmt.Sprintf("second %d: %s successes", s.Offset, figure.Count(s.Successes))
+	if s.TargetQPS != nil {
+		text += ", " + figure.Rounded(*s.TargetQPS) + " asked for"
+	}
 	if s.P50MS != nil && s.P99MS != nil {
 		text += ", p50 " + figure.Millis(*s.P50MS) + ", p99 " + figure.Millis(*s.P99MS)
 	}

@@ -45,6 +45,7 @@ type Stage struct {
 	Mix             map[string]Outcomes `json:"mix,omitempty"`            // open loop, by request name
 	MixLatencyMS    map[string]Latency  `json:"mix_latency_ms,omitempty"` // corrected, of requests that an objective names
 	Countries       []Country           `json:"countries,omitempty"`      // of a stage with an edge, by distance
+	Soak            []Soak              `json:"soak,omitempty"`           // of a soak: whether memory, goroutines and latency grew
 	Checks          []measure.Check     `json:"checks,omitempty"`
 	Attacks         []Attack            `json:"attacks,omitempty"`
 }

@@ -292,3 +292,66 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestShapeOfAStage(t *testing.T) {
+	s, err := scenario.Parse("x.yaml", []byte(`name: x
+workload: {requests: [{name: a, path: /}]}
+soak: {latency: 0.5}
+topology: {workers: 2}
+load:
+  open:
+    rate: 100
+    duration: 20s
+    arrivals: poisson
+stages:
+  - name: soaked
+  - name: shaped
+    load:
+      open:
+        shape:
+          - {for: 10s, level: 0.5}
+          - {for: 6s, level: 0.5, to: 2, name: up, slo: "p99<1s, errors<1%"}
+          - {for: 4s, level: 0}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	soaked := plan(t, s, "", "soaked")[0]
+	if soaked.Soak != (scenario.Soak{On: true, Memory: 0.1, Goroutines: 0.1, Latency: 0.5}) || soaked.Topology.Workers != 2 ||
+		!soaked.Load.Open.Shaped() || len(soaked.Load.Open.Shape) != 0 {
+		t.Errorf("soak %+v, %d workers, %+v", soaked.Soak, soaked.Topology.Workers, soaked.Load.Open)
+	}
+	_, err = s.Plan("", "shaped")
+	if err == nil || !strings.Contains(err.Error(), "a shape is not allowed beside a soak") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSegmentsOfAShape(t *testing.T) {
+	s, err := scenario.Parse("x.yaml", []byte(`name: x
+workload: {requests: [{name: a, path: /}]}
+load:
+  open:
+    rate: 100
+    duration: 20s
+    shape:
+      - {for: 10s, level: 0.5}
+      - {for: 6s, level: 0.5, to: 2, name: up, slo: "p99<1s, errors<1%"}
+      - {for: 4s, level: 0}
+stages: [{name: shaped}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := plan(t, s, "")[0].Load.Open
+	if len(got.Shape) != 3 || got.Arrivals != scenario.ArrivalsEven {
+		t.Fatalf("%+v", got)
+	}
+	first, up, last := got.Shape[0], got.Shape[1], got.Shape[2]
+	if first.Name != "segment-1" || first.Level != 0.5 || first.To != 0.5 || first.For != 10*time.Second {
+		t.Errorf("the first is %+v", first)
+	}
+	if up.Name != "up" || up.Level != 0.5 || up.To != 2 || up.SLO.String() != "p99<1s,errors<1%" || last.To != 0 {
+		t.Errorf("then %+v and %+v", up, last)
+	}
+}

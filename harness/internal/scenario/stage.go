@@ -29,7 +29,7 @@ func defaults() Stage {
 		Entities: map[string]any{},
 		Load: Attacks{
 			Closed: Closed{Timeout: 10 * time.Second},
-			Open:   Open{Timeout: 10 * time.Second},
+			Open:   Open{Timeout: 10 * time.Second, Arrivals: ArrivalsEven},
 			Probe:  Probe{Timeout: time.Second},
 		},
 	}
@@ -54,6 +54,7 @@ func (d *decoder) stage(s *Stage) fields {
 		"expect":   func(p string, n *node) { d.expect(p, n, &s.Expect) },
 		"month":    func(p string, n *node) { d.month(p, n, &s.Month) },
 		"slo":      d.objectives(&s.SLO),
+		"soak":     func(p string, n *node) { d.soak(p, n, &s.Soak) },
 	}
 }
 
@@ -75,6 +76,7 @@ func (d *decoder) resolve(name, profile string, n *node) Stage {
 	d.checkFaults(n, &s)
 	d.checkEdge(n, &s)
 	d.checkObjectives(n, &s)
+	d.checkSoak(n, &s)
 	return s
 }
 

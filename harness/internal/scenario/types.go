@@ -44,6 +44,7 @@ type Stage struct {
 	Expect    Expect  // what an experiment must show
 	Month     Month
 	SLO       slo.Objectives // what the stage's figures should meet
+	Soak      Soak           // whether memory, goroutines and latency may grow over the open-loop attack
 	Published *Published     // nil: there are no published figures of this stage
 }
 
@@ -194,6 +195,8 @@ type Open struct {
 	Warmup      time.Duration
 	Duration    time.Duration
 	Timeout     time.Duration // of one request
+	Shape       []Segment     // of the rate over Duration; none: it stays
+	Arrivals    string        // ArrivalsEven or ArrivalsPoisson
 }
 
 // Probe asks apart from the load whether the service is available. Zero Rate:
@@ -203,6 +206,14 @@ type Probe struct {
 	PostRate   float64 // others, per second and balancer; 0: none
 	DirectRate float64 // idempotent requests per second straight to each gateway; 0: none
 	Timeout    time.Duration
+}
+
+// Soak says by how much figures may grow over the open-loop attack, as shares of what they are at its beginning.
+type Soak struct {
+	On         bool // the file has a soak
+	Memory     float64
+	Goroutines float64
+	Latency    float64
 }
 
 // Published are figures of a stage from another source. Zero: not given.

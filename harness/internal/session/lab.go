@@ -152,7 +152,7 @@ func (s *Session) findCeiling(ctx context.Context) error {
 	a := load.Attack{
 		ID: "ceiling", Model: load.Closed, Target: s.URL(topology.RoleOrigin, topology.PortNull),
 		Connections: max(s.CeilingConnections, s.Workers.Len()), // one at least for each worker
-		Warmup: 500 * time.Millisecond, Duration: 2 * time.Second, Timeout: 5 * time.Second,
+		Warmup:      500 * time.Millisecond, Duration: 2 * time.Second, Timeout: 5 * time.Second,
 		Seed: s.Seed, SampleEvery: HashEvery, Requests: []load.Request{{Name: "null", Path: "/", Weight: 1}},
 	}
 	res, err := s.Send(ctx, "ceiling", a)

@@ -175,6 +175,17 @@ func Workload(s *session.Session, st *scenario.Stage, model string, round int) l
 	return a
 }
 
+// Shape gives an open attack the shape and the arrivals of the stage's, whose duration it must have. Attacks that search for a rate, or
+// compare builds at one, are without.
+func Shape(a *load.Attack, st *scenario.Stage) {
+	for _, s := range st.Load.Open.Shape {
+		a.Shape = append(a.Shape, load.Segment{For: s.For, From: s.Level, To: s.To})
+	}
+	if st.Load.Open.Arrivals == scenario.ArrivalsPoisson {
+		a.Arrivals = load.Poisson
+	}
+}
+
 // Fault is a scenario's fault on a target.
 func Fault(f scenario.Fault, target string) fault.Spec {
 	return fault.Spec{Kind: f.Kind, Target: target, Latency: f.Latency, Rate: f.Rate, Share: f.Share, CPUs: f.CPUs}

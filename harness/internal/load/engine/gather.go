@@ -83,6 +83,9 @@ func (r *recorder) result(began, ended time.Time) *load.Result {
 	for i := len(out.Series); time.Duration(i)*time.Second < out.Window(); i++ {
 		out.Series = append(out.Series, load.Second{Offset: i})
 	}
+	for i, s := range a.Shape {
+		out.Segments = append(out.Segments, load.SegmentResult{Segment: s, Unsent: r.segments[i].unsent})
+	}
 	var busy time.Duration
 	for _, s := range r.shards {
 		s.mu.Lock()
@@ -129,6 +132,10 @@ func (s *shard) addTo(out *load.Result) {
 		sum := out.ByConsumer[g.Name]
 		sum.Add(s.byGroup[i])
 		out.ByConsumer[g.Name] = sum
+	}
+	for i, one := range s.segments {
+		out.Segments[i].Add(one.Counts)
+		out.Segments[i].Corrected.Merge(one.Corrected)
 	}
 	out.FirstEvent.Merge(s.first)
 	out.Events += s.events

@@ -56,7 +56,13 @@ func (r *run) runOpen(ctx context.Context) openStats {
 	if !pace.began.IsZero() {
 		r.beganAt(pace.began)
 	}
-	r.rec.unsent = pace.unsent(r.attack.Warmup)
+	r.rec.unsent = pace.unsent(r.attack.Warmup, total)
+	end := r.attack.Warmup
+	for i := range r.rec.segments {
+		begin := end
+		end += r.attack.Shape[i].For
+		r.rec.segments[i].unsent = pace.unsent(begin, end)
+	}
 	return openStats{peak: int(r.rec.peak.Load()), limit: limit}
 }
 
