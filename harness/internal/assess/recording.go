@@ -3,6 +3,7 @@ package assess
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,11 @@ func (a *Recording) Window() float64 {
 		return 0
 	}
 	return a.Readings[len(a.Readings)-1].At.Sub(a.Readings[0].At).Seconds()
+}
+
+// LostAWorker says whether a worker of several was lost: the attack is not valid then, and is not made again.
+func (a *Recording) LostAWorker() bool {
+	return slices.ContainsFunc(a.Result.Workers, func(w load.WorkerPart) bool { return w.Lost != "" })
 }
 
 // Pool is how the gateways used Postgres during the attack.

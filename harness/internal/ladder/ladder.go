@@ -161,7 +161,7 @@ func (l *rung) offer(carried float64) float64 {
 // then. An attack with faults is not meant to be flat.
 func (l *rung) steadyAttack(ctx context.Context, a load.Attack, faults []scenario.Fault) (*assess.Recording, error) {
 	first, err := l.unspoiled(ctx, a, faults)
-	if err != nil || len(faults) > 0 || first.Steady() {
+	if err != nil || len(faults) > 0 || first.LostAWorker() || first.Steady() {
 		return first, err
 	}
 	l.session.Step("%s %s: not steady; measuring once more", l.stage.Name, a.Model)
@@ -188,7 +188,7 @@ func (l *rung) unspoiled(ctx context.Context, a load.Attack, faults []scenario.F
 			return nil, err
 		}
 		why := got.Spoiled()
-		if got.Spoilt = spoilt; why == "" {
+		if got.Spoilt = spoilt; why == "" || got.LostAWorker() {
 			return got, nil
 		}
 		if l.repeats == mostRepeats {

@@ -277,7 +277,7 @@ type observerFunc func(session.Event)
 
 func (f observerFunc) Observe(e session.Event) { f(e) }
 
-const oneStage = `name: small
+const twoWorkers = `name: small
 topology: {replicas: 1, workers: 2}
 entities: {services: [{name: api, url: "http://origin:9000", routes: [{name: api, paths: [/api]}]}]}
 workload: {requests: [{name: get, path: /api/1, weight: 1}]}
@@ -306,7 +306,7 @@ func TestAWorkerThatDiesMakesTheRunInvalid(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it measures for seconds")
 	}
-	o, rt, _ := options(t, oneStage)
+	o, rt, _ := options(t, twoWorkers)
 	o.Observer = session.Observers{o.Observer, &killer{rt: rt, name: "worker-2"}}
 	out, err := Run(t.Context(), o)
 	if !errors.Is(err, session.ErrInvalid) {
@@ -330,7 +330,7 @@ func TestWorkersOfTheSession(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it measures for seconds")
 	}
-	o, rt, _ := options(t, oneStage)
+	o, rt, _ := options(t, twoWorkers)
 	o.Workers = 3
 	var seen []string
 	o.Observer = session.Observers{o.Observer, observerFunc(func(e session.Event) {
@@ -346,7 +346,3 @@ func TestWorkersOfTheSession(t *testing.T) {
 		t.Errorf("nodes %q, workers %+v: want three workers", seen, out.Result.Stages[0].Attacks[0].Workers)
 	}
 }
-
-type observerFunc func(session.Event)
-
-func (f observerFunc) Observe(e session.Event) { f(e) }

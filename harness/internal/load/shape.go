@@ -75,7 +75,10 @@ func (p *piece) count(at float64) float64 {
 // at is when a number of requests is due within the piece.
 func (p *piece) at(count float64) float64 {
 	m := count - p.before
-	if p.from == p.to {
+	switch {
+	case m <= 0:
+		return p.start
+	case p.from == p.to:
 		return p.start + m/p.from
 	}
 	slope := (p.to - p.from) / (p.end - p.start)

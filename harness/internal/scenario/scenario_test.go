@@ -218,7 +218,8 @@ func TestDefaults(t *testing.T) {
 	got := plan(t, s, "")[0]
 	want := scenario.Stage{
 		Name: "one", Rounds: 1, Seed: 1,
-		Topology: scenario.Topology{Replicas: 1, Balancers: 1, Origins: 1, Nodes: map[string]scenario.Node{}, Links: map[string]scenario.Link{}},
+		Topology: scenario.Topology{Replicas: 1, Balancers: 1, Origins: 1, Workers: 1, Nodes: map[string]scenario.Node{},
+			Links: map[string]scenario.Link{}},
 		Gateway:  map[string]string{},
 		LB:       scenario.LB{Balance: "round_robin", MaxFails: 1, FailTimeout: 10 * time.Second},
 		Origin:   scenario.Origin{Models: 100, BodyBytes: 1024, Seed: 1},
@@ -226,7 +227,7 @@ func TestDefaults(t *testing.T) {
 		Workload: scenario.Workload{Requests: []scenario.Request{{Name: "a", Method: "GET", Path: "/", Weight: 1, Expect: []int{200}}}},
 		Load: scenario.Attacks{
 			Closed: scenario.Closed{Timeout: 10 * time.Second},
-			Open:   scenario.Open{Rate: 10, Duration: 5 * time.Second, Timeout: 10 * time.Second},
+			Open:   scenario.Open{Rate: 10, Duration: 5 * time.Second, Timeout: 10 * time.Second, Arrivals: scenario.ArrivalsEven},
 			Probe:  scenario.Probe{Timeout: time.Second},
 		},
 	}
@@ -293,7 +294,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestShapeOfAStage(t *testing.T) {
+func TestSoakOfAStage(t *testing.T) {
 	s, err := scenario.Parse("x.yaml", []byte(`name: x
 workload: {requests: [{name: a, path: /}]}
 soak: {latency: 0.5}
@@ -305,13 +306,6 @@ load:
     arrivals: poisson
 stages:
   - name: soaked
-  - name: shaped
-    load:
-      open:
-        shape:
-          - {for: 10s, level: 0.5}
-          - {for: 6s, level: 0.5, to: 2, name: up, slo: "p99<1s, errors<1%"}
-          - {for: 4s, level: 0}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -320,10 +314,6 @@ stages:
 	if soaked.Soak != (scenario.Soak{On: true, Memory: 0.1, Goroutines: 0.1, Latency: 0.5}) || soaked.Topology.Workers != 2 ||
 		!soaked.Load.Open.Shaped() || len(soaked.Load.Open.Shape) != 0 {
 		t.Errorf("soak %+v, %d workers, %+v", soaked.Soak, soaked.Topology.Workers, soaked.Load.Open)
-	}
-	_, err = s.Plan("", "shaped")
-	if err == nil || !strings.Contains(err.Error(), "a shape is not allowed beside a soak") {
-		t.Errorf("%v", err)
 	}
 }
 

@@ -52,6 +52,7 @@ func (s *Session) Attack(ctx context.Context, stage string, a load.Attack, besid
 		}
 		s.observe(Event{Kind: Progress, Stage: stage, Attack: a, Progress: p})
 	})
+	s.restartLost(ctx, res)
 	out := &assess.Recording{Result: res}
 	if sampler != nil {
 		out.Pulse = heart.End()

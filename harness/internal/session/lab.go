@@ -84,6 +84,32 @@ func (s *Session) FindWorkers() error {
 	return nil
 }
 
+// restartWithin bounds the restart of a worker.
+const restartWithin = 45 * time.Second
+
+// restartLost starts the workers again that an attack lost, so that it does not cost the attacks after it. The attack itself stays invalid.
+// A worker that does not start is told by the next attack, which does not begin.
+func (s *Session) restartLost(ctx context.Context, res *load.Result) {
+	if res == nil || ctx.Err() != nil {
+		return
+	}
+	for _, w := range res.Workers {
+		if w.Lost == "" {
+			continue
+		}
+		s.Step("%s %s; starting it again", w.Name, w.Lost)
+		bounded, cancel := context.WithTimeout(ctx, restartWithin)
+		err := s.Lab.Restart(bounded, w.Name)
+		cancel()
+		if err == nil {
+			err = s.FindWorkers()
+		}
+		if err != nil {
+			s.Step("%s does not start: %s", w.Name, OneLine(err))
+		}
+	}
+}
+
 // makeRuntime makes the runtime that the session's configuration names, or the first one that is available if it names none. Without
 // binaries they are the configuration's two.
 func makeRuntime(ctx context.Context, of Config, c lab.RuntimeConfig, step func(string, ...any)) (*Runtime, error) {
