@@ -279,6 +279,7 @@ func (f observerFunc) Observe(e session.Event) { f(e) }
 
 const twoWorkers = `name: small
 topology: {replicas: 1, workers: 2}
+rounds: 2
 entities: {services: [{name: api, url: "http://origin:9000", routes: [{name: api, paths: [/api]}]}]}
 workload: {requests: [{name: get, path: /api/1, weight: 1}]}
 load:
@@ -322,6 +323,10 @@ func TestAWorkerThatDiesMakesTheRunInvalid(t *testing.T) {
 	a := s.Attacks[0]
 	if len(a.Workers) != 2 || a.Workers[0].Lost != "" || a.Workers[1].Lost == "" || *s.Load.Workers != 2 {
 		t.Errorf("workers %+v of %v", a.Workers, s.Load.Workers)
+	}
+	// It is started again: one death costs one attack.
+	if again := s.Attacks[1]; len(again.Workers) != 2 || again.Workers[1].Lost != "" || again.Workers[1].Requests == 0 {
+		t.Errorf("in the second round the workers are %+v", again.Workers)
 	}
 }
 

@@ -149,7 +149,8 @@ func TestShapesThatAreRefused(t *testing.T) {
 		"shape: 1001 segments are not allowed":                                  func(a *Attack) { a.Shape = make([]Segment, 1001) },
 		`arrivals: "uniform" is not known: want poisson, or nothing`:            func(a *Attack) { a.Arrivals = "uniform" },
 		"shape: is not allowed with the model closed: want open": func(a *Attack) {
-			a.Model, a.Connections, a.Arrivals = Closed, 1, Poisson
+			a.Model, a.Connections = Closed, 1
+			a.Arrivals = Poisson
 		},
 	} {
 		a := base

@@ -114,7 +114,11 @@ func uneven(t *testing.T) (target string, asked func() []string) {
 // The percentiles of several workers are those of all requests, made again from the raw results by the definition alone: the time of the
 // answer less the time at which request number n of all should have left, n/rate after the beginning.
 func TestMergedPercentilesAreThoseOfTheUnion(t *testing.T) {
-	const rate, warmup, length = 300.0, 500 * time.Millisecond, 2 * time.Second
+	const (
+		rate   = 300.0
+		warmup = 500 * time.Millisecond
+		length = 2 * time.Second
+	)
 	for _, n := range []int{2, 4} {
 		target, _ := uneven(t)
 		r, err := newCrew(t, n).Run(t.Context(), load.Attack{

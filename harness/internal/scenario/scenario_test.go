@@ -337,7 +337,8 @@ stages: [{name: shaped}]
 	if len(got.Shape) != 3 || got.Arrivals != scenario.ArrivalsEven {
 		t.Fatalf("%+v", got)
 	}
-	first, up, last := got.Shape[0], got.Shape[1], got.Shape[2]
+	first, up := got.Shape[0], got.Shape[1]
+	last := got.Shape[2]
 	if first.Name != "segment-1" || first.Level != 0.5 || first.To != 0.5 || first.For != 10*time.Second {
 		t.Errorf("the first is %+v", first)
 	}

@@ -52,7 +52,6 @@ func (s *Session) Attack(ctx context.Context, stage string, a load.Attack, besid
 		}
 		s.observe(Event{Kind: Progress, Stage: stage, Attack: a, Progress: p})
 	})
-	s.restartLost(ctx, res)
 	out := &assess.Recording{Result: res}
 	if sampler != nil {
 		out.Pulse = heart.End()
@@ -69,7 +68,11 @@ func (s *Session) Attack(ctx context.Context, stage string, a load.Attack, besid
 		}
 		return nil, errors.Join(err, cause)
 	}
-	out.Counted = load.Counts{Requests: res.Requests - counted.Requests, Successes: res.Successes - counted.Successes}
+	s.restartLost(ctx, res)    // now that nothing else is sent
+	out.Counted = load.Counts{ // of a worker that was lost, what it had sent was counted, and is in no result
+		Requests:  res.Requests - min(counted.Requests, res.Requests),
+		Successes: res.Successes - min(counted.Successes, res.Successes),
+	}
 	s.Step("%s %s: %s; CPU us per request: %s", stage, a.Model, summary(a, res), cpuSummary(out))
 	return out, nil
 }
