@@ -70,8 +70,8 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 		ErrorBudget: Budget(m.Stage), Broken: faulty && open,
 		Mismatches: res.Errors[load.KindMismatch] + res.Errors[load.KindUnhashed], Hashed: res.Hashed,
 		ConnectionsOpened: res.ConnectionsOpened, PortsExhausted: res.Errors[load.KindNoPort],
-		// On long ways the number in flight swings, and with it that of connections.
-		MayReconnect: faulty || a.Label != "",
+		// On long ways, and with the rate, the number in flight swings, and with it that of connections.
+		MayReconnect: faulty || a.Label != "" || shaped(res),
 		StateReset:   &m.Empty, Warm: m.Warm, TimeWait: res.TimeWait, AASpread: m.spread(res.Attack.Model),
 		Extended: a.Extended, OnlyAvailability: m.Experiment,
 	}

@@ -41,7 +41,10 @@ func (f Facts) together() Check {
 
 func (f Facts) steady() Check {
 	const name, limit = "steady state", "change over the window below 10%, or not told from noise"
-	if len(f.Trends) == 0 {
+	switch {
+	case f.Peak > 0 && len(f.Trends) == 0:
+		return skip(name, limit, "the rate is meant to change")
+	case len(f.Trends) == 0:
 		return skip(name, limit, unknown)
 	}
 	var said []string

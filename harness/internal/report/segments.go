@@ -27,12 +27,16 @@ func segmentGrid(s *result.Stage) grid {
 				rate += " to " + figure.Rounded(one.ToQPS)
 			}
 			due := one.Requests + one.Unsent
+			sent := figure.NA
+			if due > 0 {
+				sent = figure.Percent(float64(one.Requests) / float64(due))
+			}
 			l := one.LatencyMS
 			if l == nil {
 				l = &result.Latency{}
 			}
 			g.add(!s.Valid, name, figure.Rounded(one.OffsetS), figure.Rounded(one.OffsetS+one.DurationS), rate, figure.Count(due),
-				figure.Percent(float64(one.Requests)/float64(max(due, 1))), figure.Rounded(float64(one.Successes)/one.DurationS),
+				sent, figure.Rounded(float64(one.Successes)/one.DurationS),
 				figure.RoundedOr(l.P50), figure.RoundedOr(l.P99), figure.PercentOr(one.ErrorRate))
 		}
 	}

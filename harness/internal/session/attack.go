@@ -93,7 +93,7 @@ func summary(a load.Attack, r *load.Result) string {
 	if a.Model != load.Open {
 		return fmt.Sprintf("%d connections, ", a.Connections) + line
 	}
-	line = fmt.Sprintf("%.0f/s offered, ", a.Rate) + line
+	line = fmt.Sprintf("%.0f/s offered, ", a.MeanRate()) + line
 	p := r.Corrected.Percentiles()
 	if p.P50 != nil {
 		line += fmt.Sprintf(", p50 %.1f ms", *p.P50)
