@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func (w *Workers) Close() {
 // Run runs an attack and waits for its result, as Client.Run does. Probes are sent by one worker, as their rate is low. A closed attack,
 // and one that is limited to a number of connections, has no more workers than connections.
 //
-// An attack that a worker does not take does not begin. A worker that is lost later costs its part of the attack: the result is that of
+// An attack that a worker does not take is given up by all. A worker that is lost later costs its part of the attack: the result is that of
 // the others, and says in Workers why it must not be used. If all are lost there is no result.
 func (w *Workers) Run(ctx context.Context, a Attack, onProgress func(Progress)) (*Result, error) {
 	if onProgress == nil {
@@ -90,12 +91,13 @@ func (t *together) run(ctx context.Context) (*Result, error) {
 	return MergeWorkers(t.attack, t.portions)
 }
 
-// each does something for all workers at the same time, and names the one with which it failed.
-func (t *together) each(ctx context.Context, do func(ctx context.Context, i int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
+// each does something for all workers at the same time, and names the first one with which it failed. What is done for the others is not
+// broken off: a worker that was asked to begin may have begun.
+func (t *together) each(do func(i int) error) error {
+	var group errgroup.Group
 	for i, w := range t.workers {
 		group.Go(func() error {
-			if err := do(ctx, i); err != nil {
+			if err := do(i); err != nil {
 				return fmt.Errorf("%s: %w", w.Name, err)
 			}
 			return nil
@@ -105,7 +107,7 @@ func (t *together) each(ctx context.Context, do func(ctx context.Context, i int)
 }
 
 func (t *together) readClocks(ctx context.Context) error {
-	return t.each(ctx, func(ctx context.Context, i int) (err error) {
+	return t.each(func(i int) (err error) {
 		t.portions[i].Name = t.workers[i].Name
 		t.portions[i].Clock, err = t.workers[i].Clock(ctx)
 		return err
@@ -119,30 +121,37 @@ const (
 	leadMost  = 2 * time.Second
 )
 
-// start hands every worker its part, to begin at one time, which each is told by its own clock. If one does not take it, the others, which
-// have not begun yet, are stopped.
+// start hands every worker its part, to begin at one time, which each is told by its own clock. If one does not take it, the others are
+// stopped, as a rule before they begin.
 func (t *together) start(ctx context.Context) error {
 	var farthest time.Duration
 	for i := range t.portions {
 		farthest = max(farthest, 2*t.portions[i].Clock.Uncertain)
 	}
 	begin := time.Now().Add(min(max(leadTrips*farthest, leadLeast), leadMost))
-	err := t.each(ctx, func(ctx context.Context, i int) (err error) {
+	refused := make([]bool, len(t.workers))
+	err := t.each(func(i int) (err error) {
 		a := t.attack
 		a.Part = &Part{Worker: i, Of: len(t.workers)}
 		at := begin.Add(t.portions[i].Clock.Ahead).Round(0)
 		a.Begin = &at
 		t.last[i], err = t.workers[i].Start(ctx, a)
+		var answer *WorkerError
+		refused[i] = errors.As(err, &answer)
 		return err
 	})
 	if err == nil {
 		return nil
 	}
+	var group sync.WaitGroup
 	for i, w := range t.workers {
-		if t.last[i].ID != "" {
-			w.abandon(ctx, t.last[i].ID)
+		id := cmp.Or(t.last[i].ID, t.attack.ID)
+		if id == "" || refused[i] { // one that did not answer may have begun all the same
+			continue
 		}
+		group.Go(func() { w.abandon(ctx, id) })
 	}
+	group.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

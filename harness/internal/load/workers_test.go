@@ -292,8 +292,8 @@ func TestAWorkerThatIsLost(t *testing.T) {
 	}
 }
 
-func TestAnAttackThatOneWorkerDoesNotTakeDoesNotBegin(t *testing.T) {
-	target, asked := uneven(t)
+func TestAnAttackThatOneWorkerDoesNotTakeIsGivenUp(t *testing.T) {
+	target, _ := uneven(t)
 	c := newCrew(t, 3)
 	busy := load.Attack{ID: "busy", Model: load.Closed, Target: "http://127.0.0.1:1", Connections: 1, Duration: time.Minute,
 		Requests: []load.Request{{Name: "get", Path: "/"}}}
@@ -307,12 +307,9 @@ func TestAnAttackThatOneWorkerDoesNotTakeDoesNotBegin(t *testing.T) {
 		t.Errorf("error %v, want that of worker-2", err)
 	}
 	for _, i := range []int{0, 2} {
-		if p, err := c.clients[i].Progress(t.Context(), a.ID); err == nil && !p.Ended() {
-			t.Errorf("worker %d goes on: %+v", i, p)
+		if p, err := c.clients[i].Progress(t.Context(), a.ID); err != nil || !p.Ended() {
+			t.Errorf("worker %d goes on: %+v, %v", i, p, err)
 		}
-	}
-	if sent := asked(); len(sent) > 0 {
-		t.Errorf("%d requests were sent", len(sent))
 	}
 	c.apis[2].Close()
 	if _, err := c.Run(t.Context(), a, nil); err == nil || !strings.HasPrefix(err.Error(), "worker-3: ") {

@@ -88,7 +88,7 @@ func (s *Session) FindWorkers() error {
 const restartWithin = 45 * time.Second
 
 // restartLost starts the workers again that an attack lost, so that it does not cost the attacks after it. The attack itself stays invalid.
-// A worker that does not start is told by the next attack, which does not begin.
+// A worker that does not start is told by the next attack, which is given up.
 func (s *Session) restartLost(ctx context.Context, res *load.Result) {
 	if res == nil || ctx.Err() != nil {
 		return
