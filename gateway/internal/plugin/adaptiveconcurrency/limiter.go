@@ -1,0 +1,166 @@
+package adaptiveconcurrency
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// How the limit follows the latency. A window is judged as a whole: single requests say little.
+const (
+	leastWindow  = 100 * time.Millisecond
+	mostWindow   = 5 * time.Second
+	leastSamples = 10
+	mostSamples  = 50
+	// baseFor is how long a baseline counts that no window has confirmed. The limit is halved for one window then, to see what the latency
+	// is without others in the way.
+	baseFor = 30 * time.Second
+	// lostShare of a window's requests, refused by the upstream or unanswered, lower the limit whatever the latency is.
+	lostShare = 0.1
+)
+
+// bounds are what is configured.
+type bounds struct {
+	least, first, most int64
+	tolerance          float64
+}
+
+// limiter bounds how many requests are in flight at an upstream. It takes the latency of windows with few requests in flight as the
+// upstream's own, the baseline; where the median of a window is beyond tolerance times that, requests wait for each other in the
+// upstream, and the limit falls in proportion. It rises while the latency is near the baseline and the limit is used.
+type limiter struct {
+	bounds
+	inFlight atomic.Int64
+	ceiling  atomic.Int64 // the limit, as a whole number
+	shed     atomic.Int64 // since the last window
+	usedAt   atomic.Int64 // Unix seconds
+
+	mu      sync.Mutex // guards what follows
+	limit   float64
+	base    time.Duration // 0: unknown
+	baseAt  time.Time     // when it was last confirmed
+	settled bool          // the limit has fallen once: it rises slowly since
+	before  float64       // the limit before it was halved to see the baseline; 0: it is not
+	recent  time.Duration // median of the last window
+	window  window
+}
+
+func newLimiter(b bounds) *limiter {
+	l := &limiter{bounds: b, limit: float64(b.first)}
+	l.ceiling.Store(b.first)
+	return l
+}
+
+// enter counts a request in; false: more than share percent of the limit are in flight.
+func (l *limiter) enter(share int64) bool {
+	for {
+		n := l.inFlight.Load()
+		if n >= max(1, (l.ceiling.Load()*share+99)/100) {
+			l.shed.Add(1)
+			return false
+		}
+		if l.inFlight.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// leave counts a request out.
+func (l *limiter) leave() { l.inFlight.Add(-1) }
+
+// observe takes over what became of a request that the upstream was asked: how long it took, or that it was lost. It is called before
+// leave.
+func (l *limiter) observe(now time.Time, took time.Duration, lost bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := &l.window
+	if w.began.IsZero() {
+		w.began = now
+		l.usedAt.Store(now.Unix())
+	}
+	w.peak = max(w.peak, l.inFlight.Load())
+	if lost {
+		w.lost++
+	} else {
+		w.latency.add(took)
+	}
+	age := now.Sub(w.began)
+	// Requests of before the last change take a latency to leave.
+	full := age >= max(leastWindow, 2*l.recent) && w.all() >= min(max(leastSamples, l.ceiling.Load()), mostSamples)
+	if full || age >= mostWindow {
+		l.judge(now)
+		w.reset()
+	}
+}
+
+// judge sets the limit by the window that has ended. The caller holds the lock.
+func (l *limiter) judge(now time.Time) {
+	w := &l.window
+	shed := l.shed.Swap(0)
+	used := shed > 0 || float64(w.peak) >= 0.8*l.limit
+	switch {
+	case float64(w.lost) > lostShare*float64(w.all()):
+		l.restore()
+		l.set(0.9 * l.limit)
+		l.settled = true
+		return
+	case w.latency.n == 0:
+		return
+	}
+	l.recent = w.latency.median()
+	if l.before > 0 { // the limit was halved to see this
+		l.confirm(l.recent, now)
+		l.restore()
+		return
+	}
+	l.follow(now, !used && 2*float64(w.peak) <= l.limit)
+	switch ratio := float64(l.recent) / float64(l.base); {
+	case ratio > l.tolerance:
+		l.set(l.limit * max(0.5, min(0.95, l.tolerance/ratio)))
+		l.settled = true
+	case used && now.Sub(l.baseAt) >= baseFor:
+		l.before = l.limit
+		l.set(l.limit / 2)
+	case used && ratio < (1+l.tolerance)/2:
+		step := max(1, l.limit/10)
+		if !l.settled {
+			step = l.limit / 2
+		}
+		l.set(l.limit + step)
+	}
+}
+
+// follow keeps the baseline up to date: it falls with the latency, and rises where the upstream is known not to be crowded, as few requests
+// are in flight or the limit cannot be lower. The caller holds the lock.
+func (l *limiter) follow(now time.Time, idle bool) {
+	switch {
+	case l.base == 0 || l.limit <= float64(l.least):
+		l.confirm(l.recent, now)
+	case l.recent <= l.base || idle:
+		l.confirm((l.base+l.recent)/2, now)
+	}
+}
+
+func (l *limiter) confirm(base time.Duration, now time.Time) {
+	l.base, l.baseAt = max(base, 1), now
+}
+
+// restore ends the look for the baseline.
+func (l *limiter) restore() {
+	if l.before > 0 {
+		l.set(l.before)
+		l.before = 0
+	}
+}
+
+func (l *limiter) set(limit float64) {
+	l.limit = min(max(limit, float64(l.least)), float64(l.most))
+	l.ceiling.Store(int64(l.limit))
+}
+
+// state is what metrics tell of a limiter.
+func (l *limiter) state() (limit int64, base time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ceiling.Load(), l.base
+}
