@@ -61,7 +61,9 @@ func TestSchema(t *testing.T) {
 
 func start(t *testing.T, origin http.Handler, config entity.Record, more ...entity.Record) *plugintest.Gateway {
 	t.Helper()
-	anyone := func(c *entity.Config) { c.Consumers = append(c.Consumers, entity.Consumer{ID: "c2", Username: "anyone"}) }
+	anyone := func(c *entity.Config) {
+		c.Consumers = append(c.Consumers, entity.Consumer{ID: "c2", Username: "anyone"})
+	}
 	return plugintest.StartWith(t, 0, origin, []plugin.Definition{Definition(), keyauth.Definition()}, anyone,
 		append(more, entity.Record{"name": name, "config": config})...)
 }

@@ -67,7 +67,9 @@ func start(t *testing.T, config entity.Record) *held {
 		}
 		_, _ = io.WriteString(w, "ok")
 	})
-	anyone := func(c *entity.Config) { c.Consumers = append(c.Consumers, entity.Consumer{ID: "c2", Username: "anyone"}) }
+	anyone := func(c *entity.Config) {
+		c.Consumers = append(c.Consumers, entity.Consumer{ID: "c2", Username: "anyone"})
+	}
 	h.Gateway = plugintest.StartWith(t, 0, origin, []plugin.Definition{Definition(), keyauth.Definition()}, anyone,
 		entity.Record{"name": "key-auth", "config": entity.Record{"anonymous": "anyone"}},
 		entity.Record{"name": name, "config": config})
