@@ -24,7 +24,7 @@ func ConcurrencySheds(reg prometheus.Registerer) (*prometheus.CounterVec, error)
 	return Registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gateway_concurrency_shed_total",
 		Help: "Requests refused because too many were in flight: of concurrency-limiting by what was counted (consumer, ip, ...), " +
-			"of adaptive-concurrency by priority (high, normal, low).",
+			"of adaptive-concurrency by priority (high, normal, low); dry_run: would be refused.",
 	}, []string{"plugin", "reason"}))
 }
 

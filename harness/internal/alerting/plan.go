@@ -39,6 +39,7 @@ func Plans() []Plan {
 	slow := []string{"GatewayLatencyP99High", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"}
 	// A replica that starts has no configuration and no cache yet, and opens its first connections to Postgres.
 	fresh := []string{"GatewayReplicaDown", "SnapshotStale", "CacheHitRatioCollapsed", "PostgresPoolWaiting"}
+	away := []string{"CacheHitRatioCollapsed", "LimitStoreFailingOpen", "LimitRoundTripsFailing"} // without Redis
 	waiting := []string{"PostgresConnectionsHigh", "PostgresPoolWaiting"}
 	return []Plan{
 		{Alert: "GatewayErrorRateHigh", Cause: OriginFails, Load: Steady, Beside: failing},
@@ -54,11 +55,12 @@ func Plans() []Plan {
 		{Alert: "ConfigurationRejected", Cause: BadConfiguration},
 		{Alert: "CacheHitRatioCollapsed", Cause: EmptyCacheForGood, Load: Steady},
 		{Alert: "OriginRateLimiting", Cause: OriginRefuses, Load: Steady},
-		{Alert: "LimitStoreFailingOpen", Cause: StopRedis, Load: Limited, Beside: []string{"CacheHitRatioCollapsed"}},
+		{Alert: "LimitStoreFailingOpen", Cause: StopRedis, Load: Limited, Beside: away},
+		{Alert: "LimitRoundTripsFailing", Cause: StopRedis, Load: Limited, Beside: away},
 		{Alert: "UpstreamTargetUnhealthy", Cause: TargetGone, Load: Steady, Beside: failing},
 		{Alert: "PostgresConnectionsHigh", Cause: SlowPostgres, Load: Lookups, Beside: append(append(waiting, slow...), failing...)},
 		{Alert: "PostgresPoolWaiting", Cause: SlowPostgres, Load: Lookups, Beside: append(append(waiting, slow...), failing...)},
 		// Once it is full and evicts nothing, Redis refuses to count as well.
-		{Alert: "RedisMemoryHigh", Cause: FillRedis, Beside: []string{"CacheHitRatioCollapsed", "LimitStoreFailingOpen"}},
+		{Alert: "RedisMemoryHigh", Cause: FillRedis, Beside: away},
 	}
 }

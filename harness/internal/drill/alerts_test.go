@@ -202,8 +202,9 @@ func (l *smallLab) cases(stack *alerting.Stack, targets []alerting.Target) []ale
 		"GatewayLatencyP99High": {take(800 * time.Millisecond), take(0)},
 		"GatewayReplicaDown": {func(context.Context) error { l.two.End(); return nil },
 			func(context.Context) error { return l.two.Restart() }},
-		"LimitStoreFailingOpen": {l.redis.Cut, l.redis.Restore},
-		"RedisMemoryHigh":       {memory(0.97), memory(0)},
+		"LimitStoreFailingOpen":  {l.redis.Cut, l.redis.Restore},
+		"LimitRoundTripsFailing": {l.redis.Cut, l.redis.Restore},
+		"RedisMemoryHigh":        {memory(0.97), memory(0)},
 		// Every second request of /pair goes to the other target instead.
 		"UpstreamTargetUnhealthy": {l.target.Cut, l.target.Restore},
 		"SnapshotStale": {func(ctx context.Context) error {

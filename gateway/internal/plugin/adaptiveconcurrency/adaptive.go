@@ -96,17 +96,13 @@ func (p *adaptive) Access(x *plugin.Exchange) (answered bool) {
 	switch {
 	case l.enter(p.shares[class]):
 	case p.DryRun:
-		p.metrics.wouldLimit.Inc()
+		p.metrics.wouldShed.Inc()
 		l.inFlight.Add(1)
-		x.Ctx.SetUserValue(p, l)
-		return false
 	default:
-		p.metrics.limited.Inc()
 		p.metrics.sheds[class].Inc()
 		p.refuse(x)
 		return true
 	}
-	p.metrics.allowed.Inc()
 	x.Ctx.SetUserValue(p, l)
 	return false
 }

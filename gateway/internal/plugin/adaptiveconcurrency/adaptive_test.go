@@ -188,7 +188,7 @@ func TestADryRunRefusesNothing(t *testing.T) {
 	h := held{make(chan struct{}, 10), make(chan struct{})}
 	g := start(t, h, entity.Record{"min_limit": 1, "initial_limit": 1, "max_limit": 1, "dry_run": true})
 	h.fill(t, g, 3)()
-	if got := counted(t, g, "gateway_ratelimit_decisions_total", "outcome", "would_limit"); got != 2 {
+	if got := counted(t, g, "gateway_concurrency_shed_total", "reason", "dry_run"); got != 2 {
 		t.Errorf("%v would be refused, want 2", got)
 	}
 	if n, err := testutil.GatherAndCount(g.Metrics, "gateway_adaptive_concurrency_baseline_seconds"); err != nil || n != 1 {

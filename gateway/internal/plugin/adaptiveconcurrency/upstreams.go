@@ -58,20 +58,13 @@ func (u *upstreams) forget() {
 
 // metrics are shared by all plugins of this kind.
 type metrics struct {
-	allowed, limited, wouldLimit prometheus.Counter
-	sheds                        [classes]prometheus.Counter
-	upstreams                    *exporter
+	sheds     [classes]prometheus.Counter
+	wouldShed prometheus.Counter
+	upstreams *exporter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	decisions, err := plugin.LimitDecisions(reg)
-	if err != nil {
-		return nil, err
-	}
-	m := &metrics{
-		allowed: decisions.WithLabelValues(name, "allowed"), limited: decisions.WithLabelValues(name, "limited"),
-		wouldLimit: decisions.WithLabelValues(name, "would_limit"),
-	}
+	m := &metrics{}
 	sheds, err := plugin.ConcurrencySheds(reg)
 	if err != nil {
 		return nil, err
@@ -79,6 +72,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for class, of := range priorities {
 		m.sheds[class] = sheds.WithLabelValues(name, of)
 	}
+	m.wouldShed = sheds.WithLabelValues(name, "dry_run")
 	m.upstreams, err = plugin.Registered(reg, newExporter())
 	return m, err
 }
