@@ -21,6 +21,7 @@ const (
 	TargetGone        = "one of two targets refuses connections"
 	StopRedis         = "Redis is gone"
 	FillRedis         = "Redis is filled above 90% of maxmemory"
+	TellNoUsage       = "the responses of a model tell no usage"
 	EmptyCacheForGood = "the cache is purged again and again"
 	SlowPostgres      = "Postgres is far away while every request looks it up"
 )
@@ -57,6 +58,7 @@ func Plans() []Plan {
 		{Alert: "OriginRateLimiting", Cause: OriginRefuses, Load: Steady},
 		{Alert: "LimitStoreFailingOpen", Cause: StopRedis, Load: Limited, Beside: away},
 		{Alert: "LimitRoundTripsFailing", Cause: StopRedis, Load: Limited, Beside: away},
+		{Alert: "TokenUsageEstimated", Cause: TellNoUsage},
 		{Alert: "UpstreamTargetUnhealthy", Cause: TargetGone, Load: Steady, Beside: failing},
 		{Alert: "PostgresConnectionsHigh", Cause: SlowPostgres, Load: Lookups, Beside: append(append(waiting, slow...), failing...)},
 		{Alert: "PostgresPoolWaiting", Cause: SlowPostgres, Load: Lookups, Beside: append(append(waiting, slow...), failing...)},
