@@ -32,7 +32,8 @@ func realCluster(tb testing.TB) (s *several, namespace string) {
 
 // TestAClusterAdmitsExactlyTheLimit: many keys, which are on all three nodes, of three replicas at once.
 func TestAClusterAdmitsExactlyTheLimit(t *testing.T) {
-	const keys, limit, each = 60, 20, 15
+	const keys, limit = 60, 20
+	const each = 15
 	for name, policy := range map[string]Policy{
 		"asked":           {Windows: year(limit)},
 		"leased":          {Windows: year(limit), Lease: true},
@@ -100,7 +101,8 @@ func TestANodeThatForgotTheScriptGetsItAgain(t *testing.T) {
 }
 
 func TestCountsAreExchangedThroughACluster(t *testing.T) {
-	const keys, most, other, patience = 10, 1000, 500, 400
+	const keys, patience = 10, 400
+	const most, other = 1000, 500
 	s, namespace := realCluster(t)
 	policy := Policy{Namespace: namespace, Windows: long(most), Sliding: true, Redis: s, Sync: 20 * time.Millisecond}
 	a, b := mustRule(t, newLimiter(t, 0), policy), mustRule(t, newLimiter(t, 0), policy)

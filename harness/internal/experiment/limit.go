@@ -135,7 +135,8 @@ func (x *experiment) limitFigures(ctx context.Context, a *assess.Recording) *res
 		out.Commands = new(float64(n-x.commands) / float64(a.Result.Requests))
 	}
 	if c := x.cpu; c != nil {
-		out.CPUFree, out.CPUCount, out.CPURatio = &c.free, &c.counted, &c.ratio
+		out.CPUFree, out.CPUCount = &c.free, &c.counted
+		out.CPURatio = &c.ratio
 	}
 	return out
 }
@@ -144,7 +145,7 @@ func (x *experiment) limitFigures(ctx context.Context, a *assess.Recording) *res
 // machine's. A permit is granted while its request is under way: what began and ended in one window is certainly that window's.
 func windowsOf(res *load.Result, window time.Duration, permits uint64, events []fault.Event) *result.LimitHeld {
 	out := &result.LimitHeld{Permits: int(permits), WindowS: window.Seconds()} //nolint:gosec // a limit
-	first := res.Began.Add(limitMargin).Truncate(window).Add(window)
+	first := time.Unix(0, (res.Began.Add(limitMargin).UnixNano()/int64(window)+1)*int64(window))
 	n := int(res.Began.Add(res.Attack.Duration).Sub(first) / window)
 	if n < 1 {
 		return out

@@ -154,7 +154,7 @@ func (p *adaptive) Log(x *plugin.Exchange) {
 	x.Ctx.SetUserValue(p, nil)
 	if !x.Asked.IsZero() {
 		if sampled, lost := judged(x.Proxied, x.Ctx.Response.StatusCode()); sampled {
-			l.observe(time.Now(), x.UpstreamLatency, lost)
+			l.observe(x.Asked, time.Now(), x.UpstreamLatency, lost)
 		}
 	}
 	l.leave()

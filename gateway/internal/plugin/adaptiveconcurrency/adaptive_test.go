@@ -276,6 +276,6 @@ type thrashing struct {
 func (o *thrashing) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	crowd := max(1, float64(o.inFlight.Add(1))/float64(o.capacity))
 	defer o.inFlight.Add(-1)
-	time.Sleep(time.Duration(float64(o.base) * crowd * crowd))
+	time.Sleep(min(time.Duration(float64(o.base)*crowd*crowd), 2*time.Second))
 	_, _ = io.WriteString(w, "ok")
 }

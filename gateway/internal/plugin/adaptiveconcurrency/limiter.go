@@ -42,6 +42,7 @@ type limiter struct {
 	settled bool          // the limit has fallen once: it rises slowly since
 	before  float64       // the limit before it was halved to see the baseline; 0: it is not
 	recent  time.Duration // median of the last window
+	changed time.Time     // when the limit was set last: what was asked before says nothing of it
 	window  window
 }
 
@@ -68,11 +69,14 @@ func (l *limiter) enter(share int64) bool {
 // leave counts a request out.
 func (l *limiter) leave() { l.inFlight.Add(-1) }
 
-// observe takes over what became of a request that the upstream was asked: how long it took, or that it was lost. It is called before
-// leave.
-func (l *limiter) observe(now time.Time, took time.Duration, lost bool) {
+// observe takes over what became of a request that the upstream was asked at a time: how long it took, or that it was lost. It is called
+// before leave.
+func (l *limiter) observe(asked, now time.Time, took time.Duration, lost bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if asked.Before(l.changed) {
+		return
+	}
 	w := &l.window
 	if w.began.IsZero() {
 		w.began = now
@@ -85,11 +89,14 @@ func (l *limiter) observe(now time.Time, took time.Duration, lost bool) {
 		w.latency.add(took)
 	}
 	age := now.Sub(w.began)
-	// Requests of before the last change take a latency to leave.
 	full := age >= max(leastWindow, 2*l.recent) && w.all() >= min(max(leastSamples, l.ceiling.Load()), mostSamples)
 	if full || age >= mostWindow {
+		before := l.limit
 		l.judge(now)
 		w.reset()
+		if l.limit != before {
+			l.changed = now
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func drive(l *limiter, o *origin, clients int, lasts time.Duration) (good int64)
 					n.Add(1)
 				}
 				if l != nil {
-					l.observe(time.Now(), took, false)
+					l.observe(began, time.Now(), took, false)
 					l.leave()
 				}
 			}
@@ -71,8 +71,8 @@ func TestTheLimitFindsTheCapacity(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l, o := newLimiter(usualBounds), &origin{base: 20 * time.Millisecond, capacity: c.capacity}
 				drive(l, o, c.clients, 10*time.Second) // it finds out
-				got := drive(l, o, c.clients, 60*time.Second)
-				best := float64(c.capacity) / 0.02 * 60 // an origin that is never crowded
+				got := drive(l, o, c.clients, 20*time.Second)
+				best := float64(c.capacity) / 0.02 * 20 // an origin that is never crowded
 				if float64(got) < 0.75*best {
 					t.Errorf("%d good answers, at best %.0f", got, best)
 				}
@@ -82,7 +82,7 @@ func TestTheLimitFindsTheCapacity(t *testing.T) {
 				if n := l.inFlight.Load(); n != 0 {
 					t.Errorf("%d are in flight when all are answered", n)
 				}
-				without := drive(nil, &origin{base: 20 * time.Millisecond, capacity: c.capacity}, c.clients*2, 60*time.Second)
+				without := drive(nil, &origin{base: 20 * time.Millisecond, capacity: c.capacity}, c.clients*2, 20*time.Second)
 				if without*2 > got {
 					t.Errorf("%d good answers without a limit, %d with", without, got)
 				}
@@ -95,9 +95,9 @@ func TestTheLimitFindsTheCapacity(t *testing.T) {
 func TestALongOverloadDoesNotMoveTheBaseline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, o := newLimiter(usualBounds), &origin{base: 20 * time.Millisecond, capacity: 10}
-		drive(l, o, 100, 20*time.Minute)
+		drive(l, o, 100, 5*time.Minute)
 		if _, base := l.state(); base > 26*time.Millisecond {
-			t.Errorf("baseline %s after twenty minutes, the upstream's latency is 20 ms", base)
+			t.Errorf("baseline %s after five minutes, the upstream's latency is 20 ms", base)
 		}
 	})
 }
@@ -135,7 +135,7 @@ func TestLostRequestsLowerTheLimit(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for i := range 100 {
 		now = now.Add(10 * time.Millisecond)
-		l.observe(now, time.Millisecond, i%5 == 0)
+		l.observe(now, now, time.Millisecond, i%5 == 0)
 	}
 	if most := l.ceiling.Load(); most >= usualBounds.first {
 		t.Errorf("limit %d, although a fifth of the requests was lost", most)
@@ -150,8 +150,10 @@ func TestSharesOfTheLimit(t *testing.T) {
 		}
 		return n
 	}
-	if low, normal, high := count(60), count(90), count(100); low != 6 || normal != 3 || high != 1 {
-		t.Errorf("low %d, normal %d more, high %d more", low, normal, high)
+	for _, c := range []struct{ share, want int64 }{{60, 6}, {90, 3}, {100, 1}} {
+		if got := count(c.share); int64(got) != c.want {
+			t.Errorf("%d more up to a share of %d, want %d", got, c.share, c.want)
+		}
 	}
 	one := newLimiter(bounds{least: 1, first: 1, most: 1, tolerance: 1.5})
 	if !one.enter(1) || one.enter(100) {
@@ -185,7 +187,7 @@ func BenchmarkLimiter(b *testing.B) {
 		for pb.Next() {
 			if l.enter(100) {
 				now = now.Add(time.Microsecond)
-				l.observe(now, 5*time.Millisecond, false)
+				l.observe(now, now, 5*time.Millisecond, false)
 				l.leave()
 			}
 		}

@@ -43,8 +43,10 @@ func TestReplicasShareTheLimitInRedis(t *testing.T) {
 			config: map[string]any{"redis": map[string]any{"cluster_nodes": nodes}, "policy": "redis", "year": 7.0}, want: 7,
 		},
 		{
-			why: "a Redis Cluster, leased", name: "rate-limiting",
-			config: map[string]any{"redis": map[string]any{"cluster_nodes": nodes[:1]}, "policy": "leased", "year": 7.0}, want: 7,
+			why: "a Redis Cluster, leased", name: "rate-limiting-advanced",
+			config: map[string]any{"redis": map[string]any{"cluster_nodes": nodes[:1]}, "strategy": "leased",
+				"limit": []any{7.0}, "window_size": []any{86400000.0}, "namespace": "on-a-cluster"},
+			want: 7,
 		},
 		{
 			why: "redis given nested", name: "rate-limiting",

@@ -1,6 +1,7 @@
 package redisconfig
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -63,7 +64,7 @@ func Problem(c entity.Record) map[string]any {
 		return wrong(cluster, "not beside sentinel fields: want a cluster, Sentinels or a host")
 	case cluster+sentinel != "" && r["host"] != nil:
 		return wrong("host", "not beside "+cluster+sentinel+": want a cluster, Sentinels or a host")
-	case cluster != "" && r["database"] != nil && r["database"] != int64(0):
+	case cluster != "" && r["database"] != nil && fmt.Sprint(r["database"]) != "0":
 		return wrong("database", "a Redis Cluster has database 0 alone")
 	case sentinel != "" && r["sentinel_master"] == nil:
 		return wrong("sentinel_master", "required field missing: the name of the master that the Sentinels watch")
