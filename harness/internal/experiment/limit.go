@@ -174,12 +174,12 @@ func windowsOf(res *load.Result, window time.Duration, permits uint64, events []
 	}
 	for i := range out.Windows {
 		w := &out.Windows[i]
-		out.Fullest = max(out.Fullest, w.Certain)
 		w.Admitted = max(w.Certain, min(w.Admitted, permits))
-		of := &out.Whole
+		of, fullest := &out.Whole, &out.Fullest
 		if w.Faulty {
-			of = &out.Faulty
+			of, fullest = &out.Faulty, &out.Crowded
 		}
+		*fullest = max(*fullest, w.Certain)
 		of.Windows++
 		of.Allowed += permits
 		of.Admitted += w.Admitted
@@ -215,8 +215,12 @@ func (x *experiment) judgeLimit(out *result.Experiment, expect expectFunc) {
 	if h == nil {
 		return
 	}
-	expect("admitted in the fullest window", fmt.Sprintf("at most %d", h.Permits), fmt.Sprint(h.Fullest),
-		len(h.Windows) > 0 && h.Fullest <= uint64(h.Permits)) //nolint:gosec // a limit
+	most := uint64(h.Permits) //nolint:gosec // a limit
+	expect("admitted in the fullest window without a fault", fmt.Sprintf("at most %d", most), fmt.Sprint(h.Fullest),
+		len(h.Windows) > 0 && h.Fullest <= most)
+	most += uint64(e.AboveMax * float64(h.Permits))
+	expect("admitted in the fullest window with a fault", fmt.Sprintf("at most %d", most), fmt.Sprint(h.Crowded),
+		h.Faulty.Windows > 0 && h.Crowded <= most)
 	for _, one := range []struct {
 		what string
 		min  float64

@@ -79,9 +79,9 @@ func judged(judge func(expectFunc)) (unmet []string) {
 
 func TestLimitsAreJudged(t *testing.T) {
 	x := &experiment{stage: &scenario.Stage{Expect: scenario.Expect{Limit: scenario.LimitExpect{
-		Permits: 20, Window: time.Second, AdmittedMin: 0.99, FaultMin: 0.9, CommandsMax: 0.1, CPUMax: 1.1,
+		Permits: 20, Window: time.Second, AdmittedMin: 0.99, FaultMin: 0.9, AboveMax: 0.1, CommandsMax: 0.1, CPUMax: 1.1,
 	}}}}
-	good := result.LimitHeld{Permits: 20, Fullest: 20, Windows: make([]result.LimitWindow, 2), Commands: new(0.05), CPURatio: new(1.05),
+	good := result.LimitHeld{Permits: 20, Fullest: 20, Crowded: 22, Windows: make([]result.LimitWindow, 2), Commands: new(0.05), CPURatio: new(1.05),
 		Whole: result.WindowsHeld{Windows: 1, Share: 1}, Faulty: result.WindowsHeld{Windows: 1, Share: 0.9}}
 	for name, c := range map[string]struct {
 		change func(h *result.LimitHeld)
@@ -89,10 +89,11 @@ func TestLimitsAreJudged(t *testing.T) {
 	}{
 		"as expected":          {func(*result.LimitHeld) {}, ""},
 		"one too many":         {func(h *result.LimitHeld) { h.Fullest = 21 }, "fullest"},
-		"no window":            {func(h *result.LimitHeld) { h.Windows = nil }, "fullest"},
+		"too many in a fault":  {func(h *result.LimitHeld) { h.Crowded = 23 }, "fullest window with a fault"},
+		"no window":            {func(h *result.LimitHeld) { h.Windows = nil }, "fullest window without"},
 		"too few":              {func(h *result.LimitHeld) { h.Whole.Share = 0.98 }, "without a fault"},
 		"too few in a fault":   {func(h *result.LimitHeld) { h.Faulty.Share = 0.89 }, "with a fault"},
-		"no window in a fault": {func(h *result.LimitHeld) { h.Faulty = result.WindowsHeld{} }, "with a fault"},
+		"few in one more":      {func(h *result.LimitHeld) { h.Faulty = result.WindowsHeld{Windows: 1} }, "with a fault"},
 		"too many commands":    {func(h *result.LimitHeld) { h.Commands = new(0.11) }, "commands"},
 		"commands unknown":     {func(h *result.LimitHeld) { h.Commands = nil }, "commands"},
 		"too much CPU time":    {func(h *result.LimitHeld) { h.CPURatio = new(1.2) }, "CPU"},

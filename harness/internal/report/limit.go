@@ -13,14 +13,13 @@ func limitGrid(h *result.LimitHeld) grid {
 		Title: "What the limit admitted",
 		Note: "Successes by the window in which they were sent, in windows that lie in the load as a whole. The fullest window counts " +
 			"requests only that began and ended in it.",
-		Heads: []string{"windows", "number", "allowed", "admitted", "share", "least admitted in one"},
+		Heads: []string{"windows", "number", "allowed", "admitted", "share", "least in one", "most in one"},
 		Text:  []bool{true},
 	}
 	if h == nil {
 		return g
 	}
-	g.Title += fmt.Sprintf(": %s permits per %s s, fullest window %s", figure.Count(uint64(max(0, h.Permits))), figure.Rounded(h.WindowS),
-		figure.Count(h.Fullest))
+	g.Title += fmt.Sprintf(": %s permits per %s s", figure.Count(uint64(max(0, h.Permits))), figure.Rounded(h.WindowS))
 	if h.CPURatio != nil {
 		g.Note += fmt.Sprintf(" CPU time of the gateways per request: %s us without a limit, %s us with one that is not reached, %.2f times.",
 			figure.RoundedOr(h.CPUFree), figure.RoundedOr(h.CPUCount), *h.CPURatio)
@@ -29,10 +28,11 @@ func limitGrid(h *result.LimitHeld) grid {
 		g.Note += fmt.Sprintf(" Commands to Redis per request of the load: %.3f.", *h.Commands)
 	}
 	for _, one := range []struct {
-		name   string
-		faulty bool
-		of     result.WindowsHeld
-	}{{"without a fault", false, h.Whole}, {"with a fault", true, h.Faulty}} {
+		name    string
+		faulty  bool
+		of      result.WindowsHeld
+		fullest uint64
+	}{{"without a fault", false, h.Whole, h.Fullest}, {"with a fault", true, h.Faulty, h.Crowded}} {
 		if one.of.Windows == 0 {
 			continue
 		}
@@ -42,8 +42,8 @@ func limitGrid(h *result.LimitHeld) grid {
 				least = min(least, w.Admitted)
 			}
 		}
-		g.add(h.Fullest > uint64(max(0, h.Permits)), one.name, figure.Count(uint64(max(0, one.of.Windows))), figure.Count(one.of.Allowed),
-			figure.Count(one.of.Admitted), figure.Percent(one.of.Share), figure.Count(least))
+		g.add(one.fullest > uint64(max(0, h.Permits)), one.name, figure.Count(uint64(max(0, one.of.Windows))), figure.Count(one.of.Allowed),
+			figure.Count(one.of.Admitted), figure.Percent(one.of.Share), figure.Count(least), figure.Count(one.fullest))
 	}
 	return g
 }

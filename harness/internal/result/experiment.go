@@ -28,7 +28,8 @@ type LimitHeld struct {
 	WindowS  float64       `json:"window_s"` // its length
 	Whole    WindowsHeld   `json:"whole"`    // windows without a fault
 	Faulty   WindowsHeld   `json:"faulty"`   // windows in which a fault was at work
-	Fullest  uint64        `json:"fullest"`  // admitted in any window, of requests that were under way in that window only
+	Fullest  uint64        `json:"fullest"`  // admitted in any window without a fault, of requests that were under way in that window only
+	Crowded  uint64        `json:"crowded"`  // the same of windows with a fault
 	Windows  []LimitWindow `json:"windows"`
 	Commands *float64      `json:"commands,omitempty"`  // to Redis, scripts, per request of the load
 	CPURatio *float64      `json:"cpu_ratio,omitempty"` // gateways' CPU time per request: with a limit that is not reached / without one

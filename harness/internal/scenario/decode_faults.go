@@ -85,6 +85,7 @@ func (d *decoder) expectLimit(path string, n *node, out *LimitExpect) {
 		"window":       d.duration(&out.Window, time.Second, hour),
 		"admitted_min": d.number(&out.AdmittedMin, 1),
 		"fault_min":    d.number(&out.FaultMin, 1),
+		"above_max":    d.number(&out.AboveMax, 1),
 		"commands_max": d.number(&out.CommandsMax, 10),
 		"cpu_max":      d.number(&out.CPUMax, 100),
 		"free":         d.match(&out.Free, namePattern, wantName),

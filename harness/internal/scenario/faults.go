@@ -47,13 +47,14 @@ type Expect struct {
 	Tokens              TokenExpect
 }
 
-// LimitExpect asks that a limit on all requests together holds. Zero Permits asks nothing. That no window admits more than Permits is
-// always expected then.
+// LimitExpect asks that a limit on all requests together holds. Zero Permits asks nothing. That no window admits more than Permits, or in
+// a fault AboveMax more, is always expected then.
 type LimitExpect struct {
 	Permits     int           // of each window
 	Window      time.Duration // aligned to the Unix epoch by the limits' clock
 	AdmittedMin float64       // share of the permits that windows without a fault used, at least
 	FaultMin    float64       // likewise of windows with one
+	AboveMax    float64       // share of the permits that a window with a fault may admit beyond them
 	CommandsMax float64       // commands to Redis per request; 0 asks nothing
 	CPUMax      float64       // of the gateways' CPU time per request: Counted / Free; 0 asks nothing
 	Free        string        // name of a request without a limit

@@ -181,12 +181,13 @@ var meanings = map[string]string{
 	"expect.failed.min": "The fewest.", "expect.failed.max": "The most.",
 	"expect.growth":     "A gateway's goroutines and memory at the end of the load, as a ratio to those at its beginning.",
 	"expect.growth.max": "The most.",
-	"expect.limit": "A limit on all requests together, in fixed windows. That no window admits more than its permits is " +
-		"always expected.",
+	"expect.limit": "A limit on all requests together, in fixed windows. That no window admits more than its permits, or " +
+		"above_max more, is always expected.",
 	"expect.limit.permits":      "Permits of a window.",
 	"expect.limit.window":       "Length of a window.",
 	"expect.limit.admitted_min": "Share of its permits that a window without a fault uses, on average, at least.",
 	"expect.limit.fault_min":    "The same of windows in which a fault is at work.",
+	"expect.limit.above_max":    "Share of its permits that a window in which a fault is at work may admit beyond them.",
 	"expect.limit.commands_max": "Commands that Redis gets per request, at most; 0 is any.",
 	"expect.limit.cpu_max": "CPU time of the gateways per request, counted / free, at most; 0 is any. Both are sent in closed " +
 		"loops before the load, several times in turn.",

@@ -69,9 +69,10 @@ func start(t *testing.T, origin http.Handler, config entity.Record, more ...enti
 }
 
 // held is an origin that answers when it is told to.
-type held struct {
-	arrived chan struct{}
-	release chan struct{}
+type held struct{ arrived, release, ended chan struct{} }
+
+func newHeld() held {
+	return held{arrived: make(chan struct{}, 10), release: make(chan struct{}), ended: make(chan struct{}, 10)}
 }
 
 func (h held) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -86,9 +87,11 @@ func (h held) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // fill has n requests wait at the origin, and returns how they end.
 func (h held) fill(t *testing.T, g *plugintest.Gateway, n int, header ...string) (end func()) {
 	t.Helper()
-	var wg sync.WaitGroup
 	for range n {
-		wg.Go(func() { g.Send(t, http.MethodGet, "/", "", header...) })
+		go func() {
+			g.Send(t, http.MethodGet, "/", "", header...)
+			h.ended <- struct{}{}
+		}()
 	}
 	for range n {
 		select {
@@ -99,15 +102,17 @@ func (h held) fill(t *testing.T, g *plugintest.Gateway, n int, header ...string)
 	}
 	return func() {
 		for range n {
-			h.release <- struct{}{}
+			h.release <- struct{}{} // any of those that wait
 		}
-		wg.Wait()
+		for range n {
+			<-h.ended
+		}
 	}
 }
 
 // TestTheLeastImportantAreRefusedFirst: with three of four places taken, low and normal ones are refused, and high ones are not.
 func TestTheLeastImportantAreRefusedFirst(t *testing.T) {
-	h := held{make(chan struct{}, 10), make(chan struct{})}
+	h := newHeld()
 	g := start(t, h, entity.Record{
 		"min_limit": 4, "initial_limit": 4, "max_limit": 4, "priority_header": "X-Priority", "normal_share": 75, "low_share": 50,
 		"low_consumers": []any{"alice"}, "retry_after": 7,
@@ -185,7 +190,7 @@ func counted(t *testing.T, g *plugintest.Gateway, metric, label, value string) (
 }
 
 func TestADryRunRefusesNothing(t *testing.T) {
-	h := held{make(chan struct{}, 10), make(chan struct{})}
+	h := newHeld()
 	g := start(t, h, entity.Record{"min_limit": 1, "initial_limit": 1, "max_limit": 1, "dry_run": true})
 	h.fill(t, g, 3)()
 	if got := counted(t, g, "gateway_concurrency_shed_total", "reason", "dry_run"); got != 2 {

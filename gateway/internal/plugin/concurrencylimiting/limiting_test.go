@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -50,12 +49,12 @@ func TestSchema(t *testing.T) {
 // held is a gateway whose origin answers when it is told to.
 type held struct {
 	*plugintest.Gateway
-	arrived, release chan struct{}
+	arrived, release, ended chan struct{}
 }
 
 func start(t *testing.T, config entity.Record) *held {
 	t.Helper()
-	h := &held{arrived: make(chan struct{}, 10), release: make(chan struct{})}
+	h := &held{arrived: make(chan struct{}, 10), release: make(chan struct{}), ended: make(chan struct{}, 10)}
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/free" {
 			return
@@ -79,9 +78,11 @@ func start(t *testing.T, config entity.Record) *held {
 // fill has n requests wait at the origin, and returns how they end.
 func (h *held) fill(t *testing.T, n int, header ...string) (end func()) {
 	t.Helper()
-	var wg sync.WaitGroup
 	for range n {
-		wg.Go(func() { h.Send(t, http.MethodGet, "/", "", header...) })
+		go func() {
+			h.Send(t, http.MethodGet, "/", "", header...)
+			h.ended <- struct{}{}
+		}()
 	}
 	for range n {
 		select {
@@ -92,9 +93,11 @@ func (h *held) fill(t *testing.T, n int, header ...string) (end func()) {
 	}
 	return func() {
 		for range n {
-			h.release <- struct{}{}
+			h.release <- struct{}{} // any of those that wait
 		}
-		wg.Wait()
+		for range n {
+			<-h.ended
+		}
 	}
 }
 
