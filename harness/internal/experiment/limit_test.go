@@ -87,16 +87,16 @@ func TestLimitsAreJudged(t *testing.T) {
 		change func(h *result.LimitHeld)
 		want   string
 	}{
-		"as expected":          {func(*result.LimitHeld) {}, ""},
-		"one too many":         {func(h *result.LimitHeld) { h.Fullest = 21 }, "fullest"},
-		"too many in a fault":  {func(h *result.LimitHeld) { h.Crowded = 23 }, "fullest window with a fault"},
-		"no window":            {func(h *result.LimitHeld) { h.Windows = nil }, "fullest window without"},
-		"too few":              {func(h *result.LimitHeld) { h.Whole.Share = 0.98 }, "without a fault"},
-		"too few in a fault":   {func(h *result.LimitHeld) { h.Faulty.Share = 0.89 }, "with a fault"},
-		"few in one more":      {func(h *result.LimitHeld) { h.Faulty = result.WindowsHeld{Windows: 1} }, "with a fault"},
-		"too many commands":    {func(h *result.LimitHeld) { h.Commands = new(0.11) }, "commands"},
-		"commands unknown":     {func(h *result.LimitHeld) { h.Commands = nil }, "commands"},
-		"too much CPU time":    {func(h *result.LimitHeld) { h.CPURatio = new(1.2) }, "CPU"},
+		"as expected":         {func(*result.LimitHeld) {}, ""},
+		"one too many":        {func(h *result.LimitHeld) { h.Fullest = 21 }, "fullest"},
+		"too many in a fault": {func(h *result.LimitHeld) { h.Crowded = 23 }, "fullest window with a fault"},
+		"no window":           {func(h *result.LimitHeld) { h.Windows = nil }, "fullest window without"},
+		"too few":             {func(h *result.LimitHeld) { h.Whole.Share = 0.98 }, "without a fault"},
+		"too few in a fault":  {func(h *result.LimitHeld) { h.Faulty.Share = 0.89 }, "with a fault"},
+		"few in one more":     {func(h *result.LimitHeld) { h.Faulty = result.WindowsHeld{Windows: 1} }, "with a fault"},
+		"too many commands":   {func(h *result.LimitHeld) { h.Commands = new(0.11) }, "commands"},
+		"commands unknown":    {func(h *result.LimitHeld) { h.Commands = nil }, "commands"},
+		"too much CPU time":   {func(h *result.LimitHeld) { h.CPURatio = new(1.2) }, "CPU"},
 	} {
 		h := good
 		c.change(&h)

@@ -153,23 +153,26 @@ func (p *adaptive) Log(x *plugin.Exchange) {
 	}
 	x.Ctx.SetUserValue(p, nil)
 	if !x.Asked.IsZero() {
-		if sampled, lost := judged(x.Proxied, x.Ctx.Response.StatusCode()); sampled {
-			l.observe(x.Asked, time.Now(), x.UpstreamLatency, lost)
+		if what, tells := judged(x.Proxied, x.Ctx.Response.StatusCode()); tells {
+			l.observe(x.Asked, time.Now(), x.UpstreamLatency, what)
 		}
 	}
 	l.leave()
 }
 
-// judged tells what a response says of the upstream. One that fails fast says nothing of the latency; one that refuses, or does not answer,
-// says that there is too much to do.
-func judged(proxied bool, status int) (sampled, lost bool) {
+// clientGone is the status of a request whose client did not wait for the answer.
+const clientGone = 499
+
+// judged is what a response says of the upstream, if it tells anything. One that fails fast says nothing of the latency; one that refuses,
+// or does not answer, says that there is too much to do.
+func judged(proxied bool, status int) (what outcome, tells bool) {
 	switch {
 	case status == fasthttp.StatusTooManyRequests, status == fasthttp.StatusServiceUnavailable, status == fasthttp.StatusGatewayTimeout:
-		return true, true
-	case !proxied, status >= fasthttp.StatusInternalServerError:
-		return false, false
+		return lost, true
+	case !proxied:
+		return left, status == clientGone
 	}
-	return true, false
+	return answered, status < fasthttp.StatusInternalServerError
 }
 
 // label names a target in metrics.

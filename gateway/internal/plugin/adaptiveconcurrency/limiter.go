@@ -12,9 +12,11 @@ const (
 	mostWindow   = 5 * time.Second
 	leastSamples = 10
 	mostSamples  = 50
-	// baseFor is how long a baseline counts that no window has confirmed. The limit is halved for one window then, to see what the latency
-	// is without others in the way.
+	// baseFor is how long a baseline counts that no window has confirmed. The limit is halved then, and again for as long as that makes
+	// the upstream faster, to see what its latency is without others in the way.
 	baseFor = 30 * time.Second
+	// faster is the ratio of the latency with half of the requests to that with all of them, below which they were in each other's way.
+	faster = 0.8
 	// lostShare of a window's requests, refused by the upstream or unanswered, lower the limit whatever the latency is.
 	lostShare = 0.1
 )
@@ -41,6 +43,7 @@ type limiter struct {
 	baseAt  time.Time     // when it was last confirmed
 	settled bool          // the limit has fallen once: it rises slowly since
 	before  float64       // the limit before it was halved to see the baseline; 0: it is not
+	crowded time.Duration // the latency before it was halved last
 	recent  time.Duration // median of the last window
 	changed time.Time     // when the limit was set last: what was asked before says nothing of it
 	window  window
@@ -69,13 +72,21 @@ func (l *limiter) enter(share int64) bool {
 // leave counts a request out.
 func (l *limiter) leave() { l.inFlight.Add(-1) }
 
-// observe takes over what became of a request that the upstream was asked at a time: how long it took, or that it was lost. It is called
-// before leave.
-func (l *limiter) observe(asked, now time.Time, took time.Duration, lost bool) {
+// outcome is what became of a request.
+type outcome int
+
+const (
+	answered outcome = iota
+	lost             // the upstream refused it, or did not answer in time
+	left             // its client did not wait any longer
+)
+
+// observe takes over what became of a request that the upstream was asked at a time, and how long it took. It is called before leave.
+func (l *limiter) observe(asked, now time.Time, took time.Duration, what outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if asked.Before(l.changed) {
-		return
+	if asked.Before(l.changed) || what == left && float64(took) < l.tolerance*float64(l.base) {
+		return // a client that leaves early says nothing of the upstream, one that has waited for long does
 	}
 	w := &l.window
 	if w.began.IsZero() {
@@ -83,7 +94,7 @@ func (l *limiter) observe(asked, now time.Time, took time.Duration, lost bool) {
 		l.usedAt.Store(now.Unix())
 	}
 	w.peak = max(w.peak, l.inFlight.Load())
-	if lost {
+	if what == lost {
 		w.lost++
 	} else {
 		w.latency.add(took)
@@ -115,9 +126,13 @@ func (l *limiter) judge(now time.Time) {
 		return
 	}
 	l.recent = w.latency.median()
-	if l.before > 0 { // the limit was halved to see this
+	if l.before > 0 {
+		l.look(now)
+		return
+	}
+	if l.base == 0 && used { // it may be crowded from the beginning
 		l.confirm(l.recent, now)
-		l.restore()
+		l.halve()
 		return
 	}
 	l.follow(now, !used && 2*float64(w.peak) <= l.limit)
@@ -126,8 +141,7 @@ func (l *limiter) judge(now time.Time) {
 		l.set(l.limit * max(0.5, min(0.95, l.tolerance/ratio)))
 		l.settled = true
 	case used && now.Sub(l.baseAt) >= baseFor:
-		l.before = l.limit
-		l.set(l.limit / 2)
+		l.halve()
 	case used && ratio < (1+l.tolerance)/2:
 		step := max(1, l.limit/10)
 		if !l.settled {
@@ -150,6 +164,26 @@ func (l *limiter) follow(now time.Time, idle bool) {
 
 func (l *limiter) confirm(base time.Duration, now time.Time) {
 	l.base, l.baseAt = max(base, 1), now
+}
+
+// halve begins to look for the baseline. The caller holds the lock.
+func (l *limiter) halve() {
+	l.before, l.crowded = l.limit, l.recent
+	l.set(l.limit / 2)
+}
+
+// look goes on with half of the requests for as long as that makes the upstream faster. If it did, the limit is what it was before the last
+// time that did not. The caller holds the lock.
+func (l *limiter) look(now time.Time) {
+	if float64(l.recent) < faster*float64(l.crowded) && l.limit > float64(l.least) {
+		l.crowded = l.recent
+		l.settled = true
+		l.before = l.limit
+		l.set(l.limit / 2)
+		return
+	}
+	l.confirm(min(l.recent, l.crowded), now)
+	l.restore()
 }
 
 // restore ends the look for the baseline.

@@ -47,7 +47,7 @@ func drive(l *limiter, o *origin, clients int, lasts time.Duration) (good int64)
 					n.Add(1)
 				}
 				if l != nil {
-					l.observe(began, time.Now(), took, false)
+					l.observe(began, time.Now(), took, answered)
 					l.leave()
 				}
 			}
@@ -102,7 +102,7 @@ func TestALongOverloadDoesNotMoveTheBaseline(t *testing.T) {
 	})
 }
 
-// TestAnUpstreamThatBecomesSlowerForGood has a new baseline after a while, and one that becomes faster at once.
+// TestAnUpstreamThatBecomesSlowerForGood has a new baseline after a while, and so has one that becomes faster.
 func TestAnUpstreamThatBecomesSlowerForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, o := newLimiter(usualBounds), &origin{base: 20 * time.Millisecond, capacity: 50}
@@ -113,7 +113,7 @@ func TestAnUpstreamThatBecomesSlowerForGood(t *testing.T) {
 			t.Errorf("limit %d, baseline %s, of an upstream of 80 ms and a capacity of 50", most, base)
 		}
 		o.slower.Store(1)
-		drive(l, o, 100, 10*time.Second)
+		drive(l, o, 100, time.Minute)
 		if most, base := l.state(); base > 30*time.Millisecond || most < 35 {
 			t.Errorf("limit %d, baseline %s, of an upstream of 20 ms and a capacity of 50", most, base)
 		}
@@ -135,10 +135,38 @@ func TestLostRequestsLowerTheLimit(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for i := range 100 {
 		now = now.Add(10 * time.Millisecond)
-		l.observe(now, now, time.Millisecond, i%5 == 0)
+		what := answered
+		if i%5 == 0 {
+			what = lost
+		}
+		l.observe(now, now, time.Millisecond, what)
 	}
 	if most := l.ceiling.Load(); most >= usualBounds.first {
 		t.Errorf("limit %d, although a fifth of the requests was lost", most)
+	}
+}
+
+// TestClientsThatLeave: those who gave up after long are what is seen of an upstream that answers too late for all; those who leave at once
+// say nothing.
+func TestClientsThatLeave(t *testing.T) {
+	l := newLimiter(usualBounds)
+	now := time.Unix(1000, 0)
+	feed := func(took time.Duration, what outcome) {
+		for range 200 {
+			l.enter(100)
+			now = now.Add(5 * time.Millisecond)
+			l.observe(now, now, took, what)
+			l.leave()
+		}
+	}
+	feed(10*time.Millisecond, answered)
+	feed(time.Millisecond, left)
+	if most, base := l.state(); most != usualBounds.first || base < 9*time.Millisecond {
+		t.Errorf("limit %d, baseline %s after clients that left early", most, base)
+	}
+	feed(250*time.Millisecond, left)
+	if most, _ := l.state(); most >= usualBounds.first {
+		t.Errorf("limit %d, although all clients gave up", most)
 	}
 }
 
@@ -172,7 +200,7 @@ func TestMedians(t *testing.T) {
 			t.Errorf("median %s of %s", got, d)
 		}
 	}
-	for i := range len(histogram{}.counts) - 1 {
+	for i := range bucketOf(time.Minute) {
 		if lowest(i) >= lowest(i+1) || bucketOf(lowest(i)) != i {
 			t.Fatalf("bucket %d begins at %s, which is in %d", i, lowest(i), bucketOf(lowest(i)))
 		}
@@ -187,7 +215,7 @@ func BenchmarkLimiter(b *testing.B) {
 		for pb.Next() {
 			if l.enter(100) {
 				now = now.Add(time.Microsecond)
-				l.observe(now, now, 5*time.Millisecond, false)
+				l.observe(now, now, 5*time.Millisecond, answered)
 				l.leave()
 			}
 		}
