@@ -45,6 +45,7 @@ type limiter struct {
 	before  float64       // the limit before it was halved to see the baseline; 0: it is not
 	crowded time.Duration // the latency before it was halved last
 	recent  time.Duration // median of the last window
+	warm    bool          // the first window is over
 	changed time.Time     // when the limit was set last: what was asked before says nothing of it
 	window  window
 }
@@ -78,7 +79,7 @@ type outcome int
 const (
 	answered outcome = iota
 	lost             // the upstream refused it, or did not answer in time
-	left             // its client did not wait any longer
+	left             // its client did not wait any longer: lost, if it has waited for long
 )
 
 // observe takes over what became of a request that the upstream was asked at a time, and how long it took. It is called before leave.
@@ -94,7 +95,7 @@ func (l *limiter) observe(asked, now time.Time, took time.Duration, what outcome
 		l.usedAt.Store(now.Unix())
 	}
 	w.peak = max(w.peak, l.inFlight.Load())
-	if what == lost {
+	if what != answered {
 		w.lost++
 	} else {
 		w.latency.add(took)
@@ -119,10 +120,13 @@ func (l *limiter) judge(now time.Time) {
 	switch {
 	case float64(w.lost) > lostShare*float64(w.all()):
 		l.restore()
-		l.set(0.9 * l.limit)
+		l.set(l.limit * (1 - float64(w.lost)/float64(w.all())/2))
 		l.settled = true
 		return
 	case w.latency.n == 0:
+		return
+	case !l.warm: // requests of a burst's beginning find the upstream idle
+		l.warm, l.changed = true, now
 		return
 	}
 	l.recent = w.latency.median()
