@@ -20,6 +20,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 	"github.com/gatelab/gatelab/internal/testenv"
 )
 
