@@ -57,15 +57,20 @@ func TestSchema(t *testing.T) {
 			"response_headers": map[string]any{"age": true, "X-Cache-Status": true, "X-Cache-Key": true, "Cache-Status": true},
 		},
 		Refused: map[string]string{
-			`{"content_type":["application/"]}`:                                   "config.content_type: invalid value 'application/': expected a media type",
-			`{"memory":{"dictionary_name":"mine"}}`:                               "config.memory.dictionary_name: value must be kong_db_cache: ",
-			`{"strategy":"redis"}`:                                                "config.redis.host: required field missing",
-			`{"strategy":"redis","redis":{"host":"a b"}}`:                         "config.redis.host: invalid value: a b",
-			`{"strategy":"redis","redis":{"cluster_nodes":[{"ip":"127.0.0.1"}]}}`: "config.redis.cluster_nodes: proxy-cache is not",
-			`{"strategy":"disk"}`:                                                 "config.strategy: expected one of: memory, redis",
-			`{"response_code":[99]}`:                                              "config.response_code: value should be between 100 and 900",
-			`{"request_method":["DELETE"]}`:                                       "config.request_method: expected one of: HEAD, GET, POST, PATCH, PUT",
-			`{"cache_ttl":0}`:                                                     "config.cache_ttl: value should be between 1 and 2147483646",
+			`{"content_type":["application/"]}`:           "config.content_type: invalid value 'application/': expected a media type",
+			`{"memory":{"dictionary_name":"mine"}}`:       "config.memory.dictionary_name: value must be kong_db_cache: ",
+			`{"strategy":"redis"}`:                        "config.redis.host: required field missing",
+			`{"strategy":"redis","redis":{"host":"a b"}}`: "config.redis.host: invalid value: a b",
+			`{"strategy":"disk"}`:                         "config.strategy: expected one of: memory, redis",
+			`{"response_code":[99]}`:                      "config.response_code: value should be between 100 and 900",
+			`{"request_method":["DELETE"]}`:               "config.request_method: expected one of: HEAD, GET, POST, PATCH, PUT",
+			`{"cache_ttl":0}`:                             "config.cache_ttl: value should be between 1 and 2147483646",
 		},
 	}.Check(t, Definition())
+}
+
+func TestAClusterIsRefused(t *testing.T) {
+	plugintest.Schema{Priority: 100, Refused: map[string]string{
+		`{"strategy":"redis","redis":{"cluster_nodes":[{"ip":"h"}]}}`: "config.redis.cluster_nodes: proxy-cache is not supported",
+	}}.Check(t, Definition())
 }
