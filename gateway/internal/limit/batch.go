@@ -241,12 +241,14 @@ func (b *batcher) exchange(groups []*group) {
 	}
 	err := b.run(b.script, calls)
 	b.l.roundTrips.Inc()
+	failed := err != nil
 	for _, c := range calls {
 		if err != nil && c.err == nil { // nothing was sent
 			c.err = err
 		}
+		failed = failed || c.err != nil
 	}
-	if err != nil {
+	if failed {
 		b.l.failures.Inc()
 	}
 	for _, g := range groups {
