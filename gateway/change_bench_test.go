@@ -157,7 +157,8 @@ func BenchmarkChangeInEffect(b *testing.B) {
 				}
 				for b.Loop() {
 					i++
-					route, first, second := fmt.Sprintf("/routes/new-%d", i), fmt.Sprintf("/new-%d", i), fmt.Sprintf("/changed-%d", i)
+					route := fmt.Sprintf("/routes/new-%d", i)
+					first, second := fmt.Sprintf("/new-%d", i), fmt.Sprintf("/changed-%d", i)
 					step("create", func() {
 						f.change(http.MethodPost, "/services/s0/routes", map[string]any{"name": route[len("/routes/"):], "paths": []string{first}})
 					}, first, 200)
@@ -239,7 +240,8 @@ func (f *fleet) resident() (most float64) {
 func BenchmarkTrafficUnderChanges(b *testing.B) {
 	for _, n := range []int{10, 1000, 10000} {
 		b.Run(fmt.Sprintf("routes=%d", n), func(b *testing.B) {
-			const rate, slice, rounds = 300, 3 * time.Second, 5
+			const rate, rounds = 300, 5
+			const slice = 3 * time.Second
 			f := startFleet(b, n)
 			f.traffic(rate, time.Second)
 			before := f.resident()

@@ -232,6 +232,11 @@ func configHistory(inv *invocation) error {
 
 // changed names what a revision changed.
 func changed(r *store.Revision) string {
+	for _, half := range []map[string]any{r.Before, r.After} {
+		if name, is := half["name"].(string); is && r.Entity == "trials" {
+			return fmt.Sprintf("trial %q", name)
+		}
+	}
 	if list, ok := r.After["changes"].([]any); ok {
 		return fmt.Sprintf("%d entities", len(list))
 	}
@@ -239,9 +244,6 @@ func changed(r *store.Revision) string {
 	record := r.After
 	if record == nil {
 		record = r.Before
-	}
-	if name, is := record["name"].(string); is && r.Entity == "trials" {
-		return fmt.Sprintf("trial %q", name)
 	}
 	if !ok || record == nil {
 		return r.Entity + " " + r.EntityID

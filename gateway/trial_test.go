@@ -1,17 +1,10 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,7 +81,8 @@ func TestABadTrialIsDroppedByItsObjectives(t *testing.T) {
 		got = c.call(http.MethodGet, "/trials/bad", nil, 200)
 		return got["state"] == "dropped"
 	})
-	took, of, hurt := time.Since(began), sent.Load()-before, failed.Load()
+	took := time.Since(began)
+	of, hurt := sent.Load()-before, failed.Load()
 	c.everywhere("the trial has ended", func(p *process) bool { return !c.running(p) })
 	at := failed.Load()
 	from := sent.Load()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -172,4 +171,3 @@ func (c *tried) traffic(stop <-chan struct{}) (sent, failed *atomic.Int64, wait 
 	}
 	return sent, failed, wg.Wait
 }
-

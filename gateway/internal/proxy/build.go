@@ -103,7 +103,8 @@ func (p *Proxy) addRoutes(s *snapshot, cfg *entity.Config, routes []entity.Route
 		return err
 	}
 	s.elsewhere = diversions{pools: p.pools, from: s.from, made: map[divertedService]*upstream.Balancer{}}
-	s.routes, s.ofService, s.asked = make([]routeEntry, s.table.Slots()), make(map[string]routeEntry, len(s.services)), map[string]int{}
+	s.routes = make([]routeEntry, s.table.Slots())
+	s.ofService, s.asked = make(map[string]routeEntry, len(s.services)), map[string]int{}
 	for i := range routes {
 		if err := p.addRoute(s, &routes[i], s.table.Slot(i)); err != nil {
 			return err

@@ -29,7 +29,8 @@ type rebuildTask struct {
 // services do.
 func (p *Proxy) changeRoutes(s *snapshot, routes []entity.Route, changes *route.Changes, old *snapshot) error {
 	s.elsewhere = diversions{pools: p.pools, from: s.from, made: map[divertedService]*upstream.Balancer{}}
-	s.ofService, s.byService, s.asked = maps.Clone(old.ofService), maps.Clone(old.byService), maps.Clone(old.asked)
+	s.ofService, s.byService = maps.Clone(old.ofService), maps.Clone(old.byService)
+	s.asked = maps.Clone(old.asked)
 	s.routes = make([]routeEntry, s.table.Slots())
 	copy(s.routes, old.routes)
 

@@ -31,7 +31,8 @@ func (t *Table) Change(routes []entity.Route) (*Table, *Changes, error) {
 		return nil, nil, nil
 	}
 	c := *t
-	c.routes, c.at, c.free = routes, d.at, slices.Clone(t.free)
+	c.routes, c.at = routes, d.at
+	c.free = slices.Clone(t.free)
 	c.slots, c.sorted = slices.Clone(t.slots), slices.Clone(t.sorted)
 	for _, slot := range d.gone {
 		for _, e := range c.slots[slot] {
@@ -79,7 +80,8 @@ type difference struct {
 // routes mostly have the same order, since new ones come last.
 func (t *Table) difference(routes []entity.Route) *difference {
 	d := &difference{at: make([]int32, len(routes))}
-	old, i, j := t.routes, 0, 0
+	old := t.routes
+	i, j := 0, 0
 	for i < len(old) || j < len(routes) {
 		if len(d.gone)+len(d.set) > mostChanges {
 			return nil

@@ -29,6 +29,7 @@ func (k *cachedConfig) readTrial(ctx context.Context, tx pgx.Tx, schemas *entity
 	if err != nil {
 		return err
 	}
+	t.Started = t.Started.UTC()
 	t.Config, err = k.tried(raw, schemas)
 	if wrong := json.Unmarshal(rules, &t.Rules); err == nil {
 		err = wrong
