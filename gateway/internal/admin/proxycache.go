@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 )
 
 // Cache is the response cache.
@@ -137,7 +138,7 @@ func selection(query url.Values) (sel cache.Selection, err error) {
 				if strings.Contains(value, "://") {
 					return sel, fmt.Errorf("prefix: %q: want /path or host/path, without a scheme", value)
 				}
-				sel.Prefixes = append(sel.Prefixes, value)
+				sel.Prefixes = append(sel.Prefixes, normalPrefix(value))
 			default:
 				return sel, fmt.Errorf("%q: want key, prefix, route or tag", name)
 			}
@@ -147,6 +148,19 @@ func selection(query url.Values) (sel cache.Selection, err error) {
 		return sel, fmt.Errorf("%d values: want at most %d in one request", n, mostSelected)
 	}
 	return sel, nil
+}
+
+// normalPrefix brings the escapes of a prefix into the form that entries are kept with.
+func normalPrefix(prefix string) string {
+	host, path, _ := strings.Cut(prefix, "/")
+	path, query, has := strings.Cut("/"+path, "?")
+	if strings.Contains(path, "%") {
+		path = route.Escape(route.Normalize(path))
+	}
+	if has {
+		path += "?" + query
+	}
+	return host + path
 }
 
 // purgeFailed reports that Redis was not reached: Redis and other replicas may

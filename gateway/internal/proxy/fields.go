@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // What is done with request fields that have '_' in their names, or another mark
@@ -311,21 +313,24 @@ func (s *fieldScan) clean(h *fasthttp.RequestHeader, configured map[string]bool)
 		s.announced = append(s.announced, h.Peek("Trailer")...)
 	}
 	for _, name := range s.drop {
-		del(h, view(name))
+		plugin.DeleteField(h, view(name))
+	}
+	if s.trailers {
+		h.SetCanonical(headerTE, tokenTrailers) // as it is forwarded; see copyHeader
 	}
 	if s.has&fieldConnection != 0 {
 		if s.has&fieldUpgrade != 0 && h.IsHTTP11() && h.IsGet() && listsToken(h.PeekAll("Connection"), tokenUpgrade) {
 			websocket = listsToken(h.PeekAll("Upgrade"), tokenWebSocket)
 		}
 		closing := h.ConnectionClose()
-		dropListed(h.PeekAll("Connection"), configured, func(name []byte) { del(h, view(name)) })
-		del(h, "Connection")
+		dropListed(h.PeekAll("Connection"), configured, func(name []byte) { plugin.DeleteField(h, view(name)) })
+		plugin.DeleteField(h, "Connection")
 		if closing {
 			h.SetConnectionClose() // the server goes by it
 		}
 	}
 	if s.has&fieldUpgrade != 0 {
-		del(h, "Upgrade")
+		plugin.DeleteField(h, "Upgrade")
 	}
 	return websocket
 }

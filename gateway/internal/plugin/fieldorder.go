@@ -1,4 +1,4 @@
-package proxy
+package plugin
 
 import (
 	"reflect"
@@ -11,10 +11,10 @@ import (
 
 // The codec deletes a field by putting the last one in its place. Of several
 // fields of one name that changes the order, which says who was nearest
-// (X-Forwarded-For, Via) or comes first. del and delFrom keep it: what they
-// delete is at the end when the codec deletes it. The codec shows no order of its
-// fields; its version is pinned, and a test checks that they are where they
-// should be.
+// (X-Forwarded-For, Via) or comes first. DeleteField and DeleteResponseField keep
+// it: what they delete is at the end when the codec deletes it. The codec shows no
+// order of its fields; its version is pinned, and a test checks that they are where
+// they should be.
 
 // headerField is the codec's argsKV.
 //
@@ -51,32 +51,37 @@ var fieldsAt = sync.OnceValue(func() fieldsLayout {
 	return fieldsLayout{find(reflect.TypeFor[fasthttp.RequestHeader]()), find(reflect.TypeFor[fasthttp.ResponseHeader]())}
 })
 
-// del deletes a request's fields of a name.
-func del(h *fasthttp.RequestHeader, name string) {
+// DeleteField deletes a request's fields of a name, and leaves the others in order.
+func DeleteField(h *fasthttp.RequestHeader, name string) {
 	sink(*(*[]headerField)(unsafe.Add(unsafe.Pointer(h), fieldsAt().request)), name)
 	h.Del(name)
 }
 
-// delFrom deletes an answer's fields of a name.
-func delFrom(h *fasthttp.ResponseHeader, name string) {
+// DeleteResponseField deletes a response's fields of a name, and leaves the others in
+// order.
+func DeleteResponseField(h *fasthttp.ResponseHeader, name string) {
 	sink(*(*[]headerField)(unsafe.Add(unsafe.Pointer(h), fieldsAt().response)), name)
 	h.Del(name)
 }
 
-// sink moves the fields of a name behind all others.
+// SetField leaves one field of a name in a request. The codec's Set replaces the first
+// of them, and what a client sent twice would reach the upstream.
+func SetField(h *fasthttp.RequestHeader, name, value string) {
+	DeleteField(h, name)
+	h.Set(name, value)
+}
+
+// sink moves the fields of a name behind all others, in one pass: a client may send
+// thousands of them.
 func sink(fields []headerField, name string) {
-	last := len(fields)
-	for i := 0; i < last; {
-		if len(fields[i].key) != len(name) || !strings.EqualFold(view(fields[i].key), name) {
-			i++
+	kept := 0
+	for i := range fields {
+		if len(fields[i].key) == len(name) && strings.EqualFold(View(fields[i].key), name) {
 			continue
 		}
-		last--
-		if i == last {
-			return
+		if i != kept {
+			fields[i], fields[kept] = fields[kept], fields[i]
 		}
-		found := fields[i]
-		copy(fields[i:last], fields[i+1:last+1])
-		fields[last] = found
+		kept++
 	}
 }
