@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -88,14 +89,14 @@ func (p *proxyCache) purge(w http.ResponseWriter, r *http.Request) {
 func (p *proxyCache) purgeMany(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	var sel cache.Selection
-	if err == nil {
+	if err == nil && r.URL.RawQuery != "" {
 		sel, err = selection(query)
 	}
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, map[string]any{"message": err.Error()})
 		return
 	}
-	if len(query) == 0 {
+	if r.URL.RawQuery == "" {
 		err = p.cache.PurgeAll(r.Context())
 	} else {
 		err = p.cache.PurgeSelected(r.Context(), sel)
@@ -144,6 +145,9 @@ func selection(query url.Values) (sel cache.Selection, err error) {
 			}
 		}
 	}
+	if n == 0 {
+		return sel, errors.New("a query without a parameter: want key, prefix, route or tag, or no query at all to purge everything")
+	}
 	if n > mostSelected {
 		return sel, fmt.Errorf("%d values: want at most %d in one request", n, mostSelected)
 	}
@@ -154,7 +158,7 @@ func selection(query url.Values) (sel cache.Selection, err error) {
 func normalPrefix(prefix string) string {
 	host, path, _ := strings.Cut(prefix, "/")
 	path, query, has := strings.Cut("/"+path, "?")
-	if strings.Contains(path, "%") {
+	if strings.Contains(path, "%") || route.Escape(path) != path {
 		path = route.Escape(route.Normalize(path))
 	}
 	if has {

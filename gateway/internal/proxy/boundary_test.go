@@ -143,7 +143,9 @@ func TestWhatATrustedProxySaysStays(t *testing.T) {
 // TestManyFieldsThatAreDropped: the codec and the gateway take off what is not the
 // client's to send, however much of it there is.
 func TestManyFieldsThatAreDropped(t *testing.T) {
-	origin := server(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%d %s", len(r.Header["X-Forwarded-For"]), r.Header["X-Kept"]) })
+	origin := server(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%d %s", len(r.Header["X-Forwarded-For"]), r.Header["X-Kept"])
+	})
 	g := start(t, Config{}, 4)
 	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
 	for _, field := range []string{"TE:\r\n", "X-Consumer-A:\r\n", "Connection:a\r\n", "Upgrade:\r\n", "Forwarded:\r\n"} {
