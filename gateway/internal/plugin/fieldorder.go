@@ -57,6 +57,54 @@ func DeleteField(h *fasthttp.RequestHeader, name string) {
 	h.Del(name)
 }
 
+// few names are looked for one by one.
+const few = 8
+
+// kept apart by the codec are fields of these names: they are not among the others.
+var keptApart = []string{"host", "content-type", "user-agent", "cookie", "content-length", "connection", "trailer"}
+
+// DeleteFields deletes a request's fields of several names. A client may name thousands,
+// and send thousands of fields: of more than a few names there is one pass for all.
+func DeleteFields(h *fasthttp.RequestHeader, names [][]byte) {
+	if len(names) <= few {
+		for _, name := range names {
+			DeleteField(h, View(name))
+		}
+		return
+	}
+	doomed, found := make(map[string]bool, len(names)), map[string]bool{}
+	for _, name := range names {
+		doomed[lowerCase(name)] = true
+	}
+	partition(*(*[]headerField)(unsafe.Add(unsafe.Pointer(h), fieldsAt().request)), func(f *headerField) bool {
+		name := lowerCase(f.key)
+		if doomed[name] {
+			found[name] = true
+		}
+		return doomed[name]
+	})
+	for _, name := range keptApart {
+		found[name] = found[name] || doomed[name]
+	}
+	for name, really := range found {
+		if really {
+			h.Del(name)
+		}
+	}
+}
+
+// lowerCase is a name as the codec compares it: of ASCII alone.
+func lowerCase(name []byte) string {
+	out := make([]byte, len(name))
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		out[i] = c
+	}
+	return string(out)
+}
+
 // DeleteResponseField deletes a response's fields of a name, and leaves the others in
 // order.
 func DeleteResponseField(h *fasthttp.ResponseHeader, name string) {
@@ -71,12 +119,16 @@ func SetField(h *fasthttp.RequestHeader, name, value string) {
 	h.Set(name, value)
 }
 
-// sink moves the fields of a name behind all others, in one pass: a client may send
-// thousands of them.
+// sink moves the fields of a name behind all others.
 func sink(fields []headerField, name string) {
+	partition(fields, func(f *headerField) bool { return len(f.key) == len(name) && strings.EqualFold(View(f.key), name) })
+}
+
+// partition moves fields behind all others, which stay in order, in one pass.
+func partition(fields []headerField, goes func(*headerField) bool) {
 	kept := 0
 	for i := range fields {
-		if len(fields[i].key) == len(name) && strings.EqualFold(View(fields[i].key), name) {
+		if goes(&fields[i]) {
 			continue
 		}
 		if i != kept {

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,5 +30,35 @@ func TestDeletedFieldsLeaveTheOthersInOrder(t *testing.T) {
 	}
 	if want := "A:1 B:1 A:2 C:1 A:3 "; got[0] != want || got[1] != want {
 		t.Errorf("left %q, want %q", got, want)
+	}
+}
+
+func TestManyNamesAreDeletedInOnePass(t *testing.T) {
+	var q fasthttp.RequestHeader
+	var names [][]byte
+	q.SetHost("h")
+	q.SetUserAgent("u")
+	q.SetContentType("text/plain")
+	q.SetCookie("c", "1")
+	for i := range 40 {
+		name := "X-" + strconv.Itoa(i)
+		q.Add(name, "1")
+		q.Add("Kept", strconv.Itoa(i))
+		q.Add(name, "2")
+		names = append(names, []byte(strings.ToLower(name)), []byte("ABSENT"))
+	}
+	names = append(names, []byte("user-agent"), []byte("COOKIE"))
+	DeleteFields(&q, names)
+	var got []string
+	for name, value := range q.All() {
+		got = append(got, string(name)+":"+string(value))
+	}
+	text := strings.Join(got, " ")
+	want := ""
+	for i := range 40 {
+		want += " Kept:" + strconv.Itoa(i)
+	}
+	if !strings.Contains(" "+text, want) || len(got) != 42 || string(q.Host()) != "h" || string(q.ContentType()) != "text/plain" {
+		t.Errorf("left %d: %s", len(got), text)
 	}
 }

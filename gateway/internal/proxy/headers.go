@@ -100,7 +100,9 @@ func (o provenance) writeForwarded(h *fasthttp.RequestHeader) {
 // and appends the gateway to the answer's way.
 func passHeader(h *fasthttp.ResponseHeader, via string, upgraded bool) {
 	if connection := h.PeekAll("Connection"); len(connection) > 0 {
-		dropListed(connection, nil, func(name []byte) { plugin.DeleteResponseField(h, view(name)) })
+		for _, name := range appendListed(nil, connection, nil) {
+			plugin.DeleteResponseField(h, view(name))
+		}
 		plugin.DeleteResponseField(h, "Connection") // also forgets "close": that was the upstream's connection
 	}
 	for _, name := range hopByHop {
