@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,40 +19,42 @@ import (
 // the reverse.
 func TestACacheTakesNoPartInWebSockets(t *testing.T) {
 	for _, switches := range []bool{true, false} {
-		origin := startPeer(t, func(c net.Conn, r *http.Request, _ int64) bool {
-			switch asks := r.Header.Get("Upgrade") == "websocket"; {
-			case asks && switches:
-				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-				return false
-			case asks:
-				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nrefused")
-			default:
-				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\npage")
+		t.Run(fmt.Sprint(switches), func(t *testing.T) {
+			origin := startPeer(t, func(c net.Conn, r *http.Request, _ int64) bool {
+				switch asks := r.Header.Get("Upgrade") == "websocket"; {
+				case asks && switches:
+					_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+					return false
+				case asks:
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nrefused")
+				default:
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\npage")
+				}
+				return true
+			})
+			g := startCached(t, Config{})
+			g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}}, proxyCachePlugin(map[string]any{})))
+			const handshake = "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n"
+			const page = "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+			want := "HTTP/1.1 200 OK\r\n"
+			if switches {
+				want = "HTTP/1.1 101 "
 			}
-			return true
-		})
-		g := startCached(t, Config{})
-		g.apply(t, config(origin.url, entity.Route{Paths: []string{"/"}}, proxyCachePlugin(map[string]any{})))
-		const handshake = "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n"
-		const page = "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-		want := "HTTP/1.1 200 OK\r\n"
-		if switches {
-			want = "HTTP/1.1 101 "
-		}
-		for _, path := range []string{"/page-first", "/handshake-first"} {
-			if path == "/page-first" {
+			for _, path := range []string{"/page-first", "/handshake-first"} {
+				if path == "/page-first" {
+					if got := g.say(t, fmt.Sprintf(page, path)); bodyOf(got) != "page" {
+						t.Errorf("%s: the page is %q", path, got)
+					}
+				}
+				got := g.say(t, fmt.Sprintf(handshake, path))
+				if !strings.HasPrefix(got, want) || bodyOf(got) == "page" {
+					t.Errorf("%s: the handshake is answered with %q", path, got)
+				}
 				if got := g.say(t, fmt.Sprintf(page, path)); bodyOf(got) != "page" {
-					t.Errorf("%s: the page is %q", path, got)
+					t.Errorf("%s: the page is then %q", path, got)
 				}
 			}
-			got := g.say(t, fmt.Sprintf(handshake, path))
-			if !strings.HasPrefix(got, want) || bodyOf(got) == "page" {
-				t.Errorf("%s: the handshake is answered with %q", path, got)
-			}
-			if got := g.say(t, fmt.Sprintf(page, path)); bodyOf(got) != "page" {
-				t.Errorf("%s: the page is then %q", path, got)
-			}
-		}
+		})
 	}
 }
 
@@ -118,25 +119,6 @@ func TestThePrefixIsWrittenAsAPath(t *testing.T) {
 		if got != fmt.Sprintf("[%q]", want) {
 			t.Errorf("%s: the prefix arrives as %s, want %s", path, got, want)
 		}
-	}
-}
-
-// TestWhatATrustedProxySaysStays: a plugin that takes the field off in which the host was
-// does not put another's value in its place.
-func TestWhatATrustedProxySaysStays(t *testing.T) {
-	origin := server(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s %s", r.Header["X-Forwarded-Host"], r.Header["X-Forwarded-Proto"])
-	})
-	g := start(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, 4)
-	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}, entity.Plugin{
-		ID: "p", Name: "request-transformer", Enabled: true, Config: map[string]any{
-			"remove": map[string]any{"headers": []any{"X-Forwarded-Host", "X-Forwarded-Proto"}},
-			"add":    map[string]any{"headers": []any{"X-One:1111111111111", "X-Two:2222222222222"}},
-		},
-	}))
-	got := g.say(t, "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-Host: shop.example\r\nX-Forwarded-Proto: wss\r\nConnection: close\r\n\r\n")
-	if body := bodyOf(got); body != "[shop.example] [wss]" {
-		t.Errorf("the upstream is told %s", body)
 	}
 }
 

@@ -57,24 +57,26 @@ func TestPluginsDoNotReorderAddresses(t *testing.T) {
 			"rename": map[string]any{"headers": []any{"X-C:X-D"}},
 		}, "X-Drop: 1\r\nX-B: 1\r\nX-C: 1"},
 	} {
-		g := start(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, 4)
-		g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}},
-			entity.Plugin{ID: "p1", Name: name, Enabled: true, Config: tt.config},
-			entity.Plugin{ID: "p2", Name: "response-transformer", Enabled: true, Config: map[string]any{
-				"remove": map[string]any{"headers": []any{"X-Drop"}},
-			}}))
-		answer := g.say(t, "GET / HTTP/1.1\r\nHost: x\r\n"+tt.field+
-			"\r\nX-Forwarded-For: 1.1.1.1\r\nX-A: 1\r\nX-A: 2\r\nConnection: close\r\nX-A: 3\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n")
-		if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, "Link: 1\r\nLink: 2\r\nLink: 3\r\n") {
-			t.Errorf("%s: answered %q", name, answer)
-			continue
-		}
-		h := <-seen
-		if got := h.Get("X-Forwarded-For"); got != "1.1.1.1, 9.9.9.9, 127.0.0.1" {
-			t.Errorf("%s: the addresses arrive as %s", name, got)
-		}
-		if got := strings.Join(h["X-A"], ""); got != "123" {
-			t.Errorf("%s: fields arrive in the order %s", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			g := start(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, 4)
+			g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}},
+				entity.Plugin{ID: "p1", Name: name, Enabled: true, Config: tt.config},
+				entity.Plugin{ID: "p2", Name: "response-transformer", Enabled: true, Config: map[string]any{
+					"remove": map[string]any{"headers": []any{"X-Drop"}},
+				}}))
+			answer := g.say(t, "GET / HTTP/1.1\r\nHost: x\r\n"+tt.field+
+				"\r\nX-Forwarded-For: 1.1.1.1\r\nX-A: 1\r\nX-A: 2\r\nConnection: close\r\nX-A: 3\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n")
+			if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, "Link: 1\r\nLink: 2\r\nLink: 3\r\n") {
+				t.Errorf("answered %q", answer)
+				return
+			}
+			h := <-seen
+			if got := h.Get("X-Forwarded-For"); got != "1.1.1.1, 9.9.9.9, 127.0.0.1" {
+				t.Errorf("the addresses arrive as %s", got)
+			}
+			if got := strings.Join(h["X-A"], ""); got != "123" {
+				t.Errorf("fields arrive in the order %s", got)
+			}
+		})
 	}
 }

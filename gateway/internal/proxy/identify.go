@@ -60,15 +60,10 @@ type claim struct {
 // (RFC 7239), whose last element is the trusted proxy's own.
 func readClaim(h *fasthttp.RequestHeader, fields fieldSet) (s claim) {
 	if proto := h.Peek("X-Forwarded-Proto"); len(proto) > 0 {
-		switch s.proto = "https"; {
-		case string(proto) == "http":
-			s.proto = "http"
-		case string(proto) != s.proto:
-			s.proto = string(proto)
-		}
+		s.proto = view(proto)
 	}
 	if host := h.Peek("X-Forwarded-Host"); len(host) > 0 {
-		s.host = string(host) // no view: a plugin may put another field in its place
+		s.host = view(host)
 	}
 	if list := h.PeekAll("X-Forwarded-For"); len(list) > 0 {
 		s.addresses = strings.Split(string(bytes.Join(list, comma)), ",")
