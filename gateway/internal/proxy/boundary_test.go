@@ -143,3 +143,25 @@ func TestManyFieldsThatAreDropped(t *testing.T) {
 		}
 	}
 }
+
+// TestManyTrailersAreRefused: to pass a trailer on takes a look at all before it.
+func TestManyTrailersAreRefused(t *testing.T) {
+	origin := server(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, len(r.Trailer))
+	})
+	g := start(t, Config{}, 4)
+	g.apply(t, config(origin.URL, entity.Route{Paths: []string{"/"}}))
+	for n, want := range map[int]string{mostTrailers: "HTTP/1.1 200 ", mostTrailers + 1: "HTTP/1.1 400 "} {
+		var trailers, names strings.Builder
+		for i := range n {
+			fmt.Fprintf(&trailers, "a%03x: 1\r\n", i)
+			fmt.Fprintf(&names, "a%03x,", i)
+		}
+		got := g.say(t, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: "+
+			strings.TrimSuffix(names.String(), ",")+"\r\n\r\n1\r\na\r\n0\r\n"+trailers.String()+"\r\n")
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%d trailers are answered with %.60q", n, got)
+		}
+	}
+}
