@@ -71,8 +71,8 @@ func TestARequestsNameBreaksNoTarget(t *testing.T) {
 	verify := true
 	c := config(origin.URL, entity.Route{Paths: []string{"/"}, PreserveHost: true})
 	s := &c.Services[0]
-	s.Protocol, s.Host, s.TLSVerify = "https", "up", &verify
-	s.CACertificates = []string{"ca"}
+	s.Protocol, s.Host = "https", "up"
+	s.TLSVerify, s.CACertificates = &verify, []string{"ca"}
 	c.CACertificates = []entity.CACertificate{{ID: "ca", Cert: ca}}
 	checks := entity.Healthchecks{}
 	checks.Passive.Unhealthy.TCPFailures = 1
