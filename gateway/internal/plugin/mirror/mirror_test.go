@@ -204,7 +204,8 @@ func TestManySmallFieldsFillTheQueue(t *testing.T) {
 		fmt.Fprintf(&fields, "%03x:\r\n", i)
 	}
 	for range 10 { // 6 KB of text each
-		if got := g.Raw(t, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"+fields.String()+"\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		got := g.Raw(t, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"+fields.String()+"\r\n")
+		if !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 			t.Fatalf("answered %q", got)
 		}
 	}

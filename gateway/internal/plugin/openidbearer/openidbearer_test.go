@@ -292,9 +292,11 @@ func TestACacheTellsSubjectsApart(t *testing.T) {
 		field  string
 	}{
 		"hidden, without a consumer": {c{"consumer_optional": true, "hide_credentials": true}, "Authorization"},
-		"hidden, of one consumer":    {c{"consumer_claim": "client_id", "consumer_by": []any{"username"}, "hide_credentials": true}, "Authorization"},
-		"in another field":           {c{"consumer_optional": true, "header_name": "X-Token"}, "X-Token"},
-		"in Authorization":           {c{"consumer_optional": true}, "Authorization"},
+		"hidden, of one consumer": {
+			c{"consumer_claim": "client_id", "consumer_by": []any{"username"}, "hide_credentials": true}, "Authorization",
+		},
+		"in another field": {c{"consumer_optional": true, "header_name": "X-Token"}, "X-Token"},
+		"in Authorization": {c{"consumer_optional": true}, "Authorization"},
 	} {
 		config := c{"issuer": i.URL}
 		for k, v := range tt.config {

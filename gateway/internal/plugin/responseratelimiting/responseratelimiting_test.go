@@ -259,7 +259,8 @@ func TestARefusedTunnelIsClosed(t *testing.T) {
 			}
 			_, _ = io.WriteString(c, next)
 			rest, _ := io.ReadAll(br)
-			if text := string(rest); strings.Contains(text, "hello") || strings.Contains(text, "Upgrade:") || !strings.Contains(text, "HTTP/1.1 502 ") {
+			text := string(rest)
+			if strings.Contains(text, "hello") || strings.Contains(text, "Upgrade:") || !strings.Contains(text, "HTTP/1.1 502 ") {
 				t.Errorf("behind the refusal comes %q", text)
 			}
 		}
