@@ -7,5 +7,5 @@ make build
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 go run ./deploy/recording docs/recording.svg 'make --no-print-directory scenario STAGE=cache PROFILE=smoke ARGS="--reports '"$reports"'"'
-# The reader's report is in the default folder.
-sed -i "s# ARGS=&\#34;--reports $reports&\#34;##; s#$reports/#reports/#g" docs/recording.svg
+# No folder of this machine: the reader's report is in the default one.
+sed -i "s# ARGS=&\#34;--reports $reports&\#34;##; s#$reports/#reports/#g; s#$PWD/##g" docs/recording.svg
