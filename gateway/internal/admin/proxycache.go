@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 )
 
 // Cache is the response cache.
@@ -87,14 +89,14 @@ func (p *proxyCache) purge(w http.ResponseWriter, r *http.Request) {
 func (p *proxyCache) purgeMany(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	var sel cache.Selection
-	if err == nil {
+	if err == nil && r.URL.RawQuery != "" {
 		sel, err = selection(query)
 	}
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, map[string]any{"message": err.Error()})
 		return
 	}
-	if len(query) == 0 {
+	if r.URL.RawQuery == "" {
 		err = p.cache.PurgeAll(r.Context())
 	} else {
 		err = p.cache.PurgeSelected(r.Context(), sel)
@@ -137,16 +139,32 @@ func selection(query url.Values) (sel cache.Selection, err error) {
 				if strings.Contains(value, "://") {
 					return sel, fmt.Errorf("prefix: %q: want /path or host/path, without a scheme", value)
 				}
-				sel.Prefixes = append(sel.Prefixes, value)
+				sel.Prefixes = append(sel.Prefixes, normalPrefix(value))
 			default:
 				return sel, fmt.Errorf("%q: want key, prefix, route or tag", name)
 			}
 		}
 	}
+	if n == 0 {
+		return sel, errors.New("a query without a parameter: want key, prefix, route or tag, or no query at all to purge everything")
+	}
 	if n > mostSelected {
 		return sel, fmt.Errorf("%d values: want at most %d in one request", n, mostSelected)
 	}
 	return sel, nil
+}
+
+// normalPrefix brings the escapes of a prefix into the form that entries are kept with.
+func normalPrefix(prefix string) string {
+	host, path, _ := strings.Cut(prefix, "/")
+	path, query, has := strings.Cut("/"+path, "?")
+	if strings.Contains(path, "%") || route.Escape(path) != path {
+		path = route.Escape(route.Normalize(path))
+	}
+	if has {
+		path += "?" + query
+	}
+	return host + path
 }
 
 // purgeFailed reports that Redis was not reached: Redis and other replicas may

@@ -64,6 +64,7 @@ func TestProxyCacheEndpoints(t *testing.T) {
 		{name: "by what is not known", method: "DELETE", path: "/proxy-cache?tags=a", status: 400, body: "want key, prefix, route or tag"},
 		{name: "by nothing", method: "DELETE", path: "/proxy-cache?tag=", status: 400, body: "tag: empty"},
 		{name: "by what is no key", method: "DELETE", path: "/proxy-cache?key=12", status: 400, body: "64 hexadecimal digits"},
+		{name: "by a query without a parameter", method: "DELETE", path: "/proxy-cache?&", status: 400, body: "no query at all"},
 		{name: "by two lines", method: "DELETE", path: "/proxy-cache?tag=a%0Ar:b", status: 400, body: "control characters"},
 		{name: "by a URL", method: "DELETE", path: "/proxy-cache?prefix=http://a/", status: 400, body: "without a scheme"},
 		{name: "by what is no query", method: "DELETE", path: "/proxy-cache?tag=%zz", status: 400, body: "%zz"},
@@ -88,5 +89,16 @@ func TestProxyCacheEndpoints(t *testing.T) {
 	}
 	if f.all != 3 {
 		t.Errorf("everything was purged %d times, want 3", f.all)
+	}
+}
+
+func TestPrefixesAreNormalised(t *testing.T) {
+	for given, want := range map[string]string{
+		"/img/": "/img/", "/img": "/img", "h.test/%61b%2fc": "h.test/ab%2Fc", "/caf\u00e9": "/caf%C3%A9", "/caf%c3%a9?x=%61": "/caf%C3%A9?x=%61",
+		"h.test": "h.test/", "/.": "/.", "/a/..": "/a/..",
+	} {
+		if got := normalPrefix(given); got != want {
+			t.Errorf("%s: %s, want %s", given, got, want)
+		}
 	}
 }

@@ -6,7 +6,9 @@ import "strings"
 type Resource struct {
 	Route, RouteName string // the route's ID and name
 	Host             string // as the client asked for it, lower-case, without a port
-	Path             string // with the query; lower-case where the key ignores letter case
+	// Path has the query. It is in the form that routes are matched in, with escapes in upper
+	// case; lower-case where the key ignores letter case.
+	Path string
 }
 
 func (r *Resource) weight() int { return len(r.Route) + len(r.RouteName) + len(r.Host) + len(r.Path) }

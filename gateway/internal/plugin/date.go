@@ -16,7 +16,7 @@ var (
 // any more. It must not be called on a header that announces trailers. The server
 // sends the field only with NoDefaultDate. It does not allocate.
 func SetDate(h *fasthttp.ResponseHeader, value []byte) {
-	h.DelBytes(headerDate)
+	DeleteResponseField(h, fasthttp.HeaderDate)
 	if h.SetTrailerBytes(headerDate) != nil {
 		return
 	}

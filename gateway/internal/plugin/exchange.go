@@ -20,10 +20,17 @@ type Exchange struct {
 	// Authenticated says that Consumer has shown a credential, and is not the one
 	// that stands for those who have not.
 	Authenticated bool
-	ClientIP      string
-	Scheme, Host  string     // as the client requested them; sent to the upstream in X-Forwarded-Proto and X-Forwarded-Host
-	Trusted       bool       // the peer is a trusted proxy: what it says in X-Forwarded-* reaches the upstream
-	Directory     *Directory // consumers and credentials of this request's snapshot
+	// Subject tells apart those whom one consumer, or none, stands for: what a token says
+	// of its owner, where the upstream learns it and the request's Authorization does not
+	// show it. It is no secret, and may be long.
+	Subject string
+	// WebSocket says that the client asks for one: what follows the answer's header is
+	// no response. The fields that say so are not in the request's header any more.
+	WebSocket    bool
+	ClientIP     string
+	Scheme, Host string     // as the client requested them; sent to the upstream in X-Forwarded-Proto and X-Forwarded-Host
+	Trusted      bool       // the peer is a trusted proxy: what it says in X-Forwarded-* reaches the upstream
+	Directory    *Directory // consumers and credentials of this request's snapshot
 
 	Started         time.Time
 	Asked           time.Time     // when the upstream was asked; zero: it was not

@@ -1,6 +1,13 @@
 package plugin
 
-import "github.com/valyala/fasthttp"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
 
 // Identify says that the request is of the consumer who has shown that credential,
 // and tells the upstream, in Kong's header fields. identifier is what the upstream
@@ -25,6 +32,21 @@ func (x *Exchange) IdentifyAnonymous(consumer string) bool {
 	return true
 }
 
+// IdentifySubject notes whose token a request has shown, by what the upstream is told
+// of it: the token itself, or what the gateway says of its owner. One consumer, or none,
+// may stand for many. It is for tokens that are not in the request's Authorization, or
+// are taken off it: there a cache sees them.
+func (x *Exchange) IdentifySubject(told ...string) {
+	if strings.Join(told, "") == "" {
+		return
+	}
+	hash := sha256.New()
+	for _, part := range told {
+		_, _ = hash.Write(strconv.AppendQuote(nil, part)) // no two lists are alike
+	}
+	x.Subject += hex.EncodeToString(hash.Sum(nil))
+}
+
 // announce tells the upstream which consumer it is. What the client says of itself
 // in these fields is overwritten.
 func (x *Exchange) announce(identifier, anonymous string) {
@@ -36,10 +58,9 @@ func (x *Exchange) announce(identifier, anonymous string) {
 	setOrDelete(h, "X-Anonymous-Consumer", anonymous)
 }
 
-// setOrDelete leaves one field of the name, or none. Set alone would replace
-// the first, and leave what else the client has sent under that name.
+// setOrDelete leaves one field of the name, or none.
 func setOrDelete(h *fasthttp.RequestHeader, name, value string) {
-	h.Del(name)
+	DeleteField(h, name)
 	if value != "" {
 		h.Set(name, value)
 	}

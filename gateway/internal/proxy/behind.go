@@ -57,7 +57,7 @@ func (v *visit) behind(work plugin.Behind) bool {
 	w.Service, w.Route = v.Service, v.Route
 	w.Directory = v.Directory
 	w.Consumer, w.CredentialID = v.Consumer, strings.Clone(v.CredentialID)
-	w.Authenticated = v.Authenticated
+	w.Authenticated, w.Subject = v.Authenticated, v.Subject
 	w.ClientIP, w.Trusted = strings.Clone(v.ClientIP), v.Trusted
 	w.Scheme, w.Host = strings.Clone(v.Scheme), strings.Clone(v.Host)
 	w.Rewrite = plugin.Rewrite{

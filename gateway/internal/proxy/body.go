@@ -96,7 +96,7 @@ func (b *requestBody) read(most int) (body []byte, whole bool, err error) {
 		if errors.Is(err, io.EOF) {
 			b.short = b.head
 			b.head, b.upload = nil, upload{}
-			in.Header.Del(fasthttp.HeaderTransferEncoding)
+			plugin.DeleteField(&in.Header, fasthttp.HeaderTransferEncoding)
 			in.SetBodyRaw(b.short)
 			return b.short, true, nil
 		}

@@ -38,6 +38,7 @@ var matrixFields = []matrixField{
 	{"X-Consumer-Id", []string{"c1", "c9"}},
 	{"X-Credential-Identifier", []string{"k1", "k9"}},
 	{"X-Anonymous-Consumer", []string{"true", "false"}},
+	{"Te", []string{"trailers", "gzip, trailers", "gzip"}},
 	{"Host", []string{"a.test", "b.test", "a.test:81"}},
 }
 

@@ -35,9 +35,13 @@ func newChunks(stream io.Reader) (c chunks) {
 	return chunks{br: s.reader(), codec: s}
 }
 
+// mostTrailers bounds the trailers of a request: the codec looks through those before for
+// each of them.
+const mostTrailers = 256
+
 var (
 	errChunkLine = errors.New("malformed chunk size or extension")
-	errTrailer   = errors.New("malformed trailer")
+	errTrailer   = errors.New("malformed trailer, or too many")
 	errBodyEnd   = errors.New("the last chunk and the trailers have come")
 	crlf         = []byte("\r\n")
 )
@@ -60,7 +64,7 @@ func (c *chunks) check() (size int64, err error) {
 	if size > 0 {
 		return size, nil
 	}
-	for at := len(line); ; at += len(line) {
+	for at, n := len(line), 0; ; at += len(line) {
 		if line, err = c.line(at); err != nil {
 			return 0, fmt.Errorf("read the trailers: %w", err)
 		}
@@ -71,7 +75,7 @@ func (c *chunks) check() (size int64, err error) {
 			return 0, errBodyEnd
 		}
 		name, ok := fieldName(line[:len(line)-len(crlf)])
-		if !ok || framesOrForwards(name) {
+		if n++; !ok || n > mostTrailers || framesOrForwards(name) {
 			return 0, errTrailer
 		}
 	}

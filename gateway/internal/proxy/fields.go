@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // What is done with request fields that have '_' in their names, or another mark
@@ -272,8 +274,8 @@ func isEndToEnd(name []byte, configured map[string]bool) bool {
 	return configured[string(bytes.ToLower(name))]
 }
 
-// dropListed deletes the fields that Connection fields name.
-func dropListed(connection [][]byte, configured map[string]bool, del func(name []byte)) {
+// appendListed appends the names of fields that Connection fields take off a message.
+func appendListed(names, connection [][]byte, configured map[string]bool) [][]byte {
 	for _, list := range connection {
 		for len(list) > 0 {
 			var name []byte
@@ -282,9 +284,10 @@ func dropListed(connection [][]byte, configured map[string]bool, del func(name [
 			if len(name) == 0 || bytes.EqualFold(name, tokenClose) || bytes.EqualFold(name, tokenKeepAlive) || isEndToEnd(name, configured) {
 				continue
 			}
-			del(name)
+			names = append(names, name)
 		}
 	}
+	return names
 }
 
 // listsToken tells whether one of several lines of a list field has a token.
@@ -310,22 +313,23 @@ func (s *fieldScan) clean(h *fasthttp.RequestHeader, configured map[string]bool)
 		s.trailers = listsToken(h.PeekAll("TE"), tokenTrailers)
 		s.announced = append(s.announced, h.Peek("Trailer")...)
 	}
-	for _, name := range s.drop {
-		del(h, view(name))
-	}
+	closing := false
 	if s.has&fieldConnection != 0 {
 		if s.has&fieldUpgrade != 0 && h.IsHTTP11() && h.IsGet() && listsToken(h.PeekAll("Connection"), tokenUpgrade) {
 			websocket = listsToken(h.PeekAll("Upgrade"), tokenWebSocket)
 		}
-		closing := h.ConnectionClose()
-		dropListed(h.PeekAll("Connection"), configured, func(name []byte) { del(h, view(name)) })
-		del(h, "Connection")
-		if closing {
-			h.SetConnectionClose() // the server goes by it
-		}
+		closing = h.ConnectionClose()
+		s.drop = append(appendListed(s.drop, h.PeekAll("Connection"), configured), headerConnection)
 	}
 	if s.has&fieldUpgrade != 0 {
-		del(h, "Upgrade")
+		s.drop = append(s.drop, headerUpgrade)
+	}
+	plugin.DeleteFields(h, s.drop)
+	if closing {
+		h.SetConnectionClose() // the server goes by it
+	}
+	if s.trailers {
+		h.SetCanonical(headerTE, tokenTrailers) // as it is forwarded; see copyHeader
 	}
 	return websocket
 }

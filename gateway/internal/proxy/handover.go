@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // handovers are the client connections that the server gives away after a
@@ -108,7 +110,7 @@ func (h *handovers) wait(ctx context.Context) error {
 // whole.
 func (v *visit) withoutChunks() {
 	r := &v.Ctx.Response
-	r.Header.Del("Transfer-Encoding")
+	plugin.DeleteResponseField(&r.Header, fasthttp.HeaderTransferEncoding)
 	r.Header.SetContentLength(-2)
 	r.Header.SetConnectionClose()
 	head := append([]byte(nil), r.Header.Header()...)

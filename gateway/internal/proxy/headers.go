@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
@@ -25,16 +26,9 @@ func copyHeader(h, from *fasthttp.RequestHeader, websocket, trailers bool) {
 		h.SetCanonical(headerConnection, tokenUpgrade)
 		h.SetCanonical(headerUpgrade, tokenWebSocket)
 	case trailers:
-		h.SetCanonical(headerConnection, tokenTE)
-		h.SetCanonical(tokenTE, tokenTrailers)
+		h.SetCanonical(headerConnection, headerTE)
+		h.SetCanonical(headerTE, tokenTrailers)
 	}
-}
-
-// setOne sets a field and drops every other of its name. Set alone replaces
-// the first of them, and what a client sent twice would reach the upstream.
-func setOne(h *fasthttp.RequestHeader, name, value string) {
-	del(h, name)
-	h.Set(name, value)
 }
 
 // provenance is where a request came from, and by which way, as the upstream is
@@ -53,24 +47,24 @@ func (o provenance) write() {
 	h := &o.x.Ctx.Request.Header
 	set := func(name, own string) {
 		if !o.requester.trusted || len(h.Peek(name)) == 0 {
-			setOne(h, name, own)
+			plugin.SetField(h, name, own)
 		}
 	}
 	list := o.requester.peerText
 	if had := h.PeekAll("X-Forwarded-For"); len(had) > 0 {
 		list = string(bytes.Join(had, commaSpace)) + ", " + list
 	}
-	setOne(h, "X-Forwarded-For", list)
-	setOne(h, "X-Real-IP", o.x.ClientIP)
+	plugin.SetField(h, "X-Forwarded-For", list)
+	plugin.SetField(h, "X-Real-IP", o.x.ClientIP)
 	set("X-Forwarded-Proto", o.x.Scheme)
 	set("X-Forwarded-Host", o.x.Host)
 	set("X-Forwarded-Port", o.port)
 	// Without the query, which may carry secrets that a plugin has hidden.
 	set("X-Forwarded-Path", view(pathOf(h.RequestURI())))
 	if r := o.x.Route; r != nil && r.StripPath && o.prefix != "" && o.prefix != "/" {
-		set("X-Forwarded-Prefix", o.prefix)
+		set("X-Forwarded-Prefix", route.Escape(o.prefix)) // a regular expression may take any character
 	} else if !o.requester.trusted {
-		del(h, "X-Forwarded-Prefix")
+		plugin.DeleteField(h, "X-Forwarded-Prefix")
 	}
 	o.writeForwarded(h)
 	via := o.via
@@ -83,7 +77,7 @@ func (o provenance) write() {
 	if o.fields&fieldVia != 0 {
 		via = string(bytes.Join(h.PeekAll("Via"), commaSpace)) + ", " + via
 	}
-	setOne(h, "Via", via)
+	plugin.SetField(h, "Via", via)
 }
 
 // writeForwarded appends to a Forwarded field that a trusted proxy has begun, and
@@ -92,13 +86,13 @@ func (o provenance) writeForwarded(h *fasthttp.RequestHeader) {
 	switch {
 	case o.fields&fieldForwarded == 0:
 	case !o.requester.trusted:
-		del(h, "Forwarded")
+		plugin.DeleteField(h, "Forwarded")
 	default:
 		node := o.requester.peerText
 		if o.requester.peer.Is6() {
 			node = `"[` + node + `]"`
 		}
-		setOne(h, "Forwarded", string(bytes.Join(h.PeekAll("Forwarded"), commaSpace))+", for="+node)
+		plugin.SetField(h, "Forwarded", string(bytes.Join(h.PeekAll("Forwarded"), commaSpace))+", for="+node)
 	}
 }
 
@@ -106,20 +100,22 @@ func (o provenance) writeForwarded(h *fasthttp.RequestHeader) {
 // and appends the gateway to the answer's way.
 func passHeader(h *fasthttp.ResponseHeader, via string, upgraded bool) {
 	if connection := h.PeekAll("Connection"); len(connection) > 0 {
-		dropListed(connection, nil, func(name []byte) { delFrom(h, view(name)) })
-		delFrom(h, "Connection") // also forgets "close": that was the upstream's connection
+		for _, name := range appendListed(nil, connection, nil) {
+			plugin.DeleteResponseField(h, view(name))
+		}
+		plugin.DeleteResponseField(h, "Connection") // also forgets "close": that was the upstream's connection
 	}
 	for _, name := range hopByHop {
-		delFrom(h, name)
+		plugin.DeleteResponseField(h, name)
 	}
-	delFrom(h, "Upgrade")
+	plugin.DeleteResponseField(h, "Upgrade")
 	if upgraded {
 		h.SetCanonical(headerConnection, tokenUpgrade)
 		h.SetCanonical(headerUpgrade, tokenWebSocket) // the only protocol that is passed on
 	}
 	if had := h.PeekAll("Via"); len(had) > 0 {
 		via = string(bytes.Join(had, commaSpace)) + ", " + via
-		delFrom(h, "Via")
+		plugin.DeleteResponseField(h, "Via")
 	}
 	h.Set("Via", via)
 	if len(h.Peek("Date")) == 0 {

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -43,9 +45,13 @@ func (c *streamConn) interim(h *fasthttp.ResponseHeader) {
 
 // eachInterim goes through the fields of an interim answer that are for the client.
 func eachInterim(h *fasthttp.ResponseHeader, pass func(name, value string)) {
+	listed := appendListed(nil, h.PeekAll("Connection"), nil)
+	isListed := func(name []byte) bool {
+		return slices.ContainsFunc(listed, func(l []byte) bool { return bytes.EqualFold(l, name) })
+	}
 	for name, value := range h.All() {
 		switch key := string(name); {
-		case framesOrConnects(key), isHopByHop(name), http.CanonicalHeaderKey(key) == fasthttp.HeaderSetCookie:
+		case isListed(name), framesOrConnects(key), isHopByHop(name), http.CanonicalHeaderKey(key) == fasthttp.HeaderSetCookie:
 		case !isText(value) || len(value) == 0:
 		default:
 			pass(key, string(value))

@@ -25,6 +25,7 @@ var (
 	headerConnection      = []byte("Connection")
 	headerUpgrade         = []byte("Upgrade")
 	headerExpect          = []byte("Expect")
+	headerTE              = []byte("Te") // as the codec keeps it
 	headerServer          = []byte("Server")
 	serverValue           = []byte("gatelab")
 	jsonType              = []byte("application/json; charset=utf-8")
@@ -37,7 +38,6 @@ var (
 	tokenWebSocket        = []byte("websocket")
 	tokenContinue         = []byte("100-continue")
 	tokenTrailers         = []byte("trailers")
-	tokenTE               = []byte("TE")
 	comma                 = []byte(",")
 	commaSpace            = []byte(", ")
 )
@@ -88,7 +88,7 @@ func (a *response) sign() {
 func (a *response) pass(via string, upgraded bool) {
 	h := &a.x.Ctx.Response.Header
 	passHeader(h, via, upgraded)
-	delFrom(h, responseLatency) // another gateway's; here it would say that this one answered
+	plugin.DeleteResponseField(h, responseLatency) // another gateway's; here it would say that this one answered
 	setMillis(h, headerUpstreamLatency, a.x.UpstreamLatency)
 	setMillis(h, headerProxyLatency, a.record.ownTime)
 	a.sign()
@@ -100,7 +100,7 @@ func (a *response) empty() {
 	r := &a.x.Ctx.Response
 	r.SkipBody = false
 	r.ResetBody()
-	r.Header.Del(fasthttp.HeaderContentEncoding)
+	plugin.DeleteResponseField(&r.Header, fasthttp.HeaderContentEncoding)
 	r.Header.SetContentLength(0)
 }
 

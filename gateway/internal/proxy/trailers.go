@@ -51,10 +51,10 @@ func (t *trailers) ofResponse(all []upstream.Field) {
 		return // a plugin has read the body: it is sent with its length
 	}
 	h := &v.Ctx.Response.Header
-	for _, f := range t.filter(all) {
-		if h.AddTrailer(f.Name) == nil {
-			h.Add(f.Name, f.Value)
-		}
+	all = t.filter(all)
+	_ = h.AddTrailer(upstream.NamesOf(all)) // of one that the codec refuses, nothing is sent
+	for _, f := range all {
+		h.Add(f.Name, f.Value)
 	}
 }
 
@@ -81,11 +81,26 @@ func (t *trailers) announce(h *fasthttp.ResponseHeader) {
 	if len(t.announced) == 0 || t.visit.Spooled || h.ContentLength() >= 0 {
 		return
 	}
-	for name := range bytes.SplitSeq(t.announced, comma) {
-		if name = bytes.TrimSpace(name); mayTrail(name, t.own) && len(h.PeekBytes(name)) == 0 {
-			_ = h.AddTrailerBytes(name) // one that the codec refuses is not announced
+	// One that the codec refuses is not announced.
+	_ = h.AddTrailerBytes(announceable(t.announced, t.own, func(name []byte) bool { return len(h.PeekBytes(name)) > 0 }))
+}
+
+// mostAnnounced is how many names of trailers are passed on: to look for each among the
+// fields, of which there may be thousands as well, takes time. Trailers pass without.
+const mostAnnounced = 32
+
+// announceable is a list of those names of a list that may be announced.
+func announceable(names []byte, own map[string]bool, isField func(name []byte) bool) (out []byte) {
+	n := 0
+	for name := range bytes.SplitSeq(names, comma) {
+		if n++; n > mostAnnounced {
+			break
+		}
+		if name = bytes.TrimSpace(name); mayTrail(name, own) && !isField(name) {
+			out = append(append(out, name...), ',')
 		}
 	}
+	return bytes.TrimSuffix(out, comma)
 }
 
 // announce tells the upstream what will follow the request's body. A name that is
@@ -94,11 +109,7 @@ func announce(h *fasthttp.RequestHeader, names []byte, own map[string]bool) {
 	if len(names) == 0 || h.ContentLength() >= 0 {
 		return
 	}
-	for name := range bytes.SplitSeq(names, comma) {
-		if name = bytes.TrimSpace(name); mayTrail(name, own) && len(h.PeekBytes(name)) == 0 {
-			_ = h.AddTrailerBytes(name)
-		}
-	}
+	_ = h.AddTrailerBytes(announceable(names, own, func(name []byte) bool { return len(h.PeekBytes(name)) > 0 }))
 }
 
 // notTrailers are squeezed names of fields that are no trailers, beside those

@@ -138,6 +138,7 @@ func (v *visit) configuration() (*snapshot, bool) {
 func (v *visit) find(s *snapshot) *refusal {
 	c, l := &v.proxy.config, &v.selection
 	v.admission.clean(&v.Ctx.Request.Header, s)
+	v.WebSocket = v.admission.websocket
 	v.Directory = s.directory
 	l.read(v.Ctx, c.PathAmbiguity)
 	v.requester.identify(&v.Exchange, &l.match, v.admission.fields.has, c.TrustedProxies)
@@ -164,6 +165,21 @@ func (v *visit) access() bool {
 func (v *visit) proceed() {
 	v.forward()
 	v.filter()
+	if v.forwarding.call.Upgraded != nil && v.Ctx.Response.StatusCode() != fasthttp.StatusSwitchingProtocols {
+		v.refuseTunnel()
+	}
+}
+
+// refuseTunnel closes a tunnel that the upstream has opened and a plugin has put another
+// answer in the place of: the client must not get that and the tunnel.
+func (v *visit) refuseTunnel() {
+	call := &v.forwarding.call
+	_ = call.Upgraded.Close()
+	call.Upgraded = nil
+	h := &v.Ctx.Response.Header
+	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions"} {
+		plugin.DeleteResponseField(h, name)
+	}
 }
 
 // filter runs the plugins' phases of the response. If one needs the body and it
@@ -252,8 +268,7 @@ func (v *visit) recovered() {
 	call := &v.forwarding.call
 	call.Streamed = false
 	if call.Upgraded != nil {
-		_ = call.Upgraded.Close()
-		call.Upgraded = nil
+		v.refuseTunnel()
 	}
 	v.response.reply(fasthttp.StatusInternalServerError, "An unexpected error occurred")
 	v.Ctx.Response.SetConnectionClose()

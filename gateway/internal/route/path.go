@@ -137,12 +137,7 @@ func UpstreamPath(route *entity.Route, servicePath, requestPath, prefix string) 
 	if head != "" {
 		path = head + tail
 	}
-	for i := range len(path) {
-		if !safe(path[i]) {
-			return string(appendEscaped(make([]byte, 0, len(path)+8), path))
-		}
-	}
-	return path
+	return Escape(path)
 }
 
 // AppendUpstreamPath appends what UpstreamPath returns to dst.
@@ -219,5 +214,13 @@ func leadingDots(rest string) string {
 	return rest
 }
 
-// Escape makes a normalised path ready for the wire.
-func Escape(path string) string { return string(appendEscaped(make([]byte, 0, len(path)+8), path)) }
+// Escape makes a normalised path ready for the wire. One that is so already is returned
+// itself, without allocation.
+func Escape(path string) string {
+	for i := range len(path) {
+		if !safe(path[i]) {
+			return string(appendEscaped(make([]byte, 0, len(path)+8), path))
+		}
+	}
+	return path
+}

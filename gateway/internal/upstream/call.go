@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -188,17 +189,26 @@ func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
 	}
 	k, err := t.dial(c.Connect, name)
 	if err != nil {
-		if isTimeout(err) {
-			t.failed(failTimeout, c.how)
-		} else {
-			t.failed(failTCP, c.how)
-		}
+		c.blameDial(t, err)
 		return outcomeUnconnected, err
 	}
 	err = p.use(c, t, k)
 	o := c.retry.outcome(c, k, err)
 	c.blame(t, k, o)
 	return o, err
+}
+
+// blameDial counts that a target could not be reached, unless it may be the request's
+// fault: no client may make a target look broken by the name that it asks for.
+func (c *Call) blameDial(t *Target, err error) {
+	var dial *DialError
+	switch {
+	case isTimeout(err) || errors.Is(err, context.DeadlineExceeded):
+		t.failed(failTimeout, c.how)
+	case errors.As(err, &dial) && dial.foreignName:
+	default:
+		t.failed(failTCP, c.how)
+	}
 }
 
 // kept takes an idle connection on which nothing has come since its last

@@ -102,7 +102,7 @@ func (t *Target) dial(timeout time.Duration, name string) (*conn, error) {
 		tc := tls.Client(s, t.tlsFor(name))
 		if err := tc.HandshakeContext(ctx); err != nil {
 			nc.Close()
-			return nil, &DialError{Address: t.Address, Err: err}
+			return nil, &DialError{Address: t.Address, Err: err, foreignName: t.isForeign(name)}
 		}
 		k.Conn = tc
 	}
@@ -152,6 +152,9 @@ func (k *conn) look() idleState {
 type DialError struct {
 	Address string
 	Err     error
+	// foreignName says that it was the TLS handshake that failed, for a server name that
+	// the request has brought along.
+	foreignName bool
 }
 
 func (e *DialError) Error() string { return fmt.Sprintf("connect to %s: %v", e.Address, e.Err) }

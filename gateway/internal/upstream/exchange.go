@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,11 +141,21 @@ func (b *bodyWriter) addTrailers() {
 	if b.trailers == nil || b.header.ContentLength() >= 0 {
 		return
 	}
-	for _, f := range b.trailers() {
-		if b.header.AddTrailer(f.Name) == nil {
-			b.header.Add(f.Name, f.Value)
-		}
+	all := b.trailers()
+	_ = b.header.AddTrailer(NamesOf(all)) // of one that the codec refuses, nothing is sent
+	for _, f := range all {
+		b.header.Add(f.Name, f.Value)
 	}
+}
+
+// NamesOf is a list of the fields' names, for a codec that looks through those that it
+// has at each call: there may be thousands.
+func NamesOf(fields []Field) string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	return strings.Join(names, ",")
 }
 
 var bodyBuffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
@@ -175,7 +186,7 @@ func (p *Pools) readHeader(c *Call, t *Target, k *conn, streamed bool) error {
 	early := k.reused && !streamed && (short || len(c.Request.Body()) == 0) && k.socket.unacknowledged()
 	k.answered = !early
 	left := p.config.HeaderBytes
-	for range mostInterim + 1 {
+	for passed := range mostInterim + 1 {
 		n, err := k.readHead(h, left)
 		if early && (short || err != nil || h.StatusCode() < fasthttp.StatusBadRequest) {
 			p.metrics.unsolicitedBytes(t, whenSending)
@@ -188,7 +199,7 @@ func (p *Pools) readHeader(c *Call, t *Target, k *conn, streamed bool) error {
 		if s := h.StatusCode(); s >= 200 || s == fasthttp.StatusSwitchingProtocols {
 			return nil
 		}
-		if c.OnInterim != nil && h.StatusCode() != fasthttp.StatusContinue { // which answers the gateway's own words
+		if c.OnInterim != nil && passed < mostInterim && h.StatusCode() != fasthttp.StatusContinue { // which answers the gateway's own words
 			c.OnInterim(h)
 		}
 		left -= n

@@ -76,7 +76,7 @@ func (h *http2Pool) take(t *Target, timeout time.Duration, name string) (k *http
 		return k, true, nil
 	}
 	if k, err = t.dialHTTP2(ctx, h.codec, name); err != nil {
-		return nil, false, &DialError{Address: t.Address, Err: err}
+		return nil, false, err
 	}
 	if !k.ReserveNewRequest() {
 		_ = k.Close()
@@ -138,7 +138,7 @@ func (h *http2Pool) close() {
 func (t *Target) dialHTTP2(ctx context.Context, codec *http2.Transport, name string) (*http2Conn, error) {
 	nc, err := t.host.dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &DialError{Address: t.Address, Err: err}
 	}
 	var c net.Conn = nc
 	if t.tls != nil {
@@ -152,12 +152,12 @@ func (t *Target) dialHTTP2(ctx context.Context, codec *http2.Transport, name str
 	}
 	if err != nil {
 		_ = nc.Close()
-		return nil, err
+		return nil, &DialError{Address: t.Address, Err: err, foreignName: t.isForeign(name)}
 	}
 	cc, err := codec.NewClientConn(c)
 	if err != nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("begin HTTP/2: %w", err)
+		return nil, &DialError{Address: t.Address, Err: fmt.Errorf("begin HTTP/2: %w", err)}
 	}
 	return &http2Conn{ClientConn: cc, name: name}, nil
 }

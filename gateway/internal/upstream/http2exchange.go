@@ -64,11 +64,7 @@ func (p *Pools) askHTTP2(c *Call, t *Target) (outcome, error) {
 	}
 	k, reused, err := t.http2.take(t, c.Connect, t.serverName(c.Request.Header.Host()))
 	if err != nil {
-		kind := failTCP
-		if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
-			kind = failTimeout
-		}
-		t.failed(kind, c.how)
+		c.blameDial(t, err)
 		return outcomeUnconnected, err
 	}
 	e := c.beginHTTP2()

@@ -98,6 +98,10 @@ func (t *Target) serverName(host []byte) string {
 	return hostOf(string(host))
 }
 
+// isForeign tells whether a server name is a request's own word, as where a route
+// preserves the client's Host, and not the configuration's.
+func (t *Target) isForeign(name string) bool { return name != t.tls.ServerName }
+
 // tlsFor is the configuration for a server name.
 func (t *Target) tlsFor(name string) *tls.Config {
 	if name == t.tls.ServerName {

@@ -89,7 +89,7 @@ func (a *acl) Access(x *plugin.Exchange) (answered bool) {
 		return true
 	}
 	if !a.HideGroupsHeader && len(in) > 0 {
-		x.Ctx.Request.Header.Set("X-Consumer-Groups", strings.Join(in, ", "))
+		plugin.SetField(&x.Ctx.Request.Header, "X-Consumer-Groups", strings.Join(in, ", "))
 	}
 	return false
 }

@@ -133,7 +133,7 @@ func (p *limiting) Access(x *plugin.Exchange) (answered bool) {
 		plugin.Answer(out, fasthttp.StatusBadRequest, badOrder)
 		return true
 	}
-	r.Header.Del(fasthttp.HeaderAcceptEncoding) // usage cannot be read in a compressed answer
+	plugin.DeleteField(&r.Header, fasthttp.HeaderAcceptEncoding) // usage cannot be read in a compressed answer
 	c := &call{model: o.model, completion: o.completion, prompt: int64(math.Ceil(float64(len(body)) / p.BytesPerToken))}
 	if c.completion < 0 {
 		c.completion = p.CompletionTokens

@@ -105,8 +105,7 @@ func (c *correlation) Access(x *plugin.Exchange) (answered bool) {
 	if id == "" {
 		id = c.generator.next(c.Generator, x)
 	}
-	h.Del(c.HeaderName) // one id, not what else came by that name
-	h.Set(c.HeaderName, id)
+	plugin.SetField(h, c.HeaderName, id) // one id, not what else came by that name
 	if c.EchoDownstream {
 		x.Ctx.SetUserValue(c, id)
 	}

@@ -102,8 +102,8 @@ func (p *cors) allow(x *plugin.Exchange) {
 	if depends {
 		h.Add(fasthttp.HeaderVary, fasthttp.HeaderOrigin)
 	}
-	h.Del(fasthttp.HeaderAccessControlAllowOrigin)
-	h.Del(fasthttp.HeaderAccessControlAllowCredentials)
+	plugin.DeleteResponseField(h, fasthttp.HeaderAccessControlAllowOrigin)
+	plugin.DeleteResponseField(h, fasthttp.HeaderAccessControlAllowCredentials)
 	if allowed == "" {
 		if p.Credentials && asks == "" && p.isForAll() {
 			h.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")

@@ -57,7 +57,7 @@ func (a *auth) Access(x *plugin.Exchange) (answered bool) {
 		return true
 	}
 	if a.HideCredentials {
-		h.Del(fasthttp.HeaderAuthorization)
+		plugin.DeleteField(h, fasthttp.HeaderAuthorization)
 	}
 	return false
 }

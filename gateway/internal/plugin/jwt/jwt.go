@@ -75,9 +75,12 @@ func (a *auth) Access(x *plugin.Exchange) (answered bool) {
 	if a.Anonymous != "" && x.Authenticated {
 		return false // as in Kong: one credential of several kinds is enough then
 	}
-	credential, refusal := a.authenticate(x)
+	credential, token, refusal := a.authenticate(x)
 	if refusal == nil {
 		x.Identify(credential.Credential, credential.Secret.Key)
+		if !a.inAuthorization(&x.Ctx.Request.Header, token) { // where a cache sees it
+			x.IdentifySubject(token)
+		}
 		return false
 	}
 	if a.Anonymous != "" && x.IdentifyAnonymous(a.Anonymous) {
@@ -99,15 +102,25 @@ func refuse(message string) refusal { return refusal{"message": message} }
 
 // authenticate finds the credential whose token the request has. The messages are
 // Kong's.
-func (a *auth) authenticate(x *plugin.Exchange) (*plugin.JWT, refusal) {
+func (a *auth) authenticate(x *plugin.Exchange) (credential *plugin.JWT, token string, refused refusal) {
 	switch tokens := a.tokens(x); {
 	case len(tokens) == 0:
-		return nil, refuse("Unauthorized")
+		return nil, "", refuse("Unauthorized")
 	case len(tokens) > 1:
-		return nil, refuse("Multiple tokens provided")
+		return nil, "", refuse("Multiple tokens provided")
 	default:
-		return a.verify(x.Directory, tokens[0])
+		credential, refused = a.verify(x.Directory, tokens[0])
+		return credential, tokens[0], refused
 	}
+}
+
+// inAuthorization tells whether the token is in that field, which the plugin may not
+// look into.
+func (a *auth) inAuthorization(h *fasthttp.RequestHeader, token string) bool {
+	return slices.ContainsFunc(h.PeekAll(fasthttp.HeaderAuthorization), func(v []byte) bool {
+		m := bearerRE.FindSubmatch(v)
+		return m != nil && string(m[1]) == token
+	})
 }
 
 func (a *auth) verify(d *plugin.Directory, text string) (*plugin.JWT, refusal) {

@@ -23,6 +23,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/plugin/jwks"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/keyauth"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/proxycache"
 )
 
 // keys are made once: an RSA key takes long.
@@ -349,4 +350,35 @@ func FuzzToken(f *testing.F) {
 			t.Fatalf("%q is taken", token)
 		}
 	})
+}
+
+// TestACacheTellsTokensApart: a consumer may be an issuer, whose tokens are of many.
+func TestACacheTellsTokensApart(t *testing.T) {
+	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		fmt.Fprintf(w, "%s %s %s", r.Header.Get("X-Token"), r.Header.Get("Cookie"), r.URL.Query().Get("jwt"))
+	})
+	add := func(e *entity.Config) {
+		e.JWTSecrets = []entity.JWTSecret{{ID: "1", Key: "hs256", Algorithm: "HS256", Secret: "s3cret", Consumer: entity.Ref{ID: "c1"}}}
+	}
+	for _, where := range []string{"cookie", "field", "query"} {
+		g := plugintest.StartWith(t, 0, origin, []plugin.Definition{Definition(), proxycache.Definition()}, add,
+			entity.Record{"name": "jwt", "config": c{"cookie_names": []any{"session"}, "header_names": []any{"x-token"}}},
+			entity.Record{"name": "proxy-cache", "config": c{"strategy": "memory", "vary_query_params": []any{"page"}}})
+		for _, who := range []string{"ann", "ben", "ann", "ben"} {
+			token := sign(t, jwt.SigningMethodHS256, []byte("s3cret"), nil, c{"iss": "hs256", "sub": who})
+			target, header := "/", []string{}
+			switch where {
+			case "cookie":
+				header = append(header, "Cookie:session="+token)
+			case "field":
+				header = append(header, "X-Token:Bearer "+token)
+			case "query":
+				target += "?jwt=" + token
+			}
+			if got := ask(t, g, http.MethodGet, target, header...); !strings.HasPrefix(got, "200 ") || !strings.Contains(got, token) {
+				t.Errorf("token in %s: %s is answered with %s", where, who, got)
+			}
+		}
+	}
 }

@@ -86,7 +86,7 @@ func (s *search) hide() {
 	ctx := s.x.Ctx
 	for _, name := range s.KeyNames {
 		if s.KeyInHeader {
-			ctx.Request.Header.Del(name)
+			plugin.DeleteField(&ctx.Request.Header, name)
 		}
 	}
 	if s.KeyInQuery {

@@ -101,7 +101,7 @@ func (m *mirror) Log(x *plugin.Exchange) {
 		return
 	case m.Percentage < 100 && rand.Float64()*100 >= m.Percentage:
 		return
-	case len(h.Peek(fasthttp.HeaderUpgrade)) > 0: // it was no request and answer
+	case x.WebSocket: // it was no request and answer
 		return
 	}
 	method := x.Rewrite.Method
@@ -117,11 +117,11 @@ func (m *mirror) Log(x *plugin.Exchange) {
 		return
 	}
 	c := &request{method: method, path: m.prefix + string(x.UpstreamURI), header: make(http.Header, h.Len()), body: body}
-	c.size = int64(len(c.path) + len(body))
+	c.size = int64(requestOverhead + len(c.path) + len(body))
 	for name, value := range h.All() {
 		text := string(value)
 		c.header.Add(string(name), text)
-		c.size += int64(len(name) + len(text))
+		c.size += int64(fieldOverhead + len(name) + len(text))
 	}
 	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "Te", "Trailer"} {
 		c.header.Del(name)

@@ -191,3 +191,36 @@ func mustCounters(t *testing.T) *counts {
 	}
 	return c
 }
+
+// TestManySmallFieldsFillTheQueue: what a copy takes in memory counts, not its text alone.
+func TestManySmallFieldsFillTheQueue(t *testing.T) {
+	done := make(chan struct{})
+	second := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-done }))
+	t.Cleanup(second.Close)
+	t.Cleanup(func() { close(done) })
+	g := start(t, entity.Record{"url": second.URL, "queue_bytes": 1 << 20, "connections": 1, "timeout": 60_000})
+	var fields strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&fields, "%03x:\r\n", i)
+	}
+	for range 10 { // 6 KB of text each
+		got := g.Raw(t, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"+fields.String()+"\r\n")
+		if !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Fatalf("answered %q", got)
+		}
+	}
+	until(t, g, "dropped_full", 5)
+}
+
+func TestWebSocketsAreNotCopied(t *testing.T) {
+	copies := make(chan string, 9)
+	second := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { copies <- r.URL.Path }))
+	t.Cleanup(second.Close)
+	g := start(t, entity.Record{"url": second.URL})
+	const request = "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close%s\r\n\r\n"
+	g.Raw(t, fmt.Sprintf(request, "/socket", ", Upgrade\r\nUpgrade: websocket"))
+	g.Raw(t, fmt.Sprintf(request, "/page", ""))
+	if got := <-copies; got != "/page" {
+		t.Errorf("a copy of %s", got)
+	}
+}

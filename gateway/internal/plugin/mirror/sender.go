@@ -32,6 +32,10 @@ type request struct {
 }
 
 const (
+	// What a copy and each of its header fields take in memory beside their texts, about.
+	requestOverhead = 1 << 10
+	fieldOverhead   = 160
+
 	// maxAnswer is how much of an answer is read, so that its connection can be kept.
 	maxAnswer = 256 << 10
 	// warnEvery is how often a target that cannot be reached is worth a line in the log.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -110,6 +111,7 @@ func (a *auth) Access(x *plugin.Exchange) (answered bool) {
 	switch {
 	case refused == nil:
 		x.Identify(client.Credential, client.Application.ClientID)
+		a.identifySubject(x, text, token)
 	case refused.status != fasthttp.StatusServiceUnavailable && a.Anonymous != "" && x.IdentifyAnonymous(a.Anonymous):
 		token = &entity.OAuth2Token{}
 	default:
@@ -121,9 +123,20 @@ func (a *auth) Access(x *plugin.Exchange) (answered bool) {
 	return false
 }
 
+// identifySubject notes whose the token is, unless a cache sees it in Authorization.
+func (a *auth) identifySubject(x *plugin.Exchange, text []byte, token *entity.OAuth2Token) {
+	switch {
+	case a.HideCredentials:
+		x.IdentifySubject(token.UserID, token.Scope)
+	case strings.EqualFold(a.AuthHeaderName, fasthttp.HeaderAuthorization) && plugin.HasField(&x.Ctx.Request.Header, a.AuthHeaderName):
+	default:
+		x.IdentifySubject(string(text))
+	}
+}
+
 // tell leaves one field of the name, or none.
 func tell(h *fasthttp.RequestHeader, name, value string) {
-	h.Del(name)
+	plugin.DeleteField(h, name)
 	if value != "" {
 		h.Set(name, value)
 	}

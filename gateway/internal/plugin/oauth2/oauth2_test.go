@@ -16,6 +16,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/proxycache"
 	"github.com/gatelab/gatelab/gateway/internal/proxy"
 )
 
@@ -320,5 +321,60 @@ func TestBearerTokens(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestACacheTellsUsersApart: tokens of one application are of many users.
+func TestACacheTellsUsersApart(t *testing.T) {
+	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		fmt.Fprintf(w, "%s %s", r.Header["X-Authenticated-Userid"], r.Header["X-Authenticated-Scope"])
+	})
+	tokens := &memory{tokens: map[string]*entity.OAuth2Token{}, ttl: map[string]time.Duration{}}
+	for _, who := range []string{"ann", "ben"} {
+		for _, scope := range []string{"read", "write"} {
+			id := who + scope
+			tokens.tokens[id] = &entity.OAuth2Token{
+				ID: id, AccessToken: id, Credential: entity.Ref{ID: "a1"}, UserID: who, Scope: scope, TokenType: bearer,
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		config        c
+		header, query string
+	}{
+		"hidden":            {config: c{"hide_credentials": true}, header: "Authorization:Bearer "},
+		"hidden in a query": {config: c{"hide_credentials": true}, query: "?access_token="},
+		"in a query":        {query: "?access_token="},
+		"in another field":  {config: c{"auth_header_name": "x-token"}, header: "X-Token:Bearer "},
+		"in Authorization":  {header: "Authorization:Bearer "},
+	} {
+		config := c{"enable_client_credentials": true, "global_credentials": true}
+		for k, v := range tt.config {
+			config[k] = v
+		}
+		g := plugintest.StartOptions(t, plugintest.Options{
+			Add: func(cfg *entity.Config) {
+				cfg.OAuth2Credentials = []entity.OAuth2Credential{
+					{ID: "a1", ClientID: "app", ClientSecret: "s3", ClientType: confidential, Consumer: entity.Ref{ID: "c1"}},
+				}
+			},
+			Deps: func(d *plugin.Deps) { d.Tokens = tokens },
+		}, origin, []plugin.Definition{Definition(), proxycache.Definition()}, entity.Record{"name": "oauth2", "config": config},
+			entity.Record{"name": "proxy-cache", "config": c{"strategy": "memory", "vary_query_params": []any{"page"}}})
+		for range 2 {
+			for id, token := range tokens.tokens {
+				target, header := "/", []string{}
+				if tt.query != "" {
+					target += tt.query + id
+				} else {
+					header = append(header, tt.header+id)
+				}
+				res, body := g.Send(t, http.MethodGet, target, "", header...)
+				if want := fmt.Sprintf("[%s] [%s]", token.UserID, token.Scope); res.StatusCode != 200 || body != want {
+					t.Errorf("%s: %s is answered with %d %s", name, id, res.StatusCode, body)
+				}
+			}
+		}
 	}
 }

@@ -109,7 +109,7 @@ func (a *auth) presented(x *plugin.Exchange) (token []byte, err error) {
 		}
 		token = bytes.Clone(token)
 		if a.HideCredentials {
-			h.Del(a.AuthHeaderName)
+			plugin.DeleteField(h, a.AuthHeaderName)
 		}
 		return token, nil
 	}

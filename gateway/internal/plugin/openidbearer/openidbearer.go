@@ -136,17 +136,22 @@ func (a *auth) Access(x *plugin.Exchange) (answered bool) {
 		}
 		claims = nil
 	}
-	tell(h, "X-Authenticated-Userid", textOf(claims["sub"]))
-	tell(h, "X-Authenticated-Scope", strings.Join(scopesOf(claims), " "))
-	if a.HideCredentials {
-		h.Del(a.HeaderName)
+	subject, scope := textOf(claims["sub"]), strings.Join(scopesOf(claims), " ")
+	tell(h, "X-Authenticated-Userid", subject)
+	tell(h, "X-Authenticated-Scope", scope)
+	switch {
+	case a.HideCredentials:
+		plugin.DeleteField(h, a.HeaderName)
+		x.IdentifySubject(subject, scope)
+	case claims != nil && !strings.EqualFold(a.HeaderName, fasthttp.HeaderAuthorization): // where a cache sees it
+		x.IdentifySubject(text)
 	}
 	return false
 }
 
 // tell leaves one field of the name, or none. What has a line break tells nothing.
 func tell(h *fasthttp.RequestHeader, name, value string) {
-	h.Del(name)
+	plugin.DeleteField(h, name)
 	if value != "" && !strings.ContainsAny(value, "\r\n\x00") {
 		h.Set(name, value)
 	}
@@ -210,7 +215,7 @@ func (a *auth) identify(x *plugin.Exchange, claims map[string]any) *denial {
 	}
 	for _, field := range []string{"X-Consumer-Id", "X-Consumer-Username", "X-Consumer-Custom-Id", "X-Credential-Identifier",
 		"X-Anonymous-Consumer"} {
-		x.Ctx.Request.Header.Del(field)
+		plugin.DeleteField(&x.Ctx.Request.Header, field)
 	}
 	return nil
 }

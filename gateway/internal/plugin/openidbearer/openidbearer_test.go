@@ -20,6 +20,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/entity/entitytest"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/proxycache"
 )
 
 var uses = entitytest.Uses{
@@ -275,6 +276,41 @@ func TestDiscoveryLeadsNowhereElse(t *testing.T) {
 		i.edit = tt.edit
 		if got := ask(t, start(t, i, tt.config), i.sign(t, nil)); !strings.HasPrefix(got, tt.status) {
 			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// TestACacheTellsSubjectsApart: of one consumer, or of none, many may have tokens.
+func TestACacheTellsSubjectsApart(t *testing.T) {
+	i := newIssuer(t)
+	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		fmt.Fprintf(w, "%s", r.Header["X-Authenticated-Userid"])
+	})
+	for name, tt := range map[string]struct {
+		config c
+		field  string
+	}{
+		"hidden, without a consumer": {c{"consumer_optional": true, "hide_credentials": true}, "Authorization"},
+		"hidden, of one consumer": {
+			c{"consumer_claim": "client_id", "consumer_by": []any{"username"}, "hide_credentials": true}, "Authorization",
+		},
+		"in another field": {c{"consumer_optional": true, "header_name": "X-Token"}, "X-Token"},
+		"in Authorization": {c{"consumer_optional": true}, "Authorization"},
+	} {
+		config := c{"issuer": i.URL}
+		for k, v := range tt.config {
+			config[k] = v
+		}
+		g := plugintest.Start(t, 0, origin, []plugin.Definition{Definition(), proxycache.Definition()},
+			entity.Record{"name": "openid-bearer", "config": config},
+			entity.Record{"name": "proxy-cache", "config": entity.Record{"strategy": "memory"}})
+		for _, who := range []string{"ann", "ben", "ann", "ben"} {
+			token := i.sign(t, c{"sub": who, "client_id": "alice"})
+			res, body := g.Send(t, http.MethodGet, "/", "", tt.field+":Bearer "+token)
+			if res.StatusCode != 200 || body != "["+who+"]" {
+				t.Errorf("%s: %s is answered with %d %s", name, who, res.StatusCode, body)
+			}
 		}
 	}
 }

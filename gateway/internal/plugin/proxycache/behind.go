@@ -48,9 +48,9 @@ func (f *refresh) Wants(x *plugin.Exchange) bool {
 	}
 	h := &x.Ctx.Request.Header
 	for _, name := range oddRequest {
-		h.Del(name)
+		plugin.DeleteField(h, name)
 	}
-	h.Del(fasthttp.HeaderIfRange)
+	plugin.DeleteField(h, fasthttp.HeaderIfRange)
 	found := cache.Found{Entry: p.space.Peek(f.key, asForwarded(x)), Fill: f.fill}
 	if found.Entry != nil && !found.Entry.AcceptedBy(h) {
 		found.Entry = nil

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // mediaType is one of config.content_type.
@@ -95,10 +96,10 @@ func isStored(name []byte, connection [][]byte, withheld []string) bool {
 func dropStored(h *fasthttp.ResponseHeader) {
 	fields := storedFields(h, nil)
 	for _, f := range fields {
-		h.DelBytes(f.Name)
+		plugin.DeleteResponseField(h, string(f.Name))
 	}
-	h.Del(fasthttp.HeaderSetCookie)
-	h.Del(fasthttp.HeaderAge)
+	plugin.DeleteResponseField(h, fasthttp.HeaderSetCookie)
+	plugin.DeleteResponseField(h, fasthttp.HeaderAge)
 }
 
 // storedFields copies the fields that are stored, those of one name side by

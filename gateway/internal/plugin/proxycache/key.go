@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatelab/gatelab/gateway/internal/cache"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/route"
 )
 
 var (
@@ -25,7 +26,7 @@ var (
 const headerCacheStatus = "X-Cache-Status"
 
 // cacheKey makes a request's key: the SHA-256 of consumer (where they do not
-// share), route, scheme, host, method, path and query, and the headers that the
+// share), whom a token is of that the cache does not see, route, scheme, host, method, path and query, and the headers that the
 // operator chose. HEAD has GET's key: its answer is made of the same entry.
 //
 // Unlike Kong's, the key has the scheme and the host: the upstream is always
@@ -77,6 +78,10 @@ func (k *cacheKey) addOrigin(b *keyBuffer, x *plugin.Exchange) {
 	} else {
 		b.addString("")
 	}
+	if k.consumer && x.Subject != "" {
+		b.addString(ofSubject)
+		b.addString(x.Subject)
+	}
 	if x.Route != nil {
 		b.addString(x.Route.ID)
 		if x.Route.PreserveHost {
@@ -106,6 +111,9 @@ func (k *cacheKey) addTarget(b *keyBuffer, method, uri []byte) {
 // believed are fields that reach the upstream as a trusted proxy has sent them,
 // and that are not in the key otherwise. An upstream may make links of them.
 var believed = []string{"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Path"}
+
+// ofSubject comes before whom a token is of: no route has that id.
+const ofSubject = "\x00subject"
 
 // endOfQuery comes before the fields: no parameter has it in it.
 const endOfQuery = "&"
@@ -278,7 +286,11 @@ func (p *proxyCache) resource(x *plugin.Exchange) (of cache.Resource) {
 		of.Route, of.RouteName = x.Route.ID, x.Route.Name
 	}
 	of.Host = strings.Clone(strings.ToLower(x.Host)) // it may be a view
-	of.Path = string(x.Ctx.Request.Header.RequestURI())
+	path, query, has := strings.Cut(string(x.Ctx.Request.Header.RequestURI()), "?")
+	of.Path = route.Escape(route.Normalize(path)) // in the form that routes are matched in: other spellings are purged, too
+	if has {
+		of.Path += "?" + query
+	}
 	if p.key.ignoreCase {
 		of.Path = strings.ToLower(of.Path)
 	}

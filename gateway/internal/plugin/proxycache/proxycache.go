@@ -117,6 +117,8 @@ func (p *proxyCache) passes(x *plugin.Exchange, directives cache.Directives) *ca
 	h := &x.Ctx.Request.Header
 	taken := p.takes(h)
 	switch {
+	case x.WebSocket:
+		return bypassVisit
 	case taken && x.Rewrite.Method == "" && !hasBody(&x.Ctx.Request) && !directives.NoStore:
 		return nil
 	case taken && (!p.policy.CacheControl || isSafe(h)):
@@ -147,7 +149,7 @@ func outcomeAt(e *cache.Entry, now time.Time, found cache.Outcome) cache.Outcome
 func (p *proxyCache) takes(h *fasthttp.RequestHeader) bool {
 	switch {
 	case h.IsGet():
-		return p.get && !h.ConnectionUpgrade()
+		return p.get
 	case h.IsHead():
 		return p.head
 	}
@@ -255,7 +257,7 @@ func (v *cacheVisit) askWhole(h *fasthttp.RequestHeader) {
 		if b := h.Peek(name); len(b) > 0 {
 			value = append(value, b...)
 		}
-		h.Del(name)
+		plugin.DeleteField(h, name)
 		return value
 	}
 	v.condition = condition{take(fasthttp.HeaderIfNoneMatch), take(fasthttp.HeaderIfModifiedSince)}

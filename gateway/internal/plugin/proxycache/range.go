@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // serveRange turns an answer with the whole of a stored body into the part that the
@@ -30,8 +31,8 @@ func serveRange(r *fasthttp.Response, h *fasthttp.RequestHeader, e *cache.Entry,
 		r.Header.Set(fasthttp.HeaderContentRange, "bytes */"+strconv.Itoa(len(e.Body)))
 		r.ResetBody()
 		// They are of the body that is not sent.
-		r.Header.Del(fasthttp.HeaderContentEncoding)
-		r.Header.Del(fasthttp.HeaderContentType)
+		plugin.DeleteResponseField(&r.Header, fasthttp.HeaderContentEncoding)
+		plugin.DeleteResponseField(&r.Header, fasthttp.HeaderContentType)
 	case part:
 		r.SetStatusCode(fasthttp.StatusPartialContent)
 		r.Header.SetContentRange(first, last, len(e.Body))

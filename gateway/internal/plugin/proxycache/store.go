@@ -41,8 +41,8 @@ func (p *proxyCache) HeaderFilter(x *plugin.Exchange) {
 // hideTags takes off a response what is for caches alone, where the operator wants that.
 func (p *proxyCache) hideTags(h *fasthttp.ResponseHeader) {
 	if p.stripTags {
-		h.Del(cache.SurrogateKey)
-		h.Del(cache.CacheTag)
+		plugin.DeleteResponseField(h, cache.SurrogateKey)
+		plugin.DeleteResponseField(h, cache.CacheTag)
 	}
 }
 

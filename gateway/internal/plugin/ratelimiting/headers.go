@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // The beginnings of limit headers as fasthttp keeps an upstream's.
@@ -57,8 +58,8 @@ func newStandardHeaders(windows []limit.Window) *standardHeaders {
 
 // set writes the policies, and what is left of each.
 func (s *standardHeaders) set(r *fasthttp.ResponseHeader, d *limit.Decision) {
-	r.DelBytes(s.policy.canonical)
-	r.DelBytes(s.state.canonical)
+	s.policy.deleteFrom(r)
+	s.state.deleteFrom(r)
 	s.policy.set(r, s.policyValue)
 	var room [512]byte
 	value := room[:0]
@@ -102,6 +103,11 @@ func newHeaderName(s string) headerName {
 
 func (n headerName) set(h *fasthttp.ResponseHeader, value []byte) {
 	h.SetCanonical(n.written, value)
+}
+
+// deleteFrom deletes an upstream's field of that name.
+func (n headerName) deleteFrom(h *fasthttp.ResponseHeader) {
+	plugin.DeleteResponseField(h, plugin.View(n.canonical))
 }
 
 func (n headerName) setInt(h *fasthttp.ResponseHeader, value int64) {
@@ -169,11 +175,11 @@ func (h *limitHeaders) clear(r *fasthttp.ResponseHeader) {
 		return
 	}
 	for _, n := range []headerName{h.limit, h.remaining, h.reset} {
-		r.DelBytes(n.canonical)
+		n.deleteFrom(r)
 	}
 	for i := range h.windows {
-		r.DelBytes(h.windows[i].limit.canonical)
-		r.DelBytes(h.windows[i].remaining.canonical)
+		h.windows[i].limit.deleteFrom(r)
+		h.windows[i].remaining.deleteFrom(r)
 	}
 }
 

@@ -148,7 +148,7 @@ func (p *requestTransformer) changeHeaders(x *plugin.Exchange, e *edits) bool {
 	noteMoved(x, e)
 	h := &x.Ctx.Request.Header
 	for _, d := range e.remove {
-		h.Del(d.name)
+		plugin.DeleteField(h, d.name)
 	}
 	for _, d := range e.rename {
 		renameField(h, d.name, d.value)
@@ -161,8 +161,7 @@ func (p *requestTransformer) changeHeaders(x *plugin.Exchange, e *edits) bool {
 			}
 			x.Rewrite.Host = host
 		} else if plugin.HasField(h, d.name) {
-			h.Del(d.name)
-			h.Set(d.name, d.value)
+			plugin.SetField(h, d.name, d.value)
 		}
 	}
 	for _, d := range e.add {
@@ -210,8 +209,8 @@ func renameField(h *fasthttp.RequestHeader, name, to string) {
 	for _, v := range h.PeekAll(name) {
 		values = append(values, string(v))
 	}
-	h.Del(name)
-	h.Del(to)
+	plugin.DeleteField(h, name)
+	plugin.DeleteField(h, to)
 	for _, v := range values {
 		h.Add(to, v)
 	}

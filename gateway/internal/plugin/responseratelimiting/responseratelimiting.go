@@ -161,7 +161,7 @@ func (p *responseLimiting) Access(x *plugin.Exchange) (answered bool) {
 			plugin.Answer(&x.Ctx.Response, fasthttp.StatusTooManyRequests, l.refusal)
 			return true
 		}
-		x.Ctx.Request.Header.Set(l.upstream, strconv.FormatInt(left, 10))
+		plugin.SetField(&x.Ctx.Request.Header, l.upstream, strconv.FormatInt(left, 10))
 	}
 	x.Ctx.SetUserValue(p, c)
 	return false
@@ -176,7 +176,7 @@ func (p *responseLimiting) HeaderFilter(x *plugin.Exchange) {
 	}
 	r := &x.Ctx.Response
 	costs := p.costs(r)
-	r.Header.Del(p.HeaderName)
+	plugin.DeleteResponseField(&r.Header, p.HeaderName)
 	stop, now := false, p.now()
 	for i := range p.limits {
 		l := &p.limits[i]
@@ -201,7 +201,7 @@ func (p *responseLimiting) HeaderFilter(x *plugin.Exchange) {
 		r.SetBodyRaw(nil)
 		r.Header.SetContentLength(0)
 		for _, name := range []string{fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding, fasthttp.HeaderETag} {
-			r.Header.Del(name)
+			plugin.DeleteResponseField(&r.Header, name)
 		}
 	}
 }

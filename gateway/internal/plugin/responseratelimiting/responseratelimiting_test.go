@@ -1,10 +1,14 @@
 package responseratelimiting
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -201,5 +205,68 @@ func TestASlowBodyIsNotWaitedFor(t *testing.T) {
 	res, body := g.Send(t, http.MethodGet, "/", "")
 	if res.StatusCode != http.StatusTooManyRequests || body != "" {
 		t.Errorf("%d %q", res.StatusCode, body)
+	}
+}
+
+func TestWhatIsLeftIsNotTheClientsToSay(t *testing.T) {
+	g := start(t, entity.Record{"limits": entity.Record{"Video": entity.Record{"hour": 5}}})
+	forged := "X-RateLimit-Remaining-Video:99"
+	if got := ask(t, g, "", forged, forged); !strings.HasPrefix(got, "200 [5],[]") {
+		t.Error(got)
+	}
+}
+
+// TestARefusedTunnelIsClosed: a client with nothing left must not get the tunnel that
+// the upstream has opened.
+func TestARefusedTunnelIsClosed(t *testing.T) {
+	ended := make(chan error, 9)
+	origin := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Accept: x\r\nX-Kong-Limit: Video=1\r\n\r\nhello")
+		_ = rw.Flush()
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, err = rw.ReadByte()
+		ended <- err
+	})
+	g := plugintest.Start(t, 0, origin, []plugin.Definition{Definition()}, entity.Record{
+		"name": "response-ratelimiting", "config": entity.Record{"limits": entity.Record{"Video": entity.Record{"hour": 1}}, "limit_by": "ip"},
+	})
+	const handshake = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+	const next = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	for i, want := range []string{"HTTP/1.1 101 ", "HTTP/1.1 429 "} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err = io.WriteString(c, handshake); err != nil {
+			t.Fatal(err)
+		}
+		br := bufio.NewReader(c)
+		line, err := br.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, want) {
+			t.Errorf("handshake %d: %q, %v", i, line, err)
+		}
+		if i == 1 { // the upstream's end comes without the client's
+			if err := <-ended; !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the upstream reads on: %v", err)
+			}
+			_, _ = io.WriteString(c, next)
+			rest, _ := io.ReadAll(br)
+			text := string(rest)
+			if strings.Contains(text, "hello") || strings.Contains(text, "Upgrade:") || !strings.Contains(text, "HTTP/1.1 502 ") {
+				t.Errorf("behind the refusal comes %q", text)
+			}
+		}
+		_ = c.Close()
+		if i == 0 {
+			<-ended
+		}
 	}
 }

@@ -87,7 +87,7 @@ func fields(entries []string) []field {
 func (p *transformer) HeaderFilter(x *plugin.Exchange) {
 	h := &x.Ctx.Response.Header
 	for _, f := range p.remove {
-		h.Del(f.name)
+		plugin.DeleteResponseField(h, f.name)
 	}
 	for _, f := range p.rename {
 		rename(h, f.name, f.value)
@@ -118,7 +118,7 @@ func set(h *fasthttp.ResponseHeader, f field) {
 		plugin.SetDate(h, []byte(f.value))
 		return
 	}
-	h.Del(f.name)
+	plugin.DeleteResponseField(h, f.name)
 	h.Set(f.name, f.value)
 }
 
@@ -135,7 +135,7 @@ func rename(h *fasthttp.ResponseHeader, name, to string) {
 	if values == nil {
 		return
 	}
-	h.Del(name)
+	plugin.DeleteResponseField(h, name)
 	set(h, field{to, values[0]})
 	for _, v := range values[1:] {
 		h.Add(to, v)
@@ -190,9 +190,9 @@ func weaken(h *fasthttp.ResponseHeader) {
 	if len(tag) > 0 && tag[0] == '"' {
 		h.Set(fasthttp.HeaderETag, "W/"+string(tag))
 	}
-	h.Del("Content-MD5")
-	h.Del("Digest")
-	h.Del("Content-Digest")
+	for _, name := range []string{"Content-MD5", "Digest", "Content-Digest"} {
+		plugin.DeleteResponseField(h, name)
+	}
 }
 
 var (

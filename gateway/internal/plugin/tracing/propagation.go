@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // The values of header_type: the formats of a trace in a request's header.
@@ -160,7 +162,7 @@ var fields = []string{
 // Write tells the upstream, in one format alone.
 func (t *Trace) Write(h *fasthttp.RequestHeader, format string) {
 	for _, name := range fields {
-		h.Del(name)
+		plugin.DeleteField(h, name)
 	}
 	id, span := t.HexID(), hex.EncodeToString(t.Span[:])
 	state, parent := "0", ""
