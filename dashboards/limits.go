@@ -5,7 +5,7 @@ func limits() Board {
 		UID: "gatelab-limits", Title: "gatelab: limits",
 		Description: "Which requests rate limits reject, and whether they can count them.",
 		Variables:   []Variable{byJob, byInstance, byService, byRoute},
-		Rows:        []Row{limitsDecisionsRow(), limitsCountingRow(), limitsTokensRow()},
+		Rows:        []Row{limitsDecisionsRow(), limitsCountingRow(), limitsLeasesRow(), limitsInFlightRow(), limitsTokensRow()},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -173,7 +174,7 @@ func (f *Field) checkNumber(v any) any {
 		if f.Between[1] == math.MaxInt64 {
 			return fmt.Sprintf("value must be greater than %v", int64(f.Between[0])-1)
 		}
-		return fmt.Sprintf("value should be between %v and %v", int64(f.Between[0]), int64(f.Between[1]))
+		return fmt.Sprintf("value should be between %s and %s", shortest(f.Between[0]), shortest(f.Between[1]))
 	}
 	if len(f.OneOf) > 0 {
 		for _, o := range f.OneOf {
@@ -276,3 +277,6 @@ func clone(v any) any {
 	}
 	return v
 }
+
+// shortest is a bound as it was written: 1, 0.1, 2147483646.
+func shortest(bound float64) string { return strconv.FormatFloat(bound, 'f', -1, 64) }

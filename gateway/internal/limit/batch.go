@@ -28,6 +28,7 @@ type batcher struct {
 	// reply; too large by the time of that round trip at most, so that no lease
 	// is used in a window that it was not granted in.
 	ahead   atomic.Int64
+	spread  bool        // the keys are on several servers, each with a clock of its own: ahead is the entries' too
 	leasing atomic.Bool // a rule holds leases or shares: this replica is to be counted
 	// replicas is how many live, at least 1.
 	replicas atomic.Int64
@@ -62,7 +63,7 @@ func (l *Limiter) batcher(r Redis) (*batcher, error) {
 	}
 	b := l.batchers[r]
 	if b == nil {
-		b = &batcher{l: l, redis: r, script: redis.NewScript(leaseSource), half: l.timeout(r) / 2,
+		b = &batcher{l: l, redis: r, script: redis.NewScript(leaseSource), spread: spread(r), half: l.timeout(r) / 2,
 			wake: make(chan struct{}, 1), unused: make(chan struct{})}
 		b.replicas.Store(1)
 		b.free.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
@@ -78,7 +79,7 @@ func (b *batcher) decide(r *Rule, key string) (Decision, error) {
 	now := b.l.now()
 	e := b.l.lock(r, key, now)
 	e.touch(now + redisIdle)
-	at := now + b.ahead.Load()
+	at := b.clock(e, now)
 	b.refund(e.turn(at))
 	if l := e.lease; l != nil && l.left > 0 {
 		d := e.spend(at)
@@ -240,17 +241,38 @@ func (b *batcher) exchange(groups []*group) {
 	}
 	err := b.run(b.script, calls)
 	b.l.roundTrips.Inc()
-	if err != nil {
+	failed := err != nil
+	for _, c := range calls {
+		if err != nil && c.err == nil { // nothing was sent
+			c.err = err
+		}
+		failed = failed || c.err != nil
+	}
+	if failed {
 		b.l.failures.Inc()
 	}
 	for _, g := range groups {
-		failure := err
-		if failure == nil {
-			failure = g.settle(b, now)
-		}
-		if failure != nil {
+		if failure := g.settle(b, now); failure != nil {
 			g.fail(b, failure)
 		}
+	}
+}
+
+// clock is Redis' time by the limiter's, or a little later. The caller holds e.mu.
+func (b *batcher) clock(e *entry, now int64) int64 {
+	if b.spread {
+		return now + e.ahead
+	}
+	return now + b.ahead.Load()
+}
+
+// heard notes how far the clock of e's server is ahead of the limiter's.
+func (b *batcher) heard(e *entry, ahead int64) {
+	b.ahead.Store(ahead)
+	if b.spread {
+		e.mu.Lock()
+		e.ahead = ahead
+		e.mu.Unlock()
 	}
 }
 

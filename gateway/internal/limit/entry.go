@@ -19,6 +19,7 @@ type entry struct {
 	counters []counter
 	until    int64 // Redis said that nothing can pass before this time of its clock, Unix ms
 	expires  int64 // when the entry may be dropped, Unix ms
+	ahead    int64 // as the batcher's, of the key's own server; with several only
 	lease    *lease
 	share    *share
 	retry    int64 // pause before Redis is asked again for permits that others may give back, ms

@@ -27,14 +27,17 @@ func (g *group) prepare(b *batcher, now int64) {
 	at := now + b.ahead.Load()
 	asked := g.items[:0]
 	for i := range g.items {
-		if it := &g.items[i]; it.refund != nil || it.prepare(b, now, at) {
+		if it := &g.items[i]; it.refund != nil || it.prepare(b, now) {
 			asked = append(asked, *it)
 		}
 	}
 	g.items = asked
-	width := len(g.rule.windows)
-	for first := 0; first < len(g.items); first += maxBatch {
-		items := g.items[first:min(first+maxBatch, len(g.items))]
+	width, most := len(g.rule.windows), maxBatch
+	if b.spread {
+		most = 1
+	}
+	for first := 0; first < len(g.items); first += most {
+		items := g.items[first:min(first+most, len(g.items))]
 		c := &call{keys: make([]string, 0, len(items)), args: make([]any, 0, 4+6*width+len(items))}
 		c.args = g.rule.windowArgs(c.args, b.replicas.Load(), at)
 		for i := range items {
@@ -70,10 +73,11 @@ func (it *item) arg(width int) any {
 
 // prepare answers waiters from a lease that has come since they began to wait,
 // and notes what is asked for the others; false if nothing is.
-func (it *item) prepare(b *batcher, now, at int64) bool {
+func (it *item) prepare(b *batcher, now int64) bool {
 	e := it.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	at := b.clock(e, now)
 	b.refund(e.turn(at))
 	for i := range e.counters {
 		it.starts[i] = e.counters[i].start
@@ -127,11 +131,19 @@ func (r *Rule) windowArgs(args []any, replicas, at int64) []any {
 
 // settle reads the replies, notes on every entry what Redis said, and answers
 // the waiters. now is when Redis was asked. On an error those that have no
-// answer yet are left in items.
-func (g *group) settle(b *batcher, now int64) error {
+// answer are left in items.
+func (g *group) settle(b *batcher, now int64) (failure error) {
 	counters := make([]counter, len(g.rule.windows))
 	held := make([]int64, len(counters))
+	var failed []item
+	defer func() { g.items = append(failed, g.items...) }()
 	for _, c := range g.calls {
+		if c.err != nil {
+			failure = c.err
+			failed = append(failed, g.items[:len(c.keys)]...)
+			g.items = g.items[len(c.keys):]
+			continue
+		}
 		reply := ints{rest: c.reply}
 		at := reply.next()
 		for range c.keys {
@@ -150,7 +162,7 @@ func (g *group) settle(b *batcher, now int64) error {
 			if reply.err != nil {
 				return reply.err
 			}
-			b.ahead.Store(at - now)
+			b.heard(it.e, at-now)
 			switch {
 			case it.refund == nil:
 				it.learn(b, counters, held, granted, now, at)
@@ -161,7 +173,7 @@ func (g *group) settle(b *batcher, now int64) error {
 			g.items = g.items[1:]
 		}
 	}
-	return nil
+	return failure
 }
 
 // learn notes what Redis said at its time at, takes the lease, and notes until

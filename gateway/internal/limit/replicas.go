@@ -40,11 +40,10 @@ func (b *batcher) beat(lives bool) {
 // review gives back what the leases hold and their keys do not need.
 func (b *batcher) review() {
 	now := b.l.now()
-	at := now + b.ahead.Load()
 	kept := b.held[:0]
 	for _, e := range b.held {
 		e.mu.Lock()
-		b.refund(e.turn(at))
+		b.refund(e.turn(b.clock(e, now)))
 		l := e.lease
 		if l.left > 0 && now-l.reviewed >= e.rule.leases.hold {
 			if n := l.surplus(); n > 0 {

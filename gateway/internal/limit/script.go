@@ -25,45 +25,73 @@ type call struct {
 	keys  []string
 	args  []any
 	reply string
+	err   error
 }
 
-// runAll runs a script for all calls in one round trip; in two when the
-// server does not know the script yet.
+// spread tells whether a Redis' keys are on several servers: a call has one key then, for which hash slots need not be known.
+func spread(r Redis) bool {
+	several, ok := r.(interface{ Cluster() bool })
+	return ok && several.Cluster()
+}
+
+// runAll runs a script for all calls in one round trip; in two when a
+// server does not know the script yet. The error is that of all calls; where only
+// some failed, as on a cluster of which a part is away, each has its own.
 func runAll(ctx context.Context, rdb redis.Cmdable, script *redis.Script, calls []*call) error {
-	err := pipeline(ctx, rdb, script, calls)
-	if !redis.HasErrorPrefix(err, "NOSCRIPT") {
-		return err
+	pipeline(ctx, rdb, script, calls)
+	var unknown []*call
+	for _, c := range calls {
+		if redis.HasErrorPrefix(c.err, "NOSCRIPT") { // it did nothing
+			unknown = append(unknown, c)
+		}
 	}
-	if err := script.Load(ctx, rdb).Err(); err != nil {
-		return fmt.Errorf("load script: %w", err)
+	if len(unknown) > 0 {
+		if err := script.Load(ctx, rdb).Err(); err != nil {
+			for _, c := range unknown {
+				c.err = fmt.Errorf("load script: %w", err)
+			}
+		} else {
+			pipeline(ctx, rdb, script, unknown)
+		}
 	}
-	// The first call found no script, so none of them did anything.
-	return pipeline(ctx, rdb, script, calls)
+	for _, c := range calls {
+		if c.err == nil {
+			return nil
+		}
+	}
+	return calls[0].err
 }
 
-func pipeline(ctx context.Context, rdb redis.Cmdable, script *redis.Script, calls []*call) error {
-	if len(calls) == 1 {
-		text, err := script.EvalSha(ctx, rdb, calls[0].keys, calls[0].args...).Text()
-		calls[0].reply = text
-		return err
+func pipeline(ctx context.Context, rdb redis.Cmdable, script *redis.Script, calls []*call) {
+	if _, several := rdb.(*redis.ClusterClient); len(calls) == 1 && !several {
+		calls[0].reply, calls[0].err = script.EvalSha(ctx, rdb, calls[0].keys, calls[0].args...).Text()
+		return
 	}
 	pipe := rdb.Pipeline()
-	cmds := make([]*redis.Cmd, len(calls))
+	cmds := make([]once, len(calls))
 	for i, c := range calls {
-		cmds[i] = script.EvalSha(ctx, pipe, c.keys, c.args...)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return err
-	}
-	for i, c := range calls {
-		text, err := cmds[i].Text()
-		if err != nil {
-			return err
+		args := make([]any, 0, 3+len(c.keys)+len(c.args))
+		args = append(args, "evalsha", script.Hash(), len(c.keys))
+		for _, key := range c.keys {
+			args = append(args, key)
 		}
-		c.reply = text
+		cmds[i] = once{redis.NewCmd(ctx, append(args, c.args...)...)}
+		_ = pipe.Process(ctx, cmds[i]) // queues it
 	}
-	return nil
+	_, err := pipe.Exec(ctx)
+	for i, c := range calls {
+		if c.reply, c.err = cmds[i].Text(); err != nil && c.err == nil && c.reply == "" {
+			c.err = err
+		}
+	}
 }
+
+// once is a command that the client of a cluster does not repeat of its own accord when a connection breaks: permits that were given
+// back twice would be admitted twice.
+type once struct{ *redis.Cmd }
+
+// NoRetry is redis.Cmder's.
+func (once) NoRetry() bool { return true }
 
 // ints reads a script's reply number by number.
 type ints struct {

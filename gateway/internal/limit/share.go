@@ -15,9 +15,9 @@ type share struct {
 func (r *Rule) TakeShare(key string) Decision {
 	b := r.batch
 	now := b.l.now()
-	at := now + b.ahead.Load()
 	e := b.l.lock(r, key, now)
 	defer e.mu.Unlock()
+	at := b.clock(e, now)
 	b.refund(e.turn(at))
 	s := e.share
 	d := Decision{Allowed: true, at: at, free: at}

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -101,25 +102,36 @@ func (s *syncer) exchange() {
 
 func (s *syncer) send(entries []*entry) {
 	now := time.Now().UnixMilli()
-	c := &call{}
+	all := &call{}
 	var parts []part
 	for _, e := range entries {
-		parts = e.outgoing(c, parts, now)
+		parts = e.outgoing(all, parts, now)
+	}
+	calls := []*call{all}
+	if spread(s.redis) {
+		calls = all.split()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.l.timeout(s.redis))
 	defer cancel()
 	s.l.roundTrips.Inc()
 	err := s.redis.Do(ctx, func(ctx context.Context, rdb redis.Cmdable) error {
-		return runAll(ctx, rdb, s.script, []*call{c})
+		return runAll(ctx, rdb, s.script, calls)
 	})
-	reply := ints{rest: c.reply}
-	for _, p := range parts {
-		total := int64(0)
-		if err == nil {
-			total = reply.next()
-			err = reply.err
+	for _, c := range calls {
+		if c.err == nil {
+			c.err = err
 		}
-		p.settle(total, err == nil)
+		reply := ints{rest: c.reply}
+		for range c.keys {
+			total := int64(0)
+			if c.err == nil {
+				total = reply.next()
+				c.err = reply.err
+			}
+			parts[0].settle(total, c.err == nil)
+			parts = parts[1:]
+		}
+		err = cmp.Or(err, c.err)
 	}
 	if err != nil {
 		s.l.failures.Inc()
@@ -127,6 +139,15 @@ func (s *syncer) send(entries []*entry) {
 			s.mark(e)
 		}
 	}
+}
+
+// split makes a call of each key.
+func (c *call) split() []*call {
+	calls := make([]*call, len(c.keys))
+	for i, key := range c.keys {
+		calls[i] = &call{keys: []string{key}, args: c.args[2*i : 2*i+2]}
+	}
+	return calls
 }
 
 // outgoing takes the entry's counts to send and appends them to the call.

@@ -18,6 +18,16 @@ func LimitDecisions(reg prometheus.Registerer) (*prometheus.CounterVec, error) {
 	return Registered(reg, vec)
 }
 
+// ConcurrencySheds returns the counter of requests that were refused because too many were in flight, by plugin and reason, which all
+// plugins with such limits share. reg may be nil.
+func ConcurrencySheds(reg prometheus.Registerer) (*prometheus.CounterVec, error) {
+	return Registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gateway_concurrency_shed_total",
+		Help: "Requests refused because too many were in flight: of concurrency-limiting by what was counted (consumer, ip, ...), " +
+			"of adaptive-concurrency by priority (high, normal, low); dry_run: would be refused.",
+	}, []string{"plugin", "reason"}))
+}
+
 // Registered registers a collector, or returns the one that is registered under its name already: plugins are made anew with every
 // configuration, and their metrics are not. reg may be nil.
 func Registered[T prometheus.Collector](reg prometheus.Registerer, c T) (T, error) {

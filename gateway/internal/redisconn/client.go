@@ -7,18 +7,17 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // ErrUnavailable is what Do returns, at once, while a server's breaker is open,
 // and when the client was retired or its registry closed.
 var ErrUnavailable = errors.New("redis is unavailable")
 
-// Client is one Redis server. It is safe for concurrent use.
+// Client is one Redis: a server, a cluster, or the master that Sentinels name. It is safe for concurrent use.
 type Client struct {
 	registry *Registry
 	options  Options
-	rdb      *redis.Client
+	rdb      redis.UniversalClient
 	breaker  breaker
 	metrics  clientMetrics
 	state    atomic.Int32
@@ -40,30 +39,7 @@ func newClient(r *Registry, o Options) *Client {
 	if o.Timeout > 0 {
 		timeout, dial = o.Timeout, o.Timeout
 	}
-	opt := &redis.Options{
-		Addr:     o.Address(),
-		Username: o.Username,
-		Password: o.Password,
-		DB:       o.Database,
-		Protocol: 2,
-		// The breaker decides when to try again, not the pool.
-		MaxRetries:            -1,
-		DialerRetries:         1,
-		DialTimeout:           dial,
-		ReadTimeout:           timeout,
-		WriteTimeout:          timeout,
-		PoolTimeout:           timeout,
-		PoolSize:              r.cfg.PoolSize,
-		ContextTimeoutEnabled: true,
-		DisableIdentity:       true,
-		MaintNotificationsConfig: &maintnotifications.Config{
-			Mode: maintnotifications.ModeDisabled,
-		},
-	}
-	if o.TLS {
-		opt.TLSConfig = r.cfg.tls(o)
-	}
-	c := &Client{registry: r, options: o, rdb: redis.NewClient(opt), timeout: timeout, dial: dial}
+	c := &Client{registry: r, options: o, rdb: r.cfg.connect(o, timeout, dial), timeout: timeout, dial: dial}
 	c.ctx, c.cancel = context.WithCancel(r.ctx)
 	c.breaker.after = int32(r.cfg.BreakAfter)
 	c.metrics = r.metrics.client(o.Address())
@@ -72,6 +48,9 @@ func newClient(r *Registry, o Options) *Client {
 
 // Options are those the client was asked for with.
 func (c *Client) Options() Options { return c.options }
+
+// Cluster tells whether keys are on several servers, so that a script takes keys of one hash slot only.
+func (c *Client) Cluster() bool { return c.options.Cluster != "" }
 
 // Timeout is how long one Do may take.
 func (c *Client) Timeout() time.Duration { return c.timeout }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 )
 
 type metrics struct {
@@ -99,10 +101,9 @@ func (c *Client) read() {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, c.dial+c.timeout)
 	defer cancel()
-	info, err := c.rdb.Info(ctx, "memory").Result()
+	used, maxMemory, err := c.memory(ctx)
 	switch outcomeOf(c.ctx, err) {
 	case outcomeOK:
-		used, maxMemory := parseMemory(info)
 		c.metrics.used.Set(used)
 		c.metrics.max.Set(maxMemory)
 		c.back()
@@ -113,6 +114,27 @@ func (c *Client) read() {
 		c.settle(c.ctx, err)
 	case outcomeCancelled:
 	}
+}
+
+// memory is what the server uses and may use, in bytes; of a cluster all masters together.
+func (c *Client) memory(ctx context.Context) (used, maxMemory float64, err error) {
+	cluster, ok := c.rdb.(*redis.ClusterClient)
+	if !ok {
+		info, err := c.rdb.Info(ctx, "memory").Result()
+		used, maxMemory = parseMemory(info)
+		return used, maxMemory, err
+	}
+	var mu sync.Mutex
+	err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		info, err := node.Info(ctx, "memory").Result()
+		mu.Lock()
+		defer mu.Unlock()
+		u, m := parseMemory(info)
+		used += u
+		maxMemory += m
+		return err
+	})
+	return used, maxMemory, err
 }
 
 // parseMemory finds used_memory and maxmemory, in bytes, in INFO's text; 0

@@ -25,10 +25,25 @@ type Options struct {
 	VerifyTLS  bool          // check the server's certificate, for ServerName
 	ServerName string        // Host when empty; also sent as SNI
 	Timeout    time.Duration // for connecting, and for one Do; 0: the registry's two
+
+	// Cluster are the addresses of nodes of a Redis Cluster, with commas between them, in the place of Host and Port. Empty: it is none.
+	Cluster      string
+	Redirections int // of one command by the cluster, at most; 0: 3
+	// Master is the name of the server that Sentinels watch, and Sentinels are their addresses, with commas between them, in the place of
+	// Host and Port. Empty: there are none.
+	Master, Sentinels                  string
+	SentinelUsername, SentinelPassword string
 }
 
-// Address is host:port, without credentials: it is what metrics and logs show.
+// Address is host:port, without credentials: it is what metrics and logs show. Of a cluster it is all that was named, of a master that
+// Sentinels know its name and theirs.
 func (o Options) Address() string {
+	switch {
+	case o.Cluster != "":
+		return o.Cluster
+	case o.Master != "":
+		return o.Master + "@" + o.Sentinels
+	}
 	port := o.Port
 	if port == 0 {
 		port = 6379

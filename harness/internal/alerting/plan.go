@@ -21,6 +21,7 @@ const (
 	TargetGone        = "one of two targets refuses connections"
 	StopRedis         = "Redis is gone"
 	FillRedis         = "Redis is filled above 90% of maxmemory"
+	TellNoUsage       = "the responses of a model tell no usage"
 	EmptyCacheForGood = "the cache is purged again and again"
 	SlowPostgres      = "Postgres is far away while every request looks it up"
 )
@@ -39,6 +40,7 @@ func Plans() []Plan {
 	slow := []string{"GatewayLatencyP99High", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"}
 	// A replica that starts has no configuration and no cache yet, and opens its first connections to Postgres.
 	fresh := []string{"GatewayReplicaDown", "SnapshotStale", "CacheHitRatioCollapsed", "PostgresPoolWaiting"}
+	away := []string{"CacheHitRatioCollapsed", "LimitStoreFailingOpen", "LimitRoundTripsFailing"} // without Redis
 	waiting := []string{"PostgresConnectionsHigh", "PostgresPoolWaiting"}
 	return []Plan{
 		{Alert: "GatewayErrorRateHigh", Cause: OriginFails, Load: Steady, Beside: failing},
@@ -54,11 +56,13 @@ func Plans() []Plan {
 		{Alert: "ConfigurationRejected", Cause: BadConfiguration},
 		{Alert: "CacheHitRatioCollapsed", Cause: EmptyCacheForGood, Load: Steady},
 		{Alert: "OriginRateLimiting", Cause: OriginRefuses, Load: Steady},
-		{Alert: "LimitStoreFailingOpen", Cause: StopRedis, Load: Limited, Beside: []string{"CacheHitRatioCollapsed"}},
+		{Alert: "LimitStoreFailingOpen", Cause: StopRedis, Load: Limited, Beside: away},
+		{Alert: "LimitRoundTripsFailing", Cause: StopRedis, Load: Limited, Beside: away},
+		{Alert: "TokenUsageEstimated", Cause: TellNoUsage},
 		{Alert: "UpstreamTargetUnhealthy", Cause: TargetGone, Load: Steady, Beside: failing},
 		{Alert: "PostgresConnectionsHigh", Cause: SlowPostgres, Load: Lookups, Beside: append(append(waiting, slow...), failing...)},
 		{Alert: "PostgresPoolWaiting", Cause: SlowPostgres, Load: Lookups, Beside: append(append(waiting, slow...), failing...)},
 		// Once it is full and evicts nothing, Redis refuses to count as well.
-		{Alert: "RedisMemoryHigh", Cause: FillRedis, Beside: []string{"CacheHitRatioCollapsed", "LimitStoreFailingOpen"}},
+		{Alert: "RedisMemoryHigh", Cause: FillRedis, Beside: away},
 	}
 }

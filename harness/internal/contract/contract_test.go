@@ -227,6 +227,8 @@ func busyGateway(t *testing.T) *gatewaytest.Process {
 		{"/services/ai-api/routes", `{"name": "chat", "paths": ["/chat"], "strip_path": true}`},
 		{"/services/ai-api/routes", `{"name": "tokens", "paths": ["/tokens"], "strip_path": true}`},
 		{"/routes/tokens/plugins", `{"name": "ai-rate-limiting", "config": {"limit": [1000000000], "window_size": [60], "identifier": "ip"}}`},
+		{"/routes/tokens/plugins", `{"name": "adaptive-concurrency"}`},
+		{"/routes/tokens/plugins", `{"name": "concurrency-limiting", "config": {"limit": 1000, "limit_by": "route"}}`},
 		{"/routes/ai/plugins", `{"name": "proxy-cache", "config": {"strategy": "redis", ` + redis + `, "content_type": ["application/json"]}}`},
 		{"/routes/chat/plugins", `{"name": "rate-limiting-advanced", "config": {"limit": [1], "window_size": [60], "identifier": "ip",
 			"strategy": "redis", "sync_rate": 0, ` + redis + `}}`},

@@ -73,6 +73,7 @@ type smallLab struct {
 	server          *redis.Client
 	status          atomic.Int32 // that the origin answers on /ai
 	slow            atomic.Int64 // nanoseconds that it takes
+	tokens          atomic.Bool  // a model is asked, which tells no usage
 }
 
 func newSmallLab(t *testing.T) *smallLab {
@@ -104,6 +105,8 @@ func newSmallLab(t *testing.T) *smallLab {
 		{"/routes/ai/plugins", `{"name": "rate-limiting-advanced", "config": {"limit": [1000000], "window_size": [60], "identifier": "ip",
 			"strategy": "redis", "sync_rate": 0,
 			"redis": {"host": "127.0.0.1", "port": ` + redisPort + `}}}`},
+		{"/services/ai-api/routes", `{"name": "tokens", "paths": ["/tokens"]}`},
+		{"/routes/tokens/plugins", `{"name": "ai-rate-limiting", "config": {"limit": [1000000000], "window_size": [60], "identifier": "ip"}}`},
 		{"/upstreams", `{"name": "two-of-them"}`},
 		{"/upstreams/two-of-them/targets", fmt.Sprintf(`{"target": %q}`, direct)},
 		{"/upstreams/two-of-them/targets", fmt.Sprintf(`{"target": %q}`, l.target.Addr)},
@@ -158,6 +161,14 @@ func (l *smallLab) load() (stop func()) {
 						}
 					})
 				}
+				if l.tokens.Load() {
+					sending.Go(func() {
+						res, err := http.Post("http://"+l.one.Proxy+"/tokens", "application/json", strings.NewReader(`{"model":"m"}`))
+						if err == nil {
+							res.Body.Close()
+						}
+					})
+				}
 			}
 		}
 	})
@@ -189,6 +200,9 @@ func (l *smallLab) cases(stack *alerting.Stack, targets []alerting.Target) []ale
 		}
 	}
 	nothing := func(context.Context) error { return nil }
+	ask := func(model bool) func(context.Context) error {
+		return func(context.Context) error { l.tokens.Store(model); return nil }
+	}
 	edges := map[string][2]func(context.Context) error{
 		alerting.LoseJob: {
 			func(ctx context.Context) error { return stack.Scrape(ctx, nil) },
@@ -202,8 +216,10 @@ func (l *smallLab) cases(stack *alerting.Stack, targets []alerting.Target) []ale
 		"GatewayLatencyP99High": {take(800 * time.Millisecond), take(0)},
 		"GatewayReplicaDown": {func(context.Context) error { l.two.End(); return nil },
 			func(context.Context) error { return l.two.Restart() }},
-		"LimitStoreFailingOpen": {l.redis.Cut, l.redis.Restore},
-		"RedisMemoryHigh":       {memory(0.97), memory(0)},
+		"LimitStoreFailingOpen":  {l.redis.Cut, l.redis.Restore},
+		"LimitRoundTripsFailing": {l.redis.Cut, l.redis.Restore},
+		"TokenUsageEstimated":    {ask(true), ask(false)},
+		"RedisMemoryHigh":        {memory(0.97), memory(0)},
 		// Every second request of /pair goes to the other target instead.
 		"UpstreamTargetUnhealthy": {l.target.Cut, l.target.Restore},
 		"SnapshotStale": {func(ctx context.Context) error {

@@ -33,6 +33,7 @@ func (d *drill) disruptions() map[string]disruption {
 		alerting.FirstRequestsFail: &firstErrors{d},
 		alerting.FreezeReplicaDB:   &frozenReplica{d},
 		alerting.BadConfiguration:  &rejectedConfiguration{d},
+		alerting.TellNoUsage:       &untoldUsage{drill: d},
 		alerting.EmptyCacheForGood: &purgeLoop{drill: d},
 		alerting.FillRedis:         &fullRedis{d},
 		alerting.StopRedis:         d.disrupt(fault.Spec{Kind: fault.KindKill, Target: topology.RoleRedis}),

@@ -94,6 +94,8 @@ type experiment struct {
 	writes  *writer
 	// capacity is what the lab carries of an open loop, in requests per second; nil if it was not measured.
 	capacity *float64
+	cpu      *limitCost // nil: not compared
+	commands int64      // that Redis had run when the load began
 
 	roles map[string]*sync.Mutex // the nodes of a role are broken one at a time
 
@@ -137,6 +139,9 @@ func (x *experiment) measure(ctx context.Context, fresh bool) error {
 		return errors.New("the closed-loop attack had no success, so there is no rate for the open-loop one")
 	}
 	x.entries = x.entryPoints()
+	if err := x.compareLimited(ctx); err != nil {
+		return err
+	}
 	got, err := x.attack(ctx, rate)
 	if err != nil {
 		return err
@@ -149,6 +154,10 @@ func (x *experiment) measure(ctx context.Context, fresh bool) error {
 			return err
 		}
 	}
+	if out.Tokens, err = x.tokenFigures(ctx, got); err != nil {
+		return err
+	}
+	out.Limit = x.limitFigures(ctx, got)
 	x.report(out, got)
 	return nil
 }
@@ -157,10 +166,14 @@ func (x *experiment) measure(ctx context.Context, fresh bool) error {
 func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recording, error) {
 	a := stage.Workload(x.session, x.stage, load.Open, 1)
 	a.Rate = rate
+	a.KeepRaw = x.stage.Expect.Limit.Permits > 0
 	if x.stage.Topology.Balancers > 1 {
 		a.Standby = x.session.URL(topology.NameOf(topology.RoleBalancer, 2), topology.PortBalancer)
 	}
 	var tasks []session.Task
+	if a.KeepRaw {
+		tasks = append(tasks, x.watchCommands)
+	}
 	for _, e := range x.entries {
 		tasks = append(tasks, func(ctx context.Context) error {
 			if err := x.probe(ctx, a, e); err != nil {

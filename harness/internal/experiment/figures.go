@@ -202,6 +202,8 @@ func (x *experiment) judge(out *result.Experiment, a *assess.Recording) {
 		expect("acknowledged writes lost or half there", "0", fmt.Sprint(w.Lost+w.Half), w.Lost+w.Half == 0)
 	}
 	x.judgeGrowth(out, expect)
+	x.judgeLimit(out, expect)
+	judgeTokens(e.Tokens, out.Tokens, expect)
 	seen := 0
 	for _, f := range x.session.Result.Faults {
 		if f.EffectObservedAt != nil && f.RecoveredAt != nil {
@@ -212,8 +214,11 @@ func (x *experiment) judge(out *result.Experiment, a *assess.Recording) {
 	expect("faults that had their effect and were recovered", fmt.Sprint(due), fmt.Sprint(seen), seen == due)
 }
 
+// expectFunc notes what was expected and seen.
+type expectFunc func(what, want, saw string, met bool)
+
 // judgeGrowth compares the gateways' end with their beginning.
-func (x *experiment) judgeGrowth(out *result.Experiment, expect func(what, want, saw string, met bool)) {
+func (x *experiment) judgeGrowth(out *result.Experiment, expect expectFunc) {
 	most := x.stage.Expect.GrowthMax
 	if most == 0 {
 		return

@@ -14,7 +14,7 @@ import (
 const All = "all"
 
 // notExperiments are files in the folder of experiments that are no experiments: what they share, and the lab of the alert drill.
-var notExperiments = []string{"base.yaml", "alert-drill.yaml"}
+var notExperiments = []string{"base.yaml", "limits-base.yaml", "alert-drill.yaml"}
 
 // Files are the scenario files that a name stands for: one file, an experiment in the folder by its name, or All of them. All leaves game
 // days out, which take as long as their --duration says.

@@ -13,6 +13,9 @@ type OriginStats struct {
 	Requests        uint64                       `json:"requests"`
 	Endpoints       map[string]map[string]uint64 `json:"endpoints"`
 	ChatInFlightMax int                          `json:"chat_in_flight_max"`
+
+	PromptTokens     uint64 `json:"prompt_tokens"`     // of chats that were answered
+	CompletionTokens uint64 `json:"completion_tokens"` // likewise; of a stream those that were sent
 }
 
 // Refused is how many requests the origin answered 429.

@@ -15,6 +15,52 @@ type Experiment struct {
 	// rate was stated.
 	CapacityQPS *float64 `json:"capacity_qps,omitempty"`
 	Drift       []Drift  `json:"drift,omitempty"` // by node
+	// Limit is what a limit on all requests admitted.
+	Limit *LimitHeld `json:"limit,omitempty"`
+	// Tokens is what a limit of tokens admitted.
+	Tokens *TokensHeld `json:"tokens,omitempty"`
+}
+
+// LimitHeld is what a limit on all requests admitted, window by window. A request is in the window in which it was sent; one that was
+// under way when a window ended may have been counted in either.
+type LimitHeld struct {
+	Permits  int           `json:"permits"`  // of each window
+	WindowS  float64       `json:"window_s"` // its length
+	Whole    WindowsHeld   `json:"whole"`    // windows without a fault
+	Faulty   WindowsHeld   `json:"faulty"`   // windows in which a fault was at work
+	Fullest  uint64        `json:"fullest"`  // admitted in any window without a fault, of requests that were under way in that window only
+	Crowded  uint64        `json:"crowded"`  // the same of windows with a fault
+	Windows  []LimitWindow `json:"windows"`
+	Commands *float64      `json:"commands,omitempty"`  // to Redis, scripts, per request of the load
+	CPURatio *float64      `json:"cpu_ratio,omitempty"` // gateways' CPU time per request: with a limit that is not reached / without one
+	CPUFree  *float64      `json:"cpu_free_us,omitempty"`
+	CPUCount *float64      `json:"cpu_counted_us,omitempty"`
+}
+
+// WindowsHeld are several windows together.
+type WindowsHeld struct {
+	Windows  int     `json:"windows"`
+	Allowed  uint64  `json:"allowed"`
+	Admitted uint64  `json:"admitted"`
+	Share    float64 `json:"share"` // admitted of allowed; 0 without windows
+}
+
+// LimitWindow is one window.
+type LimitWindow struct {
+	OffsetS  float64 `json:"offset_s"` // of its beginning from the load's
+	Admitted uint64  `json:"admitted"` // at most Limit.Permits: what was under way at an end is not counted twice
+	Certain  uint64  `json:"certain"`  // of requests that were under way in this window only
+	Asked    uint64  `json:"asked"`
+	Faulty   bool    `json:"faulty"`
+}
+
+// TokensHeld is what a limit of tokens admitted in the load's one window.
+type TokensHeld struct {
+	Limit   uint64  `json:"limit"`
+	Served  uint64  `json:"served"`  // by the origins' own count
+	Counted uint64  `json:"counted"` // by the gateways, as they tell a client that is refused
+	Failed  uint64  `json:"failed"`  // requests that failed: what they had reserved may remain counted
+	Share   float64 `json:"share"`   // served of the limit
 }
 
 // What an Expectation can be about, where others count on the words.

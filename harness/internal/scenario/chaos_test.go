@@ -21,7 +21,7 @@ func TestExperimentsAreSound(t *testing.T) {
 	}
 	for _, file := range files {
 		s := load(t, file)
-		if filepath.Base(file) == "base.yaml" || filepath.Base(file) == "alert-drill.yaml" {
+		if slices.Contains([]string{"base.yaml", "limits-base.yaml", "alert-drill.yaml"}, filepath.Base(file)) {
 			continue // no experiments themselves
 		}
 		if want := s.Name + ".yaml"; filepath.Base(file) != want {
@@ -45,10 +45,30 @@ func TestExperimentsAreSound(t *testing.T) {
 			if one.Expect == (scenario.Expect{}) || len(one.Changes) == 0 {
 				t.Errorf("%s, %s: it expects nothing, or does not say what it changes", file, profile)
 			}
+			if one.Expect.Limit.Permits+one.Expect.Tokens.Limit > 0 { // the load is to be all that counts
+				checkLimitExperiment(t, file+", "+profile, &one)
+				continue
+			}
 			if one.Topology.Replicas != 3 || one.Writes.Rate == 0 || one.Load.Probe.Rate == 0 {
 				t.Errorf("%s, %s: %+v: not what the base says", file, profile, one.Topology)
 			}
 		}
+	}
+}
+
+// checkLimitExperiment: the load is five times the limit, and all of it can be kept request by request.
+func checkLimitExperiment(t *testing.T, name string, s *scenario.Stage) {
+	t.Helper()
+	const mostKept = 100_000 // requests, as package load has it
+	o := s.Load.Open
+	if s.Topology.Replicas != 3 || s.Writes.Rate != 0 || s.Load.Probe.Rate != 0 {
+		t.Errorf("%s: %+v: something beside the load", name, s.Topology)
+	}
+	if o.Rate*o.Duration.Seconds() > mostKept {
+		t.Errorf("%s: %v requests/s for %s are more than are kept", name, o.Rate, o.Duration)
+	}
+	if l := s.Expect.Limit; l.Permits > 0 && o.Rate*l.Window.Seconds() < 5*float64(l.Permits) {
+		t.Errorf("%s: %v requests/s are less than five times the limit", name, o.Rate)
 	}
 }
 

@@ -74,7 +74,49 @@ func (d *decoder) expect(path string, n *node, out *Expect) {
 		"idempotent_failed": bound(&out.IdempotentFailedMin, &out.IdempotentFailedMax),
 		"failed":            bound(&out.FailedMin, &out.FailedMax),
 		"growth":            func(p string, n *node) { d.object(p, n, fields{"max": d.number(&out.GrowthMax, 100)}) },
+		"limit":             func(p string, n *node) { d.expectLimit(p, n, &out.Limit) },
+		"tokens":            func(p string, n *node) { d.expectTokens(p, n, &out.Tokens) },
 	})
+}
+
+func (d *decoder) expectLimit(path string, n *node, out *LimitExpect) {
+	d.object(path, n, fields{
+		"permits":      d.whole(&out.Permits, 1, 1e9),
+		"window":       d.duration(&out.Window, time.Second, hour),
+		"admitted_min": d.number(&out.AdmittedMin, 1),
+		"fault_min":    d.number(&out.FaultMin, 1),
+		"above_max":    d.number(&out.AboveMax, 1),
+		"commands_max": d.number(&out.CommandsMax, 10),
+		"cpu_max":      d.number(&out.CPUMax, 100),
+		"free":         d.match(&out.Free, namePattern, wantName),
+		"counted":      d.match(&out.Counted, namePattern, wantName),
+	})
+	d.require(path, n, "permits", "window")
+}
+
+func (d *decoder) expectTokens(path string, n *node, out *TokenExpect) {
+	d.object(path, n, fields{
+		"limit":        d.whole(&out.Limit, 1, 1e9),
+		"reserved":     d.whole(&out.Reserved, 1, 1e9),
+		"admitted_min": d.number(&out.AdmittedMin, 1),
+	})
+	d.require(path, n, "limit", "reserved")
+}
+
+// checkLimit sees to it that what is compared for the CPU time is there.
+func (d *decoder) checkLimit(n *node, s *Stage) {
+	l, at := s.Expect.Limit, n.field("expect").field("limit")
+	if at == nil || l.CPUMax == 0 {
+		return
+	}
+	for key, name := range map[string]string{"free": l.Free, "counted": l.Counted} {
+		if !slices.ContainsFunc(s.Workload.Requests, func(q Request) bool { return q.Name == name }) {
+			d.wrong(at, "expect.limit."+key, "%q is not allowed beside cpu_max: want the name of a request of the workload", name)
+		}
+	}
+	if s.Load.Closed.Connections == 0 {
+		d.wrong(at, "expect.limit.cpu_max", "is not allowed without load.closed, with which the requests are compared")
+	}
 }
 
 func (d *decoder) month(path string, n *node, out *Month) {

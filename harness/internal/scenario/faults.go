@@ -43,6 +43,30 @@ type Expect struct {
 	FailedMax           *int // requests of any kind
 	FailedMin           *int
 	GrowthMax           float64 // of a gateway's goroutines and memory over the load: end / beginning; 0 asks nothing
+	Limit               LimitExpect
+	Tokens              TokenExpect
+}
+
+// LimitExpect asks that a limit on all requests together holds. Zero Permits asks nothing. That no window admits more than Permits, or in
+// a fault AboveMax more, is always expected then.
+type LimitExpect struct {
+	Permits     int           // of each window
+	Window      time.Duration // aligned to the Unix epoch by the limits' clock
+	AdmittedMin float64       // share of the permits that windows without a fault used, at least
+	FaultMin    float64       // likewise of windows with one
+	AboveMax    float64       // share of the permits that a window with a fault may admit beyond them
+	CommandsMax float64       // commands to Redis per request; 0 asks nothing
+	CPUMax      float64       // of the gateways' CPU time per request: Counted / Free; 0 asks nothing
+	Free        string        // name of a request without a limit
+	Counted     string        // name of the same with a limit that it does not reach
+}
+
+// TokenExpect asks that a limit of tokens on all requests together holds, in one window that lasts for the whole load. Zero Limit asks
+// nothing. That no more tokens are served than Limit, and that those counted are those served, is always expected then.
+type TokenExpect struct {
+	Limit       int     // tokens
+	Reserved    int     // tokens that a request reserves at most: as many may stay counted of one that failed with its replica
+	AdmittedMin float64 // share of Limit that is served, at least
 }
 
 // Month is what a fault's cost is scaled to.

@@ -181,9 +181,25 @@ var meanings = map[string]string{
 	"expect.failed.min": "The fewest.", "expect.failed.max": "The most.",
 	"expect.growth":     "A gateway's goroutines and memory at the end of the load, as a ratio to those at its beginning.",
 	"expect.growth.max": "The most.",
-	"month":             "What the cost of a fault is scaled to.",
-	"month.faults":      "Such faults per month.",
-	"month.objective":   "Objective of availability; what remains of 1 is the error budget.",
+	"expect.limit": "A limit on all requests together, in fixed windows. That no window admits more than its permits, or " +
+		"above_max more, is always expected.",
+	"expect.limit.permits":      "Permits of a window.",
+	"expect.limit.window":       "Length of a window.",
+	"expect.limit.admitted_min": "Share of its permits that a window without a fault uses, on average, at least.",
+	"expect.limit.fault_min":    "The same of windows in which a fault is at work.",
+	"expect.limit.above_max":    "Share of its permits that a window in which a fault is at work may admit beyond them.",
+	"expect.limit.commands_max": "Commands that Redis gets per request, at most; 0 is any.",
+	"expect.limit.cpu_max": "CPU time of the gateways per request, counted / free, at most; 0 is any. Both are sent in closed " +
+		"loops before the load, several times in turn.",
+	"expect.limit.free":          "Name of a request without a limit; its weight may be 0.",
+	"expect.limit.counted":       "Name of the same request with a limit that it does not reach.",
+	"expect.tokens":              "A limit of tokens on all requests together, in one window that is longer than the load.",
+	"expect.tokens.limit":        "Tokens of the window.",
+	"expect.tokens.reserved":     "Tokens that a request reserves, at most: as many may remain counted of one that failed.",
+	"expect.tokens.admitted_min": "Share of the limit that is served, at least.",
+	"month":                      "What the cost of a fault is scaled to.",
+	"month.faults":               "Such faults per month.",
+	"month.objective":            "Objective of availability; what remains of 1 is the error budget.",
 	"slo": "What the figures should meet: a text such as `p99<250ms, errors<2%`, a list of such texts, or a map of limits such as " +
 		"`{p99: 250ms, errors: 2%, \"p99{login}\": 400ms}`. [slo.md](slo.md) lists the metrics.",
 }

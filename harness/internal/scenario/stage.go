@@ -73,6 +73,7 @@ func (d *decoder) resolve(name, profile string, n *node) Stage {
 	d.checkMissing(n)
 	d.checkLoad(n, &s)
 	d.checkFaults(n, &s)
+	d.checkLimit(n, &s)
 	d.checkEdge(n, &s)
 	d.checkObjectives(n, &s)
 	return s

@@ -129,11 +129,17 @@ func SetUp(ctx context.Context, s *session.Session, st *scenario.Stage, fresh bo
 			return false, err
 		}
 	}
+	// Afterwards replicas that hold leases have announced themselves in Redis.
+	unused, err := gateway.Unused(ctx)
+	if err != nil {
+		return false, err
+	}
 	if err := gateway.Configure(ctx, Entities(st, s.Lab)); err != nil {
 		return false, err
 	}
 	s.Step("%s: configured, %d replica(s) agree (%.1f s)", st.Name, st.Topology.Replicas, time.Since(began).Seconds())
-	return gateway.Empty(ctx, st.Entities)
+	only, err := gateway.Only(ctx, st.Entities)
+	return unused && only, err
 }
 
 // Workload is the stage's workload as an attack of a model on the load balancer, with the connections, the times and the rate that the

@@ -68,14 +68,25 @@ func (g Gatelab) Reset(ctx context.Context) error {
 
 // Empty says whether nothing but the given entities is there: no key in Redis, and no further service.
 func (g Gatelab) Empty(ctx context.Context, entities map[string]any) (bool, error) {
+	unused, err := g.Unused(ctx)
+	if err != nil || !unused {
+		return false, err
+	}
+	return g.Only(ctx, entities)
+}
+
+// Unused says whether there is no key in Redis.
+func (g Gatelab) Unused(ctx context.Context) (bool, error) {
 	node, ok := g.Lab.Node(topology.RoleRedis)
 	if !ok {
 		return false, fmt.Errorf("the lab has no %s", topology.RoleRedis)
 	}
 	keys, err := keysIn(ctx, node.HostAddr(topology.PortRedis))
-	if err != nil {
-		return false, err
-	}
+	return keys == 0, err
+}
+
+// Only says whether the gateway has the given services and no further one.
+func (g Gatelab) Only(ctx context.Context, entities map[string]any) (bool, error) {
 	var page struct {
 		Data []struct {
 			Name string `json:"name"`
@@ -88,7 +99,7 @@ func (g Gatelab) Empty(ctx context.Context, entities map[string]any) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	return keys == 0 && len(page.Data) == len(want), nil
+	return len(page.Data) == len(want), nil
 }
 
 // keysIn counts all keys of a Redis, in every database.

@@ -20,6 +20,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 	"github.com/gatelab/gatelab/internal/testenv"
 )
 
@@ -320,5 +321,22 @@ func BenchmarkEvent(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.write(event)
+	}
+}
+
+// TestItsRedisIsKept: a Redis that no plugin names is given up some seconds after a configuration is in use.
+func TestItsRedisIsKept(t *testing.T) {
+	clients := redisconn.NewRegistry(redisconn.Config{RetireAfter: time.Millisecond}, nil)
+	defer clients.Close()
+	made, err := Definition().New(&entity.Plugin{ID: "p", Name: name, Config: map[string]any{
+		"limit": []any{10}, "window_size": []any{60}, "strategy": "redis", "redis": map[string]any{"host": "127.0.0.1", "port": 1},
+	}}, &plugin.Deps{Redis: clients})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used plugin.Resources
+	made.(plugin.ResourceUser).AddResources(&used)
+	if len(used.Clients) != 1 || used.Clients[0] != clients.Client(used.Clients[0].Options()) {
+		t.Errorf("clients %v", used.Clients)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
@@ -61,6 +62,13 @@ return 0
 // shared counts in Redis.
 type shared struct{ client *redisconn.Client }
 
+// AddResources names the Redis, which would be given up soon after the configuration that it is in otherwise.
+func (p *limiting) AddResources(r *plugin.Resources) {
+	if s, ok := p.counts.(*shared); ok {
+		r.Clients = append(r.Clients, s.client)
+	}
+}
+
 const redisPrefix = "gatelab:ai:"
 
 var errReply = errors.New("redis gave an unexpected reply")
@@ -104,4 +112,6 @@ func (s *shared) adjust(ctx context.Context, key string, windows []window, d *de
 var (
 	_ counters = (*memory)(nil)
 	_ counters = (*shared)(nil)
+
+	_ plugin.ResourceUser = (*limiting)(nil)
 )

@@ -4,10 +4,12 @@ package all
 import (
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/acl"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/adaptiveconcurrency"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/airatelimiting"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/basicauth"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/botdetection"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/canary"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/concurrencylimiting"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/correlationid"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/cors"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/datadog"
@@ -49,6 +51,8 @@ func Definitions() []plugin.Definition {
 		ratelimiting.Definition(),
 		ratelimiting.Advanced(),
 		airatelimiting.Definition(),
+		concurrencylimiting.Definition(),
+		adaptiveconcurrency.Definition(),
 		responseratelimiting.Definition(),
 		proxycache.Definition(),
 		prometheus.Definition(),

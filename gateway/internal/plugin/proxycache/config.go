@@ -136,7 +136,7 @@ func (c *config) space(d *plugin.Deps) (*cache.Space, error) {
 	case "memory":
 		return d.Cache.Space(nil), nil
 	case "redis":
-		if c.Redis.Host == "" {
+		if !c.Redis.Named() {
 			return nil, errors.New("proxy-cache: redis.host is missing")
 		}
 		if d.Redis == nil {

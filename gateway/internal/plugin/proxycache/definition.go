@@ -19,7 +19,7 @@ import (
 func Definition() plugin.Definition {
 	return plugin.Definition{
 		PluginSchema: entity.PluginSchema{
-			Name: "proxy-cache", Config: fields(), Checks: []entity.Check{redisconfig.Required("strategy")},
+			Name: "proxy-cache", Config: fields(), Checks: []entity.Check{redisconfig.Required("strategy"), redisconfig.NoCluster(noCluster)},
 		},
 		Priority: 100,
 		New:      newPlugin,
@@ -64,3 +64,7 @@ func fields() []entity.Field {
 		}},
 	}
 }
+
+// noCluster is why entries are not stored in a Redis Cluster.
+const noCluster = "proxy-cache is not supported on a Redis Cluster: an entry, its lease and the purge rules are read in one step, " +
+	"and would be on different nodes; want a host, or Sentinels"

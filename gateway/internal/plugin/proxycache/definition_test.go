@@ -50,6 +50,8 @@ func TestSchema(t *testing.T) {
 			"memory": map[string]any{"dictionary_name": "kong_db_cache"}, "redis": map[string]any{
 				"host": nil, "port": int64(6379), "timeout": int64(2000), "username": nil, "password": nil, "database": int64(0),
 				"ssl": false, "ssl_verify": false, "server_name": nil,
+				"sentinel_master": nil, "sentinel_role": nil, "sentinel_nodes": nil, "sentinel_addresses": nil, "sentinel_username": nil,
+				"sentinel_password": nil, "cluster_nodes": nil, "cluster_addresses": nil, "cluster_max_redirections": int64(5),
 			},
 			"vary_query_params": nil, "vary_headers": nil, "vary_consumer": true,
 			"response_headers": map[string]any{"age": true, "X-Cache-Status": true, "X-Cache-Key": true, "Cache-Status": true},
@@ -65,4 +67,10 @@ func TestSchema(t *testing.T) {
 			`{"cache_ttl":0}`:                             "config.cache_ttl: value should be between 1 and 2147483646",
 		},
 	}.Check(t, Definition())
+}
+
+func TestAClusterIsRefused(t *testing.T) {
+	plugintest.Schema{Priority: 100, Refused: map[string]string{
+		`{"strategy":"redis","redis":{"cluster_nodes":[{"ip":"h"}]}}`: "config.redis.cluster_nodes: proxy-cache is not supported",
+	}}.Check(t, Definition())
 }

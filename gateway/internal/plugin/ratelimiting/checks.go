@@ -5,6 +5,7 @@ import (
 
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/redisconfig"
 )
 
 func plainChecks() []entity.Check {
@@ -21,20 +22,19 @@ func advancedChecks() []entity.Check {
 	}
 }
 
-// redisFor is the check that redis.host is there where the field named by says
+// redisFor is the check that redis names a server where the field named by says
 // that requests are counted there.
 func redisFor(by string) entity.Check {
 	return entity.Check{Run: func(c entity.Record) map[string]any {
-		if where, _ := c[by].(string); where != "" && where != "local" {
-			if r, ok := c["redis"].(map[string]any); !ok || r["host"] == nil {
-				message := "required field missing"
-				if where == "cluster" {
-					message += ": cluster counts in Redis as leased does, not in the database"
-				}
-				return map[string]any{"redis": map[string]any{"host": message}}
-			}
+		where, _ := c[by].(string)
+		if where == "" || where == "local" {
+			return nil
 		}
-		return nil
+		problem := redisconfig.Problem(c)
+		if r, _ := problem["redis"].(map[string]any); where == "cluster" && r["host"] != nil {
+			r["host"] = fmt.Sprint(r["host"]) + ": cluster counts in Redis as leased does, not in the database"
+		}
+		return problem
 	}}
 }
 

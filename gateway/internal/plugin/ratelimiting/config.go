@@ -74,7 +74,7 @@ func newPlain(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	if err := plugin.DecodeConfig(p, &c); err != nil {
 		return nil, err
 	}
-	if c.Redis.Host == "" {
+	if !c.Redis.Named() {
 		c.Redis = redisconfig.Config{
 			Host: c.RedisHost, Port: c.RedisPort, Username: c.RedisUsername, Password: c.RedisPassword,
 			Database: c.RedisDatabase, SSL: c.RedisSSL, SSLVerify: c.RedisSSLVerify,
@@ -151,7 +151,7 @@ func newAdvanced(p *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 // or every sync_rate seconds if that is more than 0), "leased", or "cluster",
 // which is Kong's word for counters in its database and means leased here.
 func (c *limitConfig) withRedis(policy *limit.Policy, d *plugin.Deps, where string) error {
-	if c.Redis.Host == "" {
+	if !c.Redis.Named() {
 		return errors.New("redis.host is missing")
 	}
 	if d.Redis == nil {

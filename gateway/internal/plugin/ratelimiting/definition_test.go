@@ -224,6 +224,8 @@ func TestDefaults(t *testing.T) {
 		"redis": map[string]any{
 			"host": nil, "port": int64(6379), "timeout": int64(2000), "username": nil, "password": nil, "database": int64(0),
 			"ssl": false, "ssl_verify": false, "server_name": nil,
+			"sentinel_master": nil, "sentinel_role": nil, "sentinel_nodes": nil, "sentinel_addresses": nil, "sentinel_username": nil,
+			"sentinel_password": nil, "cluster_nodes": nil, "cluster_addresses": nil, "cluster_max_redirections": int64(5),
 		},
 		"hide_client_headers": false, "error_code": int64(429), "error_message": "API rate limit exceeded", "sync_rate": int64(-1),
 		"standard_headers": false, "dry_run": false, "exempt_consumers": nil, "exempt_ips": nil, "ipv6_prefix": int64(128), "local_share": false,

@@ -10,7 +10,7 @@ import (
 // of the nested fields: clients then know that an entity in one spelling is the
 // same in the other, and look for no defaults in the flat ones.
 func flatFields() []entity.Field {
-	nested := redisconfig.Field().Fields
+	nested := redisconfig.Server()
 	flat := make([]entity.Field, len(nested))
 	for i, f := range nested {
 		flat[i] = f

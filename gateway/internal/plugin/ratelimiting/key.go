@@ -28,7 +28,7 @@ func newIdentifier(by, header, path string) (identifier, error) {
 	if by == "consumer-group" {
 		by = "consumer"
 	}
-	id := identifier{by: by, header: header, path: path, bits: wholeAddress}
+	id := identifier{by: by, header: header, path: path, bits: plugin.WholeAddress}
 	switch by {
 	case "consumer", "credential", "ip", "service":
 	case "header":
@@ -52,7 +52,7 @@ func newIdentifier(by, header, path string) (identifier, error) {
 func (id identifier) key(x *plugin.Exchange) (key string, known bool) {
 	switch id.by {
 	case "ip":
-		return network(x.ClientIP, id.bits), true
+		return plugin.Network(x.ClientIP, id.bits), true
 	case "consumer":
 		if x.Consumer != nil {
 			return x.Consumer.ID, true
@@ -73,7 +73,7 @@ func (id identifier) key(x *plugin.Exchange) (key string, known bool) {
 		}
 	}
 	if key == "" {
-		return network(x.ClientIP, id.bits), false
+		return plugin.Network(x.ClientIP, id.bits), false
 	}
 	if len(key) > maxLimitKey {
 		sum := sha256.Sum256([]byte(key))

@@ -19,12 +19,9 @@ func ownFields() []entity.Field {
 		{Name: "dry_run", Kind: entity.Boolean, Required: true, Default: false},
 		texts("exempt_consumers"), texts("exempt_ips"),
 		{Name: "local_share", Kind: entity.Boolean, Required: true, Default: false},
-		{Name: "ipv6_prefix", Kind: entity.Integer, Default: wholeAddress, Between: &[2]float64{1, wholeAddress}},
+		{Name: "ipv6_prefix", Kind: entity.Integer, Default: plugin.WholeAddress, Between: &[2]float64{1, plugin.WholeAddress}},
 	}
 }
-
-// wholeAddress is the length of a prefix that leaves nothing out.
-const wholeAddress = 128
 
 // checkExemptIPs refuses what is neither an address nor a range.
 func checkExemptIPs(c entity.Record) map[string]any {
@@ -93,20 +90,3 @@ func (e *exemption) covers(x *plugin.Exchange) bool {
 }
 
 func (e *exemption) named(name string) bool { return name != "" && e.consumers[name] }
-
-// network is the address that requests are counted by: of an IPv6 address the
-// first bits alone, since a client has a whole network of them.
-func network(ip string, bits int) string {
-	if bits == wholeAddress {
-		return ip
-	}
-	addr, err := netip.ParseAddr(ip)
-	if err != nil || !addr.Is6() || addr.Is4In6() {
-		return ip
-	}
-	p, err := addr.WithZone("").Prefix(bits)
-	if err != nil {
-		return ip
-	}
-	return p.String()
-}

@@ -33,7 +33,6 @@ func TestEveryRedisFieldIsUsed(t *testing.T) {
 		"host": "other", "port": 1.0, "timeout": 50.0, "username": "u", "password": "p", "database": 3.0,
 		"ssl_verify": true, "server_name": "n.example",
 	}
-	field := redisconfig.Field()
 	for name, base := range map[string]map[string]any{
 		"rate-limiting":          {"minute": 5.0, "policy": "redis"},
 		"rate-limiting-advanced": {"limit": []any{5.0}, "window_size": []any{60.0}, "strategy": "redis"},
@@ -62,7 +61,7 @@ func TestEveryRedisFieldIsUsed(t *testing.T) {
 			if plain != (redisconn.Options{Host: "h", Port: 6379, TLS: true}) {
 				t.Errorf("%s, %s: %+v", name, spelling, plain)
 			}
-			for _, f := range field.Fields {
+			for _, f := range redisconfig.Server() {
 				if f.Name == "ssl" {
 					if o := made(map[string]any{"ssl": false}); o.TLS {
 						t.Errorf("%s, %s: ssl is not used", name, spelling)

@@ -28,11 +28,26 @@ func redisAt(tb testing.TB, addr string) (host string, port float64) {
 
 func TestReplicasShareTheLimitInRedis(t *testing.T) {
 	host, port := redisAt(t, testenv.Redis(t))
+	var nodes []any
+	for _, addr := range testenv.RedisCluster(t) {
+		ip, port := redisAt(t, addr)
+		nodes = append(nodes, map[string]any{"ip": ip, "port": port})
+	}
 	for _, c := range []struct {
 		why, name string
 		config    map[string]any
 		want      int // of 10 at each of two replicas
 	}{
+		{
+			why: "a Redis Cluster", name: "rate-limiting",
+			config: map[string]any{"redis": map[string]any{"cluster_nodes": nodes}, "policy": "redis", "year": 7.0}, want: 7,
+		},
+		{
+			why: "a Redis Cluster, leased", name: "rate-limiting-advanced",
+			config: map[string]any{"redis": map[string]any{"cluster_nodes": nodes[:1]}, "strategy": "leased",
+				"limit": []any{7.0}, "window_size": []any{86400000.0}, "namespace": "on-a-cluster"},
+			want: 7,
+		},
 		{
 			why: "redis given nested", name: "rate-limiting",
 			config: map[string]any{"redis": map[string]any{"host": host, "port": port}, "policy": "redis", "year": 7.0}, want: 7,

@@ -21,7 +21,12 @@ const defaultTimeout = 2000
 // Field is the schema of the record. Whether it is needed is for a Check to
 // say: see Required.
 func Field() entity.Field {
-	return entity.Field{Name: "redis", Kind: entity.Rec, Required: true, Fields: []entity.Field{
+	return entity.Field{Name: "redis", Kind: entity.Rec, Required: true, Fields: append(Server(), several()...)}
+}
+
+// Server are the fields of the record that say what one server is.
+func Server() []entity.Field {
+	return []entity.Field{
 		{Name: "host", Kind: entity.String, Match: "host", Referenceable: true},
 		{Name: "port", Kind: entity.Integer, Default: 6379, Between: &[2]float64{0, 65535}},
 		{Name: "timeout", Kind: entity.Integer, Default: defaultTimeout, Between: &[2]float64{0, entity.MaxTimeout}},
@@ -31,20 +36,17 @@ func Field() entity.Field {
 		{Name: "ssl", Kind: entity.Boolean, Required: true, Default: false},
 		{Name: "ssl_verify", Kind: entity.Boolean, Required: true, Default: false},
 		{Name: "server_name", Kind: entity.String, Match: "sni", Referenceable: true},
-	}}
+	}
 }
 
-// Required is the check that redis.host is there where the field named by says
+// Required is the check that the record names a Redis where the field named by says
 // "redis".
 func Required(by string) entity.Check {
 	return entity.Check{Run: func(c entity.Record) map[string]any {
 		if c[by] != "redis" {
 			return nil
 		}
-		if r, ok := c["redis"].(map[string]any); !ok || r["host"] == nil {
-			return map[string]any{"redis": map[string]any{"host": "required field missing"}}
-		}
-		return nil
+		return Problem(c)
 	}}
 }
 
@@ -59,7 +61,11 @@ type Config struct {
 	SSLVerify  bool   `json:"ssl_verify"`
 	ServerName string `json:"server_name"`
 	Timeout    int    `json:"timeout"` // milliseconds
+	severalConfig
 }
+
+// Named tells whether the record names a Redis.
+func (c *Config) Named() bool { return c.Host != "" || c.IsCluster() || c.SentinelMaster != "" }
 
 // Options is how the Redis is connected to.
 func (c *Config) Options() redisconn.Options {
@@ -70,6 +76,7 @@ func (c *Config) Options() redisconn.Options {
 	if c.SSL {
 		o.ServerName = c.ServerName
 	}
+	c.severalConfig.into(&o)
 	if c.Timeout != defaultTimeout {
 		o.Timeout = time.Duration(c.Timeout) * time.Millisecond
 	}

@@ -27,7 +27,7 @@ func Definition() plugin.Definition {
 			Only: &entity.Only{Value: true, Why: "while Redis is away each replica counts for itself"},
 		},
 	}
-	for _, f := range redisconfig.Field().Fields {
+	for _, f := range redisconfig.Server() {
 		f.Name = "redis_" + f.Name
 		fields = append(fields, f)
 	}
