@@ -73,7 +73,12 @@ func (p *program) adminHandler() http.Handler {
 		host = p.settings.NodeName
 	}
 	log := p.log.With("part", "admin")
+	var trials admin.TrialStore // nil, and not a *store.Postgres that is
+	if p.store != nil {
+		trials = p.store
+	}
 	api := admin.New(admin.Config{
+		Trials:  trials,
 		Schemas: p.plugins.Catalog(),
 		Version: kongVersion, NodeID: uuid.NewString(), Hostname: host,
 		ProxyListen: p.sockets.proxy.Addr().String(), AdminListen: p.sockets.admin.Addr().String(),

@@ -24,27 +24,34 @@ type configFlags struct {
 	format   string
 	output   string
 	size     int
+	trial    trialFlags
 }
 
 // configArguments are the commands below config, with their argument.
 var configArguments = map[string]string{
 	"check": "FILE", "diff": "FILE", "import": "FILE", "export": "", "history": "", "rollback": "REVISION", "help": "",
+	"trial start": "FILE", "trial status": "", "trial promote": "NAME", "trial drop": "NAME",
 }
 
 // command reads the name of the command and its argument, which come before flags.
 func (c *configFlags) command(args []string) (name string, rest []string, err error) {
-	const want = "want check FILE, diff FILE, import FILE, export, history or rollback REVISION"
+	const want = "want check FILE, diff FILE, import FILE, export, history, rollback REVISION, " +
+		"trial start FILE, trial status, trial promote NAME or trial drop NAME"
 	switch {
 	case len(args) == 0:
 		return "", nil, errors.New(want)
 	case args[0] == "--help" || args[0] == "-h":
 		return "config help", nil, nil
 	}
-	argument, known := configArguments[args[0]]
-	if !known {
-		return "", nil, fmt.Errorf("%q: no such command: %s", args[0], want)
+	called, rest := args[0], args[1:]
+	if called == "trial" && len(rest) > 0 {
+		called, rest = called+" "+rest[0], rest[1:]
 	}
-	name, rest = "config "+args[0], args[1:]
+	argument, known := configArguments[called]
+	if !known {
+		return "", nil, fmt.Errorf("%q: no such command: %s", called, want)
+	}
+	name = "config " + called
 	if slices.Contains(rest, "--help") || slices.Contains(rest, "-h") {
 		return "config help", nil, nil
 	}
@@ -52,7 +59,7 @@ func (c *configFlags) command(args []string) (name string, rest []string, err er
 		return name, rest, nil
 	}
 	if len(rest) == 0 || len(rest[0]) > 1 && rest[0][0] == '-' {
-		return "", nil, fmt.Errorf("%s: want a %s before the flags: gateway config %s %s", args[0], argument, args[0], argument)
+		return "", nil, fmt.Errorf("%s: want a %s before the flags: gateway config %s %s", called, argument, called, argument)
 	}
 	c.argument = rest[0]
 	return name, rest[1:], nil
@@ -70,6 +77,8 @@ func (c *configFlags) add(fs *pflag.FlagSet, command string) {
 	case "config export":
 		fs.StringVar(&c.format, "format", "yaml", "yaml or json")
 		fs.StringVar(&c.output, "output", "", "a file instead of stdout")
+	case "config trial start":
+		c.trial.add(fs)
 	case "config history":
 		fs.IntVar(&c.size, "size", 20, "how many of the newest revisions")
 	}
@@ -148,8 +157,14 @@ const configUsage = `gateway config: declarative files in Kong's and decK's form
   gateway config history            the newest revisions; --size N
   gateway config rollback REVISION  make the configuration that of an older revision,
                                     as a new one; --dry-run only prints
+  gateway config trial start FILE   serve a part of the requests with the configuration
+                                    of a file: --percent, --header or --replica says
+                                    which, --max-errors and --max-p99 what ends it
+  gateway config trial status       the trials, and what was served with them
+  gateway config trial promote NAME make the configuration of a trial the one that holds
+  gateway config trial drop NAME    end a trial, and forget its configuration
 
 FILE may be - for stdin; it comes before flags. The settings of the gateway (pg_dsn)
 are flags and variables as with gateway run: see gateway --help. Documentation:
-docs/declarative.md.
+docs/declarative.md and docs/trials.md.
 `

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/gatelab/gatelab/gateway/internal/admin"
 	"github.com/gatelab/gatelab/gateway/internal/declarative"
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
@@ -135,7 +136,7 @@ func (inv *invocation) replace(operation string, plan func(context.Context, *sto
 			if changes, err = plan(ctx, have); err == nil && inv.config.dryRun {
 				err = errDryRun
 			}
-			return stored(changes), err
+			return admin.Stored(changes), err
 		}
 		revision, err := s.Replace(inv.ctx, commandActor(), operation, planned)
 		switch {
@@ -149,15 +150,6 @@ func (inv *invocation) replace(operation string, plan func(context.Context, *sto
 		fmt.Fprintf(inv.stdout, "revision %d\n", revision)
 		return nil
 	})
-}
-
-func stored(changes []declarative.Change) []store.EntityChange {
-	operations := map[string]string{declarative.Create: "insert", declarative.Update: "update", declarative.Delete: "delete"}
-	out := make([]store.EntityChange, len(changes))
-	for i, c := range changes {
-		out[i] = store.EntityChange{Schema: c.Schema, Operation: operations[c.Operation], Before: c.Before, After: c.After}
-	}
-	return out
 }
 
 func (inv *invocation) print(changes []declarative.Change, would string) {
@@ -240,6 +232,11 @@ func configHistory(inv *invocation) error {
 
 // changed names what a revision changed.
 func changed(r *store.Revision) string {
+	for _, half := range []map[string]any{r.Before, r.After} {
+		if name, is := half["name"].(string); is && r.Entity == "trials" {
+			return fmt.Sprintf("trial %q", name)
+		}
+	}
 	if list, ok := r.After["changes"].([]any); ok {
 		return fmt.Sprintf("%d entities", len(list))
 	}

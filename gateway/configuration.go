@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatelab/gatelab/gateway/internal/admin"
 	"github.com/gatelab/gatelab/gateway/internal/dbless"
 	"github.com/gatelab/gatelab/gateway/internal/settings"
 	"github.com/gatelab/gatelab/gateway/internal/store"
+	"github.com/gatelab/gatelab/gateway/internal/trial"
 )
 
 // This file is where the configuration comes from: Postgres, or a declarative file.
@@ -44,9 +47,24 @@ func (p *program) follow(ctx context.Context, group *errgroup.Group) {
 		return
 	}
 	group.Go(func() error { return p.reloader.Run(ctx) })
+	group.Go(func() error { return p.judge().Run(ctx) })
 	group.Go(func() error {
 		return p.store.Prune(ctx, store.Pruning{Keep: p.settings.RevisionsKeep, KeepFor: p.settings.RevisionsKeepFor})
 	})
+}
+
+// judge ends trials.
+func (p *program) judge() *trial.Judge {
+	return trial.New(trial.Config{
+		Replica: p.settings.NodeName, Process: uuid.NewString(), Log: p.log.With("part", "trial"),
+		Running: func() trial.Running {
+			if t := p.proxy.Trial(); t != nil {
+				return t
+			}
+			return nil
+		},
+		Over: func(err error) bool { return errors.Is(err, store.ErrNoTrial) },
+	}, p.store)
 }
 
 // applied is closed when the first configuration is in use.

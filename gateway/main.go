@@ -59,7 +59,13 @@ var commands = map[string]func(*invocation) error{
 	"config export":   configExport,
 	"config history":  configHistory,
 	"config rollback": configRollback,
-	"config help":     configHelp,
+
+	"config trial start":   trialStart,
+	"config trial status":  trialStatus,
+	"config trial promote": trialPromote,
+	"config trial drop":    trialDrop,
+
+	"config help": configHelp,
 }
 
 // run runs the command that args name and returns the exit code.
@@ -150,7 +156,8 @@ Usage:
   gateway health [flags]    ask the gateway that runs with these settings whether it
                             is ready; exit code 0 or 1
   gateway config COMMAND    check, diff, import and export declarative files, and the
-                            history of the configuration: gateway config --help
+                            history and trials of the configuration:
+                            gateway config --help
   gateway migrate [flags]   bring the database schema up to date, then exit
   gateway backup FILE       write the configuration in Postgres and its history to a
                             file, with a check sum; - is stdout

@@ -23,7 +23,7 @@ const asProgram = "GATELAB_TEST_AS_PROGRAM=1"
 
 // process is the real program as a process of its own.
 type process struct {
-	t                    *testing.T
+	t                    testing.TB
 	proxy, admin, status string // host:port
 	log                  *lines
 	cmd                  *exec.Cmd
@@ -31,7 +31,7 @@ type process struct {
 }
 
 // startProcess starts a gateway; it does not wait until it is ready.
-func startProcess(t *testing.T, args ...string) *process {
+func startProcess(t testing.TB, args ...string) *process {
 	t.Helper()
 	p := &process{
 		t: t, proxy: testenv.FreeAddr(t), admin: testenv.FreeAddr(t), status: testenv.FreeAddr(t),

@@ -42,6 +42,8 @@ type Config struct {
 	// DBLess is the configuration without a database, which the API does not change
 	// but as a whole; nil: there is a database.
 	DBLess *dbless.Store
+	// Trials are trials of configurations; nil: there is no database.
+	Trials TrialStore
 	// Refusals are the plugins that were refused; nil: they are not kept.
 	Refusals *Refusals
 	Now      func() time.Time // nil is time.Now
@@ -104,7 +106,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit := a.config.MaxBodyBytes
-	if len(parts) == 1 && parts[0] == "config" {
+	if len(parts) == 1 && (parts[0] == "config" || parts[0] == "trials") {
 		limit = max(limit, maxConfigBytes)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)

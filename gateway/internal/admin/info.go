@@ -36,6 +36,8 @@ func (a *api) fixed(parts []string) verbs {
 		if len(parts) == 1 {
 			return get(a.revisions)
 		}
+	case "trials":
+		return a.trials(parts[1:])
 	case "plugins":
 		if len(parts) == 2 && parts[1] == "enabled" {
 			return get(func(w http.ResponseWriter, _ *http.Request) {

@@ -207,7 +207,7 @@ func tagRows(s *entity.Schema, rec entity.Record, only string) []any {
 func (a *api) endpoints(w http.ResponseWriter, _ *http.Request) {
 	list := []string{"/", "/config", "/endpoints", "/metrics", "/plugins/enabled", "/plugins/schema/{name}", "/revisions",
 		"/schemas/{name}", "/schemas/{name}/validate", "/schemas/plugins/{name}", "/status", "/tags", "/tags/{tags}",
-		"/upstreams/{upstreams}/health", "/upstreams/{upstreams}/targets/all",
+		"/trials", "/trials/{trials}", "/trials/{trials}/promote", "/upstreams/{upstreams}/health", "/upstreams/{upstreams}/targets/all",
 		"/upstreams/{upstreams}/targets/{targets}/healthy", "/upstreams/{upstreams}/targets/{targets}/unhealthy"}
 	for _, s := range a.config.Schemas.Schemas() {
 		name := s.CollectionPath()

@@ -210,6 +210,8 @@ type Config struct {
 	Certificates   []Certificate
 	CACertificates []CACertificate
 	SNIs           []SNI
+
+	Trial *Trial // nil: none is running
 }
 
 // Certificate is a certificate with its key, in PEM.

@@ -18,6 +18,8 @@ const (
 
 	CodeUnsupported = 12 // an operation that there is not without a database
 	CodeDeclarative = 14 // an invalid declarative configuration
+
+	CodeTrial = 100 // a change while a trial runs; Kong has no such code
 )
 
 // Error is an error as Kong's Admin API answers it.
@@ -35,7 +37,7 @@ func (e *Error) Status() int {
 	switch e.Code {
 	case CodeSchema, CodePrimaryKey, CodeForeignKey, CodeOffset, CodeDeclarative:
 		return 400
-	case CodeUnique:
+	case CodeUnique, CodeTrial:
 		return 409
 	case CodeNotFound:
 		return 404

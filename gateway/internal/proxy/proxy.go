@@ -74,6 +74,7 @@ type Proxy struct {
 	via       string               // what is appended to Via
 	port      atomic.Pointer[port] // of the listener, as seen last
 	tunnels   *tunnelMetrics
+	trials    *trialMetrics
 
 	background background
 }
@@ -98,7 +99,7 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 	}
 	p.access = accessLog{log: log, mode: c.AccessLog, rate: int64(c.AccessLogRate)}
 	p.visits.New = func() any { return newVisit(p) }
-	p.metrics = newMetrics(reg, p)
+	p.metrics, p.trials = newMetrics(reg, p), newTrialMetrics(reg, p)
 	return p
 }
 

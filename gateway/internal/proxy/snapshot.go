@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -20,7 +19,7 @@ type snapshot struct {
 	revision  int64
 	made      time.Time
 	table     *route.Table
-	routes    []routeEntry // by the route's position in the table
+	routes    []routeEntry // by the route's slot in the table
 	directory *plugin.Directory
 	balancers []*upstream.Balancer
 	chains    *plugin.Chains
@@ -32,6 +31,16 @@ type snapshot struct {
 	configured map[string]bool // see configuredFields
 	squeezed   map[string]bool // the same without marks, see squeeze
 	guarded    bool            // a route is
+
+	source    *entity.Config                // that it was made of, before references were resolved
+	services  map[string]*entity.Service    // by id
+	ofService map[string]routeEntry         // what the routes of a service have in common
+	byService map[string]*upstream.Balancer // see balancers
+	asked     map[string]int                // how many routes a service has
+	from      *upstream.Source
+	elsewhere diversions
+
+	choice *choice // of a trial's snapshot in place of this one; nil: no trial is running
 }
 
 // routeEntry is what a route's requests need.
@@ -71,17 +80,32 @@ func (p *Proxy) Apply(cfg *entity.Config) error {
 	if old != nil && cfg.Revision < old.revision {
 		return nil
 	}
-	s, err := p.build(cfg)
+	s, err := p.build(cfg, old)
 	if err != nil {
 		if old != nil {
-			old.chains.KeepOnly(p.deps) // the failed one may have begun to use others
+			old.chains.KeepOnly(p.deps, old.alsoInUse()...) // the failed one may have begun to use others
 		}
 		return p.refuse(cfg.Revision, err)
 	}
+	used := s.balancers
+	if cfg.Trial != nil {
+		s.choice = p.newChoice(cfg.Trial, s)
+		if tried := s.choice.snapshot; tried != nil {
+			used = slices.Concat(tried.balancers, used) // of health checks, the last ones hold
+		}
+	}
 	p.snapshot.Store(s)
-	p.pools.Keep(s.balancers)
-	s.chains.KeepOnly(p.deps)
+	p.pools.Keep(used)
+	s.chains.KeepOnly(p.deps, s.alsoInUse()...)
 	return nil
+}
+
+// alsoInUse are the chains of a trial.
+func (s *snapshot) alsoInUse() []*plugin.Chains {
+	if s.choice == nil || s.choice.snapshot == nil {
+		return nil
+	}
+	return []*plugin.Chains{s.choice.snapshot.chains}
 }
 
 // Refuse notes that a revision could not even be read, as Apply does of one that
@@ -103,153 +127,6 @@ func (p *Proxy) label(revision int64) []byte {
 		return nil
 	}
 	return strconv.AppendInt(nil, revision, 10)
-}
-
-// enabledRoutes leaves out those of disabled services, by id.
-func enabledRoutes(cfg *entity.Config, services map[string]*entity.Service) []entity.Route {
-	if !slices.ContainsFunc(cfg.Services, func(s entity.Service) bool { return !s.Enabled }) {
-		return cfg.Routes
-	}
-	routes := make([]entity.Route, 0, len(cfg.Routes))
-	for _, r := range cfg.Routes {
-		if r.Service != nil {
-			if s, ok := services[r.Service.ID]; ok && !s.Enabled {
-				continue
-			}
-		}
-		routes = append(routes, r)
-	}
-	return routes
-}
-
-func (p *Proxy) build(cfg *entity.Config) (*snapshot, error) {
-	if p.config.Resolve != nil {
-		resolved, err := p.config.Resolve(cfg)
-		if err != nil {
-			return nil, err
-		}
-		cfg = resolved
-	}
-	services := make(map[string]*entity.Service, len(cfg.Services))
-	for i := range cfg.Services {
-		services[cfg.Services[i].ID] = &cfg.Services[i]
-	}
-	routes := enabledRoutes(cfg, services)
-	table, err := route.New(routes)
-	if err != nil {
-		return nil, err
-	}
-	chains, err := plugin.NewChains(cfg, p.deps)
-	if err != nil {
-		return nil, err
-	}
-	s := &snapshot{
-		revision: cfg.Revision, made: time.Now(), table: table, chains: chains,
-		directory: plugin.NewDirectory(cfg), routes: make([]routeEntry, len(routes)),
-		unrouted: p.metrics.unknown, configured: configuredFields(cfg, p.deps.Plugins),
-	}
-	s.squeezed, s.label = squeezedFields(s.configured), p.label(cfg.Revision)
-	if s.certificates, err = newCertificates(cfg, p.snapshot.Load()); err != nil {
-		return nil, err
-	}
-	from := sourceOf(cfg)
-	balancers, err := p.balancers(cfg, routes, from)
-	if err != nil {
-		return nil, err
-	}
-	s.balancers = slices.Collect(maps.Values(balancers))
-	elsewhere := diversions{pools: p.pools, from: from, made: map[divertedService]*upstream.Balancer{}}
-	if err := p.addRoutes(s, routes, services, balancers, &elsewhere); err != nil {
-		return nil, err
-	}
-	s.balancers = slices.AppendSeq(s.balancers, maps.Values(elsewhere.made))
-	return s, nil
-}
-
-// addRoutes makes the entries of all routes.
-func (p *Proxy) addRoutes(
-	s *snapshot, routes []entity.Route, services map[string]*entity.Service, balancers map[string]*upstream.Balancer, elsewhere *diversions,
-) error {
-	ofService := make(map[string]routeEntry, len(services)) // what the routes of a service have in common
-	for i := range routes {
-		r := &routes[i]
-		var e routeEntry
-		name := ""
-		if r.Service != nil {
-			var known bool
-			if e, known = ofService[r.Service.ID]; !known {
-				service := services[r.Service.ID]
-				if service == nil {
-					return fmt.Errorf("route %s: its service %s is missing", r.ID, r.Service.ID)
-				}
-				e = routeEntry{
-					service: service, balancer: balancers[service.ID], grpc: isGRPCProtocol(service.Protocol),
-					host: hostPort(service.Host, service.Port, service.Protocol),
-				}
-				ofService[service.ID] = e
-			}
-			name = nameOr(e.service.Name, e.service.ID)
-		}
-		e.route, e.chain = r, s.chains.For(r)
-		e.guarded = e.chain.Authenticates()
-		e.grpcRoute = slices.ContainsFunc(r.Protocols, isGRPCProtocol)
-		s.guarded = s.guarded || e.guarded
-		e.series = p.metrics.series(name, nameOr(r.Name, r.ID))
-		if err := elsewhere.of(&e); err != nil {
-			return err
-		}
-		s.routes[i] = e
-	}
-	return nil
-}
-
-// sourceOf is what balancers are made of beside their services.
-func sourceOf(cfg *entity.Config) *upstream.Source {
-	upstreams := make(map[string]*entity.Upstream, len(cfg.Upstreams))
-	for i := range cfg.Upstreams {
-		upstreams[cfg.Upstreams[i].Name] = &cfg.Upstreams[i]
-	}
-	targets := map[string][]entity.Target{}
-	for _, t := range cfg.Targets {
-		targets[t.Upstream.ID] = append(targets[t.Upstream.ID], t)
-	}
-	from := &upstream.Source{
-		Upstreams: upstreams, Targets: targets,
-		Certificates: map[string]*entity.Certificate{}, CACertificates: map[string]string{},
-	}
-	for i := range cfg.Certificates {
-		from.Certificates[cfg.Certificates[i].ID] = &cfg.Certificates[i]
-	}
-	for _, c := range cfg.CACertificates {
-		from.CACertificates[c.ID] = c.Cert
-	}
-	return from
-}
-
-// balancers are those of services that are asked: by a route, or by the probes
-// of the upstream that they name. Others would only add series without a reader.
-func (p *Proxy) balancers(
-	cfg *entity.Config, routes []entity.Route, from *upstream.Source,
-) (map[string]*upstream.Balancer, error) {
-	asked := make(map[string]bool, len(routes))
-	for i := range routes {
-		if r := routes[i].Service; r != nil {
-			asked[r.ID] = true
-		}
-	}
-	all := make(map[string]*upstream.Balancer, len(cfg.Services))
-	for i := range cfg.Services {
-		s := &cfg.Services[i]
-		if !asked[s.ID] && from.Upstreams[s.Host] == nil {
-			continue
-		}
-		b, err := p.pools.Balancer(s, from)
-		if err != nil {
-			return nil, fmt.Errorf("service %s: %w", nameOr(s.Name, s.ID), err)
-		}
-		all[s.ID] = b
-	}
-	return all, nil
 }
 
 func nameOr(name, id string) string {

@@ -19,6 +19,7 @@ type visit struct {
 	proxy           *Proxy
 	routed          *routeEntry
 	unrouted        routeEntry // stands in for a route where there is none
+	served          *served    // counts it while a trial runs; nil: none does
 
 	admission  admission
 	requester  requester
@@ -63,6 +64,7 @@ func newVisit(p *Proxy) *visit {
 func (v *visit) reset() {
 	v.Reset()
 	v.routed, v.unrouted = nil, routeEntry{}
+	v.served = nil
 	v.admission.websocket = false
 	v.selection.reset()
 	v.body.reset()
@@ -122,15 +124,18 @@ func (v *visit) accept() bool {
 
 // configuration is the snapshot that the request is served by.
 func (v *visit) configuration() (*snapshot, bool) {
-	s := v.proxy.snapshot.Load()
+	s, ok := v.proxy.snapshot.Load(), true
 	switch {
 	case s == nil:
 		v.response.reply(fasthttp.StatusServiceUnavailable, "no configuration yet")
 		return nil, false
 	case v.proxy.config.Revisions != nil:
-		return v.proxy.lookup(v, s)
+		s, ok = v.proxy.lookup(v, s)
 	}
-	return s, true
+	if ok && s.choice != nil {
+		s = s.choice.choose(v, s)
+	}
+	return s, ok
 }
 
 // find sets the route of the request, and who asks. Everything from here on
@@ -316,6 +321,9 @@ func (v *visit) finish() {
 		if v.routed.chain != nil {
 			v.logPlugins()
 		}
+	}
+	if v.served != nil {
+		v.served.note(r.StatusCode(), now.Sub(v.Started), v.record.tunnel != nil)
 	}
 	v.record.write(p, &v.Exchange, s, now)
 	p.busy.Add(-1)

@@ -24,8 +24,8 @@ const (
 // entry is one route with one of its paths, or with none.
 type entry struct {
 	route *entity.Route
-	index int   // of the route, in New's slice
-	order int32 // place among all entries; the lowest that matches wins
+	index int   // slot of the route
+	order int64 // place among all entries; the lowest that matches wins
 
 	kinds    int // bits of kind*
 	hosts    []host
@@ -37,6 +37,14 @@ type entry struct {
 	snis     []string // lower case, without the last dot
 
 	httpsOnly bool
+}
+
+// key is what begins every path that the entry matches.
+func (e *entry) key() string {
+	if e.regex != nil {
+		return e.regex.literal
+	}
+	return e.path
 }
 
 // appendEntries appends a route's entries: one per path, or one without a path.

@@ -2,7 +2,9 @@ package route
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -153,6 +155,27 @@ func (m hostMap) insert(h host, e *entry) {
 	t := &tree{}
 	t.insert(e)
 	m[h.name] = append(m[h.name], portTree{h.port, t})
+}
+
+// change returns a copy of the map with another root in the place of that of a host's
+// tree. A tree without entries is dropped.
+func (m hostMap) change(h host, change func(root *node) *node) hostMap {
+	out := maps.Clone(m)
+	list := slices.Clone(m[h.name])
+	i := slices.IndexFunc(list, func(pt portTree) bool { return pt.port == h.port })
+	if i < 0 {
+		i = len(list)
+		list = append(list, portTree{h.port, &tree{}})
+	}
+	root := change(&list[i].tree.root)
+	list[i].tree = &tree{root: *root, begun: true}
+	if len(root.entries)+len(root.children) == 0 {
+		list = slices.Delete(list, i, i+1)
+	}
+	if out[h.name] = list; len(list) == 0 {
+		delete(out, h.name)
+	}
+	return out
 }
 
 func (m hostMap) search(s *search, name, port string) {

@@ -175,21 +175,25 @@ func randomRoutes(r *rand.Rand) []entity.Route {
 
 func one(r *rand.Rand, words ...string) string { return words[r.IntN(len(words))] }
 
+func randomRequest(r *rand.Rand) (req Request, headers map[string][]string) {
+	headers = map[string][]string{}
+	for _, name := range pick(r, 3, "x", "y", "z") {
+		headers[name] = append(headers[name], one(r, "1", "2", "3"))
+	}
+	return Request{
+		Method: one(r, "GET", "POST", "HEAD"), Scheme: one(r, "http", "https"), SNI: one(r, "", "a.com", "b.com"),
+		Host:   one(r, "a.com", "x.a.com", "A.com:8000", "y.x.a.com:8000", "a.org", "x.com", "com", "b.org:80", "a.com:443"),
+		Path:   one(r, "/", "/a", "/ab", "/abc/d", "/a/b", "/a/bcd", "/b", "/c/b", "/x"),
+		Header: headerFunc(headers),
+	}, headers
+}
+
 func differ(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	routes := randomRoutes(r)
 	table := mustTable(t, routes...)
 	for range 20 {
-		headers := map[string][]string{}
-		for _, name := range pick(r, 3, "x", "y", "z") {
-			headers[name] = append(headers[name], one(r, "1", "2", "3"))
-		}
-		req := Request{
-			Method: one(r, "GET", "POST", "HEAD"), Scheme: one(r, "http", "https"), SNI: one(r, "", "a.com", "b.com"),
-			Host:   one(r, "a.com", "x.a.com", "A.com:8000", "y.x.a.com:8000", "a.org", "x.com", "com", "b.org:80", "a.com:443"),
-			Path:   one(r, "/", "/a", "/ab", "/abc/d", "/a/b", "/a/bcd", "/b", "/c/b", "/x"),
-			Header: headerFunc(headers),
-		}
+		req, headers := randomRequest(r)
 		want, prefix := reference(routes, &req)
 		m, ok := table.Match(&req)
 		if !ok {

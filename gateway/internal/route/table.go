@@ -31,7 +31,7 @@ func (r *Request) Exhausted() bool { return r.work.Exhausted() }
 
 // Match is the route a request belongs to.
 type Match struct {
-	Index  int           // position of the route in New's slice
+	Index  int           // slot of the route: after New its position in the slice
 	Route  *entity.Route // the same route
 	Prefix string        // part of the path that the route's path took; "" when the route has no paths
 
@@ -55,6 +55,11 @@ func (m *Match) Capture(path, group string) string {
 // Table finds routes. The zero value has none.
 type Table struct {
 	routes []entity.Route
+	at     []int32    // slot of each route
+	slots  [][]*entry // of each slot; none: it is free, or its route takes no HTTP
+	free   []int      // slots
+	sorted []*entry   // by order
+
 	plain  hostMap // by whole host name
 	suffix hostMap // by ".example.com", from hosts like *.example.com
 	prefix hostMap // by "example.", from hosts like example.*
@@ -65,25 +70,37 @@ type Table struct {
 // Routes that take neither http nor https (tcp, tls, udp) are left out. The
 // error names the first route that cannot be used, and why.
 func New(routes []entity.Route) (*Table, error) {
-	t := &Table{routes: routes, plain: hostMap{}, suffix: hostMap{}, prefix: hostMap{}}
+	t := &Table{
+		routes: routes, at: make([]int32, len(routes)), slots: make([][]*entry, len(routes)),
+		plain: hostMap{}, suffix: hostMap{}, prefix: hostMap{},
+	}
 	count := 0
 	for i := range routes {
 		count += max(1, len(routes[i].Paths))
 	}
-	made := make([]entry, 0, count) // in one piece: a table of ten thousand routes is built at every change
+	made := make([]entry, 0, count) // in one piece: a table of ten thousand routes
+	ends := make([]int, len(routes))
 	for i := range routes {
 		var err error
 		if made, err = appendEntries(made, &routes[i], i); err != nil {
 			return nil, fmt.Errorf("route %s: %w", label(&routes[i]), err)
 		}
+		ends[i] = len(made)
 	}
 	entries := make([]*entry, len(made))
 	for i := range made {
 		entries[i] = &made[i]
 	}
-	slices.SortStableFunc(entries, compareEntries)
-	for i, e := range entries {
-		e.order = int32(i)
+	begin := 0
+	for i, end := range ends {
+		t.at[i] = int32(i) //nolint:gosec // as many as there are routes
+		t.slots[i] = entries[begin:end:end]
+		begin = end
+	}
+	t.sorted = slices.Clone(entries)
+	slices.SortStableFunc(t.sorted, compareEntries)
+	for i, e := range t.sorted {
+		e.order = int64(i+1) * orderStep
 		t.index(e)
 	}
 	return t, nil
@@ -118,6 +135,21 @@ func (t *Table) index(e *entry) {
 
 // Len is how many routes the table was built from.
 func (t *Table) Len() int { return len(t.routes) }
+
+// Slots is how many slots there are: every Index of a Match is below it.
+func (t *Table) Slots() int { return len(t.slots) }
+
+// Slot returns the slot of a route by its position in the list that the table was
+// made from.
+func (t *Table) Slot(position int) int { return int(t.at[position]) }
+
+// Route returns the route of a slot; nil: the slot is free, or the route takes no HTTP.
+func (t *Table) Route(slot int) *entity.Route {
+	if len(t.slots[slot]) == 0 {
+		return nil
+	}
+	return t.slots[slot][0].route
+}
 
 // Match finds the request's route; false means none. It does not allocate
 // unless a header criterion or a regular expression is involved, or the Host

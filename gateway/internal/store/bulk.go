@@ -119,7 +119,16 @@ func (p *Postgres) lockAll(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// replace makes changes, as one revision.
 func (p *Postgres) replace(ctx context.Context, tx pgx.Tx, actor, operation string, changes []EntityChange) error {
+	if err := p.write(ctx, tx, changes); err != nil {
+		return err
+	}
+	return reviseWhole(ctx, tx, actor, operation, changes)
+}
+
+// write makes changes, without a revision.
+func (p *Postgres) write(ctx context.Context, tx pgx.Tx, changes []EntityChange) error {
 	var b pgx.Batch
 	var of []EntityChange // of each query
 	queue := func(c EntityChange, sql string, args ...any) {
@@ -171,7 +180,7 @@ func (p *Postgres) replace(ctx context.Context, tx pgx.Tx, actor, operation stri
 			}
 		}
 	}
-	return reviseWhole(ctx, tx, actor, operation, changes)
+	return nil
 }
 
 func firstOf(a, b entity.Record) entity.Record {
@@ -232,13 +241,22 @@ type wholeChange struct {
 
 // reviseWhole makes one revision of many changes.
 func reviseWhole(ctx context.Context, tx pgx.Tx, actor, operation string, changes []EntityChange) error {
-	list := make([]any, len(changes))
+	whole := &entity.Schema{Name: wholeEntity}
+	said := entity.Record{"id": uuid.Nil.String(), "changes": wholeChanges(changes, true)}
+	return revise(ctx, tx, whole, actor, operation, nil, said)
+}
+
+// wholeChanges are changes as they are stored, without secrets where they are
+// redacted.
+func wholeChanges(changes []EntityChange, redacted bool) []wholeChange {
+	list := make([]wholeChange, len(changes))
 	for i, c := range changes {
 		list[i] = wholeChange{
-			Entity: c.Schema.Name, EntityID: firstOf(c.After, c.Before)["id"], Operation: c.Operation,
-			Before: c.Schema.Redact(c.Before), After: c.Schema.Redact(c.After),
+			Entity: c.Schema.Name, EntityID: firstOf(c.After, c.Before)["id"], Operation: c.Operation, Before: c.Before, After: c.After,
+		}
+		if redacted {
+			list[i].Before, list[i].After = c.Schema.Redact(c.Before), c.Schema.Redact(c.After)
 		}
 	}
-	whole := &entity.Schema{Name: wholeEntity}
-	return revise(ctx, tx, whole, actor, operation, nil, entity.Record{"id": uuid.Nil.String(), "changes": list})
+	return list
 }

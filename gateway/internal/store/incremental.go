@@ -80,6 +80,9 @@ func (k *cachedConfig) advance(ctx context.Context, tx pgx.Tx, schemas *entity.C
 		return false, err
 	}
 	k.config.Revision, k.mark = newest, mark
+	if changed[trialEntity] != nil {
+		return true, k.readTrial(ctx, tx, schemas)
+	}
 	return true, nil
 }
 
@@ -131,6 +134,7 @@ func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string]
 		case "targets":
 			reread(&b, &c.Targets, at, table, t, &ok)
 		case "key_sets", "keys": // not read by the data plane
+		case trialEntity: // read afterwards
 		default: // certificates and what belongs to them: few, and in several tables
 			return false, nil
 		}

@@ -21,7 +21,9 @@ func sees(t *testing.T, p *Postgres, why string) *entity.Config {
 	if err != nil {
 		t.Fatalf("%s: %v", why, err)
 	}
-	other, err := Open(context.Background(), Config{DSN: p.config.DSN, MaxConns: 1, AcquireTimeout: 30 * time.Second}, nil)
+	other, err := Open(context.Background(), Config{
+		DSN: p.config.DSN, MaxConns: 1, AcquireTimeout: 30 * time.Second, Schemas: p.config.Schemas,
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

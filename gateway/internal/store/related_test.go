@@ -127,7 +127,8 @@ func TestTheGuardsMendWhatWasStored(t *testing.T) {
 	ctx := context.Background()
 	exec(t, p, "DELETE FROM goose_db_version WHERE version_id >= 3")
 	exec(t, p, "DROP TABLE words, jwt_secrets, basicauth_credentials, acls, hmacauth_credentials, keys, key_sets")
-	exec(t, p, "DROP TABLE oauth2_tokens, oauth2_credentials")
+	exec(t, p, "DROP TABLE oauth2_tokens, oauth2_credentials, trial_counts, trials")
+	exec(t, p, "ALTER TABLE current_revision DROP trial")
 	exec(t, p, "DROP TABLE service_ca_certificates")
 	exec(t, p, "ALTER TABLE keyauth_credentials DROP expires_at")
 	const id, upper = "0a6f1c4e-27c3-4c0b-9b45-7b7b5f2c5d01", "0A6F1C4E-27C3-4C0B-9B45-7B7B5F2C5D01"

@@ -39,8 +39,10 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 			if ok || err != nil {
 				return err
 			}
-			k, err = readAll(ctx, tx)
-			return err
+			if k, err = readAll(ctx, tx); err != nil {
+				return err
+			}
+			return k.readTrial(ctx, tx, p.config.Schemas)
 		})
 	})
 	if err != nil {

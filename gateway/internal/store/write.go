@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -112,20 +113,27 @@ func statement(s *entity.Schema, old, r entity.Record) (sql string, args []any, 
 // revise makes a revision of a change and notifies the replicas. The row of
 // current_revision is locked until the commit, which makes the order of revisions
 // that of commits; it is locked last, so that transactions wait for each other as
-// briefly as possible. Secrets are not stored: the history has more readers than
-// the entity, and outlives it.
+// briefly as possible. While a trial runs the error is entity.TrialRunning. Secrets
+// are not stored: the history has more readers than the entity, and outlives it.
 func revise(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor, op string, before, after entity.Record) error {
 	id := after["id"]
 	if after == nil {
 		id = before["id"]
 	}
-	var b pgx.Batch
-	b.Queue("UPDATE current_revision SET id = id + 1")
-	const insert = "INSERT INTO revisions (id, actor, entity, entity_id, operation, before, after) " +
-		"SELECT id, $1, $2, $3, $4, $5, $6 FROM current_revision"
-	b.Queue(insert, actor, s.Name, id, op, jsonOrNull(s.Redact(before)), jsonOrNull(s.Redact(after)))
-	b.Queue("SELECT pg_notify('" + channel + "', id::text) FROM current_revision")
-	return tx.SendBatch(ctx, &b).Close()
+	const sql = `WITH next AS (UPDATE current_revision SET id = id + 1 WHERE trial IS NULL RETURNING id),
+		made AS (INSERT INTO revisions (id, actor, entity, entity_id, operation, before, after)
+			SELECT id, $1, $2, $3, $4, $5, $6 FROM next RETURNING id)
+		SELECT pg_notify('` + channel + `', id::text) FROM made`
+	tag, err := tx.Exec(ctx, sql, actor, s.Name, id, op, jsonOrNull(s.Redact(before)), jsonOrNull(s.Redact(after)))
+	if err != nil || tag.RowsAffected() > 0 {
+		return err
+	}
+	var name string
+	const running = "SELECT t.name FROM current_revision c JOIN trials t ON t.id = c.trial"
+	if err := tx.QueryRow(ctx, running).Scan(&name); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	return entity.TrialRunning(name)
 }
 
 func jsonOrNull(r entity.Record) any {

@@ -232,6 +232,7 @@ func busyGateway(t *testing.T) *gatewaytest.Process {
 		{"/routes/ai/plugins", `{"name": "proxy-cache", "config": {"strategy": "redis", ` + redis + `, "content_type": ["application/json"]}}`},
 		{"/routes/chat/plugins", `{"name": "rate-limiting-advanced", "config": {"limit": [1], "window_size": [60], "identifier": "ip",
 			"strategy": "redis", "sync_rate": 0, ` + redis + `}}`},
+		{"/trials", `{"name": "half", "percent": 50, "changes": [{"entity": "consumers", "operation": "create", "body": {"username": "a"}}]}`},
 	} {
 		res, err := http.Post("http://"+g.Admin+step.path, "application/json", strings.NewReader(step.body))
 		if err != nil {
