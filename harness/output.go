@@ -193,7 +193,7 @@ func onlyErrors(r *result.Result) bool {
 // unmetTexts are the objectives that were missed or are not known, in words; of a capacity search, where no rate was within them.
 func unmetTexts(r *result.Result) (out []string) {
 	for _, o := range r.Unmet() {
-		out = append(out, fmt.Sprintf("%s: %s: %s", o.Stage, o.Objective.Objective, o.Saw()))
+		out = append(out, fmt.Sprintf("%s: %s: %s", o.Stage, o.Text(), o.Saw()))
 	}
 	for _, c := range r.Capacity {
 		if c.QPS == nil {

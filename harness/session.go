@@ -28,6 +28,7 @@ func (p *Program) sessionFlags(cmd *cobra.Command, c *session.Config, profile st
 	f := cmd.Flags()
 	labFlags(f, c, profile)
 	reportsFlag(f, &c.Reports)
+	f.IntVar(&c.Workers, "workers", 0, "`number` of workers that share every attack (default the scenario's, which is 1 if it says nothing)")
 	o := &observers{program: p}
 	f.StringVar(&o.exporter.Listen, "metrics-listen", "", "`host:port` of /metrics about the run, such as 127.0.0.1:9464 (default none)")
 	f.StringSliceVar(&o.exporter.Hosts, "metrics-hosts", []string{"host.docker.internal"},

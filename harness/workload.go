@@ -53,7 +53,7 @@ section on every format.`,
 	f.IntVar(&o.MaxRequests, "max-requests", workload.DefaultMaxRequests, "the most `requests` in the scenario, the most frequent ones")
 	f.BoolVar(&o.KeepSecrets, "keep-secrets", false, "keep credentials, cookies and tokens")
 	f.BoolVar(&o.KeepIDs, "keep-ids", false, "keep requests apart that differ only in ids of their path")
-	f.BoolVar(&arrivals, "arrivals", false, "refused with the reason: a scenario has no rate that changes over time")
+	f.BoolVar(&arrivals, "arrivals", false, "keep the source's rate over time, as a shape of the open-loop attack")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		source, err := readSource(cmd.InOrStdin(), args[0])
 		if err != nil {
@@ -69,10 +69,7 @@ section on every format.`,
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
-		if arrivals {
-			return refuseArrivals(args[0], i)
-		}
-		text, err := i.Scenario(name)
+		text, err := i.Scenario(name, arrivals)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
@@ -83,15 +80,6 @@ section on every format.`,
 		return err
 	}
 	return c
-}
-
-// refuseArrivals says why arrival times are not kept.
-func refuseArrivals(file string, i *workload.Import) error {
-	if i.Arrivals.Mean == 0 {
-		return fmt.Errorf("arrivals: %s has no times of requests", file)
-	}
-	return fmt.Errorf("arrivals: a scenario has one rate for an attack, not a rate for each second. %s had %s. "+
-		"Import it without --arrivals (the rate is then the mean), and set load.open.rate to the peak in a stage of its own", file, i.Arrivals)
 }
 
 // readSource reads a file, or standard input for -.

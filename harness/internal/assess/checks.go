@@ -70,8 +70,8 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 		ErrorBudget: Budget(m.Stage), Broken: faulty && open,
 		Mismatches: res.Errors[load.KindMismatch] + res.Errors[load.KindUnhashed], Hashed: res.Hashed,
 		ConnectionsOpened: res.ConnectionsOpened, PortsExhausted: res.Errors[load.KindNoPort],
-		// On long ways the number in flight swings, and with it that of connections.
-		MayReconnect: faulty || a.Label != "",
+		// On long ways, and with the rate, the number in flight swings, and with it that of connections.
+		MayReconnect: faulty || a.Label != "" || shaped(res),
 		StateReset:   &m.Empty, Warm: m.Warm, TimeWait: res.TimeWait, AASpread: m.spread(res.Attack.Model),
 		Extended: a.Extended, OnlyAvailability: m.Experiment,
 	}
@@ -80,9 +80,15 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 	if window > 0 {
 		f.Achieved = float64(res.Requests) / window
 	}
-	if res.WorkerCores > 0 && window > 0 {
-		f.WorkerCPU = new(res.WorkerCPUSeconds / window / res.WorkerCores)
+	if shaped(res) && window > 0 { // what was due by the shape and by chance, and the segment in which least of it was sent
+		f.Offered = float64(res.Requests+res.Unsent) / window
+		f.Peak = res.Attack.Schedule().Peak()
+		f.LeastKept = leastKept(m.Stage, res)
 	}
+	if share, ok := res.CPUShare(); ok {
+		f.WorkerCPU = &share
+	}
+	f.Workers = Workers(res)
 	if m.Conditions.CeilingQPS > 0 {
 		f.CeilingQPS = &m.Conditions.CeilingQPS
 	}
@@ -90,7 +96,7 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 		f.LagP99MS, f.LatencyP99MS = res.Lag.Percentile(0.99), res.Corrected.Percentile(0.99)
 	}
 	f.OriginExpected, f.OriginCounted = m.Accounts.Both()
-	if !f.Broken {
+	if !f.Broken && len(res.Attack.Shape) == 0 { // a rate that is to change is not flat
 		f.Trends = trends(res)
 		if pool, ok := poolTrend(a.Readings); ok {
 			f.Trends = append(f.Trends, pool)
@@ -101,6 +107,17 @@ func (m *Measurement) Facts(a *Recording) measure.Facts {
 		f.Pressure = a.Readings[0].Waiting(a.Readings[n-1])
 	}
 	return f
+}
+
+// Workers are the workers that made an attack together, as far as it matters whether they did; none: one made it. What one was late in the
+// warm-up does no harm.
+func Workers(res *load.Result) (out []measure.Worker) {
+	for _, w := range res.Workers {
+		out = append(out, measure.Worker{
+			Name: w.Name, Lost: w.Lost, Late: max(w.Late-res.Attack.Warmup, 0), Uncertain: w.Uncertain, Drift: w.Drift,
+		})
+	}
+	return out
 }
 
 // memoryOf is the most memory that each node was seen to use, with its limit where one is enforced.
@@ -138,6 +155,34 @@ func refusedByLimit(s *scenario.Stage, res *load.Result) uint64 {
 	return res.Errors[load.KindOrigin429]
 }
 
+// shaped says whether an attack's rate changes over time, by its shape or by chance.
+func shaped(res *load.Result) bool {
+	return len(res.Attack.Shape) > 0 || res.Attack.Arrivals != load.Even
+}
+
+// leastKept is the segment of an attack's shape of which the smallest share was sent; without a shape the share is 1.
+func leastKept(s *scenario.Stage, res *load.Result) measure.Kept {
+	least := measure.Kept{Share: 1}
+	for i, one := range res.Segments {
+		due := one.Requests + one.Unsent
+		if due == 0 {
+			continue
+		}
+		if share := float64(one.Requests) / float64(due); share < least.Share {
+			least = measure.Kept{Segment: segmentName(s, i), Share: share}
+		}
+	}
+	return least
+}
+
+// segmentName is the name of the i-th segment of a stage's shape.
+func segmentName(s *scenario.Stage, i int) string {
+	if i < len(s.Load.Open.Shape) {
+		return s.Load.Open.Shape[i].Name
+	}
+	return fmt.Sprintf("segment-%d", i+1)
+}
+
 func trends(res *load.Result) []measure.Trend {
 	qps := measure.Trend{Name: "QPS"}
 	hits := measure.Trend{Name: "hit ratio"}
@@ -154,9 +199,10 @@ func trends(res *load.Result) []measure.Trend {
 	return out
 }
 
-// Steady says whether neither an attack's results nor the gateways' use of Postgres are known to rise or fall.
+// Steady says whether neither an attack's results nor the gateways' use of Postgres are known to rise or fall. An attack with a shape is
+// meant to.
 func (a *Recording) Steady() bool {
-	return !slices.ContainsFunc(trends(a.Result), moving) && poolSteady(a.Readings)
+	return len(a.Result.Attack.Shape) > 0 || !slices.ContainsFunc(trends(a.Result), moving) && poolSteady(a.Readings)
 }
 
 func moving(t measure.Trend) bool {

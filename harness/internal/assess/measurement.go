@@ -74,15 +74,16 @@ func (m *Measurement) Result() (result.Stage, map[string][]byte) {
 	s.Availability = availabilityOf(m.Open)
 	s.Published = publishedOf(m)
 	s.Countries = m.countries()
+	s.Soak = soakOf(m.Stage, m.Open)
 	histograms := map[string][]byte{}
 	for _, a := range slices.Concat(all, m.Direct) {
-		one := attackOf(&s, a, histograms)
+		one := attackOf(m, &s, a, histograms)
 		s.Warnings = append(s.Warnings, repeats(a)...)
 		if a.Label == "" { // the table by country has the others
 			s.Attacks = append(s.Attacks, one)
 		}
 	}
-	s.SLO = s.Judge(m.Stage.SLO)
+	s.SLO = m.judgeObjectives(&s, open)
 	m.judge(&s)
 	s.Bottleneck = m.bottleneck(closed)
 	return s, histograms
@@ -121,6 +122,9 @@ func merge(rounds []*Recording) *load.Result {
 
 func loadOf(m *Measurement, closed, open *load.Result) result.Load {
 	l := result.Load{Rounds: m.Stage.Rounds}
+	if n := m.Stage.Topology.Workers; n > 1 {
+		l.Workers = &n
+	}
 	switch {
 	case closed != nil && open != nil:
 		l.Model = result.Both
@@ -138,7 +142,7 @@ func loadOf(m *Measurement, closed, open *load.Result) result.Load {
 			l.ClosedDurationS = new(l.DurationS)
 		}
 		l.DurationS = open.Attack.Duration.Seconds()
-		l.OfferedQPS = new(open.Attack.Rate)
+		l.OfferedQPS = new(open.Attack.MeanRate())
 		if m.OpenCapacity > 0 {
 			l.OpenCapacityQPS = new(m.OpenCapacity)
 		}

@@ -3,6 +3,7 @@ package assess
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,11 @@ func (a *Recording) Window() float64 {
 	return a.Readings[len(a.Readings)-1].At.Sub(a.Readings[0].At).Seconds()
 }
 
+// LostAWorker says whether a worker of several was lost: the attack is not valid then, and is not made again.
+func (a *Recording) LostAWorker() bool {
+	return slices.ContainsFunc(a.Result.Workers, func(w load.WorkerPart) bool { return w.Lost != "" })
+}
+
 // Pool is how the gateways used Postgres during the attack.
 func (a *Recording) Pool() readings.Pool { return readings.PoolOf(a.Readings) }
 
@@ -53,7 +59,7 @@ func marks(began time.Time, e fault.Event) []result.Mark {
 }
 
 // attackOf is one attack in the report; its histograms are added to the others.
-func attackOf(s *result.Stage, a *Recording, histograms map[string][]byte) result.Attack {
+func attackOf(m *Measurement, s *result.Stage, a *Recording, histograms map[string][]byte) result.Attack {
 	res := a.Result
 	out := result.Attack{
 		Model: res.Attack.Model, Round: a.Round, BeganAt: res.Began, WarmupS: res.Attack.Warmup.Seconds(), DurationS: res.Window().Seconds(),
@@ -62,22 +68,25 @@ func attackOf(s *result.Stage, a *Recording, histograms map[string][]byte) resul
 		Status: Statuses(res.Status), Errors: res.Errors, CacheStatus: res.CacheStatus, Nodes: res.Nodes,
 	}
 	if res.Attack.Model == load.Open {
-		out.OfferedQPS = new(res.Attack.Rate)
+		out.OfferedQPS = new(res.Attack.MeanRate())
 		out.LatencyMS, out.LagMS = Latency(res.Corrected), Latency(res.Lag)
 		out.Percentiles = Curve(res.Corrected)
 	} else {
 		out.Connections = new(res.Attack.Connections)
 	}
+	out.Segments, out.Arrivals = segmentsOf(m, res), res.Attack.Arrivals
+	target := targetOf(res)
 	for _, sec := range res.Series {
 		one := result.Second{
 			Offset: sec.Offset, Requests: sec.Requests, Successes: sec.Successes,
-			Limited: sec.Limited, Failed: sec.Failed, Hits: new(sec.Hits),
+			Limited: sec.Limited, Failed: sec.Failed, Hits: new(sec.Hits), TargetQPS: target(sec.Offset),
 		}
 		if sec.P50 > 0 {
 			one.P50MS, one.P99MS = new(InMS(sec.P50)), new(InMS(sec.P99))
 		}
 		out.Series = append(out.Series, one)
 	}
+	out.Workers = workersOf(res)
 	out.Repeated, out.Spoiled = a.Spoilt, a.Spoiled()
 	for _, e := range a.Events {
 		out.Marks = append(out.Marks, marks(res.Began, e)...)
@@ -89,6 +98,22 @@ func attackOf(s *result.Stage, a *Recording, histograms map[string][]byte) resul
 		if b, err := json.Marshal(h); err == nil {
 			histograms[fmt.Sprintf("%s-%s-%d%s-%s.json", s.Name, res.Attack.Model, a.Round, dashed(a.Label), kind)] = b
 		}
+	}
+	return out
+}
+
+// workersOf are the workers of an attack in the report; none: one made it.
+func workersOf(res *load.Result) (out []result.Worker) {
+	window := res.Window().Seconds()
+	for _, w := range res.Workers {
+		one := result.Worker{
+			Name: w.Name, Outcomes: result.Outcomes(w.Counts), ClockAheadMS: InMS(w.Ahead), ClockUncertainMS: InMS(w.Uncertain),
+			ClockDriftMS: InMS(w.Drift), LateMS: InMS(w.Late), Lost: w.Lost,
+		}
+		if w.Cores > 0 && window > 0 {
+			one.CPU = new(w.CPUSeconds / window / w.Cores)
+		}
+		out = append(out, one)
 	}
 	return out
 }

@@ -156,6 +156,46 @@ func TestAStalledCallerIsNoSabotage(t *testing.T) {
 	want(t, checksOf(&Recording{Result: res}), "rate kept", measure.OK)
 }
 
+// Of two workers one dies: what the other one did is no half of the attack that anybody asked for.
+func TestSabotageAWorkerOfTwoThatDies(t *testing.T) {
+	first, _ := child(t)
+	second, p := child(t)
+	both := load.NewWorkers(load.Worker{Name: "worker", Client: first}, load.Worker{Name: "worker-2", Client: second})
+	run := func(told func(load.Progress)) []measure.Check {
+		res, err := both.Run(t.Context(), opened(serve(t, fine), 200, 3*time.Second), told)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return checksOf(&Recording{Result: res})
+	}
+	whole := run(nil)
+	if c := find(t, whole, measure.Together); strings.Contains(c.Saw, "lost") {
+		t.Errorf("%s, where none died", c)
+	}
+	var once sync.Once
+	broken := run(func(now load.Progress) {
+		if now.Requests > 100 {
+			once.Do(func() { _ = p.Kill() })
+		}
+	})
+	want(t, broken, measure.Together, measure.Invalid)
+	want(t, broken, "rate kept", measure.Invalid)
+	if c := find(t, broken, measure.Together); !strings.Contains(c.Saw, "1 of 2 workers: worker-2 lost after") {
+		t.Errorf("%s, want which one was lost", c)
+	}
+}
+
+func find(t *testing.T, checks []measure.Check, name string) measure.Check {
+	t.Helper()
+	for _, c := range checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("there is no check %q", name)
+	return measure.Check{}
+}
+
 func TestSabotageACapOfTenWorkers(t *testing.T) {
 	a := opened(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(100 * time.Millisecond)

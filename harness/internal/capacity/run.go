@@ -80,6 +80,7 @@ func newSurvey(o Options) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan.Staff(o.Config)
 	v := &survey{options: o}
 	for _, s := range plan.Stages {
 		if o.Stage == scenario.All {

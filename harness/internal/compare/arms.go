@@ -165,7 +165,7 @@ func (b *bench) warm(ctx context.Context) error {
 			a.Model, a.Rate = load.Probes, min(a.Rate, warmRate)
 			a.Warmup, a.Duration = 0, warmFor
 			group.Go(func() error {
-				if _, err := b.session.Worker.Run(gctx, a, nil); err != nil {
+				if _, err := b.session.Workers.Run(gctx, a, nil); err != nil {
 					return fmt.Errorf("warm up %s: %w", b.arms[arm], err)
 				}
 				return nil

@@ -82,7 +82,7 @@ func (b *bench) profileArm(ctx context.Context, s *scenario.Stage, arm int, name
 	ctx, cancel := context.WithTimeout(ctx, a.Warmup+a.Duration+30*time.Second)
 	defer cancel()
 	go func() {
-		_, err := b.session.Worker.Run(ctx, a, nil)
+		_, err := b.session.Workers.Run(ctx, a, nil)
 		attack <- err
 	}()
 	var failed error

@@ -93,7 +93,7 @@ func (b *bench) takeTurn(ctx context.Context, s *scenario.Stage, round, arm int,
 	}
 	a := b.aim(s, load.Open, round, arm)
 	a.Duration = length
-	if err := to.Take(ctx, b.session.Worker, a, node.Usage); err != nil {
+	if err := to.Take(ctx, b.session.Workers, a, node.Usage); err != nil {
 		return err
 	}
 	return pause(ctx)
@@ -143,7 +143,7 @@ func (b *bench) closed(ctx context.Context, s *scenario.Stage, round, arm int) (
 		return nil, nil
 	}
 	first := readings.ReadMachineOnly()
-	res, err := b.session.Worker.Run(ctx, b.aim(s, load.Closed, round, arm), nil)
+	res, err := b.session.Workers.Run(ctx, b.aim(s, load.Closed, round, arm), nil)
 	if err != nil {
 		return nil, err
 	}

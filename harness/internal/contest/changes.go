@@ -179,7 +179,7 @@ func (m *measurer) underChanges(ctx context.Context, a *arm, l *lab.Lab, url str
 		length := changesFor
 		group.Go(func() {
 			attack := m.attack(a, load.Open, perSecond, changesAfter+length)
-			sent, lost = m.session.Worker.Run(ctx, attack, nil)
+			sent, lost = m.session.Workers.Run(ctx, attack, nil)
 		})
 		err := session.Rest(ctx, changesAfter)
 		if err == nil {

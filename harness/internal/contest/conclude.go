@@ -156,10 +156,11 @@ func facts(res *load.Result, machine []readings.Reading) measure.Facts {
 	}
 	if window > 0 {
 		f.Achieved = float64(res.Requests) / window
-		if res.WorkerCores > 0 {
-			f.WorkerCPU = new(res.WorkerCPUSeconds / window / res.WorkerCores)
-		}
 	}
+	if share, ok := res.CPUShare(); ok {
+		f.WorkerCPU = &share
+	}
+	f.Workers = assess.Workers(res)
 	if f.Open {
 		f.LagP99MS, f.LatencyP99MS = res.Lag.Percentile(0.99), res.Corrected.Percentile(0.99)
 	}

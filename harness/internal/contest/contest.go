@@ -111,7 +111,7 @@ func Run(ctx context.Context, o Options) (*session.Outcome, error) {
 
 // topology is the lab without its arms.
 func (c *contest) topology() topology.Topology {
-	t := topology.Topology{Roles: []string{topology.RoleOrigin}, Origin: c.Set.Origin}
+	t := topology.Topology{Roles: []string{topology.RoleOrigin}, Origin: c.Set.Origin, Workers: c.Workers}
 	for _, role := range []string{topology.RolePostgres, topology.RoleRedis} {
 		if slices.ContainsFunc(c.Systems, func(s *sut.System) bool { return slices.Contains(s.Needs, role) }) {
 			t.Roles = append(t.Roles, role)

@@ -118,7 +118,7 @@ func (m *measurer) renew(ctx context.Context, a *arm) error {
 func (m *measurer) warm(ctx context.Context, a *arm) error {
 	attack := m.attack(a, load.Probes, 0, warmFor) // only probes may run side by side
 	attack.Rate, attack.Warmup = min(m.rate, warmRate), 0
-	if _, err := m.session.Worker.Run(ctx, attack, nil); err != nil {
+	if _, err := m.session.Workers.Run(ctx, attack, nil); err != nil {
 		return fmt.Errorf("warm up: %w", err)
 	}
 	return nil
@@ -152,7 +152,7 @@ func (m *measurer) round(ctx context.Context, n int, arms []*arm) error {
 		if a.System.Address != "" {
 			return nil // it would be sent as much as it takes
 		}
-		a.runs[n-1].closed, err = m.session.Worker.Run(ctx, m.attack(a, load.Closed, n, m.load.Closed), nil)
+		a.runs[n-1].closed, err = m.session.Workers.Run(ctx, m.attack(a, load.Closed, n, m.load.Closed), nil)
 		return err
 	})
 }
@@ -195,5 +195,5 @@ func (m *measurer) atOnce(ctx context.Context, arms []*arm, do func(context.Cont
 // turn attacks one arm for one turn.
 func (m *measurer) turn(ctx context.Context, n int, a *arm, length time.Duration) error {
 	usage := func(ctx context.Context) (lab.Usage, error) { return a.usage(ctx, m.session) }
-	return a.runs[n-1].Take(ctx, m.session.Worker, m.attack(a, load.Open, n, length), usage)
+	return a.runs[n-1].Take(ctx, m.session.Workers, m.attack(a, load.Open, n, length), usage)
 }

@@ -87,7 +87,7 @@ func (m *measurer) underFault(ctx context.Context, a *arm) (err error) {
 	group.Go(func() {
 		attack := m.attack(a, load.Open, 0, faultAfter+faultFor)
 		attack.Connections = max(attack.Connections, faultConnections) // requests that wait for an origin hold theirs
-		sent, lost = m.session.Worker.Run(ctx, attack, nil)
+		sent, lost = m.session.Workers.Run(ctx, attack, nil)
 	})
 	err = session.Rest(ctx, faultAfter)
 	if err == nil {

@@ -100,6 +100,7 @@ func newDrill(o Options) (*drill, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan.Staff(o.Config)
 	return &drill{options: o, name: plan.Name, stage: &plan.Stages[0]}, nil
 }
 

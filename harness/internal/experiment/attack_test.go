@@ -50,7 +50,7 @@ func TestAProbeThatIsLostAfterTheLoadFailsTheExperiment(t *testing.T) {
 	stage.Load.Open = scenario.Open{Duration: time.Second, Timeout: time.Second, Connections: 2}
 	stage.Load.Probe.Rate, stage.Load.Probe.Timeout = 10, time.Second
 	x := newExperiment(&session.Session{
-		Result: &result.Result{}, Worker: load.NewClient(s.URL),
+		Result: &result.Result{}, Workers: load.NewWorkers(load.Worker{Name: "worker", Client: load.NewClient(s.URL)}),
 		Lab: lab.New(nil, lab.Options{Layout: lab.Layout{Addr: func(string, int) string { return addr }}}),
 	}, stage)
 	x.entries = x.entryPoints()

@@ -68,6 +68,9 @@ func Run(ctx context.Context, o Options) (*session.Outcome, error) {
 
 // adjust puts the options over the scenario's own figures.
 func adjust(s *scenario.Stage, o Options) error {
+	if o.Duration > 0 && len(s.Load.Open.Shape) > 0 {
+		return fmt.Errorf("duration: %s is not allowed: the shape of scenario %s is %s long", o.Duration, s.Name, s.Load.Open.Duration)
+	}
 	if o.Duration > 0 {
 		s.Load.Open.Duration = o.Duration
 	}
@@ -167,6 +170,7 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recordin
 	a := stage.Workload(x.session, x.stage, load.Open, 1)
 	a.Rate = rate
 	a.KeepRaw = x.stage.Expect.Limit.Permits > 0
+	stage.Shape(&a, x.stage)
 	if x.stage.Topology.Balancers > 1 {
 		a.Standby = x.session.URL(topology.NameOf(topology.RoleBalancer, 2), topology.PortBalancer)
 	}

@@ -60,8 +60,9 @@ func (x *experiment) probe(ctx context.Context, beside load.Attack, e *entry) er
 	p.Model, p.Rate = load.Probes, e.rate
 	p.Timeout = x.stage.Load.Probe.Timeout
 	p.Connections, p.Warmup = 0, 0
+	p.Shape, p.Arrivals = nil, load.Even
 	p.Requests, p.SampleEvery = x.requests(e.method), 1
-	res, err := x.session.Worker.Run(ctx, p, func(load.Progress) {})
+	res, err := x.session.Workers.Run(ctx, p, func(load.Progress) {})
 	e.result = res
 	return err
 }

@@ -152,7 +152,7 @@ func (g *gatherer) stage(s *result.Stage) {
 	if s.SLO != nil {
 		for _, o := range s.SLO.Objectives {
 			if o.Met != nil {
-				g.end("harness_stage_objective_met", "1 if the objective was met.", one(*o.Met), with(labels{"objective": o.Objective}))
+				g.end("harness_stage_objective_met", "1 if the objective was met.", one(*o.Met), with(labels{"objective": o.Text()}))
 			}
 		}
 	}

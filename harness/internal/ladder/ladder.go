@@ -120,6 +120,7 @@ func (l *rung) round(ctx context.Context, round int) error {
 	}
 	a := stage.Workload(l.session, l.stage, load.Open, round)
 	a.Rate = rate
+	stage.Shape(&a, l.stage)
 	got, err := l.steadyAttack(ctx, a, l.stage.Faults)
 	if err != nil {
 		return err
@@ -160,7 +161,7 @@ func (l *rung) offer(carried float64) float64 {
 // then. An attack with faults is not meant to be flat.
 func (l *rung) steadyAttack(ctx context.Context, a load.Attack, faults []scenario.Fault) (*assess.Recording, error) {
 	first, err := l.unspoiled(ctx, a, faults)
-	if err != nil || len(faults) > 0 || first.Steady() {
+	if err != nil || len(faults) > 0 || first.LostAWorker() || first.Steady() {
 		return first, err
 	}
 	l.session.Step("%s %s: not steady; measuring once more", l.stage.Name, a.Model)
@@ -187,7 +188,7 @@ func (l *rung) unspoiled(ctx context.Context, a load.Attack, faults []scenario.F
 			return nil, err
 		}
 		why := got.Spoiled()
-		if got.Spoilt = spoilt; why == "" {
+		if got.Spoilt = spoilt; why == "" || got.LostAWorker() {
 			return got, nil
 		}
 		if l.repeats == mostRepeats {
@@ -207,7 +208,7 @@ func (l *rung) attack(ctx context.Context, a load.Attack, faults []scenario.Faul
 	var probes *load.Result
 	if a.Model == load.Open && l.stage.Load.Probe.Rate > 0 {
 		tasks = append(tasks, func(ctx context.Context) (err error) {
-			probes, err = l.session.Worker.Run(ctx, probeOf(l.stage, a), func(load.Progress) {})
+			probes, err = l.session.Workers.Run(ctx, probeOf(l.stage, a), func(load.Progress) {})
 			return err
 		})
 	}
@@ -241,6 +242,7 @@ func probeOf(s *scenario.Stage, beside load.Attack) load.Attack {
 	p.Model, p.Rate = load.Probes, s.Load.Probe.Rate
 	p.Timeout = s.Load.Probe.Timeout
 	p.Connections, p.Warmup = 0, 0
+	p.Shape, p.Arrivals = nil, load.Even
 	p.Requests = slices.DeleteFunc(slices.Clone(beside.Requests), func(q load.Request) bool {
 		return q.Method != http.MethodGet && q.Method != ""
 	})

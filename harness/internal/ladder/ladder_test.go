@@ -276,3 +276,78 @@ func TestLadderRepeatsWhatTheMachineSpoiled(t *testing.T) {
 type observerFunc func(session.Event)
 
 func (f observerFunc) Observe(e session.Event) { f(e) }
+
+const twoWorkers = `name: small
+topology: {replicas: 1, workers: 2}
+rounds: 2
+entities: {services: [{name: api, url: "http://origin:9000", routes: [{name: api, paths: [/api]}]}]}
+workload: {requests: [{name: get, path: /api/1, weight: 1}]}
+load:
+  open: {rate: 100, connections: 4, duration: 3s}
+profiles: {smoke: {}}
+stages:
+  - {name: calm, changes: [nothing]}
+`
+
+// killer kills a node once an attack is under way.
+type killer struct {
+	rt   *labtest.Runtime
+	name string
+	once sync.Once
+}
+
+func (k *killer) Observe(e session.Event) {
+	if e.Kind == session.Progress && !e.Unmeasured && e.Progress.Requests > 20 {
+		k.once.Do(func() { go k.rt.Kill(k.name) })
+	}
+}
+
+// A worker that dies in the middle of an attack makes the run invalid, and the report says which one and why.
+func TestAWorkerThatDiesMakesTheRunInvalid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures for seconds")
+	}
+	o, rt, _ := options(t, twoWorkers)
+	o.Observer = session.Observers{o.Observer, &killer{rt: rt, name: "worker-2"}}
+	out, err := Run(t.Context(), o)
+	if !errors.Is(err, session.ErrInvalid) {
+		t.Fatalf("error %v, want that the run is not valid", err)
+	}
+	s := out.Result.Stages[0]
+	named := func(reason string) bool {
+		return strings.Contains(reason, "workers together") && strings.Contains(reason, "worker-2 lost after")
+	}
+	if s.Valid || !slices.ContainsFunc(s.InvalidReasons, named) {
+		t.Errorf("valid %v, reasons %q, want that worker-2 was lost", s.Valid, s.InvalidReasons)
+	}
+	a := s.Attacks[0]
+	if len(a.Workers) != 2 || a.Workers[0].Lost != "" || a.Workers[1].Lost == "" || *s.Load.Workers != 2 {
+		t.Errorf("workers %+v of %v", a.Workers, s.Load.Workers)
+	}
+	// It is started again: one death costs one attack.
+	if again := s.Attacks[1]; len(again.Workers) != 2 || again.Workers[1].Lost != "" || again.Workers[1].Requests == 0 {
+		t.Errorf("in the second round the workers are %+v", again.Workers)
+	}
+}
+
+// The number of workers on the command line is in place of the scenario's.
+func TestWorkersOfTheSession(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures for seconds")
+	}
+	o, rt, _ := options(t, twoWorkers)
+	o.Workers = 3
+	var seen []string
+	o.Observer = session.Observers{o.Observer, observerFunc(func(e session.Event) {
+		if e.Kind == session.StageBegin {
+			seen = rt.Running()
+		}
+	})}
+	out, err := Run(t.Context(), o)
+	if err != nil && !errors.Is(err, session.ErrInvalid) { // a busy machine may be too slow for it
+		t.Fatal(err)
+	}
+	if !slices.Contains(seen, "worker-3") || slices.Contains(seen, "worker-4") || len(out.Result.Stages[0].Attacks[0].Workers) != 3 {
+		t.Errorf("nodes %q, workers %+v: want three workers", seen, out.Result.Stages[0].Attacks[0].Workers)
+	}
+}

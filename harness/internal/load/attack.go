@@ -55,6 +55,17 @@ type Attack struct {
 	// Result.Raw, up to MaxRaw of them, so that others can compute the figures
 	// again.
 	KeepRaw bool `json:"keep_raw,omitempty"`
+
+	// Shape is how the rate of an open attack changes over its measured window; none: it stays.
+	Shape []Segment `json:"shape,omitempty"`
+	// Arrivals says how requests follow each other at a rate: Even or Poisson.
+	Arrivals string `json:"arrivals,omitempty"`
+
+	// Part is this worker's part of an attack that several workers make together; nil: it makes all of it.
+	Part *Part `json:"part,omitempty"`
+	// Begin is when the attack, with its warm-up, begins by the worker's clock; nil: at once. A worker that is late for it is late with its
+	// requests: they are due from Begin on.
+	Begin *time.Time `json:"begin,omitempty"`
 }
 
 // Request is one kind of request of an attack.
@@ -116,6 +127,12 @@ func (a Attack) WithDefaults() Attack {
 // Validate returns an error that names the first invalid field.
 func (a Attack) Validate() error {
 	if err := a.validateShape(); err != nil {
+		return err
+	}
+	if err := a.validatePart(); err != nil {
+		return err
+	}
+	if err := a.validateArrivals(); err != nil {
 		return err
 	}
 	if len(a.Requests) == 0 {

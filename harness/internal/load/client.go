@@ -146,14 +146,23 @@ func (c *Client) Run(ctx context.Context, a Attack, onProgress func(Progress)) (
 	if err != nil {
 		return nil, err
 	}
+	return c.follow(ctx, p, onProgress)
+}
+
+// abandon stops an attack for whose result nobody waits any more.
+func (c *Client) abandon(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	_, _ = c.Stop(ctx, id) // why it is abandoned is the error to tell
+}
+
+// follow waits for the result of an attack that has begun.
+func (c *Client) follow(ctx context.Context, p Progress, onProgress func(Progress)) (*Result, error) {
 	id := p.ID
 	defer func() {
-		if p.Ended() {
-			return
+		if !p.Ended() {
+			c.abandon(ctx, id)
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-		defer cancel()
-		_, _ = c.Stop(ctx, id) // the error that brought us here is returned
 	}()
 	for misses := 0; ; {
 		onProgress(p)

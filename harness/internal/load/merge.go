@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/gatelab/gatelab/harness/internal/measure"
@@ -41,7 +42,7 @@ func empty(of *Result) *Result {
 		Status: map[int]uint64{}, Errors: map[string]uint64{}, CacheStatus: map[string]uint64{}, Nodes: map[string]uint64{},
 		EdgeCache: map[string]uint64{},
 		ByRequest: map[string]Counts{}, ByConsumer: map[string]Counts{}, Series: []Second{}, Mismatches: []Mismatch{},
-		WorkerCores: of.WorkerCores, WorkerCap: of.WorkerCap, FDLimit: of.FDLimit,
+		WorkerCores: of.WorkerCores, WorkerCap: of.WorkerCap, FDLimit: of.FDLimit, Place: of.Place,
 	}
 }
 
@@ -72,6 +73,7 @@ func (out *Result) join(r *Result) {
 	out.InFlight += r.InFlight * r.Window().Seconds()
 	out.MaxInFlight = max(out.MaxInFlight, r.MaxInFlight)
 	out.PeakWorkers = max(out.PeakWorkers, r.PeakWorkers)
+	out.Workers = joinWorkers(out.Workers, r.Workers)
 	if r.TimeWait != nil && (out.TimeWait == nil || *r.TimeWait > *out.TimeWait) {
 		out.TimeWait = r.TimeWait
 	}
@@ -95,6 +97,15 @@ func (out *Result) tally(r *Result) {
 		all.Merge(h)
 		out.LatencyByRequest[name] = all
 	}
+	for i, s := range r.Segments {
+		if i == len(out.Segments) {
+			out.Segments = append(out.Segments, SegmentResult{Segment: s.Segment})
+		}
+		sum := &out.Segments[i]
+		sum.Add(s.Counts)
+		sum.Unsent += s.Unsent
+		sum.Corrected.Merge(s.Corrected)
+	}
 	out.Corrected.Merge(r.Corrected)
 	out.Service.Merge(r.Service)
 	out.Lag.Merge(r.Lag)
@@ -108,6 +119,30 @@ func (out *Result) tally(r *Result) {
 	out.Unsent += r.Unsent
 	out.WorkerCPUSeconds += r.WorkerCPUSeconds
 	out.Stopped = out.Stopped || r.Stopped
+}
+
+// joinWorkers adds the workers of a round to those of the rounds before: of what says how far a clock can be trusted the worst is kept. Of
+// how late one began it is the least, since a round that began late says so by its send lag.
+func joinWorkers(into, from []WorkerPart) []WorkerPart {
+	for _, w := range from {
+		i := slices.IndexFunc(into, func(one WorkerPart) bool { return one.Name == w.Name })
+		if i < 0 {
+			into = append(into, w)
+			continue
+		}
+		one := &into[i]
+		one.Add(w.Counts)
+		one.Unsent += w.Unsent
+		one.CPUSeconds += w.CPUSeconds
+		one.Uncertain, one.Late = max(one.Uncertain, w.Uncertain), min(one.Late, w.Late)
+		if w.Drift.Abs() > one.Drift.Abs() {
+			one.Drift = w.Drift
+		}
+		if one.Lost == "" {
+			one.Lost = w.Lost
+		}
+	}
+	return into
 }
 
 func sum[K comparable](into, from map[K]uint64) {

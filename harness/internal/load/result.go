@@ -70,6 +70,9 @@ type Result struct {
 	EdgeCache   map[string]uint64 `json:"edge_cache"`   // by X-Edge-Cache
 	Series      []Second          `json:"series"`
 
+	// Segments are what was due in each segment of Attack.Shape.
+	Segments []SegmentResult `json:"segments,omitempty"`
+
 	ByRequest  map[string]Counts `json:"by_request"`  // by request's name
 	ByConsumer map[string]Counts `json:"by_consumer"` // by consumer group's name
 	// LatencyByRequest are the successes of the requests in Attack.LatencyOf: corrected where the attack is open, service where it is closed.
@@ -98,8 +101,61 @@ type Result struct {
 	TimeWait         *int    `json:"time_wait,omitempty"` // sockets in TIME-WAIT at the end, as far as the worker sees
 	Stopped          bool    `json:"stopped,omitempty"`   // before its time, by a caller
 
+	// Late is how long after Attack.Begin the worker began; 0 where there is none.
+	Late  time.Duration `json:"late,omitempty"`
+	Place Place         `json:"place"`
+	// Workers are the workers of an attack that several made together, in order; empty: one made it.
+	Workers []WorkerPart `json:"workers,omitempty"`
+
 	Probes []Probe `json:"probes,omitempty"` // model Probes: each, in order of due time
 	Raw    []Raw   `json:"raw,omitempty"`    // Attack.KeepRaw: each, in order of their responses
+}
+
+// SegmentResult is what was due in a segment of an attack's shape.
+type SegmentResult struct {
+	Segment
+	Counts
+	Unsent    uint64            `json:"unsent"` // beside Counts
+	Corrected measure.Histogram `json:"corrected"`
+}
+
+// Place is where a worker ran: what it shares with other workers.
+type Place struct {
+	Machine string `json:"machine,omitempty"` // the same for all that this kernel runs; empty: not known
+	Cores   string `json:"cores,omitempty"`   // the numbers of the machine's cores that it may run on
+	Count   int    `json:"count,omitempty"`   // of them
+	Network string `json:"network,omitempty"` // the network namespace, among those of the machine
+}
+
+// WorkerPart is what one of several workers did of an attack.
+type WorkerPart struct {
+	Name      string        `json:"name"`
+	Ahead     time.Duration `json:"ahead"`     // of its clock, before the attack; all times were corrected by it
+	Uncertain time.Duration `json:"uncertain"` // of Ahead, plus or minus
+	Drift     time.Duration `json:"drift"`     // of its clock, from before the attack to after it
+	Late      time.Duration `json:"late"`      // after the time at which it was to begin
+	Counts
+	Unsent     uint64  `json:"unsent"`
+	CPUSeconds float64 `json:"cpu_seconds"`
+	Cores      float64 `json:"cores"` // that it may use
+	// Lost says why nothing else is known of it: it is not in the result.
+	Lost string `json:"lost,omitempty"`
+}
+
+// CPUShare is the share of its cores that the generator used in the measured window, 0 to 1; of several workers the busiest one's, if that
+// is more than the share of all together. ok is false if it is unknown.
+func (r *Result) CPUShare() (share float64, ok bool) {
+	window := r.Window().Seconds()
+	if r.WorkerCores <= 0 || window <= 0 {
+		return 0, false
+	}
+	share = r.WorkerCPUSeconds / window / r.WorkerCores
+	for _, w := range r.Workers {
+		if w.Cores > 0 {
+			share = max(share, w.CPUSeconds/window/w.Cores)
+		}
+	}
+	return share, true
 }
 
 // Raw is one request of an open attack as the worker saw it. It was due at
@@ -141,6 +197,8 @@ type Second struct {
 	// where it is closed. 0 without successes.
 	P50 time.Duration `json:"p50"`
 	P99 time.Duration `json:"p99"`
+	// Latency is the distribution that they are of, where it is to be merged with that of other workers; else nil.
+	Latency *measure.Coarse `json:"latency,omitempty"`
 }
 
 // MaxMismatches is how many mismatches a result describes.
@@ -186,6 +244,8 @@ type Progress struct {
 	P50    time.Duration `json:"p50"`
 	P99    time.Duration `json:"p99"`
 	Series []Second      `json:"series"`
+	// Latest is the distribution that P50 and P99 are of, where it is to be merged with that of other workers; else nil.
+	Latest *measure.Coarse `json:"latest,omitempty"`
 }
 
 // Ended tells whether the result can be fetched.

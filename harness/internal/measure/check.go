@@ -3,6 +3,7 @@ package measure
 import (
 	"fmt"
 	"math"
+	"time"
 )
 
 // Verdict of a check.
@@ -49,6 +50,12 @@ const Errors = "errors"
 // SendLag is the name of the check that requests left when they were due.
 const SendLag = "send lag"
 
+// Together is the name of the check that several workers were there all the time, and at the same time.
+const Together = "workers together"
+
+// maxApart is how far apart several workers may begin and end, as far as their clocks tell: little beside a second of the series.
+const maxApart = 10 * time.Millisecond
+
 // Limits of the checks.
 const (
 	minRateKept   = 0.99
@@ -76,6 +83,9 @@ func Run(f Facts) []Check {
 		f.rateKept(), f.sendLag(), f.workers(), f.generatorCPU(), f.ceiling(), f.little(),
 		f.errors(), f.content(), f.origin(), f.samples(), f.steady(), f.connections(), f.host(), f.memory(),
 		f.state(), f.durability(),
+	}
+	if len(f.Workers) > 1 {
+		checks = append(checks, f.together())
 	}
 	for i := range checks {
 		if v := checks[i].Verdict; v == Invalid || v == Warning {
@@ -133,6 +143,10 @@ func (f Facts) rateKept() Check {
 		return skip(name, limit, unknown)
 	}
 	r := f.Achieved / f.Offered
+	if least := f.LeastKept; least.Segment != "" {
+		return judge(name, limit+", in every segment", min(r, least.Share) < minRateKept, Invalid, "%.1f%% (%.0f of %.0f/s), %.1f%% in %s",
+			r*100, f.Achieved, f.Offered, least.Share*100, least.Segment)
+	}
 	return judge(name, limit, r < minRateKept, Invalid, "%.1f%% (%.0f of %.0f/s)", r*100, f.Achieved, f.Offered)
 }
 
@@ -189,8 +203,9 @@ func (f Facts) ceiling() Check {
 	if f.CeilingQPS == nil || f.Achieved <= 0 {
 		return skip(name, limit, unknown)
 	}
-	r := *f.CeilingQPS / f.Achieved
-	return judge(name, limit, r < minCeiling, Invalid, "%.1fx (%.0f/s against %.0f/s)", r, *f.CeilingQPS, f.Achieved)
+	most := max(f.Achieved, f.Peak)
+	r := *f.CeilingQPS / most
+	return judge(name, limit, r < minCeiling, Invalid, "%.1fx (%.0f/s against %.0f/s)", r, *f.CeilingQPS, most)
 }
 
 func (f Facts) little() Check {

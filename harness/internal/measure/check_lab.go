@@ -19,9 +19,32 @@ func (f Facts) samples() Check {
 	return judge(name, limit, short, Warning, "%s", saw)
 }
 
+// together is what makes the figures of several workers those of one attack.
+func (f Facts) together() Check {
+	const name, limit = Together, "all there to the end, at most 10 ms apart by one clock"
+	var lost []string
+	farthest := f.Workers[0]
+	for _, w := range f.Workers {
+		if w.Lost != "" {
+			lost = append(lost, w.Name+" "+w.Lost)
+		} else if w.Apart() > farthest.Apart() {
+			farthest = w
+		}
+	}
+	if len(lost) > 0 {
+		return judge(name, limit, true, Invalid, "%d of %d workers: %s", len(lost), len(f.Workers), strings.Join(lost, "; "))
+	}
+	saw := fmt.Sprintf("%d workers, at most %.3g ms apart (%s: began %.3g ms late, clock known to %.3g ms, drift %.3g ms)", len(f.Workers),
+		*ms(farthest.Apart()), farthest.Name, *ms(farthest.Late), *ms(farthest.Uncertain), *ms(farthest.Drift))
+	return judge(name, limit, farthest.Apart() > maxApart, Invalid, "%s", saw)
+}
+
 func (f Facts) steady() Check {
 	const name, limit = "steady state", "change over the window below 10%, or not told from noise"
-	if len(f.Trends) == 0 {
+	switch {
+	case f.Peak > 0 && len(f.Trends) == 0:
+		return skip(name, limit, "the rate is meant to change")
+	case len(f.Trends) == 0:
 		return skip(name, limit, unknown)
 	}
 	var said []string

@@ -21,6 +21,12 @@ func sound() Facts {
 	}
 }
 
+// two are a worker with nothing wrong and another one.
+func two(other Worker) []Worker {
+	other.Name = "worker-2"
+	return []Worker{{Name: "worker", Uncertain: time.Microsecond}, other}
+}
+
 func soundClosed() Facts {
 	f := sound()
 	f.Open = false
@@ -80,6 +86,16 @@ func generatorRows() []checkRow {
 		{name: "all workers in use", check: "workers", want: Invalid, change: func(f *Facts) { f.PeakWorkers = 10_000 }},
 		{name: "nearly all workers in use", check: "workers", want: OK, change: func(f *Facts) { f.PeakWorkers = 9_999 }},
 		{name: "all files in use", check: "workers", want: Invalid, change: func(f *Facts) { f.FDLimit, f.PeakWorkers = 1024, 960 }},
+		{name: "two workers at one time", check: Together, want: OK, change: func(f *Facts) {
+			f.Workers = two(Worker{Uncertain: time.Millisecond})
+		}},
+		{name: "a worker that began late", check: Together, want: Invalid, change: func(f *Facts) {
+			f.Workers = two(Worker{Late: 11 * time.Millisecond})
+		}},
+		{name: "a clock that is not known", check: Together, want: Invalid, change: func(f *Facts) {
+			f.Workers = two(Worker{Uncertain: 6 * time.Millisecond, Drift: -5 * time.Millisecond})
+		}},
+		{name: "a worker that died", check: Together, want: Invalid, change: func(f *Facts) { f.Workers = two(Worker{Lost: "lost after 1 s"}) }},
 		{name: "a busy generator", check: "generator's CPU", want: Invalid, change: func(f *Facts) { f.WorkerCPU = ptr(0.71) }},
 		{name: "a generator whose CPU was not measured", check: "generator's CPU", want: Skipped, change: func(f *Facts) { f.WorkerCPU = nil }},
 		{name: "a low ceiling", check: "generator's ceiling", want: Invalid, change: func(f *Facts) { f.CeilingQPS = ptr(1900.0) }},

@@ -1,5 +1,25 @@
 package measure
 
+import "time"
+
+// Kept is the share of what was due in a segment that was sent.
+type Kept struct {
+	Segment string // empty: there is none
+	Share   float64
+}
+
+// Worker is what says whether one of several workers did its part of an attack when the others did theirs.
+type Worker struct {
+	Name      string
+	Lost      string        // why there is nothing of it in the figures; empty: it was there to the end
+	Late      time.Duration // that it began after the time they had in common, beyond the warm-up
+	Uncertain time.Duration // of its clock against ours, plus or minus
+	Drift     time.Duration // of its clock against ours, from before the attack to after it
+}
+
+// Apart is how far from the time they had in common the worker may have been.
+func (w Worker) Apart() time.Duration { return max(w.Late, 0) + w.Uncertain + w.Drift.Abs() }
+
 // Facts are what is known of one attack. A nil or zero fact is unknown, and the
 // checks that need it say so rather than pass.
 type Facts struct {
@@ -11,6 +31,10 @@ type Facts struct {
 	Offered  float64 // open: requests per second that were asked for
 	Achieved float64 // requests per second that were sent
 	Samples  uint64  // successes, from which percentiles come
+	// Peak is the highest rate of an attack whose rate changes over time, per second; 0: it does not.
+	Peak float64
+	// LeastKept is the segment of its shape of which least was sent.
+	LeastKept Kept
 
 	LagP99MS     *float64 // open: of actual minus due send time
 	LatencyP99MS *float64 // open: corrected
@@ -19,8 +43,10 @@ type Facts struct {
 	WorkerCap   int
 	FDLimit     int // of the worker's process
 
-	WorkerCPU  *float64 // share of its cores that the generator used, 0 to 1
+	WorkerCPU  *float64 // share of its cores that the generator used, 0 to 1; of several workers the busiest one's
 	CeilingQPS *float64 // null server's rate in the same lab and run
+
+	Workers []Worker // that made the attack together; fewer than two: there is nothing to agree on
 
 	Connections int     // closed
 	InFlight    float64 // closed: throughput x mean latency

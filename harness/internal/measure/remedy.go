@@ -11,9 +11,11 @@ func Remedy(check string) string {
 	case "workers":
 		return "raise the cap (and the limit of open files), or lower the rate: requests waited in the worker"
 	case "generator's CPU":
-		return "give the worker more cores, lower the rate, or use several workers"
+		return "give the worker more cores, lower the rate, or use several workers (--workers)"
 	case "generator's ceiling":
 		return "give the worker more cores: the figure may be the generator's own limit"
+	case Together:
+		return "look into the log of the worker; on a busy machine end what else runs: what the workers saw must be of the same seconds"
 	case "Little's law":
 		return "look for reconnects and pauses: latency or rate was counted wrongly, or connections stood idle"
 	case "errors":

@@ -62,10 +62,14 @@ func stageFacts(s *result.Stage) []fact {
 	if o := s.SLO; o != nil {
 		add("SLO", sloText(o))
 	}
+	add("soak", soakText(s))
 	add("CPU in use, of its limit"+closed, shares(s.Utilisation))
 	add("peak memory, MiB"+both, figures(s.MemoryPeakMiB))
 	if b := s.Bottleneck; b != nil {
 		add("limited by", bottleneckText(b))
+	}
+	for i := range s.Attacks {
+		add(workersLabel(s, &s.Attacks[i]), workersText(&s.Attacks[i]))
 	}
 	return out
 }
@@ -96,6 +100,9 @@ func loadText(l result.Load) string {
 	}
 	if l.Rounds > 1 {
 		parts = append(parts, fmt.Sprintf("%d rounds", l.Rounds))
+	}
+	if l.Workers != nil {
+		parts = append(parts, fmt.Sprintf("%d workers", *l.Workers))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -166,7 +173,7 @@ func sloText(o *result.SLO) string {
 	if len(o.Objectives) > 0 {
 		var parts []string
 		for _, one := range o.Objectives {
-			parts = append(parts, one.Objective+": "+one.Saw()+", "+one.Verdict())
+			parts = append(parts, one.Text()+": "+one.Saw()+", "+one.Verdict())
 		}
 		return strings.Join(parts, "; ")
 	}

@@ -98,6 +98,8 @@ func stageMarkdown(b *bufio.Writer, s *result.Stage, m result.StageManifest) {
 	list(b, stageFacts(s))
 	fmt.Fprintln(b)
 	markdownTable(b, countryGrid(s))
+	markdownTable(b, segmentGrid(s))
+	markdownTable(b, soakGrid(s))
 	open, _, _ := scopes(s)
 	markdownTable(b, outcomes("Consumers"+open, "group", s.Consumers))
 	markdownTable(b, outcomes("Requests"+open, "request", s.Mix))

@@ -20,7 +20,7 @@ func objectiveGrid(r *result.Result) grid {
 		if verdict == "missed" {
 			verdict = "MISSED"
 		}
-		g.add(verdict != "met", o.Stage, o.Objective.Objective, verdict, o.Saw())
+		g.add(verdict != "met", o.Stage, o.Text(), verdict, o.Saw())
 	}
 	return g
 }
@@ -110,12 +110,12 @@ func stageSuite(scenario string, s *result.Stage) junit.Suite {
 		return out
 	}
 	for _, o := range s.SLO.Objectives {
-		c := junit.Case{Class: out.Name, Name: o.Objective, Out: o.Saw()}
+		c := junit.Case{Class: out.Name, Name: o.Text(), Out: o.Saw()}
 		switch {
 		case o.Met == nil:
 			c.Error = &junit.Said{Message: o.Saw()}
 		case !*o.Met:
-			c.Failure = &junit.Said{Message: o.Saw() + ", want " + o.Objective}
+			c.Failure = &junit.Said{Message: o.Saw() + ", want " + o.Text()}
 		}
 		out.Add(c)
 	}
@@ -154,7 +154,7 @@ func (t *tile) goalOf(s *result.Stage, metric string) {
 	}
 	for _, o := range s.SLO.Objectives {
 		if o.Metric == metric && o.Of == "" && o.Met != nil {
-			t.Goal, t.GoalState = "SLO "+o.Objective+": "+o.Verdict(), o.Verdict()
+			t.Goal, t.GoalState = "SLO "+o.Text()+": "+o.Verdict(), o.Verdict()
 		}
 	}
 }

@@ -28,54 +28,71 @@ func timePlot(stage *result.Stage, a *result.Attack, faults []result.Fault) stri
 	if stage.LastRound() > 1 {
 		title += ", round " + strconv.Itoa(a.Round)
 	}
-	seconds := 1.0
-	top := 0.0
-	bad := 0.0
-	slow := 0.0
-	for _, s := range a.Series {
-		seconds, top = max(seconds, float64(s.Offset+1)), max(top, float64(s.Successes))
-		bad = max(bad, float64(s.Failed+s.Limited))
-		if s.P99MS != nil {
-			slow = max(slow, *s.P99MS)
-		}
-	}
+	of := extentOf(a.Series)
 	names := 14 * float64(len(a.Marks))
 	if len(a.Marks) > mostNames {
 		names = 14
 	}
 	bottom := names + panelHead + ratePanel
-	if slow > 0 {
+	if of.slow > 0 {
 		bottom += panelGap + panelHead + delayPanel
 	}
-	if bad > 0 {
+	if of.bad > 0 {
 		bottom += panelGap + panelHead + badPanel
 	}
 	c := newCanvas(bottom+34, "QPS, latency and errors over time: "+title, "One column per second. Faults are dashed lines.")
-	x := func(s float64) float64 { return timeLeft + s/seconds*(plotWidth-timeLeft-timeRight) }
-	c.faultBands(a, faults, x, seconds, names, bottom)
-	y := c.panel(names, "successes/s", ratePanel, top,
-		func(scale func(float64) float64, floor float64) { c.successes(a.Series, x, scale, floor) })
-	if slow > 0 {
+	x := func(s float64) float64 { return timeLeft + s/of.seconds*(plotWidth-timeLeft-timeRight) }
+	c.faultBands(a, faults, x, of.seconds, names, bottom)
+	name := "successes/s"
+	if a.Series[0].TargetQPS != nil {
+		name += "; lines: sent/s, and dashed the rate asked for"
+	}
+	y := c.panel(names, name, ratePanel, of.top, func(scale func(float64) float64, floor float64) {
+		c.successes(a.Series, x, scale, floor)
+		if a.Series[0].TargetQPS != nil {
+			c.sent(a.Series, x, scale)
+			c.target(a.Series, x, scale)
+		}
+	})
+	if of.slow > 0 {
 		y = c.panel(
 			y,
 			"ms: p99, and p50 dashed",
 			delayPanel,
-			slow,
+			of.slow,
 			func(scale func(float64) float64, floor float64) { c.delays(a.Series, x, scale, floor) },
 		)
 	}
-	if bad > 0 {
-		c.panel(y, "failed/s, and limited/s in the lighter colour", badPanel, bad,
+	if of.bad > 0 {
+		c.panel(y, "failed/s, and limited/s in the lighter colour", badPanel, of.bad,
 			func(scale func(float64) float64, floor float64) { c.failures(a.Series, x, scale, floor) })
 	}
-	for _, t := range niceTicks(seconds, 6) {
-		if t <= seconds {
+	for _, t := range niceTicks(of.seconds, 6) {
+		if t <= of.seconds {
 			c.text("tick", "middle", x(t), bottom+16, short(t))
 		}
 	}
 	c.text("tick", "end", plotWidth-timeRight, bottom+31, "seconds")
-	c.marks(a.Marks, x, seconds, bottom)
+	c.marks(a.Marks, x, of.seconds, bottom)
 	return c.end()
+}
+
+// extent is how far a series goes on each scale.
+type extent struct{ seconds, top, bad, slow float64 }
+
+func extentOf(series []result.Second) extent {
+	of := extent{seconds: 1}
+	for _, s := range series {
+		of.seconds, of.top = max(of.seconds, float64(s.Offset+1)), max(of.top, float64(s.Successes))
+		if s.TargetQPS != nil {
+			of.top = max(of.top, *s.TargetQPS, float64(s.Requests))
+		}
+		of.bad = max(of.bad, float64(s.Failed+s.Limited))
+		if s.P99MS != nil {
+			of.slow = max(of.slow, *s.P99MS)
+		}
+	}
+	return of
 }
 
 // mostNames is how many marks of a plot have names. The faults of an experiment
@@ -153,9 +170,33 @@ func (c *canvas) successes(series []result.Second, x, y func(float64) float64, f
 	}
 }
 
+// target is a line of steps: the rate that a shape asks for in each second.
+func (c *canvas) target(series []result.Second, x, y func(float64) float64) {
+	var steps []point
+	for _, s := range series {
+		if s.TargetQPS != nil {
+			steps = append(steps, point{x(float64(s.Offset)), y(*s.TargetQPS)}, point{x(float64(s.Offset + 1)), y(*s.TargetQPS)})
+		}
+	}
+	c.path("line thin l2", steps, false)
+}
+
+// sent is a line of steps: the requests that were due in each second and sent.
+func (c *canvas) sent(series []result.Second, x, y func(float64) float64) {
+	var steps []point
+	for _, s := range series {
+		v := y(float64(s.Requests))
+		steps = append(steps, point{x(float64(s.Offset)), v}, point{x(float64(s.Offset + 1)), v})
+	}
+	c.path("line l1", steps, false)
+}
+
 // secondText is a second in words.
 func secondText(s result.Second) string {
 	text := fmt.Sprintf("second %d: %s successes", s.Offset, figure.Count(s.Successes))
+	if s.TargetQPS != nil {
+		text += ", " + figure.Rounded(*s.TargetQPS) + " asked for"
+	}
 	if s.P50MS != nil && s.P99MS != nil {
 		text += ", p50 " + figure.Millis(*s.P50MS) + ", p99 " + figure.Millis(*s.P99MS)
 	}

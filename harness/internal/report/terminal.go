@@ -148,6 +148,11 @@ func stageLines(b *bufio.Writer, r *result.Result, paint func(code, s string) st
 	if !r.Valid && len(r.Stages) == 0 {
 		fmt.Fprintf(b, "%s %s\n", paint(ansiRed, "INVALID"), line(strings.Join(r.InvalidReasons, "; ")))
 	}
+	for i := range r.Stages {
+		if text := soakText(&r.Stages[i]); text != "" {
+			fmt.Fprintf(b, "%s, soak: %s\n", line(r.Stages[i].Name), line(text))
+		}
+	}
 	for _, s := range r.Ladder() {
 		if s.Bottleneck != nil {
 			fmt.Fprintf(b, "%s is limited by %s\n", line(s.Name), line(bottleneckText(s.Bottleneck)))

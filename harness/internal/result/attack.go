@@ -26,10 +26,42 @@ type Attack struct {
 	Nodes            map[string]uint64 `json:"nodes,omitempty"` // who answered, by X-Gateway-Node
 	Series           []Second          `json:"series,omitempty"`
 	Marks            []Mark            `json:"marks,omitempty"` // what happened meanwhile
+	// Segments are those of the attack's shape, of a rate that changes over time; none: it stays.
+	Segments []Segment `json:"segments,omitempty"`
+	Arrivals string    `json:"arrivals,omitempty" jsonschema:"enum=poisson"` // how requests followed each other; empty: evenly
+	// Workers are the workers that made the attack together, each with its part; none: one made it.
+	Workers []Worker `json:"workers,omitempty"`
 	// Repeated says why the attack was made again, once for each attempt before this one: what the machine did, not what was measured.
 	Repeated []string `json:"repeated,omitempty"`
 	// Spoiled says what the machine did during this one that would have been a reason to make it again.
 	Spoiled string `json:"spoiled,omitempty"`
+}
+
+// Segment is a piece of an attack's shape: what was due in it.
+type Segment struct {
+	Name      string  `json:"name"`
+	OffsetS   float64 `json:"offset_s"` // from the beginning of the measured window
+	DurationS float64 `json:"duration_s"`
+	FromQPS   float64 `json:"from_qps"` // the rate with which it begins
+	ToQPS     float64 `json:"to_qps"`   // the rate with which it ends
+	Outcomes
+	Unsent    uint64   `json:"unsent"`               // due, and never sent: the generator did not keep the rate
+	ErrorRate *float64 `json:"error_rate,omitempty"` // 0 to 1
+	LatencyMS *Latency `json:"latency_ms,omitempty"` // corrected
+}
+
+// Worker is one of several workers that made an attack together. The attack's figures are of all of them: counts added up, histograms
+// merged, times by the harness's clock.
+type Worker struct {
+	Name string `json:"name"` // of its node
+	Outcomes
+	CPU              *float64 `json:"cpu,omitempty"`      // share of its cores that it used, 0 to 1
+	ClockAheadMS     float64  `json:"clock_ahead_ms"`     // what its clock showed more than the harness's, before the attack
+	ClockUncertainMS float64  `json:"clock_uncertain_ms"` // plus or minus: half of the shortest round trip that was seen
+	ClockDriftMS     float64  `json:"clock_drift_ms"`     // how much that changed until after the attack
+	LateMS           float64  `json:"late_ms"`            // that it began after the time that was set for all
+	// Lost says why the worker is not in the attack's figures, which are not valid then.
+	Lost string `json:"lost,omitempty"`
 }
 
 // Percentile is a point of the corrected latency's distribution. Percentiles
@@ -46,6 +78,7 @@ type Second struct {
 	Successes uint64   `json:"successes"`
 	Limited   uint64   `json:"limited"`
 	Failed    uint64   `json:"failed"`
+	TargetQPS *float64 `json:"target_qps,omitempty"` // the rate that the shape asks for; only of a rate that changes over time
 	Hits      *uint64  `json:"hits,omitempty"`
 	P50MS     *float64 `json:"p50_ms,omitempty"`
 	P99MS     *float64 `json:"p99_ms,omitempty"`

@@ -20,7 +20,8 @@ type SLO struct {
 type Objective struct {
 	Objective string   `json:"objective"` // as in "p99{login}<250ms"
 	Metric    string   `json:"metric"`
-	Of        string   `json:"of,omitempty"` // the request, role or node that it is of
+	Of        string   `json:"of,omitempty"`      // the request, role or node that it is of
+	Segment   string   `json:"segment,omitempty"` // of the attack's shape, that it is of; empty: of all of it
 	Op        string   `json:"op" jsonschema:"enum=<,enum=<=,enum=>,enum=>="`
 	Limit     float64  `json:"limit"`
 	Unit      slo.Unit `json:"unit"`
@@ -184,6 +185,14 @@ type StageObjective struct {
 	Objective
 }
 
+// Text is the objective with the segment that it is of, if any: spike: p99<1s.
+func (o Objective) Text() string {
+	if o.Segment == "" {
+		return o.Objective
+	}
+	return o.Segment + ": " + o.Objective
+}
+
 // Saw is the value in words, or why it is not known.
 func (o Objective) Saw() string {
 	if o.Value == nil {
@@ -224,4 +233,39 @@ func (r *Result) Unmet() (out []StageObjective) {
 		}
 	}
 	return out
+}
+
+// Judge says which objectives the segment meets by itself, of so many rounds together; nil without objectives.
+func (s *Segment) Judge(all slo.Objectives, rounds int) *SLO {
+	alone := Stage{
+		Load: Load{Model: Open}, LatencyMS: s.LatencyMS, ErrorRate: s.ErrorRate,
+		Attacks: []Attack{{Model: Open, DurationS: s.DurationS * float64(rounds), Outcomes: s.Outcomes}},
+	}
+	out := alone.Judge(all)
+	if out == nil {
+		return nil
+	}
+	for i := range out.Objectives {
+		out.Objectives[i].Segment = s.Name
+	}
+	return out
+}
+
+// Join adds what was asked of a part of a stage; either may be nil.
+func (s *SLO) Join(part *SLO) *SLO {
+	switch {
+	case part == nil:
+		return s
+	case s == nil:
+		return &SLO{Met: part.Met, Objectives: part.Objectives}
+	}
+	s.Objectives = append(s.Objectives, part.Objectives...)
+	missed := func(one *SLO) bool { return one.Met != nil && !*one.Met }
+	switch {
+	case missed(s) || missed(part):
+		s.Met = new(false)
+	case part.Met == nil:
+		s.Met = nil
+	}
+	return s
 }

@@ -45,6 +45,7 @@ type Stage struct {
 	Mix             map[string]Outcomes `json:"mix,omitempty"`            // open loop, by request name
 	MixLatencyMS    map[string]Latency  `json:"mix_latency_ms,omitempty"` // corrected, of requests that an objective names
 	Countries       []Country           `json:"countries,omitempty"`      // of a stage with an edge, by distance
+	Soak            []Soak              `json:"soak,omitempty"`           // of a soak: whether memory, goroutines and latency grew
 	Checks          []measure.Check     `json:"checks,omitempty"`
 	Attacks         []Attack            `json:"attacks,omitempty"`
 }
@@ -69,6 +70,8 @@ type Load struct {
 	// ClosedDurationS is the measured window of the closed attack of both.
 	ClosedDurationS *float64 `json:"closed_duration_s,omitempty"`
 	Rounds          int      `json:"rounds"`
+	// Workers is how many workers shared the attacks, where there were several.
+	Workers *int `json:"workers,omitempty"`
 }
 
 // Spread is one round's figure.

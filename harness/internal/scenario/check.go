@@ -26,4 +26,5 @@ func (d *decoder) checkLoad(n *node, s *Stage) {
 	case o.Share > 0 && s.Load.Closed.Connections == 0:
 		d.refuse(open.field("share"), "load.open.share", "a closed attack of which it is the share, or rate in its place")
 	}
+	d.checkShape(open, &o)
 }

@@ -107,6 +107,9 @@ func (d *decoder) checkEdge(n *node, s *Stage) {
 	if s.Load.Open.Rate == 0 || s.Load.Open.Duration == 0 || s.Load.Closed.Connections > 0 {
 		d.wrong(e, "edge", "an edge wants an open attack with a rate, and no closed one")
 	}
+	if s.Load.Open.Shaped() {
+		d.wrong(e, "edge", "a shape and poisson arrivals are not allowed beside an edge: its countries are compared at one rate")
+	}
 	if len(s.Faults) > 0 {
 		d.wrong(e, "edge", "faults are not allowed beside an edge")
 	}

@@ -44,10 +44,12 @@ var meanings = map[string]string{
 	"seed":   "Seed of the origin's delays and of the random choices of the workload.",
 	"rounds": "Number of repetitions of each attack.",
 
-	"topology":                   "The nodes of the lab.",
-	"topology.replicas":          "Gateways.",
-	"topology.balancers":         "Load balancers; the second one, lb-2, stands by.",
-	"topology.origins":           "Origins; the second one is origin-2.",
+	"topology":           "The nodes of the lab.",
+	"topology.replicas":  "Gateways.",
+	"topology.balancers": "Load balancers; the second one, lb-2, stands by.",
+	"topology.origins":   "Origins; the second one is origin-2.",
+	"topology.workers": "Workers that share every attack: an open loop's rate and a closed loop's connections. They begin at one time, and " +
+		"their histograms are merged.",
 	"topology.nodes":             "Limits of the nodes by role. The host runtime enforces only cores.",
 	"topology.nodes.ROLE":        "Limits of the nodes of this role.",
 	"topology.nodes.ROLE.cpus":   "CPUs, also fractions; 0 is no limit.",
@@ -121,21 +123,29 @@ var meanings = map[string]string{
 	"load.closed.warmup":      "Time before the measured window.",
 	"load.closed.duration":    "Measured window.",
 	"load.closed.timeout":     "Time limit of one request.",
-	"load.open": "Open-loop attack at a fixed rate: share or rate, one of them. A scenario has no rate that changes " +
-		"over time.",
-	"load.open.share":    "Rate as a share of the open loop's capacity, which a trial after the closed loop estimates by the cores' use.",
-	"load.open.rate":     "Requests per second.",
-	"load.open.max_rate": "The highest rate that share makes, in requests per second; 0 is any.",
+	"load.open":               "Open-loop attack at a rate: share or rate, one of them. The rate stays, or changes over time as shape says.",
+	"load.open.share":         "Rate as a share of the open loop's capacity, which a trial after the closed loop estimates by the cores' use.",
+	"load.open.rate":          "Requests per second.",
+	"load.open.max_rate":      "The highest rate that share makes, in requests per second; 0 is any.",
 	"load.open.connections": "The most connections; a request that finds none free waits, and the wait counts as latency. 0 leaves " +
 		"it to the load generator.",
-	"load.open.warmup":       "Time before the measured window.",
-	"load.open.duration":     "Measured window.",
-	"load.open.timeout":      "Time limit of one request.",
-	"load.probe":             "Probes of the availability beside the open-loop attack.",
-	"load.probe.rate":        "Idempotent requests per second and load balancer; 0 is no probe.",
-	"load.probe.post_rate":   "Other requests per second and load balancer, in experiments.",
-	"load.probe.direct_rate": "Idempotent requests per second straight to each gateway, in experiments.",
-	"load.probe.timeout":     "Time limit of one probe.",
+	"load.open.warmup":   "Time before the measured window.",
+	"load.open.duration": "Measured window.",
+	"load.open.timeout":  "Time limit of one request.",
+	"load.open.arrivals": "How requests follow each other: at equal intervals, or at random as those of many independent users do. The " +
+		"random ones are the same for every run of a seed.",
+	"load.open.shape": "How the rate changes over the measured window, in segments: steps, ramps, spikes, pauses. Together they are as long " +
+		"as duration. The warm-up has the level of the first one. Capacity searches, gates and drills send at a constant rate.",
+	"load.open.shape[].name":  "Name in the report; not set, segment-1 and so on.",
+	"load.open.shape[].for":   "How long the segment lasts.",
+	"load.open.shape[].level": "Rate with which it begins, as a multiple of the attack's rate.",
+	"load.open.shape[].to":    "Rate with which it ends, likewise, after a straight line; not set, the level stays.",
+	"load.open.shape[].slo":   "Objectives of what is due in the segment, beside those of the stage: p50 to p99.9, max, mean, errors, qps.",
+	"load.probe":              "Probes of the availability beside the open-loop attack.",
+	"load.probe.rate":         "Idempotent requests per second and load balancer; 0 is no probe.",
+	"load.probe.post_rate":    "Other requests per second and load balancer, in experiments.",
+	"load.probe.direct_rate":  "Idempotent requests per second straight to each gateway, in experiments.",
+	"load.probe.timeout":      "Time limit of one probe.",
 
 	"edge": "A node near the clients that runs deploy/cloudflare/worker.js. Each country is measured without and " +
 		"with it.",
@@ -200,6 +210,11 @@ var meanings = map[string]string{
 	"month":                      "What the cost of a fault is scaled to.",
 	"month.faults":               "Such faults per month.",
 	"month.objective":            "Objective of availability; what remains of 1 is the error budget.",
+	"soak": "Whether memory and goroutines of the gateways and the latency grow over the open-loop attack, by a line with its 95% interval: " +
+		"drift, no drift or inconclusive. Readings of less than a minute are inconclusive; ten minutes tell more. `{}` takes the defaults.",
+	"soak.memory":     "Growth of a gateway's memory that is allowed, as a share of its beginning; 4 MiB at least.",
+	"soak.goroutines": "Growth of a gateway's goroutines that is allowed, likewise; 20 at least.",
+	"soak.latency":    "Growth of p50 and p99 of a second that is allowed, likewise; 0.5 ms at least.",
 	"slo": "What the figures should meet: a text such as `p99<250ms, errors<2%`, a list of such texts, or a map of limits such as " +
 		"`{p99: 250ms, errors: 2%, \"p99{login}\": 400ms}`. [slo.md](slo.md) lists the metrics.",
 }

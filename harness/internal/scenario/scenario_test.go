@@ -218,7 +218,8 @@ func TestDefaults(t *testing.T) {
 	got := plan(t, s, "")[0]
 	want := scenario.Stage{
 		Name: "one", Rounds: 1, Seed: 1,
-		Topology: scenario.Topology{Replicas: 1, Balancers: 1, Origins: 1, Nodes: map[string]scenario.Node{}, Links: map[string]scenario.Link{}},
+		Topology: scenario.Topology{Replicas: 1, Balancers: 1, Origins: 1, Workers: 1, Nodes: map[string]scenario.Node{},
+			Links: map[string]scenario.Link{}},
 		Gateway:  map[string]string{},
 		LB:       scenario.LB{Balance: "round_robin", MaxFails: 1, FailTimeout: 10 * time.Second},
 		Origin:   scenario.Origin{Models: 100, BodyBytes: 1024, Seed: 1},
@@ -226,7 +227,7 @@ func TestDefaults(t *testing.T) {
 		Workload: scenario.Workload{Requests: []scenario.Request{{Name: "a", Method: "GET", Path: "/", Weight: 1, Expect: []int{200}}}},
 		Load: scenario.Attacks{
 			Closed: scenario.Closed{Timeout: 10 * time.Second},
-			Open:   scenario.Open{Rate: 10, Duration: 5 * time.Second, Timeout: 10 * time.Second},
+			Open:   scenario.Open{Rate: 10, Duration: 5 * time.Second, Timeout: 10 * time.Second, Arrivals: scenario.ArrivalsEven},
 			Probe:  scenario.Probe{Timeout: time.Second},
 		},
 	}
@@ -291,4 +292,57 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSoakOfAStage(t *testing.T) {
+	s, err := scenario.Parse("x.yaml", []byte(`name: x
+workload: {requests: [{name: a, path: /}]}
+soak: {latency: 0.5}
+topology: {workers: 2}
+load:
+  open:
+    rate: 100
+    duration: 20s
+    arrivals: poisson
+stages:
+  - name: soaked
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	soaked := plan(t, s, "", "soaked")[0]
+	if soaked.Soak != (scenario.Soak{On: true, Memory: 0.1, Goroutines: 0.1, Latency: 0.5}) || soaked.Topology.Workers != 2 ||
+		!soaked.Load.Open.Shaped() || len(soaked.Load.Open.Shape) != 0 {
+		t.Errorf("soak %+v, %d workers, %+v", soaked.Soak, soaked.Topology.Workers, soaked.Load.Open)
+	}
+}
+
+func TestSegmentsOfAShape(t *testing.T) {
+	s, err := scenario.Parse("x.yaml", []byte(`name: x
+workload: {requests: [{name: a, path: /}]}
+load:
+  open:
+    rate: 100
+    duration: 20s
+    shape:
+      - {for: 10s, level: 0.5}
+      - {for: 6s, level: 0.5, to: 2, name: up, slo: "p99<1s, errors<1%"}
+      - {for: 4s, level: 0}
+stages: [{name: shaped}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := plan(t, s, "")[0].Load.Open
+	if len(got.Shape) != 3 || got.Arrivals != scenario.ArrivalsEven {
+		t.Fatalf("%+v", got)
+	}
+	first, up := got.Shape[0], got.Shape[1]
+	last := got.Shape[2]
+	if first.Name != "segment-1" || first.Level != 0.5 || first.To != 0.5 || first.For != 10*time.Second {
+		t.Errorf("the first is %+v", first)
+	}
+	if up.Name != "up" || up.Level != 0.5 || up.To != 2 || up.SLO.String() != "p99<1s,errors<1%" || last.To != 0 {
+		t.Errorf("then %+v and %+v", up, last)
+	}
 }

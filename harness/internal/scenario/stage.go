@@ -22,14 +22,14 @@ func defaults() Stage {
 	return Stage{
 		Rounds:   1,
 		Seed:     1,
-		Topology: Topology{Replicas: 1, Balancers: 1, Origins: 1, Nodes: map[string]Node{}, Links: map[string]Link{}},
+		Topology: Topology{Replicas: 1, Balancers: 1, Origins: 1, Workers: 1, Nodes: map[string]Node{}, Links: map[string]Link{}},
 		Gateway:  map[string]string{},
 		LB:       LB{Balance: "round_robin", MaxFails: 1, FailTimeout: 10 * time.Second},
 		Origin:   Origin{Models: 100, BodyBytes: 1024},
 		Entities: map[string]any{},
 		Load: Attacks{
 			Closed: Closed{Timeout: 10 * time.Second},
-			Open:   Open{Timeout: 10 * time.Second},
+			Open:   Open{Timeout: 10 * time.Second, Arrivals: ArrivalsEven},
 			Probe:  Probe{Timeout: time.Second},
 		},
 	}
@@ -54,6 +54,7 @@ func (d *decoder) stage(s *Stage) fields {
 		"expect":   func(p string, n *node) { d.expect(p, n, &s.Expect) },
 		"month":    func(p string, n *node) { d.month(p, n, &s.Month) },
 		"slo":      d.objectives(&s.SLO),
+		"soak":     func(p string, n *node) { d.soak(p, n, &s.Soak) },
 	}
 }
 
@@ -76,6 +77,7 @@ func (d *decoder) resolve(name, profile string, n *node) Stage {
 	d.checkLimit(n, &s)
 	d.checkEdge(n, &s)
 	d.checkObjectives(n, &s)
+	d.checkSoak(n, &s)
 	return s
 }
 
@@ -84,6 +86,7 @@ func (d *decoder) topology(path string, n *node, out *Topology) {
 		"replicas":  d.whole(&out.Replicas, 1, 9),
 		"balancers": d.whole(&out.Balancers, 1, 2),
 		"origins":   d.whole(&out.Origins, 1, 2),
+		"workers":   d.whole(&out.Workers, 1, 9),
 		"nodes": func(p string, n *node) {
 			out.Nodes = make(map[string]Node, 8)
 			f := fields{}

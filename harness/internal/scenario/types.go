@@ -44,6 +44,7 @@ type Stage struct {
 	Expect    Expect  // what an experiment must show
 	Month     Month
 	SLO       slo.Objectives // what the stage's figures should meet
+	Soak      Soak           // whether memory, goroutines and latency may grow over the open-loop attack
 	Published *Published     // nil: there are no published figures of this stage
 }
 
@@ -69,6 +70,7 @@ type Topology struct {
 	Replicas  int             // gateways, 1 to 9
 	Balancers int             // 1, or 2: lb-2 stands by
 	Origins   int             // 1, or 2: origin and origin-2
+	Workers   int             // that share every attack, 1 to 9
 	Nodes     map[string]Node // by role: gateway, lb, postgres, redis, origin, worker, link, edge
 	Links     map[string]Link // by far end: postgres, redis, origin, or gateway for the ways from the balancers
 }
@@ -193,6 +195,8 @@ type Open struct {
 	Warmup      time.Duration
 	Duration    time.Duration
 	Timeout     time.Duration // of one request
+	Shape       []Segment     // of the rate over Duration; none: it stays
+	Arrivals    string        // ArrivalsEven or ArrivalsPoisson
 }
 
 // Probe asks apart from the load whether the service is available. Zero Rate:
@@ -202,6 +206,14 @@ type Probe struct {
 	PostRate   float64 // others, per second and balancer; 0: none
 	DirectRate float64 // idempotent requests per second straight to each gateway; 0: none
 	Timeout    time.Duration
+}
+
+// Soak says by how much figures may grow over the open-loop attack, as shares of what they are at its beginning.
+type Soak struct {
+	On         bool // the file has a soak
+	Memory     float64
+	Goroutines float64
+	Latency    float64
 }
 
 // Published are figures of a stage from another source. Zero: not given.

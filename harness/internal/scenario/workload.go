@@ -161,6 +161,8 @@ func (d *decoder) attacks(path string, n *node, out *Attacks) {
 				"warmup":      d.duration(&o.Warmup, 0, hour),
 				"duration":    d.duration(&o.Duration, time.Second, hour),
 				"timeout":     timeout(&o.Timeout),
+				"arrivals":    d.choice(&o.Arrivals, ArrivalsEven, ArrivalsPoisson),
+				"shape":       d.items(func(p string, n *node) { d.segment(p, n, o) }),
 			})
 			d.require(p, n, "duration")
 		},

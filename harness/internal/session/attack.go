@@ -46,7 +46,7 @@ func (s *Session) Attack(ctx context.Context, stage string, a load.Attack, besid
 			})
 		}
 	}
-	res, err := s.Worker.Run(ctx, a, func(p load.Progress) {
+	res, err := s.Workers.Run(ctx, a, func(p load.Progress) {
 		if p.State == load.Running || p.Ended() {
 			begun.Do(func() { begin(p) })
 		}
@@ -68,14 +68,18 @@ func (s *Session) Attack(ctx context.Context, stage string, a load.Attack, besid
 		}
 		return nil, errors.Join(err, cause)
 	}
-	out.Counted = load.Counts{Requests: res.Requests - counted.Requests, Successes: res.Successes - counted.Successes}
+	s.restartLost(ctx, res)    // now that nothing else is sent
+	out.Counted = load.Counts{ // of a worker that was lost, what it had sent was counted, and is in no result
+		Requests:  res.Requests - min(counted.Requests, res.Requests),
+		Successes: res.Successes - min(counted.Successes, res.Successes),
+	}
 	s.Step("%s %s: %s; CPU us per request: %s", stage, a.Model, summary(a, res), cpuSummary(out))
 	return out, nil
 }
 
 // Send carries out an attack that is not measured: a warm-up, background traffic. Observers are told so.
 func (s *Session) Send(ctx context.Context, stage string, a load.Attack) (*load.Result, error) {
-	return s.Worker.Run(ctx, a, func(p load.Progress) {
+	return s.Workers.Run(ctx, a, func(p load.Progress) {
 		s.observe(Event{Kind: Progress, Stage: stage, Attack: a, Progress: p, Unmeasured: true})
 	})
 }
@@ -89,7 +93,7 @@ func summary(a load.Attack, r *load.Result) string {
 	if a.Model != load.Open {
 		return fmt.Sprintf("%d connections, ", a.Connections) + line
 	}
-	line = fmt.Sprintf("%.0f/s offered, ", a.Rate) + line
+	line = fmt.Sprintf("%.0f/s offered, ", a.MeanRate()) + line
 	p := r.Corrected.Percentiles()
 	if p.P50 != nil {
 		line += fmt.Sprintf(", p50 %.1f ms", *p.P50)

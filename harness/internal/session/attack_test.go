@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,5 +110,46 @@ func TestCeilingIsMeasuredFirstAndNotExported(t *testing.T) {
 		if e.Kind == Progress && (e.Attack.ID != "ceiling" || !e.Unmeasured) {
 			t.Errorf("progress %+v: want that of the ceiling, unmeasured", e)
 		}
+	}
+}
+
+// Two workers share an attack, and every node is read, both workers among them.
+func TestAttackOfTwoWorkers(t *testing.T) {
+	r := newTrialRun(t)
+	r.plan.Topology.Workers = 2
+	r.plan.CeilingConnections = 1 // the ceiling is that of both
+	got, err := r.attacked(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := got.Result
+	if res.Requests+res.Unsent != 50 || res.Failed != 0 || len(res.Workers) != 2 || res.Workers[1].Name != "worker-2" {
+		t.Errorf("%d requests, %d unsent, %v, workers %+v: want 50 of both", res.Requests, res.Unsent, res.Errors, res.Workers)
+	}
+	for _, w := range res.Workers {
+		if w.Requests+w.Unsent != 25 || w.Lost != "" || w.Uncertain <= 0 {
+			t.Errorf("%+v, want half of the requests, and a clock that was read", w)
+		}
+	}
+	if u := got.Readings[0].Usage; len(u) != 8 {
+		t.Errorf("a reading has %d nodes, want all eight", len(u))
+	}
+	var most load.Progress
+	for _, e := range r.events.events {
+		if e.Kind == Progress && e.Attack.ID == "probe" {
+			most = e.Progress
+		}
+	}
+	if most.Requests != res.Requests || !most.Ended() {
+		t.Errorf("observers were told of %d requests at last, %s: want all %d", most.Requests, most.State, res.Requests)
+	}
+}
+
+func TestSessionRefusesTooManyWorkers(t *testing.T) {
+	r := newTrialRun(t)
+	r.config.Workers = 10
+	_, err := Run(t.Context(), r.config, r.plan, Program{})
+	if err == nil || !strings.Contains(err.Error(), "workers: 10 is not allowed: want 1 to 9") {
+		t.Errorf("%v", err)
 	}
 }

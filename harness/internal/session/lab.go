@@ -57,16 +57,57 @@ func (s *Session) inLab(ctx context.Context, measure func(context.Context, *Sess
 	}
 	s.Step("lab up: %d nodes in %.1f s", len(s.Lab.Nodes("")), time.Since(began).Seconds())
 	s.describeLab(ctx)
-	worker, ok := s.Lab.Node(topology.RoleWorker)
-	if !ok {
-		return errors.New("the lab has no worker")
+	if err := s.FindWorkers(); err != nil {
+		return err
 	}
-	s.Worker = load.NewClient("http://" + worker.HostAddr(topology.PortWorker))
-	defer s.Worker.Close()
+	defer func() { s.Workers.Close() }()
 	if err := s.findCeiling(ctx); err != nil {
 		return err
 	}
 	return measure(ctx, s)
+}
+
+// FindWorkers takes the lab's workers over, as after a change of its topology.
+func (s *Session) FindWorkers() error {
+	nodes := s.Lab.Nodes(topology.RoleWorker)
+	if len(nodes) == 0 {
+		return errors.New("the lab has no worker")
+	}
+	if s.Workers != nil {
+		s.Workers.Close()
+	}
+	var all []load.Worker
+	for _, n := range nodes {
+		all = append(all, load.Worker{Name: n.Name(), Client: load.NewClient("http://" + n.HostAddr(topology.PortWorker))})
+	}
+	s.Workers = load.NewWorkers(all...)
+	return nil
+}
+
+// restartWithin bounds the restart of a worker.
+const restartWithin = 45 * time.Second
+
+// restartLost starts the workers again that an attack lost, so that it does not cost the attacks after it. The attack itself stays invalid.
+// A worker that does not start is told by the next attack, which is given up.
+func (s *Session) restartLost(ctx context.Context, res *load.Result) {
+	if res == nil || ctx.Err() != nil {
+		return
+	}
+	for _, w := range res.Workers {
+		if w.Lost == "" {
+			continue
+		}
+		s.Step("%s %s; starting it again", w.Name, w.Lost)
+		bounded, cancel := context.WithTimeout(ctx, restartWithin)
+		err := s.Lab.Restart(bounded, w.Name)
+		cancel()
+		if err == nil {
+			err = s.FindWorkers()
+		}
+		if err != nil {
+			s.Step("%s does not start: %s", w.Name, OneLine(err))
+		}
+	}
 }
 
 // makeRuntime makes the runtime that the session's configuration names, or the first one that is available if it names none. Without
@@ -135,8 +176,9 @@ func (s *Session) findCeiling(ctx context.Context) error {
 		return nil
 	}
 	a := load.Attack{
-		ID: "ceiling", Model: load.Closed, Target: s.URL(topology.RoleOrigin, topology.PortNull), Connections: s.CeilingConnections,
-		Warmup: 500 * time.Millisecond, Duration: 2 * time.Second, Timeout: 5 * time.Second,
+		ID: "ceiling", Model: load.Closed, Target: s.URL(topology.RoleOrigin, topology.PortNull),
+		Connections: max(s.CeilingConnections, s.Workers.Len()), // one at least for each worker
+		Warmup:      500 * time.Millisecond, Duration: 2 * time.Second, Timeout: 5 * time.Second,
 		Seed: s.Seed, SampleEvery: HashEvery, Requests: []load.Request{{Name: "null", Path: "/", Weight: 1}},
 	}
 	res, err := s.Send(ctx, "ceiling", a)

@@ -40,6 +40,8 @@ type Config struct {
 	Observer Observer // receives all events; may be nil
 	// Objectives are asked of every stage instead of its own; empty: the stages' own are.
 	Objectives slo.Objectives
+	// Workers is how many workers send the load, instead of the scenario's number; 0: as many as the scenario says.
+	Workers int
 	// WantObjectives refuses a plan of which no stage has objectives.
 	WantObjectives bool
 	// Existing is a runtime to use instead of the one that Runtime names; nil: none. The session closes it.
@@ -75,7 +77,7 @@ type Session struct {
 	ID          string
 	RuntimeName string
 	Lab         *lab.Lab
-	Worker      *load.Client
+	Workers     *load.Workers
 	Result      *result.Result
 	// CeilingQPS is the rate of the null server, in requests per second; 0 if it was not measured.
 	CeilingQPS float64
@@ -150,6 +152,9 @@ const spaceNeeded = 16 << 20
 func Check(c Config) error {
 	if known := Runtimes().Names(); c.Runtime != "" && !slices.Contains(known, c.Runtime) {
 		return fmt.Errorf("unknown runtime %q: want one of %s", c.Runtime, strings.Join(known, ", "))
+	}
+	if c.Workers < 0 || c.Workers > topology.MaxWorkers {
+		return fmt.Errorf("workers: %d is not allowed: want 1 to %d, or 0 for the scenario's own number", c.Workers, topology.MaxWorkers)
 	}
 	dir := filepath.Join(c.Reports, "runs")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

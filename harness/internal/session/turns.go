@@ -22,16 +22,16 @@ type Turns struct {
 }
 
 // Take attacks an arm for one turn, and reads its node by usage before and after. Observers
-// are told of rounds and not of turns (Worker.Run, not Attack): a turn is over before its
+// are told of rounds and not of turns (Workers.Run, not Attack): a turn is over before its
 // first full second, so that there is no progress to show, and readings of all nodes would
 // cost more than the turn.
-func (t *Turns) Take(ctx context.Context, worker *load.Client, a load.Attack, usage func(context.Context) (lab.Usage, error)) error {
+func (t *Turns) Take(ctx context.Context, workers *load.Workers, a load.Attack, usage func(context.Context) (lab.Usage, error)) error {
 	before, err := usage(ctx)
 	if err != nil {
 		return err
 	}
 	first := readings.ReadMachineOnly()
-	res, err := worker.Run(ctx, a, nil)
+	res, err := workers.Run(ctx, a, nil)
 	if err != nil {
 		return err //nolint:wrapcheck // it names the attack
 	}

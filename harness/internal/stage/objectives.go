@@ -8,8 +8,18 @@ import (
 	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
-// Ask puts the session's objectives in the place of the stages' own, and refuses what cannot be judged.
+// Staff gives the stages as many workers as the session asks for, instead of their own number.
+func (p *Plan) Staff(c session.Config) {
+	for i := range p.Stages {
+		if c.Workers > 0 {
+			p.Stages[i].Topology.Workers = c.Workers
+		}
+	}
+}
+
+// Ask puts the session's objectives in the place of the stages' own, and refuses what cannot be judged. It also gives them their workers.
 func (p *Plan) Ask(c session.Config) error {
+	p.Staff(c)
 	for i := range p.Stages {
 		if len(c.Objectives) == 0 {
 			break

@@ -65,6 +65,7 @@ func Topology(s *scenario.Stage) topology.Topology {
 		Replicas:  s.Topology.Replicas,
 		Balancers: s.Topology.Balancers,
 		Origins:   s.Topology.Origins,
+		Workers:   s.Topology.Workers,
 		SmallDisk: slices.ContainsFunc(s.Faults, fillsDisk) || slices.ContainsFunc(s.Random.Faults, fillsDisk),
 		Resources: map[string]topology.Resources{},
 		Links:     map[string]topology.Link{},
@@ -128,6 +129,9 @@ func SetUp(ctx context.Context, s *session.Session, st *scenario.Stage, fresh bo
 		if err := topology.Apply(ctx, s.Lab, Topology(st)); err != nil {
 			return false, err
 		}
+		if err := s.FindWorkers(); err != nil {
+			return false, err
+		}
 	}
 	// Afterwards replicas that hold leases have announced themselves in Redis.
 	unused, err := gateway.Unused(ctx)
@@ -175,6 +179,17 @@ func Workload(s *session.Session, st *scenario.Stage, model string, round int) l
 		a.Warmup, a.Duration = o.Warmup, o.Duration
 	}
 	return a
+}
+
+// Shape gives an open attack the shape and the arrivals of the stage's, whose duration it must have. Attacks that search for a rate, or
+// compare builds at one, are without.
+func Shape(a *load.Attack, st *scenario.Stage) {
+	for _, s := range st.Load.Open.Shape {
+		a.Shape = append(a.Shape, load.Segment{For: s.For, From: s.Level, To: s.To})
+	}
+	if st.Load.Open.Arrivals == scenario.ArrivalsPoisson {
+		a.Arrivals = load.Poisson
+	}
 }
 
 // Fault is a scenario's fault on a target.

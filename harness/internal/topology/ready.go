@@ -94,10 +94,13 @@ func readyHTTP(port int, path string) func(context.Context, lab.Node) error {
 
 // KnownNode says whether some topology has a node of that name.
 func KnownNode(name string) bool {
-	number, isGateway := strings.CutPrefix(name, RoleGateway+"-")
-	if isGateway {
+	if number, isGateway := strings.CutPrefix(name, RoleGateway+"-"); isGateway {
 		i, err := strconv.Atoi(number)
 		return err == nil && i >= 1 && i <= maxReplicas
+	}
+	if number, isWorker := strings.CutPrefix(name, RoleWorker+"-"); isWorker {
+		i, err := strconv.Atoi(number)
+		return err == nil && i >= 2 && i <= MaxWorkers
 	}
 	return slices.Contains([]string{RolePostgres, RoleRedis, RoleOrigin, NameOf(RoleOrigin, 2), RoleLink,
 		RoleBalancer, NameOf(RoleBalancer, 2), RoleWorker, RoleEdge, RolePrometheus, RoleAlertmanager, RoleGrafana,

@@ -5,7 +5,6 @@ import (
 	"github.com/gatelab/gatelab/harness/internal/lab"
 	"maps"
 	"net"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,11 +55,14 @@ func (t Topology) Specs(l lab.Layout) ([]lab.Spec, error) {
 	if t.Replicas < 1 || t.Replicas > maxReplicas {
 		return nil, fmt.Errorf("replicas: %d is not allowed: want 1 to %d", t.Replicas, maxReplicas)
 	}
+	if err := t.checkWorkers(); err != nil {
+		return nil, err
+	}
 	specs := []lab.Spec{Postgres(t, l), Redis(t, l)}
 	for i := 1; i <= max(t.Origins, 1); i++ {
 		specs = append(specs, Origin(t, l, i))
 	}
-	specs = append(specs, Worker(t, l))
+	specs = append(specs, t.workers(l)...)
 	if len(t.Links) > 0 || t.Edge != nil {
 		link, err := LinkNode(t, l)
 		if err != nil {
@@ -185,22 +187,6 @@ func Origin(t Topology, l lab.Layout, i int) lab.Spec {
 	})
 }
 
-// Worker makes the load.
-func Worker(t Topology, l lab.Layout) lab.Spec {
-	args := []string{"worker", "--listen=" + l.ListenAddr(RoleWorker, PortWorker)}
-	return t.limit(lab.Spec{
-		Name: RoleWorker, Role: RoleWorker, Program: lab.ProgramHarness, Args: append(args, t.Worker...),
-		// One thread for two cores: on a small machine waking a second one costs
-		// the generator more than it gains (17 us of CPU per request, not 19, in a
-		// closed loop, 46 against 62 in an open one).
-		// Memory is cheaper than a collection while requests are due.
-		Env: map[string]string{"GOMAXPROCS": strconv.Itoa(max(1, runtime.NumCPU()/2)), "GOGC": "400"},
-		// It must send when a request is due, however busy the others are.
-		CPUWeight: 8192,
-		Ports:     []int{PortWorker}, Ready: readyHTTP(PortWorker, "/health"),
-	})
-}
-
 // LinkProxies are the proxies of the link node by the name of the node at the
 // far end, with that node's port.
 func (t Topology) LinkProxies() (map[string]int, error) {
@@ -278,9 +264,15 @@ func Gateway(t Topology, l lab.Layout, i int) lab.Spec {
 
 // chosen are the nodes of Roles, which need no gateway of ours.
 func (t Topology) chosen(l lab.Layout) ([]lab.Spec, error) {
-	makers := map[string]func(Topology, lab.Layout) lab.Spec{
-		RolePostgres: Postgres, RoleRedis: Redis, RoleWorker: Worker,
-		RoleOrigin: func(t Topology, l lab.Layout) lab.Spec { return Origin(t, l, 1) },
+	if err := t.checkWorkers(); err != nil {
+		return nil, err
+	}
+	one := func(node func(Topology, lab.Layout) lab.Spec) func() []lab.Spec {
+		return func() []lab.Spec { return []lab.Spec{node(t, l)} }
+	}
+	makers := map[string]func() []lab.Spec{
+		RolePostgres: one(Postgres), RoleRedis: one(Redis), RoleWorker: func() []lab.Spec { return t.workers(l) },
+		RoleOrigin: one(func(t Topology, l lab.Layout) lab.Spec { return Origin(t, l, 1) }),
 	}
 	var specs []lab.Spec
 	for _, role := range t.Roles {
@@ -288,7 +280,7 @@ func (t Topology) chosen(l lab.Layout) ([]lab.Spec, error) {
 		if !ok {
 			return nil, fmt.Errorf("roles: %q is not allowed: want some of %s", role, strings.Join(slices.Sorted(maps.Keys(makers)), ", "))
 		}
-		specs = append(specs, node(t, l))
+		specs = append(specs, node()...)
 	}
 	return specs, nil
 }

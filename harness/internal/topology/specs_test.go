@@ -81,6 +81,21 @@ func TestSpecs(t *testing.T) {
 			t.Errorf("%s runs %q, want %q", name, got, want)
 		}
 	}
+	t.Run("several workers", func(t *testing.T) {
+		several := wanted
+		several.Workers = 3
+		s := spec(t, several, "worker-3")
+		if got := strings.Join(s.Args, " "); got != "worker --listen=:7000 --cap=10" || s.Role != topology.RoleWorker {
+			t.Errorf("worker-3, a %s, runs %q", s.Role, got)
+		}
+		several.Roles = []string{topology.RoleWorker}
+		if specs, err := several.Specs(lab.Layout{}); err != nil || len(specs) != 3 {
+			t.Errorf("%d of 3 workers, error %v", len(specs), err)
+		}
+		if !topology.KnownNode("worker-3") || topology.KnownNode("worker-1") || topology.KnownNode("worker-10") {
+			t.Error("a node is not known, or one is that there cannot be")
+		}
+	})
 	t.Run("Redis stays below its memory limit", func(t *testing.T) {
 		if got := spec(t, wanted, "redis").Settings["maxmemory"]; got != "78643200" {
 			t.Errorf("maxmemory %s, want three quarters of 100 MiB", got)
@@ -111,6 +126,7 @@ func TestSpecsRefuse(t *testing.T) {
 		want     string
 	}{
 		{"no replica", topology.Topology{}, "replicas: 0 is not allowed: want 1 to 9"},
+		{"ten workers", topology.Topology{Replicas: 1, Workers: 10}, "workers: 10 is not allowed: want 1 to 9"},
 		{"a link to nowhere", topology.Topology{Replicas: 1, Links: map[string]topology.Link{"mars": {}}},
 			`links: unknown node "mars": want postgres, redis, origin or gateway`},
 		{"a method nginx has not", topology.Topology{Replicas: 1, Balancer: topology.Balance{Method: "random"}},

@@ -68,6 +68,7 @@ type Topology struct {
 	Replicas  int
 	Balancers int                  // 0 is 1; the second, lb-2, stands by
 	Origins   int                  // 0 is 1; the second is origin-2
+	Workers   int                  // 0 is 1; they share every attack
 	Resources map[string]Resources // by role
 	Links     map[string]Link      // by role of the far end: postgres, redis, origin; gateway for the ways from the balancers
 	Gateway   map[string]string    // GATEWAY_* settings by lower-case name without the prefix

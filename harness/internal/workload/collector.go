@@ -252,6 +252,7 @@ func (a *arrivals) sum() Arrivals {
 	}
 	out := Arrivals{Span: max(a.last.Sub(a.first), time.Second)}
 	out.Mean = float64(a.timed) / out.Span.Seconds()
+	out.first, out.seconds = a.first.Unix(), a.seconds
 	for _, n := range a.seconds {
 		out.Peak = max(out.Peak, n)
 	}

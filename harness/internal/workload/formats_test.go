@@ -89,7 +89,7 @@ func TestFormats(t *testing.T) {
 			if got := i.Counts.Read - i.Counts.Kept; got != s.leftOut {
 				t.Errorf("%d left out, want %d: %v", got, s.leftOut, i.Counts.LeftOut)
 			}
-			text, err := i.Scenario("imported")
+			text, err := i.Scenario("imported", false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,7 +40,7 @@ func fuzz(f *testing.F, o workload.Options, seeds ...string) {
 			if i.Counts.Read != i.Counts.Kept+left || i.Counts.Kept == 0 {
 				t.Errorf("counts do not add up: %+v", i.Counts)
 			}
-			if _, err := i.Scenario("fuzzed"); err != nil {
+			if _, err := i.Scenario("fuzzed", false); err != nil {
 				t.Error(err)
 			}
 		}

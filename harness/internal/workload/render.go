@@ -38,6 +38,9 @@ const (
 // smokeSeconds is how long a smoke run sends at a rate to tell a p99.
 func smokeSeconds(rate float64) int { return max(int(math.Ceil(smokeRequests/rate)), smokeLeast) }
 
+// usualLength is how long the open-loop attack sends, in seconds.
+const usualLength = 20
+
 const scenarioHead = `name: %s
 description: %s
 seed: 1
@@ -71,7 +74,7 @@ load:
   # Closed-loop: the capacity. Every connection sends its next request when it has its response.
   closed: {connections: 400, warmup: 2s, duration: 10s}
   # Open-loop: the latency at a fixed rate in requests/s%s.
-  open: {rate: %s, connections: 400, warmup: 2s, duration: 20s, timeout: 10s}
+  open: {rate: %s, connections: 400, warmup: 2s, duration: %ds, timeout: 10s%s}
 
 stages:
   - name: baseline
@@ -87,13 +90,22 @@ profiles:
   smoke:
     load:
       closed: {warmup: 1s, duration: 3s}
-      open: {warmup: 1s, duration: %ds} # %d requests: a p99 needs 1,000
+      open: {warmup: 1s, duration: %ds%s} # %d requests: a p99 needs 1,000
   full: {}
 `
 
 // Scenario is a complete scenario of a name with the requests, as commented YAML. It is read again before it is returned: an error is a
 // request that YAML does not carry.
-func (i *Import) Scenario(name string) ([]byte, error) {
+//
+// With arrivals the open-loop attack has the source's rate over time, as a shape.
+func (i *Import) Scenario(name string, arrivals bool) ([]byte, error) {
+	shape, length := "", usualLength
+	if arrivals {
+		var err error
+		if shape, length, err = i.shape(); err != nil {
+			return nil, err
+		}
+	}
 	var b bytes.Buffer
 	b.WriteString("# Made by: harness workload import\n#\n")
 	for _, line := range i.Summary() {
@@ -110,7 +122,11 @@ func (i *Import) Scenario(name string) ([]byte, error) {
 		from = "; the source had " + i.Arrivals.String()
 	}
 	seconds := smokeSeconds(i.Rate())
-	fmt.Fprintf(&b, scenarioTail, from, number(i.Rate()), seconds, seconds*int(i.Rate()))
+	smoke := ""
+	if arrivals {
+		smoke = fmt.Sprintf(", shape: [{for: %ds, level: 1}]", seconds)
+	}
+	fmt.Fprintf(&b, scenarioTail, from, number(i.Rate()), length, shape, seconds, smoke, seconds*int(i.Rate()))
 	s, err := scenario.Parse(name+".yaml", b.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("the scenario is not valid: %w", err)

@@ -49,7 +49,7 @@ func TestAServerReceivesTheRequests(t *testing.T) {
 	for _, s := range samples {
 		t.Run(s.file, func(t *testing.T) {
 			t.Parallel()
-			text, err := s.read(t).Scenario("imported")
+			text, err := s.read(t).Scenario("imported", false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestMoreThanAScenarioHolds(t *testing.T) {
 	if n := i.Counts.LeftOut["beyond the 900 KiB that all requests of a scenario may take"]; n == 0 || n == 40 {
 		t.Errorf("%v", i.Counts)
 	}
-	if _, err := i.Scenario("large"); err != nil {
+	if _, err := i.Scenario("large", false); err != nil {
 		t.Error(err)
 	}
 }

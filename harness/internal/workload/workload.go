@@ -58,6 +58,9 @@ type Arrivals struct {
 	Span time.Duration // from the first request to the last one
 	Mean float64       // requests per second over Span
 	Peak int           // requests in the busiest second
+
+	first   int64         // second of the first request, since 1970
+	seconds map[int64]int // requests by second
 }
 
 // parser gives every request of a source to take. An error means that the source is not of the format.

@@ -65,6 +65,16 @@ func (r *Runtime) Running() []string {
 	return names
 }
 
+// Kill ends a node's servers, as if its process had died.
+func (r *Runtime) Kill(name string) {
+	r.mu.Lock()
+	n := r.nodes[name]
+	r.mu.Unlock()
+	if n != nil {
+		_ = n.Kill(context.Background())
+	}
+}
+
 // addr is the address of a port of a node, whether it runs or not; it stays the same. The port is held until the node serves it: a port
 // that is only free may be another connection's a moment later.
 func (r *Runtime) addr(name string, port int) string {

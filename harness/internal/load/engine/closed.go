@@ -21,9 +21,10 @@ const (
 // responses have come, or ctx ends.
 func (r *run) runClosed(ctx context.Context) {
 	var wg sync.WaitGroup
+	before := r.first * max(r.attack.Streams, 1) // those of other workers
 	for i := range r.attack.AtATime() {
 		wg.Go(func() {
-			l := &closedConnection{run: r, n: i, conn: newConn(), random: newStream(r.attack.Seed, uint64(i))}
+			l := &closedConnection{run: r, n: i, conn: newConn(), random: newStream(r.attack.Seed, uint64(before+i))}
 			l.drive(ctx)
 		})
 	}

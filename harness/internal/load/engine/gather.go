@@ -45,18 +45,23 @@ func (r *recorder) seconds(from int) []load.Second {
 			}
 			sums[i].Add(sec.Counts)
 			sums[i].hits += sec.hits
-			sums[i].latency.add(&sec.latency)
+			sums[i].latency.Add(&sec.latency)
 		}
 		s.mu.Unlock()
 	}
 	out := []load.Second{}
 	for i, sec := range sums {
-		if sec != nil {
-			out = append(out, load.Second{
-				Offset: i - warm, Counts: sec.Counts, Hits: sec.hits,
-				P50: sec.latency.quantile(0.5), P99: sec.latency.quantile(0.99),
-			})
+		if sec == nil {
+			continue
 		}
+		one := load.Second{
+			Offset: i - warm, Counts: sec.Counts, Hits: sec.hits,
+			P50: sec.latency.Quantile(0.5), P99: sec.latency.Quantile(0.99),
+		}
+		if r.plan.attack.Part != nil { // percentiles of parts cannot be put together
+			one.Latency = &sec.latency
+		}
+		out = append(out, one)
 	}
 	return out
 }
@@ -77,6 +82,9 @@ func (r *recorder) result(began, ended time.Time) *load.Result {
 	// Seconds at the end in which nothing was sent are part of the story.
 	for i := len(out.Series); time.Duration(i)*time.Second < out.Window(); i++ {
 		out.Series = append(out.Series, load.Second{Offset: i})
+	}
+	for i, s := range a.Shape {
+		out.Segments = append(out.Segments, load.SegmentResult{Segment: s, Unsent: r.segments[i].unsent})
 	}
 	var busy time.Duration
 	for _, s := range r.shards {
@@ -124,6 +132,10 @@ func (s *shard) addTo(out *load.Result) {
 		sum := out.ByConsumer[g.Name]
 		sum.Add(s.byGroup[i])
 		out.ByConsumer[g.Name] = sum
+	}
+	for i, one := range s.segments {
+		out.Segments[i].Add(one.Counts)
+		out.Segments[i].Corrected.Merge(one.Corrected)
 	}
 	out.FirstEvent.Merge(s.first)
 	out.Events += s.events

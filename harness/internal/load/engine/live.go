@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatelab/gatelab/harness/internal/measure"
+)
 
 // liveKept is how many of the latest seconds a shard keeps by the end of their
 // requests. Two would do: the full one, and the one that goes on.
@@ -12,7 +16,7 @@ const liveKept = 3
 type liveSecond struct {
 	index     int // of the second, from the one before the warm-up's first; 0: none yet
 	successes uint64
-	latency   coarseHistogram
+	latency   measure.Coarse
 }
 
 // live adds an event to the second in which it ended.
@@ -29,7 +33,7 @@ func (s *shard) live(warmup, latency time.Duration, e *event) {
 		*l = liveSecond{index: i}
 	}
 	l.successes++
-	l.latency.record(latency)
+	l.latency.Record(latency)
 }
 
 // endedIn is what ended in a second of the measured window; those of the warm-up
@@ -43,7 +47,7 @@ func (r *recorder) endedIn(offset int) (sum liveSecond) {
 		s.mu.Lock()
 		if l := &s.latest[i%liveKept]; l.index == i {
 			sum.successes += l.successes
-			sum.latency.add(&l.latency)
+			sum.latency.Add(&l.latency)
 		}
 		s.mu.Unlock()
 	}

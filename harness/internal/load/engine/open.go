@@ -32,9 +32,12 @@ type openStats struct{ peak, limit int }
 // the results by the request's number.
 func (r *run) runOpen(ctx context.Context) openStats {
 	total := r.attack.Warmup + r.attack.Duration
-	pace := newPacer(ctx, r.attack.Rate, total)
+	pace := newPacer(ctx, r.attack, total)
 	defer pace.close()
 	pace.late = r.late
+	if r.attack.Begin != nil {
+		pace.from = r.started
+	}
 	t := &transport{run: r, ctx: ctx, pool: newPool(r.dialer)}
 	if n := r.attack.AtATime(); n > 0 {
 		t.slots = make(chan struct{}, n)
@@ -50,7 +53,16 @@ func (r *run) runOpen(ctx context.Context) openStats {
 	for res := range results {
 		t.consume(pace, res)
 	}
-	r.rec.unsent = pace.unsent(r.attack.Warmup)
+	if !pace.began.IsZero() {
+		r.beganAt(pace.began)
+	}
+	r.rec.unsent = pace.unsent(r.attack.Warmup, total)
+	end := r.attack.Warmup
+	for i := range r.rec.segments {
+		begin := end
+		end += r.attack.Shape[i].For
+		r.rec.segments[i].unsent = pace.unsent(begin, end)
+	}
 	return openStats{peak: int(r.rec.peak.Load()), limit: limit}
 }
 
@@ -118,7 +130,7 @@ type pendingEvent struct {
 
 func (t *transport) exchange(seq uint64) *pendingEvent {
 	e := t.done.fresh()
-	random := newStream(t.attack.Seed, seq)
+	random := newStream(t.attack.Seed, t.attack.Part.Seq(seq))
 	e.draw = t.plan.draw(&random)
 	now := time.Now()
 	deadline := now.Add(t.attack.Timeout)
@@ -236,17 +248,18 @@ func (t *transport) consume(pace *pacer, res *vegeta.Result) {
 		// RoundTrip was not reached, which a well-formed attack cannot do; it is
 		// counted all the same.
 		e = t.done.fresh()
-		random := newStream(t.attack.Seed, res.Seq)
+		random := newStream(t.attack.Seed, t.attack.Part.Seq(res.Seq))
 		e.draw = t.plan.draw(&random)
 		e.verdict = verdict{outcome: failure, kind: load.KindOther, detail: res.Error}
 	}
 	if !e.cut {
 		e.due = pace.due(res.Seq) - t.attack.Warmup
-		e.sent = res.Timestamp.Sub(pace.began) - t.attack.Warmup
+		e.sent = res.Timestamp.Sub(pace.from) - t.attack.Warmup
 		e.end = e.sent + res.Latency
 		t.rec.record(0, &e.event)
-		if t.attack.KeepRaw && e.due >= 0 && len(t.rec.raw) < load.MaxRaw {
-			t.rec.raw = append(t.rec.raw, load.Raw{Seq: res.Seq, Sent: e.sent, Service: res.Latency, OK: e.outcome == success})
+		if t.attack.KeepRaw && e.due >= 0 && len(t.rec.raw) < load.MaxRaw/t.attack.Part.Parts() {
+			seq := t.attack.Part.Seq(res.Seq)
+			t.rec.raw = append(t.rec.raw, load.Raw{Seq: seq, Sent: e.sent, Service: res.Latency, OK: e.outcome == success})
 		}
 	}
 	t.done.free(e)

@@ -292,7 +292,7 @@ func TestOpenSaysWhatItDidNotSend(t *testing.T) {
 }
 
 func TestPacerSchedule(t *testing.T) {
-	p := newPacer(t.Context(), 3, time.Second)
+	p := newPacer(t.Context(), load.Attack{Rate: 3, Duration: time.Second}, time.Second)
 	defer p.close()
 	for n, want := range []time.Duration{0, 333333333, 666666667} {
 		if got := p.due(uint64(n)); got != want {
@@ -306,10 +306,10 @@ func TestPacerSchedule(t *testing.T) {
 	if _, stop := p.Pace(1200*time.Millisecond, 1); !stop {
 		t.Error("a request is sent long after the end")
 	}
-	if got := p.unsent(0); got != 2 {
+	if got := p.unsent(0, time.Second); got != 2 {
 		t.Errorf("%d unsent, want requests 1 and 2", got)
 	}
-	if got := p.unsent(500 * time.Millisecond); got != 1 {
+	if got := p.unsent(500*time.Millisecond, time.Second); got != 1 {
 		t.Errorf("%d unsent in the window, want request 2", got)
 	}
 	if _, stop := p.Pace(0, 3); !stop {

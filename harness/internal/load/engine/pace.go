@@ -2,25 +2,35 @@ package engine
 
 import (
 	"context"
-	"math"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
-// pacer tells vegeta when to send: request n is due at n/rate, counted from the
-// attack's beginning. It does the waiting itself, as the runtime's timers are
-// rounded up to a millisecond, which at 5,000/s are five requests in a bunch.
+// pacer tells vegeta when to send: each request is due when the attack's schedule says so, counted from the
+// attack's beginning; a worker among several sends those that are its part. It does the waiting itself, as the
+// runtime's timers are rounded up to a millisecond, which at 5,000/s are five requests in a bunch.
 type pacer struct {
-	ctx   context.Context
-	rate  float64
-	total time.Duration
-	late  time.Duration // overtime, but for tests
-	timer *os.File      // a timerfd; nil: none could be had
+	ctx      context.Context
+	attack   load.Attack
+	schedule *load.Schedule // of all workers
+	total    time.Duration
+	late     time.Duration // overtime, but for tests
+	timer    *os.File      // a timerfd; nil: none could be had
 
-	// began is vegeta's own beginning, from which it stamps results. It is known
-	// once Pace has been called.
+	// arrivals are those of requests that do not follow each other evenly; nil: they do. What was drawn is kept in drawn until the request
+	// is over.
+	arrivals *load.Arrivals
+	mu       sync.Mutex // guards drawn
+	drawn    map[uint64]time.Duration
+
+	// from is when the attack begins, and began when vegeta did, from which it stamps results. Where no time was set for the attack, it
+	// begins when vegeta does. Both are known once Pace has been called.
+	from  time.Time
 	began time.Time
 	next  uint64 // the first request that was not asked for yet
 }
@@ -30,27 +40,37 @@ type pacer struct {
 // by sending everything late.
 const overtime = 100 * time.Millisecond
 
-// unsent is how many requests were due in the measured window, which begins
-// after the warm-up, and were never sent.
-func (p *pacer) unsent(warmup time.Duration) uint64 {
-	first, end := p.before(warmup), p.before(p.total)
+// unsent is how many requests were due between two times and were never sent.
+func (p *pacer) unsent(from, to time.Duration) uint64 {
+	first, end := p.before(from), p.before(to)
 	return end - min(max(p.next, first), end)
 }
 
-// before is how many requests are due before a time.
+// before is how many requests of this worker are due before a time.
 func (p *pacer) before(at time.Duration) uint64 {
-	n := uint64(p.rate * at.Seconds())
-	for n > 0 && p.due(n-1) >= at {
+	if p.attack.Arrivals == load.Poisson {
+		again := load.NewArrivals(p.attack.Seed)
+		for n := uint64(0); ; n++ {
+			if p.schedule.At(again.Count(p.attack.Part.Seq(n))) >= at {
+				return n
+			}
+		}
+	}
+	n := uint64(p.schedule.Count(at) / float64(p.attack.Part.Parts()))
+	for n > 0 && p.evenly(n-1) >= at {
 		n--
 	}
-	for p.due(n) < at {
+	for p.evenly(n) < at {
 		n++
 	}
 	return n
 }
 
-func newPacer(ctx context.Context, rate float64, total time.Duration) *pacer {
-	p := &pacer{ctx: ctx, rate: rate, total: total, late: overtime}
+func newPacer(ctx context.Context, a load.Attack, total time.Duration) *pacer {
+	p := &pacer{ctx: ctx, attack: a, schedule: a.Schedule(), total: total, late: overtime}
+	if a.Arrivals == load.Poisson {
+		p.arrivals, p.drawn = load.NewArrivals(a.Seed), map[uint64]time.Duration{}
+	}
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err == nil {
 		// As it does not block, it is waited for as a connection is.
@@ -65,9 +85,31 @@ func (p *pacer) close() {
 	}
 }
 
-// due is when request n should be sent.
+// evenly is when this worker's request n is due if requests follow each other evenly.
+func (p *pacer) evenly(n uint64) time.Duration { return p.schedule.At(float64(p.attack.Part.Seq(n))) }
+
+// draw is when this worker's request n, which is the next one or the one before it, is due.
+func (p *pacer) draw(n uint64) time.Duration {
+	if p.arrivals == nil {
+		return p.evenly(n)
+	}
+	due := p.schedule.At(p.arrivals.Count(p.attack.Part.Seq(n)))
+	p.mu.Lock()
+	p.drawn[n] = due
+	p.mu.Unlock()
+	return due
+}
+
+// due is when request n, which is over, was due.
 func (p *pacer) due(n uint64) time.Duration {
-	return time.Duration(math.Round(float64(n) / p.rate * float64(time.Second)))
+	if p.arrivals == nil {
+		return p.evenly(n)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due := p.drawn[n]
+	delete(p.drawn, n)
+	return due
 }
 
 // The last bit of a wait is left to the precise timer.
@@ -89,9 +131,13 @@ const (
 func (p *pacer) Pace(elapsed time.Duration, n uint64) (time.Duration, bool) {
 	if p.began.IsZero() {
 		p.began = time.Now().Add(-elapsed)
+		if p.from.IsZero() {
+			p.from = p.began
+		}
 	}
+	elapsed += p.began.Sub(p.from)
 	p.next = n
-	due := p.due(n)
+	due := p.draw(n)
 	if due >= p.total || elapsed > p.total+p.late || p.ctx.Err() != nil {
 		return 0, true
 	}
@@ -107,7 +153,7 @@ func (p *pacer) Pace(elapsed time.Duration, n uint64) (time.Duration, bool) {
 	if wait < fineWait {
 		return 0, false
 	}
-	if p.rate > bunchAbove {
+	if p.Rate(due) > bunchAbove {
 		wait = max(wait, bunch)
 	}
 	if p.timer == nil || p.nap(wait) != nil {
@@ -135,5 +181,7 @@ func (p *pacer) nap(d time.Duration) error {
 	return err
 }
 
-// Rate is for vegeta's reports.
-func (p *pacer) Rate(time.Duration) float64 { return p.rate }
+// Rate is what this worker sends per second at a time.
+func (p *pacer) Rate(at time.Duration) float64 {
+	return p.schedule.Rate(at) / float64(p.attack.Part.Parts())
+}

@@ -3,6 +3,7 @@ package engine
 import (
 	"runtime"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type recorder struct {
 	dialed   atomic.Uint64 // new connections in the measured window
 	raw      []load.Raw    // open: written by the one consumer, read at the end
 	unsent   uint64        // open: due in the measured window and never sent; set at the end
+	segments []segment     // of the attack's shape
 }
 
 // shard is a part of the figures, and the lock on it.
@@ -71,18 +73,30 @@ type shard struct {
 	errorLat measure.Histogram
 	first    measure.Histogram // of streams
 	events   uint64
+	segments []load.SegmentResult // what was due in each
+}
+
+// segment is a segment of an attack's shape: where it ends in the measured window, and what was due in it and never sent.
+type segment struct {
+	end    time.Duration
+	unsent uint64
 }
 
 // second is one second of the series.
 type second struct {
 	load.Counts
 	hits    uint64
-	latency coarseHistogram
+	latency measure.Coarse
 }
 
 func newRecorder(p *plan) *recorder {
 	a := p.attack
 	r := &recorder{plan: p, open: a.Model != load.Closed, window: a.Duration, warmup: a.Warmup}
+	var end time.Duration
+	for _, s := range a.Shape {
+		end += s.For
+		r.segments = append(r.segments, segment{end: end})
+	}
 	n := 1 // one consumer takes an open attack's results
 	if !r.open {
 		n = min(2*runtime.GOMAXPROCS(0), a.Connections, 16)
@@ -91,6 +105,7 @@ func newRecorder(p *plan) *recorder {
 		r.shards = append(r.shards, &shard{
 			byReq: make([]load.Counts, len(a.Requests)), latency: latencies(a), byGroup: make([]load.Counts, len(a.Consumers)+1),
 			errors: map[string]uint64{}, cache: map[string]*uint64{}, nodes: map[string]*uint64{}, edge: map[string]*uint64{},
+			segments: make([]load.SegmentResult, len(a.Shape)),
 		})
 	}
 	return r
@@ -142,6 +157,9 @@ func (r *recorder) record(i int, e *event) {
 		return
 	}
 	s.count(e)
+	if len(r.segments) > 0 {
+		s.segment(r.segmentAt(at), latency, e)
+	}
 	s.busy += e.end - e.sent
 	if r.open {
 		s.lag.Record(max(e.sent-e.due, 0))
@@ -169,6 +187,20 @@ func (r *recorder) record(i int, e *event) {
 	if r.plan.attack.Model == load.Probes {
 		s.probes = append(s.probes, load.Probe{Offset: e.due, OK: e.outcome != failure, Status: e.status, Err: e.kind,
 			Node: string(e.node), Latency: latency})
+	}
+}
+
+// segmentAt is the segment of the attack's shape in which a time of the measured window lies.
+func (r *recorder) segmentAt(at time.Duration) int {
+	return sort.Search(len(r.segments)-1, func(i int) bool { return r.segments[i].end > at })
+}
+
+// segment adds an event to that of the shape's segments in which it was due.
+func (s *shard) segment(i int, latency time.Duration, e *event) {
+	one := &s.segments[i]
+	count(&one.Counts, e.outcome)
+	if e.outcome == success {
+		one.Corrected.Record(latency)
 	}
 }
 
@@ -243,7 +275,7 @@ func (s *shard) series(warmup, at, latency time.Duration, e *event) {
 		sec.hits++
 	}
 	if e.outcome == success {
-		sec.latency.record(latency)
+		sec.latency.Record(latency)
 	}
 }
 

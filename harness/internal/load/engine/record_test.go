@@ -1,41 +1,11 @@
 package engine
 
 import (
-	"math"
 	"testing"
 	"time"
 
 	"github.com/gatelab/gatelab/harness/internal/load"
 )
-
-func TestCoarseIsWithinItsWord(t *testing.T) {
-	for _, d := range []time.Duration{0, time.Microsecond, 63 * time.Microsecond, 64 * time.Microsecond, 65 * time.Microsecond,
-		127 * time.Microsecond, 128 * time.Microsecond,
-		999 * time.Microsecond, 12345 * time.Microsecond, time.Second, 59 * time.Second, 67 * time.Second} {
-		var c coarseHistogram
-		c.record(d)
-		got := c.quantile(0.5)
-		if off := math.Abs(float64(got - d)); off > 0.016*float64(d)+float64(time.Microsecond) {
-			t.Errorf("%v became %v", d, got)
-		}
-	}
-	var c, other coarseHistogram
-	for i := range 1000 {
-		c.record(time.Duration(i+1) * time.Millisecond)
-	}
-	c.record(-time.Second)
-	c.record(time.Hour)
-	other.add(&c)
-	other.add(&coarseHistogram{})
-	for q, want := range map[float64]time.Duration{0.5: 500 * time.Millisecond, 0.99: 990 * time.Millisecond} {
-		if got := other.quantile(q); math.Abs(float64(got-want)) > 0.02*float64(want) {
-			t.Errorf("quantile %v is %v, want %v", q, got, want)
-		}
-	}
-	if (&coarseHistogram{}).quantile(0.5) != 0 {
-		t.Error("a quantile of nothing")
-	}
-}
 
 func TestSeriesSeconds(t *testing.T) {
 	p := planOf(t, load.Attack{Requests: []load.Request{{Name: "a", Path: "/"}}})

@@ -1,14 +1,19 @@
 package engine
 
 import (
+	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 
 	"github.com/gatelab/gatelab/harness/internal/cgroup"
+	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
 // cpuMeter measures the process's CPU time over a window.
@@ -85,6 +90,29 @@ func cores() float64 {
 		return min(n, quota)
 	}
 	return n
+}
+
+// place says what this process shares with others.
+func place() load.Place {
+	var out load.Place
+	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		out.Machine = strings.TrimSpace(string(id))
+	}
+	if name, err := os.Readlink("/proc/self/ns/net"); err == nil {
+		out.Network = name
+	}
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return out
+	}
+	var cores []string
+	for i := 0; len(cores) < set.Count(); i++ {
+		if set.IsSet(i) {
+			cores = append(cores, strconv.Itoa(i))
+		}
+	}
+	out.Cores, out.Count = strings.Join(cores, ","), len(cores)
+	return out
 }
 
 // raiseFileLimit raises the soft limit of open files to the hard limit.

@@ -41,6 +41,7 @@ func NewWorker(allowed []string) *Worker {
 //	GET    /attacks/{id}         Progress; ?from=n leaves out the series before second n
 //	GET    /attacks/{id}/result  Result; 409 while it runs
 //	DELETE /attacks/{id}         stop it, and wait: Progress
+//	GET    /clock                Now: what this machine's clock shows
 //	GET    /health               200
 //
 // Errors are {"message": "..."}.
@@ -48,6 +49,9 @@ func (w *Worker) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(rw http.ResponseWriter, _ *http.Request) {
 		reply(rw, http.StatusOK, map[string]any{"status": "ok", "files": fileLimit(), "cores": cores()})
+	})
+	mux.HandleFunc("GET /clock", func(rw http.ResponseWriter, _ *http.Request) {
+		reply(rw, http.StatusOK, load.Now{UnixNano: time.Now().UnixNano()})
 	})
 	mux.HandleFunc("POST /attacks", w.begin)
 	mux.HandleFunc("GET /attacks/{id}", w.with(func(rw http.ResponseWriter, q *http.Request, r *run) {
