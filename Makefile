@@ -14,6 +14,7 @@ SLO     ?= p99<50ms,errors<0.1%
 PRICES  ?= prices/own.yaml
 WITH    ?= nginx
 POLICY  ?=
+NODES   ?= 2
 
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -23,7 +24,7 @@ GOLANGCI_VERSION := v2.5.0
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build scenario chaos serve gate compare capacity cost up down doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
+.PHONY: help build scenario chaos serve gate compare capacity cost up down kube-up kube-down kube-status doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
 
 help: ## prints this list
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +61,15 @@ up: build ## starts the stack to use by hand: three gateways, balancer, Postgres
 
 down: build ## removes what `make up` started
 	@bin/harness down $(ARGS)
+
+kube-up: ## starts a real Kubernetes of NODES nodes (2) on this machine, for RUNTIME=kubernetes; as root, the first time builds for some 15 minutes
+	@deploy/kubernetes/cluster/cluster.sh up $(NODES)
+
+kube-down: ## takes it down, without a trace
+	@deploy/kubernetes/cluster/cluster.sh down
+
+kube-status: ## says how its nodes are
+	@deploy/kubernetes/cluster/cluster.sh status
 
 doctor: build ## checks and measures this machine, and says what can be concluded here
 	@bin/harness doctor $(ARGS)

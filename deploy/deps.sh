@@ -5,7 +5,7 @@
 # of a comparison; varnish with its modules), prometheus (with promtool, Alertmanager and amtool), browser (the
 # report's page is tested in one), compiler (the race detector needs C), wrk (the doctor compares the generator
 # with it), tmux (records a terminal for the README).
-# Without arguments: all.
+# Without arguments: all of these. Only when named: kubernetes (what the test cluster of make kube-up runs on).
 set -eu
 wanted=" ${*:-postgres pgbouncer redis nginx node haproxy varnish apache prometheus browser compiler wrk tmux} "
 want() { case $wanted in *" $1 "*) return 0 ;; esac; return 1; }
@@ -42,6 +42,14 @@ if want browser && ! have_browser; then debian="$debian chromium" casks="$casks 
 if want compiler && ! have gcc clang cc; then debian="$debian gcc libc6-dev"; fi
 if want wrk && ! have wrk; then debian="$debian wrk" brewed="$brewed wrk"; fi
 if want tmux && ! have tmux; then debian="$debian tmux" brewed="$brewed tmux"; fi
+if want kubernetes; then
+	have containerd || debian="$debian containerd"
+	have runc /usr/sbin/runc || debian="$debian runc"
+	[ -x /usr/lib/cni/bridge ] || debian="$debian containernetworking-plugins"
+	have iptables /usr/sbin/iptables || debian="$debian iptables"
+	have ip || debian="$debian iproute2"
+	have sysctl /usr/sbin/sysctl || debian="$debian procps"
+fi
 [ -n "$debian" ] || exit 0
 
 if have apt-get && [ "$(id -u)" = 0 ]; then

@@ -62,7 +62,7 @@ func TestCompletions(t *testing.T) {
 		},
 		{name: "profiles of a gate", line: []string{"gate", "--profile", ""}, want: []string{"smoke"}, ends: offersNoFiles},
 		{name: "profiles of policies", line: []string{"compare", "--profile", ""}, want: []string{"full", "smoke"}, ends: offersNoFiles},
-		{name: "runtimes", line: []string{"run", "a.yaml", "--runtime", ""}, want: []string{"docker", "host"}, ends: offersNoFiles},
+		{name: "runtimes", line: []string{"run", "a.yaml", "--runtime", ""}, want: []string{"docker", "host", "kubernetes"}, ends: offersNoFiles},
 		{
 			name: "experiments", line: []string{"chaos", ""}, want: []string{"kill-gateway", "game-day", "all", "alert-drill"},
 			not: []string{"base"}, ends: offersNoFiles,

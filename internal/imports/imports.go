@@ -51,6 +51,7 @@ var Reserved = map[string][]string{
 	"github.com/tsenart/vegeta":                    {"harness/internal/load/engine"},
 	"github.com/kong/go-kong":                      {"harness/internal/sut"},
 	"github.com/grafana/grafana-api-golang-client": {"harness/internal/grafana"},
+	"k8s.io": {"harness/internal/lab/kubernetes"},
 }
 
 // Pure packages import no network, database or HTTP package.

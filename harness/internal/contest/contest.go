@@ -131,7 +131,7 @@ func (c *contest) topology() topology.Topology {
 
 // reachable refuses addresses on this machine's loopback where the load generator is in a container, which has a loopback of its own.
 func reachable(runtime string, systems []*sut.System) error {
-	if runtime != session.RuntimeDocker {
+	if runtime == session.RuntimeHost {
 		return nil
 	}
 	for _, s := range systems {

@@ -1,5 +1,5 @@
 // Package lab runs nodes on a network of their own: it knows what a node is, in which order nodes start, and when they are ready. How a
-// node is made is a Runtime's business: lab/docker makes containers, lab/host processes.
+// node is made is a Runtime's business: lab/docker makes containers, lab/host processes, lab/kubernetes pods.
 package lab
 
 import (
@@ -112,6 +112,7 @@ type Spec struct {
 	Env       map[string]string
 	Files     map[string][]byte                       // absolute path inside the node -> content, there before the program starts
 	Ports     []int                                   // ports that the harness itself must reach
+	Inner     []int                                   // further ports that other nodes reach, for runtimes that pass on single ports only
 	HostPorts map[int]int                             // port -> fixed port on loopback; others are chosen by the runtime
 	CPUWeight int64                                   // against the others where cores are short; 0 is the usual 1024
 	CPUs      float64                                 // cores; 0 is no limit

@@ -14,7 +14,7 @@ type Result struct {
 	RunID          string    `json:"run_id"`
 	Scenario       string    `json:"scenario"`
 	Profile        string    `json:"profile,omitempty"`
-	Runtime        string    `json:"runtime"` // docker or host
+	Runtime        string    `json:"runtime"` // docker, host or kubernetes
 	StartedAt      time.Time `json:"started_at"`
 	FinishedAt     time.Time `json:"finished_at"`
 	Valid          bool      `json:"valid"` // all stages are

@@ -17,6 +17,7 @@ import (
 	"github.com/gatelab/gatelab/harness/internal/lab"
 	"github.com/gatelab/gatelab/harness/internal/lab/docker"
 	"github.com/gatelab/gatelab/harness/internal/lab/host"
+	"github.com/gatelab/gatelab/harness/internal/lab/kubernetes"
 	"github.com/gatelab/gatelab/harness/internal/load"
 	"github.com/gatelab/gatelab/harness/internal/readings"
 	"github.com/gatelab/gatelab/harness/internal/result"
@@ -26,12 +27,17 @@ import (
 
 // Names of runtimes.
 const (
-	RuntimeDocker = docker.Name // containers
-	RuntimeHost   = host.Name   // processes of this machine
+	RuntimeDocker     = docker.Name     // containers
+	RuntimeHost       = host.Name       // processes of this machine
+	RuntimeKubernetes = kubernetes.Name // pods of a cluster
 )
 
 // Runtimes are the runtimes that can carry a lab, in order of preference.
-func Runtimes() lab.Registry { return lab.Registry{docker.Driver(), host.Driver()} }
+func Runtimes() lab.Registry { return runtimesOn(kubernetes.Config{}) }
+
+func runtimesOn(cluster kubernetes.Config) lab.Registry {
+	return lab.Registry{docker.Driver(), host.Driver(), kubernetes.Driver(cluster)}
+}
 
 // Runtime is a runtime that was chosen.
 type Runtime struct {
@@ -113,7 +119,7 @@ func (s *Session) restartLost(ctx context.Context, res *load.Result) {
 // makeRuntime makes the runtime that the session's configuration names, or the first one that is available if it names none. Without
 // binaries they are the configuration's two.
 func makeRuntime(ctx context.Context, of Config, c lab.RuntimeConfig, step func(string, ...any)) (*Runtime, error) {
-	driver, err := Runtimes().Choose(ctx, of.Runtime, func(d lab.Driver, _ error) {
+	driver, err := runtimesOn(of.Cluster).Choose(ctx, of.Runtime, func(d lab.Driver, _ error) {
 		step("runtime %s is not available here", d.Name)
 	})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gatelab/gatelab/harness/internal/lab"
+	"github.com/gatelab/gatelab/harness/internal/lab/kubernetes"
 	"github.com/gatelab/gatelab/harness/internal/load"
 	"github.com/gatelab/gatelab/harness/internal/readings"
 	"github.com/gatelab/gatelab/harness/internal/report"
@@ -30,14 +31,15 @@ import (
 
 // Config is the same for every program: where to run, where to write, whom to tell.
 type Config struct {
-	Profile  string   // of the scenario; for the report
-	Runtime  string   // RuntimeDocker or RuntimeHost; empty: the first that is available
-	Reports  string   // folder of runs/ and the latest links
-	Gateway  string   // path of the gateway's binary
-	Harness  string   // path of the harness's binary
-	Version  string   // of the harness
-	Command  []string // for the manifest
-	Observer Observer // receives all events; may be nil
+	Profile  string            // of the scenario; for the report
+	Runtime  string            // RuntimeDocker, RuntimeHost or RuntimeKubernetes; empty: the first that is available
+	Cluster  kubernetes.Config // for RuntimeKubernetes
+	Reports  string            // folder of runs/ and the latest links
+	Gateway  string            // path of the gateway's binary
+	Harness  string            // path of the harness's binary
+	Version  string            // of the harness
+	Command  []string          // for the manifest
+	Observer Observer          // receives all events; may be nil
 	// Objectives are asked of every stage instead of its own; empty: the stages' own are.
 	Objectives slo.Objectives
 	// Workers is how many workers send the load, instead of the scenario's number; 0: as many as the scenario says.

@@ -75,7 +75,7 @@ func EdgeNode(t Topology, l lab.Layout) lab.Spec {
 	}
 	return t.limit(lab.Spec{
 		Name: RoleEdge, Role: RoleEdge, Program: lab.ProgramNode, Args: args, Files: files,
-		Ports: []int{PortEdgeStat}, Settings: settings, Ready: readyHTTP(PortEdgeStat, "/health"), Grace: 2 * time.Second,
+		Ports: []int{PortEdgeStat}, Inner: []int{PortEdge}, Settings: settings, Ready: readyHTTP(PortEdgeStat, "/health"), Grace: 2 * time.Second,
 	})
 }
 
@@ -100,4 +100,13 @@ func (e *Edge) proxies(l lab.Layout) ([]string, error) {
 			proxy("edge-"+w.Name, nearPort(i), l.DialAddr(RoleEdge, PortEdge), w.Near))
 	}
 	return out, nil
+}
+
+// ports are those on which the link node has the ways.
+func (e *Edge) ports() []int {
+	out := []int{portWays}
+	for i := range e.Ways {
+		out = append(out, directPort(i), nearPort(i))
+	}
+	return out
 }

@@ -175,15 +175,17 @@ func Redis(t Topology, l lab.Layout) lab.Spec {
 func Origin(t Topology, l lab.Layout, i int) lab.Spec {
 	name := NameOf(RoleOrigin, i)
 	args := []string{"origin", "--listen=" + l.ListenAddr(name, PortOrigin)}
+	var inner []int
 	if i == 1 {
 		// In a node of its own: beside the generator it would take the generator's
 		// time, and the ceiling would be half of what it is.
 		args = append(args, "--null="+l.ListenAddr(name, PortNull))
+		inner = []int{PortNull}
 	}
 	return t.limit(lab.Spec{
 		Name: name, Role: RoleOrigin, Program: lab.ProgramHarness,
 		Args:  append(args, flags(t.Origin)...),
-		Ports: []int{PortOrigin}, Settings: maps.Clone(t.Origin), Ready: readyHTTP(PortOrigin, "/health"),
+		Ports: []int{PortOrigin}, Inner: inner, Settings: maps.Clone(t.Origin), Ready: readyHTTP(PortOrigin, "/health"),
 	})
 }
 
@@ -219,16 +221,17 @@ func LinkNode(t Topology, l lab.Layout) (lab.Spec, error) {
 			l.ListenAddr(RoleLink, LinkPortOf(far, proxies[far])), l.DialAddr(far, proxies[far]), t.Links[role].Latency, t.Links[role].Jitter))
 		ports = append(ports, LinkPortOf(far, proxies[far])) // so that a fault's effect can be seen from outside
 	}
+	var inner []int
 	if t.Edge != nil {
 		ways, err := t.Edge.proxies(l)
 		if err != nil {
 			return lab.Spec{}, err
 		}
-		args = append(args, ways...)
+		args, inner = append(args, ways...), t.Edge.ports()
 	}
 	return t.limit(lab.Spec{
 		Name: RoleLink, Role: RoleLink, Program: lab.ProgramHarness, Args: args,
-		Ports: ports, Ready: readyHTTP(PortLinkAdmin, "/version"),
+		Ports: ports, Inner: inner, Ready: readyHTTP(PortLinkAdmin, "/version"),
 	}), nil
 }
 

@@ -29,7 +29,7 @@ type node struct {
 	ports      map[int]int // inside -> loopback
 	cpus       float64     // as it was made; 0 is no limit
 	memory     int64       // bytes, likewise
-	meter      meter
+	meter      lab.Meter
 }
 
 var _ lab.Node = (*node)(nil)
@@ -138,7 +138,7 @@ func (n *node) inspect(ctx context.Context) (*container.InspectResponse, error) 
 // what was used since the last Usage is lost.
 func (n *node) sample(ctx context.Context) {
 	if now, running, err := n.fromKernel(ctx); err == nil && running {
-		n.meter.add(now)
+		n.meter.Add(now)
 	}
 }
 

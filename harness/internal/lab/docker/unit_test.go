@@ -86,15 +86,15 @@ func TestUsageFromEngine(t *testing.T) {
 }
 
 func TestMeterGoesOnOverRestarts(t *testing.T) {
-	var m meter
-	m.add(lab.Usage{CPUSeconds: 2, ThrottledSeconds: 1, MemoryBytes: 10, MemoryPeakBytes: 50})
-	got := m.add(lab.Usage{CPUSeconds: 0.5, MemoryBytes: 20, MemoryPeakBytes: 30})
+	var m lab.Meter
+	m.Add(lab.Usage{CPUSeconds: 2, ThrottledSeconds: 1, MemoryBytes: 10, MemoryPeakBytes: 50})
+	got := m.Add(lab.Usage{CPUSeconds: 0.5, MemoryBytes: 20, MemoryPeakBytes: 30})
 	want := lab.Usage{CPUSeconds: 2.5, ThrottledSeconds: 1, MemoryBytes: 20, MemoryPeakBytes: 50}
 	if got != want {
 		t.Errorf("after a restart %+v, want %+v", got, want)
 	}
 	want.MemoryBytes = 0
-	if got := m.total(); got != want {
+	if got := m.Total(); got != want {
 		t.Errorf("not running %+v, want %+v", got, want)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -12,45 +11,6 @@ import (
 
 	"github.com/gatelab/gatelab/harness/internal/lab"
 )
-
-// meter adds up what the engine reports of a node over restarts: each start
-// gives the container a new cgroup, whose counters begin at zero.
-type meter struct {
-	mu   sync.Mutex
-	past lab.Usage // of earlier lives
-	last lab.Usage // of this life, as last seen
-}
-
-// add takes one reading of the present life and returns the node's total.
-func (m *meter) add(now lab.Usage) lab.Usage {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if now.CPUSeconds < m.last.CPUSeconds {
-		m.past.CPUSeconds += m.last.CPUSeconds
-		m.past.ThrottledSeconds += m.last.ThrottledSeconds
-	}
-	m.past.MemoryPeakBytes = max(m.past.MemoryPeakBytes, now.MemoryPeakBytes, now.MemoryBytes)
-	m.last = now
-	return m.totalLocked()
-}
-
-// total is what was last seen, for a node that does not run.
-func (m *meter) total() lab.Usage {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	t := m.totalLocked()
-	t.MemoryBytes = 0
-	return t
-}
-
-func (m *meter) totalLocked() lab.Usage {
-	return lab.Usage{
-		CPUSeconds:       m.past.CPUSeconds + m.last.CPUSeconds,
-		ThrottledSeconds: m.past.ThrottledSeconds + m.last.ThrottledSeconds,
-		MemoryBytes:      m.last.MemoryBytes,
-		MemoryPeakBytes:  m.past.MemoryPeakBytes,
-	}
-}
 
 // Usage reads the node's cgroup, or asks the engine where that cannot be seen.
 // It is cumulative over restarts of the node.
@@ -63,9 +23,9 @@ func (n *node) Usage(ctx context.Context) (lab.Usage, error) {
 		return lab.Usage{}, fmt.Errorf("usage of %s: %w", n.name, err)
 	}
 	if !running {
-		return n.meter.total(), nil
+		return n.meter.Total(), nil
 	}
-	return n.meter.add(now), nil
+	return n.meter.Add(now), nil
 }
 
 // fromEngine asks for one sample; it may take the engine a second.
