@@ -52,8 +52,8 @@ func labFlags(f *pflag.FlagSet, c *session.Config, profile string) {
 	f.StringVar(&c.Profile, "profile", profile, "`name` of the scenario's profile, which says how long to measure")
 	f.StringVar(&c.Runtime, "runtime", "", "where nodes run: docker (containers), host (processes) or kubernetes (pods) "+
 		"(default docker if an engine answers)")
-	f.StringVar(&c.Cluster.Context, "context", "", "`name` of the kubeconfig's context of the cluster that pods run in (default the current one, "+
-		"if it is on this machine)")
+	f.StringVar(&c.Cluster.Context, "context", "", "`name` of the kubeconfig's context of the cluster that pods run in "+
+		"(default the current one, if it is on this machine)")
 	f.StringVar(&c.Cluster.Registry, "registry", "", "`host[:port][/path]` that images for pods are pushed to (default loaded into a cluster "+
 		"of make kube-up)")
 }

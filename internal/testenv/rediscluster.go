@@ -36,7 +36,7 @@ func RedisCluster(tb testing.TB) []string {
 	for _, addr := range clusterNodes {
 		waitForRedis(tb, addr, func(ctx context.Context, rdb *redis.Client) error {
 			info, err := rdb.ClusterInfo(ctx).Result()
-			if err == nil && !(strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_size:3")) {
+			if err == nil && (!strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_size:3")) {
 				err = errors.New(info)
 			}
 			return err
@@ -53,7 +53,7 @@ func launchCluster() (addrs []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		addr, _, err := spawnRedis("gatelab-cluster-", nil, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(bus),
+		addr, err := spawnRedis("gatelab-cluster-", nil, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(bus),
 			"--cluster-node-timeout", "2000")
 		if err != nil {
 			return nil, err
@@ -111,10 +111,10 @@ func RedisSentinel(tb testing.TB) *WatchedRedis {
 			tb.Fatalf("Redis with a Sentinel for tests: %v", err)
 		}
 	}
-	master, _, err := spawnRedis("gatelab-master-", nil)
+	master, err := spawnRedis("gatelab-master-", nil)
 	fail(err)
 	host, port, _ := net.SplitHostPort(master)
-	replica, _, err := spawnRedis("gatelab-replica-", nil, "--replicaof", host, port, "--repl-diskless-sync-delay", "0")
+	replica, err := spawnRedis("gatelab-replica-", nil, "--replicaof", host, port, "--repl-diskless-sync-delay", "0")
 	fail(err)
 	for _, addr := range []string{master, replica} {
 		waitForRedis(tb, addr, func(ctx context.Context, rdb *redis.Client) error {
@@ -126,7 +126,7 @@ func RedisSentinel(tb testing.TB) *WatchedRedis {
 		})
 	}
 	const name = "gatelab"
-	sentinel, _, err := spawnRedis("gatelab-sentinel-", []string{
+	sentinel, err := spawnRedis("gatelab-sentinel-", []string{
 		fmt.Sprintf("sentinel monitor %s %s %s 1", name, host, port),
 		"sentinel down-after-milliseconds " + name + " 500",
 		"sentinel failover-timeout " + name + " 5000",
@@ -159,27 +159,28 @@ func (w *WatchedRedis) KillMaster(tb testing.TB) {
 }
 
 // spawnRedis starts a server on a free port. config are lines of its configuration file; nil: it has none.
-func spawnRedis(prefix string, config []string, args ...string) (addr, dir string, err error) {
+func spawnRedis(prefix string, config []string, args ...string) (addr string, err error) {
 	server, err := find("redis-server", "/usr/bin/redis-server", "/opt/homebrew/bin/redis-server", "/usr/local/bin/redis-server")
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	cred, err := unprivileged()
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
-	if dir, err = workDir(prefix, cred); err != nil {
-		return "", "", err
+	dir, err := workDir(prefix, cred)
+	if err != nil {
+		return "", err
 	}
 	port, err := freePort()
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	argv := []string{server}
 	if config != nil {
 		file := filepath.Join(dir, "redis.conf")
 		if err := writeOwned(file, strings.Join(config, "\n")+"\n", cred); err != nil {
-			return "", "", err
+			return "", err
 		}
 		argv = append(argv, file)
 	}
@@ -187,7 +188,7 @@ func spawnRedis(prefix string, config []string, args ...string) (addr, dir strin
 	if config == nil {
 		argv = append(argv, "--save", "", "--appendonly", "no")
 	}
-	return fmt.Sprintf("127.0.0.1:%d", port), dir, spawn(dir, cred, append(argv, args...)...)
+	return fmt.Sprintf("127.0.0.1:%d", port), spawn(dir, cred, append(argv, args...)...)
 }
 
 func writeOwned(file, text string, cred *syscall.Credential) error {

@@ -100,7 +100,8 @@ func isTimeout(err error) bool {
 // refusesAll tells the replies of a server that will refuse the next command
 // just the same: to ask it again for every request is of no use.
 func refusesAll(reply string) bool {
-	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "NOAUTH", "WRONGPASS", "ERR invalid password", "ERR max number of clients"} {
+	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "NOAUTH", "WRONGPASS",
+		"ERR invalid password", "ERR max number of clients"} {
 		if strings.HasPrefix(reply, prefix) {
 			return true
 		}

@@ -38,7 +38,8 @@ func targetOf(res *load.Result) func(second int) *float64 {
 			return nil
 		}
 		from += res.Attack.Warmup
-		return new((schedule.Count(from+length) - schedule.Count(from)) / length.Seconds())
+		rate := (schedule.Count(from+length) - schedule.Count(from)) / length.Seconds()
+		return &rate
 	}
 }
 

@@ -45,7 +45,8 @@ func (d *drill) cases() (first, last []alerting.Case) {
 // causeOrder has every cause of alerting.Plans.
 var causeOrder = []string{
 	alerting.LoseJob, alerting.KillReplica, alerting.FreezeReplicaDB, alerting.BadConfiguration, alerting.TellNoUsage,
-	alerting.EmptyCacheForGood, alerting.FillRedis, alerting.StopRedis, alerting.OriginRefuses, alerting.TargetGone, alerting.FirstRequestsFail,
+	alerting.EmptyCacheForGood, alerting.FillRedis, alerting.StopRedis, alerting.OriginRefuses, alerting.TargetGone,
+	alerting.FirstRequestsFail,
 	alerting.OriginFails, alerting.OriginSlow, alerting.SlowPostgres,
 }
 

@@ -29,7 +29,7 @@ func loadOfSeconds(n int, admit func(second int) int) *load.Result {
 
 func TestWindowsOfALoad(t *testing.T) {
 	res := loadOfSeconds(100, func(second int) int { return map[int]int{1: 20, 2: 20, 3: 19, 4: 20}[second] })
-	killed := fault.Event{InjectedAt: time.Unix(1002, 0).Add(100 * time.Millisecond), RecoveredAt: time.Unix(1002, 0).Add(500 * time.Millisecond)}
+	killed := fault.Event{InjectedAt: time.UnixMilli(1002_100), RecoveredAt: time.UnixMilli(1002_500)}
 	h := windowsOf(res, time.Second, 20, []fault.Event{killed})
 	if len(h.Windows) != 4 || h.Fullest != 20 || h.Windows[0].OffsetS != 0.6 {
 		t.Fatalf("%+v", h)
@@ -58,7 +58,8 @@ func TestARequestAtAWindowsEndMayBeEithers(t *testing.T) {
 }
 
 func TestScriptCalls(t *testing.T) {
-	n, err := scriptCalls("# Commandstats\r\ncmdstat_get:calls=900,usec=1\r\ncmdstat_evalsha:calls=41,usec=7\r\ncmdstat_eval:calls=1,usec=7\r\n")
+	n, err := scriptCalls("# Commandstats\r\n" +
+		"cmdstat_get:calls=900,usec=1\r\ncmdstat_evalsha:calls=41,usec=7\r\ncmdstat_eval:calls=1,usec=7\r\n")
 	if err != nil || n != 42 {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -81,7 +82,8 @@ func TestLimitsAreJudged(t *testing.T) {
 	x := &experiment{stage: &scenario.Stage{Expect: scenario.Expect{Limit: scenario.LimitExpect{
 		Permits: 20, Window: time.Second, AdmittedMin: 0.99, FaultMin: 0.9, AboveMax: 0.1, CommandsMax: 0.1, CPUMax: 1.1,
 	}}}}
-	good := result.LimitHeld{Permits: 20, Fullest: 20, Crowded: 22, Windows: make([]result.LimitWindow, 2), Commands: new(0.05), CPURatio: new(1.05),
+	good := result.LimitHeld{Permits: 20, Fullest: 20, Crowded: 22, Windows: make([]result.LimitWindow, 2),
+		Commands: new(0.05), CPURatio: new(1.05),
 		Whole: result.WindowsHeld{Windows: 1, Share: 1}, Faulty: result.WindowsHeld{Windows: 1, Share: 0.9}}
 	for name, c := range map[string]struct {
 		change func(h *result.LimitHeld)

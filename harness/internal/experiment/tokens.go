@@ -92,7 +92,8 @@ func (x *experiment) tokensLeft(ctx context.Context) (int64, error) {
 	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
 	if res.StatusCode != http.StatusTooManyRequests {
-		return 0, fmt.Errorf("%s %s: status %d: the load did not reach the limit of %d", q.Method, q.Path, res.StatusCode, x.stage.Expect.Tokens.Limit)
+		return 0, fmt.Errorf("%s %s: status %d: the load did not reach the limit of %d",
+			q.Method, q.Path, res.StatusCode, x.stage.Expect.Tokens.Limit)
 	}
 	for k := range res.Header {
 		if strings.HasPrefix(k, headerTokensLeft) {
@@ -109,7 +110,8 @@ func judgeTokens(e scenario.TokenExpect, h *result.TokensHeld, expect expectFunc
 	}
 	expect("tokens served", fmt.Sprintf("at most %d", h.Limit), fmt.Sprint(h.Served), h.Served <= h.Limit)
 	if e.AdmittedMin > 0 {
-		expect("share of the token limit served", fmt.Sprintf("at least %g", e.AdmittedMin), fmt.Sprintf("%.4f", h.Share), h.Share >= e.AdmittedMin)
+		expect("share of the token limit served", fmt.Sprintf("at least %g", e.AdmittedMin),
+			fmt.Sprintf("%.4f", h.Share), h.Share >= e.AdmittedMin)
 	}
 	// A replica that is killed leaves what it had reserved.
 	most := h.Failed * uint64(e.Reserved) //nolint:gosec // checked when read

@@ -9,7 +9,8 @@ import (
 
 func TestWhatALimitAdmittedIsShown(t *testing.T) {
 	h := &result.LimitHeld{
-		Permits: 300, WindowS: 1, Fullest: 300, Crowded: 311, Commands: new(0.032), CPURatio: new(1.05), CPUFree: new(100.0), CPUCount: new(105.0),
+		Permits: 300, WindowS: 1, Fullest: 300, Crowded: 311, Commands: new(0.032),
+		CPURatio: new(1.05), CPUFree: new(100.0), CPUCount: new(105.0),
 		Whole:  result.WindowsHeld{Windows: 2, Allowed: 600, Admitted: 599, Share: 599.0 / 600},
 		Faulty: result.WindowsHeld{Windows: 1, Allowed: 300, Admitted: 311, Share: 311.0 / 300},
 		Windows: []result.LimitWindow{

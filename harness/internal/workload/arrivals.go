@@ -21,7 +21,8 @@ func (i *Import) shape() (yaml string, seconds int, err error) {
 	case a.Mean == 0:
 		return "", 0, fmt.Errorf("arrivals: the source has no times of requests: import it without --arrivals")
 	case a.Span < shortestShape || a.Span >= longestShape:
-		return "", 0, fmt.Errorf("arrivals: %s are not allowed: want %s to less than %s of a source: import another part of it, or all without --arrivals",
+		return "", 0, fmt.Errorf("arrivals: %s are not allowed: want %s to less than %s of a source: "+
+			"import another part of it, or all without --arrivals",
 			a.Span.Round(time.Second), shortestShape, longestShape)
 	}
 	seconds = int(a.Span/time.Second) + 1

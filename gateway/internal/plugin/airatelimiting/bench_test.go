@@ -20,7 +20,8 @@ func BenchmarkStream(b *testing.B) {
 	for i := range events {
 		fmt.Fprintf(&text, "data: {\"choices\":[{\"delta\":{\"content\":\"token %d\"}}],\"usage\":null}\n\n", i)
 	}
-	text.WriteString("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":200,\"total_tokens\":209}}\n\ndata: [DONE]\n\n")
+	text.WriteString(`data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":200,"total_tokens":209}}`)
+	text.WriteString("\n\ndata: [DONE]\n\n")
 	origin := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, text.String())

@@ -76,7 +76,7 @@ func (c *Config) Options() redisconn.Options {
 	if c.SSL {
 		o.ServerName = c.ServerName
 	}
-	c.severalConfig.into(&o)
+	c.into(&o)
 	if c.Timeout != defaultTimeout {
 		o.Timeout = time.Duration(c.Timeout) * time.Millisecond
 	}

@@ -53,7 +53,8 @@ func TestSeveralServers(t *testing.T) {
 	if o := cluster.Options(); o.Cluster != "a:1,[::1]:2" || o.Redirections != 4 || o.Sentinels != "" || !cluster.Named() {
 		t.Errorf("a cluster: %+v", o)
 	}
-	watched := Config{severalConfig: severalConfig{SentinelMaster: "m", SentinelAddresses: []string{"s:1"}, SentinelNodes: []node{{Host: "h", Port: 2}},
+	watched := Config{severalConfig: severalConfig{
+		SentinelMaster: "m", SentinelAddresses: []string{"s:1"}, SentinelNodes: []node{{Host: "h", Port: 2}},
 		SentinelUsername: "u", SentinelPassword: "p"}}
 	if o := watched.Options(); o.Master != "m" || o.Sentinels != "h:2,s:1" || o.SentinelUsername != "u" || o.SentinelPassword != "p" ||
 		o.Cluster != "" || !watched.Named() {

@@ -68,7 +68,8 @@ func locate(to Config) (cluster, error) {
 	}
 	chosen := raw.Contexts[name]
 	if chosen == nil {
-		return cluster{}, notAvailable{fmt.Errorf("the kubeconfig has no context %q: want one of %s", name, strings.Join(contextNames(raw), ", "))}
+		return cluster{}, notAvailable{fmt.Errorf("the kubeconfig has no context %q: want one of %s",
+			name, strings.Join(contextNames(raw), ", "))}
 	}
 	config, err := clientcmd.NewNonInteractiveClientConfig(*raw, name, &clientcmd.ConfigOverrides{}, rules).ClientConfig()
 	if err != nil {

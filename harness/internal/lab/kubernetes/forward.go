@@ -12,9 +12,9 @@ import (
 	"syscall"
 
 	core "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/gatelab/gatelab/harness/internal/lab"
 )
@@ -223,7 +223,7 @@ func (n *node) dial() (httpstream.Connection, error) {
 		return nil, err
 	}
 	at := a.core.Post().Namespace(n.runtime.space).Resource("pods").Name(n.name).SubResource("portforward").URL()
-	link, _, err := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, at).
+	link, _, err := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, at).
 		Dial(portforward.PortForwardProtocolV1Name)
 	if err != nil {
 		return nil, fmt.Errorf("forward to %s: %w", n.name, err)

@@ -16,7 +16,8 @@ func TestPodOf(t *testing.T) {
 	r := &Runtime{config: lab.RuntimeConfig{RunID: "r1"}}
 	s := lab.Spec{
 		Name: "gateway-1", Role: "gateway", Env: map[string]string{"B": "2", "A": "1"}, Ports: []int{8000}, Inner: []int{9100},
-		Files: map[string][]byte{"/etc/x.conf": []byte("x")}, CPUs: 0.5, Memory: 64 << 20, CPUWeight: 2048, Scratch: []string{"/small"}, ScratchMB: 48,
+		Files: map[string][]byte{"/etc/x.conf": []byte("x")}, CPUs: 0.5, Memory: 64 << 20, CPUWeight: 2048,
+		Scratch: []string{"/small"}, ScratchMB: 48,
 	}
 	img := image{Image: docker.Image{Entrypoint: []string{"/gateway"}, Args: []string{"run"}, User: "999", Env: map[string]string{"A": "0"}},
 		name: "gatelab/gateway:1", pull: core.PullNever}
