@@ -138,9 +138,14 @@ func configCheck(inv *invocation) error {
 
 // configHelp prints the commands.
 func configHelp(inv *invocation) error {
-	_, err := fmt.Fprint(inv.stdout, configUsage)
+	fs := pflag.NewFlagSet("trial", pflag.ContinueOnError)
+	(&trialFlags{}).add(fs)
+	_, err := fmt.Fprintf(inv.stdout, "%s\nFlags of trial start:\n\n%s", configUsage, fs.FlagUsagesWrapped(helpWidth))
 	return err
 }
+
+// helpWidth is the width of help texts in columns.
+const helpWidth = 80
 
 const configUsage = `gateway config: declarative files in Kong's and decK's format, and the history.
 

@@ -114,7 +114,7 @@ func text(w *syntax.Word) string {
 // commandCheck knows what commands exist.
 type commandCheck struct {
 	root    *cobra.Command
-	gateway string // the output of gateway --help
+	gateway string // the outputs of gateway --help and gateway config --help
 	targets map[string]bool
 }
 
@@ -176,11 +176,15 @@ func (c commandCheck) make(words []string) error {
 
 func gatewayHelp(t *testing.T) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), gatewaytest.Build(t), "--help").CombinedOutput()
-	if err != nil {
-		t.Fatalf("gateway --help: %v\n%s", err, out)
+	var all strings.Builder
+	for _, args := range [][]string{{"--help"}, {"config", "--help"}} {
+		out, err := exec.CommandContext(t.Context(), gatewaytest.Build(t), args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("gateway %v: %v\n%s", args, err, out)
+		}
+		all.Write(out)
 	}
-	return string(out)
+	return all.String()
 }
 
 func makeTargets(t *testing.T) map[string]bool {
