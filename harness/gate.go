@@ -79,6 +79,18 @@ type margin struct {
 
 var margins = []margin{
 	{flag: "margin-cpu", usage: "tolerated rise of CPU per request, as a `share`", of: func(m *gate.Margins) *float64 { return &m.CPU }},
+	{
+		flag: "margin-together", usage: "tolerated rise of CPU per request of all workloads together, as a `share`",
+		of: func(m *gate.Margins) *float64 { return &m.Together },
+	},
+	{
+		flag: "margin-latency", usage: "difference of p50 or p90 that counts as none, in `ms`",
+		of: func(m *gate.Margins) *float64 { return &m.Latency },
+	},
+	{
+		flag: "margin-slow", usage: "tolerated rise of the share of requests that take much longer than most, absolute, as a `share` of requests",
+		of: func(m *gate.Margins) *float64 { return &m.Slow },
+	},
 	{flag: "margin-p50", usage: "tolerated rise of the corrected p50, as a `share`", of: func(m *gate.Margins) *float64 { return &m.P50 }},
 	{flag: "margin-p90", usage: "tolerated rise of the corrected p90, as a `share`", of: func(m *gate.Margins) *float64 { return &m.P90 }},
 	{flag: "margin-p99", usage: "tolerated rise of the corrected p99, as a `share`", of: func(m *gate.Margins) *float64 { return &m.P99 }},

@@ -132,7 +132,7 @@ func (b *bench) arm(i int) (lab.Node, error) {
 // Of renew and warm.
 const (
 	renewWithin = 45 * time.Second
-	warmFor     = 700 * time.Millisecond // per workload
+	warmFor     = 500 * time.Millisecond // per workload
 	warmRate    = 400.0                  // requests per second and arm
 )
 

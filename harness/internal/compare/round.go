@@ -108,7 +108,7 @@ func (b *bench) sample(s *scenario.Stage, round, arm int, seen *armRound) (*gate
 	out := &gate.Sample{
 		Workload: s.Name, Round: round, Arm: b.arms[arm], Place: seen.place, BeganAt: res.Began, OfferedQPS: res.Attack.Rate,
 		P50MS: seen.quantile(0.5, res), P90MS: seen.quantile(0.9, res), P99MS: seen.quantile(0.99, res),
-		Requests: res.Requests, Failed: res.Failed,
+		Requests: res.Requests, Failed: res.Failed, Slower: gate.Slower(res.Corrected.Above),
 		MemoryMiB: new(float64(seen.MemoryBytes) / (1 << 20)),
 	}
 	// The worker says what it wrote, the warm-up included: just what the CPU time

@@ -6,12 +6,12 @@ import (
 	"github.com/gatelab/gatelab/harness/internal/stats"
 )
 
-// Of Detectable: the normal quantiles of 99.79% (alpha shared among the fourteen
+// Of Detectable: the normal quantiles of 99.83% (alpha shared among the seventeen
 // metrics of three workloads, and two looks) and of 80%; how much wider a
 // Hodges-Lehmann median's error is than a mean's; and how much less a pair varies
 // whose base is two replicas (variance 3/2 instead of 2).
 const (
-	zAlpha       = 2.86
+	zAlpha       = 2.92
 	zPower       = 0.84
 	medianWide   = 1.0233
 	bothReplicas = 0.866

@@ -10,7 +10,7 @@ import (
 // PerWorkload is how many metrics of each workload may fail a gate. InAll is how
 // many more there are: the error rate, and the CPU of all workloads together.
 const (
-	PerWorkload = 4
+	PerWorkload = 5
 	InAll       = 2
 )
 
@@ -21,7 +21,7 @@ const leastUsable = 0.75
 // MetricTogether is CPU per request of all workloads as one metric: the geometric
 // mean of their ratios. What makes every request slower by a little is seen in it
 // before it is in any one of them, for what chance does to one workload it does
-// not do to the others.
+// not do to the others. So its margin is narrower (Margins.Together).
 const MetricTogether = "all workloads " + MetricCPU
 
 // metrics are a workload's, of arm against Base, and what was left out of them.
@@ -59,9 +59,25 @@ func (r *Record) metrics(workload, arm string, rounds []int) (out []stats.Metric
 		if float64(len(one.A)) < leastUsable*float64(len(rounds)) {
 			one.A, one.B = nil, nil
 		}
+		one.Margin = max(one.Margin, r.latencyMargin(m.metric.Name, one.A))
 		out = append(out, one)
 	}
+	if slow, ok := r.slow(workload, arm, rounds); ok {
+		out = append(out, slow)
+	}
 	return out, notes
+}
+
+// latencyMargin is the share of a base's p50 or p90 that Margins.Latency is; 0 of other
+// metrics. Where a hit takes 0.1 ms, a tenth of it is less than waking a core takes.
+func (r *Record) latencyMargin(metric string, base []float64) float64 {
+	if (metric != MetricP50 && metric != MetricP90) || len(base) == 0 {
+		return 0
+	}
+	if ms := stats.Median(base); ms > 0 {
+		return r.Margins.Latency / ms
+	}
+	return 0
 }
 
 // pair are a figure of Base and of arm in a round; not ok where one lacks. Head
@@ -89,7 +105,7 @@ func (r *Record) pair(workload, arm string, round int, of func(*Sample) *float64
 // together is MetricTogether of arm against Base, from the rounds in which every
 // workload was measured.
 func (r *Record) together(arm string, rounds []int) stats.Metric {
-	out := stats.Metric{Name: MetricTogether, Margin: r.Margins.CPU}
+	out := stats.Metric{Name: MetricTogether, Margin: r.Margins.Together}
 	for _, n := range rounds {
 		logA, logB := 0.0, 0.0
 		share := 1 / float64(len(r.Workloads))

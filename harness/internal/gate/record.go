@@ -29,28 +29,37 @@ const (
 	MetricP50 = "p50_ms"
 	MetricP90 = "p90_ms"
 	MetricP99 = "p99_ms"
-	MetricQPS = "throughput"
+	// MetricSlow is the share of requests that took much longer than most do: slowThreshold says how long.
+	MetricSlow = "slow_share"
+	MetricQPS  = "throughput"
 	// MetricShare is a closed-loop rate as a share of the null server's.
 	MetricShare = "share_of_ceiling"
 )
 
-// Margins are what is tolerated. All but ErrorRate are shares: 0.10 is 10%
-// worse. ErrorRate is a rise of the rate, absolute.
+// Margins are what is tolerated. CPU to Throughput are shares: 0.10 is 10% worse.
+// Slow and ErrorRate are rises of a share of the requests, absolute. Latency is a
+// time in ms, below which no difference of p50 or p90 counts as one.
 type Margins struct {
 	CPU        float64 `json:"cpu"`
+	Together   float64 `json:"together"` // of CPU of all workloads together; 0 in records from before it: that of CPU
 	P50        float64 `json:"p50"`
 	P90        float64 `json:"p90"`
 	P99        float64 `json:"p99"`
+	Latency    float64 `json:"latency_ms"` // 0 in records from before it
+	Slow       float64 `json:"slow"`       // 0 in records from before it, which have no such figures
 	Throughput float64 `json:"throughput"`
 	ErrorRate  float64 `json:"error_rate"`
 }
 
 // DefaultMargins are as narrow as a gate of a few minutes on two busy cores can
 // tell: there the pairs of equal builds differed, as standard deviation, by 3 to
-// 13% in CPU per request, 1 to 19% in p50 (the more the faster the machine: a hit
-// takes 0.1 ms), 4 to 20% in p90 and 10 to 129% in p99.
+// 13% in CPU per request and 1 to 4% in that of all workloads together, 1 to 19%
+// in p50 (the more the faster the machine: a hit takes 0.1 ms), 4 to 20% in p90 and
+// 10 to 129% in p99.
 func DefaultMargins() Margins {
-	return Margins{CPU: 0.05, P50: 0.10, P90: 0.15, P99: 0.30, Throughput: 0.15, ErrorRate: 0.001}
+	return Margins{
+		CPU: 0.05, Together: 0.02, P50: 0.10, P90: 0.20, P99: 0.30, Latency: 0.02, Slow: 0.002, Throughput: 0.15, ErrorRate: 0.001,
+	}
 }
 
 // Validate names the first margin that cannot be.
@@ -60,15 +69,21 @@ func (m Margins) Validate() error {
 		value float64
 		most  float64
 	}{
-		{"cpu", m.CPU, 5}, {"p50", m.P50, 5}, {"p90", m.P90, 5}, {"p99", m.P99, 5},
+		{"cpu", m.CPU, 5}, {"together", m.Together, 5}, {"slow", m.Slow, 0.5}, {"p50", m.P50, 5}, {"p90", m.P90, 5}, {"p99", m.P99, 5},
 		{"throughput", m.Throughput, 5}, {"error_rate", m.ErrorRate, 0.5},
 	} {
 		if !(one.value > 0 && one.value <= one.most) {
 			return fmt.Errorf("margin of %s: %v is not allowed: want above 0, to %v", one.name, one.value, one.most)
 		}
 	}
+	if !(m.Latency >= 0 && m.Latency <= mostLatency) {
+		return fmt.Errorf("margin of latency: %v ms is not allowed: want 0 to %v", m.Latency, mostLatency)
+	}
 	return nil
 }
+
+// mostLatency is the longest time in ms that a margin may be.
+const mostLatency = 60_000
 
 // Sample is one arm under one workload in one round.
 type Sample struct {
@@ -82,9 +97,11 @@ type Sample struct {
 	CPUUS      *float64 `json:"cpu_us_per_request,omitempty"`
 	// Corrected latency: the median of the turns', so that what the host does for
 	// a moment spoils a turn and not the round.
-	P50MS     *float64 `json:"p50_ms,omitempty"`
-	P90MS     *float64 `json:"p90_ms,omitempty"`
-	P99MS     *float64 `json:"p99_ms,omitempty"`
+	P50MS *float64 `json:"p50_ms,omitempty"`
+	P90MS *float64 `json:"p90_ms,omitempty"`
+	P99MS *float64 `json:"p99_ms,omitempty"`
+	// Slower is how many requests took longer than each of slowTimes; empty in records from before it.
+	Slower    []uint64 `json:"slower,omitempty"`
 	QPS       *float64 `json:"closed_qps,omitempty"` // of a closed-loop attack, where the workload has one
 	MemoryMiB *float64 `json:"memory_mib,omitempty"`
 	Requests  uint64   `json:"requests"`
@@ -119,6 +136,14 @@ func (s *Sample) validate() error {
 	}
 	if s.Failed > s.Requests {
 		return fmt.Errorf("failed: %d is not allowed: want at most requests, %d", s.Failed, s.Requests)
+	}
+	if n := len(s.Slower); n != 0 && n != len(slowTimes) {
+		return fmt.Errorf("slower: %d counts are not allowed: want %d, or none", n, len(slowTimes))
+	}
+	for _, n := range s.Slower {
+		if n > s.Requests {
+			return fmt.Errorf("slower: %d is not allowed: want at most requests, %d", n, s.Requests)
+		}
 	}
 	for _, f := range []struct {
 		name  string
@@ -165,6 +190,9 @@ func parse(b []byte) (*Record, error) {
 	}
 	if r.Measured() == 0 {
 		return nil, fmt.Errorf("holds no rounds: want the %s of a gate that measured", FileRecord)
+	}
+	if r.Margins.Together == 0 {
+		r.Margins.Together = r.Margins.CPU
 	}
 	return &r, nil
 }

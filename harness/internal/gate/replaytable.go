@@ -1,8 +1,11 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -17,8 +20,8 @@ type ReplayOptions struct {
 	Times  int       // how often rounds are drawn for each figure
 	Seed   uint64    // of the draws
 	Ratios []float64 // regressions to inject; 1 gives the rate of false alarms
-	// Equal says that all runs compared equal builds: head, as in a gate, is the build that is made slower. Otherwise it is base's second
-	// replica.
+	// Equal says that all runs compared equal builds: head, as in a gate, is the build that is made slower, and draws exchange the arms of
+	// a round. Otherwise it is base's second replica.
 	Equal bool
 }
 
@@ -80,7 +83,9 @@ func (t *replayTable) rows() error {
 
 // row writes one row; what is its name, by default what was made slower.
 func (t *replayTable) row(what, arm string, ratio float64, cpuOnly bool) error {
-	r, err := Replay(t.records, arm, t.options.Times, ratio, cpuOnly, t.options.Seed)
+	r, err := Replay(t.records, Draws{
+		Arm: arm, Ratio: ratio, CPUOnly: cpuOnly, Equal: t.options.Equal, Times: t.options.Times, Seed: t.options.Seed,
+	})
 	if err != nil {
 		return err
 	}
@@ -89,5 +94,21 @@ func (t *replayTable) row(what, arm string, ratio float64, cpuOnly bool) error {
 	}
 	_, err = fmt.Fprintf(t.out, "%-32s %8.2f %7.1f%% %7.1f%% %13.1f%% %8.1f%%\n",
 		what, ratio, r.Pass*100, r.Fail*100, r.Inconclusive*100, r.Extended*100)
-	return err
+	if err != nil || ratio != 1 {
+		return err
+	}
+	return t.untold(r.Untold)
+}
+
+// untold writes what left verdicts open, the most frequent first.
+func (t *replayTable) untold(by map[string]float64) error {
+	names := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		return cmp.Or(cmp.Compare(by[b], by[a]), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		if _, err := fmt.Fprintf(t.out, "  left open by %-49s %13.1f%%\n", name, by[name]*100); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -61,9 +61,9 @@ func Markdown(w io.Writer, r *Record, d Decision) error {
 		fmt.Fprintf(&b, "| %s | %s | %s to %s | %s | %s | %s |\n",
 			mark(e.Name), ratio(e.Ratio), ratio(e.Low), ratio(e.High), ratio(e.Margin), p, verdict)
 	}
-	b.WriteString("\nerror_rate is a difference of rates, by an exact test; all others are ratios, above 1 is more. ")
+	b.WriteString("\nerror_rate and slow_share are differences of shares of the requests, all others are ratios, above 1 is more. ")
 	b.WriteString("FAIL: wholly beyond the margin. PASS: wholly within. Otherwise inconclusive. ")
-	b.WriteString("p99 fails a gate like the others; where stalls of the host hide it, it is not told and holds no verdict up.\n")
+	b.WriteString("p99 and slow_share fail a gate like the others; where stalls of the host hide them, they are not told and hold no verdict up.\n")
 	for _, n := range d.Notes {
 		fmt.Fprintf(&b, "\n- %s", mark(n))
 	}

@@ -92,6 +92,17 @@ func (h Histogram) Quantile(q float64) time.Duration {
 	return time.Duration(h.h.ValueAtPercentile(q*100)) * time.Microsecond
 }
 
+// Above is the number of samples that are longer than d, to three digits.
+func (h Histogram) Above(d time.Duration) uint64 {
+	var n uint64
+	for _, b := range h.Distribution() {
+		if b.From > d {
+			n += b.Count
+		}
+	}
+	return n
+}
+
 // Max is the longest latency, to three digits; 0 without samples.
 func (h Histogram) Max() time.Duration {
 	if h.h == nil || h.h.TotalCount() == 0 {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gatelab/gatelab/harness/internal/figure"
 	"github.com/gatelab/gatelab/harness/internal/result"
@@ -14,6 +15,9 @@ import (
 // errorRate is the metric whose comparison is a difference of rates, for a
 // ratio to no failure at all is none.
 const errorRate = "error_rate"
+
+// slowShare ends the name of a metric that is a difference likewise, of shares that may be 0.
+const slowShare = "slow_share"
 
 // comparisonPart is the verdict on two builds. Empty without a comparison.
 func comparisonPart(r *result.Result) part {
@@ -48,11 +52,11 @@ func comparisonGrid(c *result.Comparison) grid {
 	g := grid{
 		Title: "Metrics", Heads: []string{"metric", "ratio", "change", "interval", "margin", "verdict"}, Text: []bool{0: true, 5: true},
 		Note: "Ratios are of the second arm to the first. The interval is that of the one-sided 95% bounds. Figures of " + errorRate +
-			" are differences, in percent of the requests.",
+			" and " + slowShare + " are differences, in percent of the requests.",
 	}
 	for _, m := range c.Metrics {
 		ratio, change := ratioText(m.Ratio), signed((m.Ratio-1)*100)
-		if m.Name == errorRate {
+		if isDifference(m.Name) {
 			ratio, change = "", signed(m.Ratio*100)
 		}
 		interval := figure.NA
@@ -75,9 +79,14 @@ func comparisonGrid(c *result.Comparison) grid {
 	return g
 }
 
+// isDifference says that a metric's figures are differences of shares of the requests.
+func isDifference(name string) bool {
+	return name == errorRate || strings.HasSuffix(name, " "+slowShare)
+}
+
 // boundText is an end of the metric's interval, or its margin.
 func boundText(m result.ComparisonMetric, v float64) string {
-	if m.Name == errorRate {
+	if isDifference(m.Name) {
 		return signed(v * 100)
 	}
 	return ratioText(v)
@@ -102,7 +111,7 @@ func comparisonPlot(c *result.Comparison) string {
 	high := 1.1
 	left := 60.0
 	for _, m := range c.Metrics {
-		if m.Name == errorRate || m.Low == nil || m.High == nil || !(*m.Low > 0) {
+		if isDifference(m.Name) || m.Low == nil || m.High == nil || !(*m.Low > 0) {
 			continue
 		}
 		shown = append(shown, m)

@@ -23,15 +23,15 @@ const MinPairs = 6
 const ErrorRate = "error_rate"
 
 // Estimate is what one metric says. Ratio is of the second arm to the first;
-// Low and High are its one-sided 95% bounds. Of ErrorRate they are differences
-// of rates, for a ratio to no failure at all is none.
+// Low and High are its one-sided 95% bounds. Of ErrorRate and of shares they are
+// differences, for a ratio to no failure at all is none.
 type Estimate struct {
 	Name     string
 	Pairs    int // 0: there is no estimate
 	Ratio    float64
 	Low      float64
 	High     float64
-	Margin   float64 // as a ratio: 1.10, or 0.909 where higher is better; of ErrorRate a difference
+	Margin   float64 // as a ratio: 1.10, or 0.909 where higher is better; of a difference a difference
 	P        float64 // of a regression where there is none, Holm-adjusted
 	Verdict  Verdict
 	Advisory bool
@@ -111,8 +111,8 @@ func adjust(all []Estimate) {
 	}
 }
 
-// logRatios are a metric's pairs as log(B/A), and false where a pair is
-// missing or no positive figure.
+// logRatios are a metric's pairs as log(B/A), those of shares as B-A, and false
+// where a pair is missing or no positive figure.
 func (m Metric) logRatios() ([]float64, bool) {
 	if len(m.A) != len(m.B) || len(m.A) < MinPairs {
 		return nil, false
@@ -120,6 +120,9 @@ func (m Metric) logRatios() ([]float64, bool) {
 	out := make([]float64, len(m.A))
 	for i := range m.A {
 		out[i] = math.Log(m.B[i] / m.A[i])
+		if m.Shares {
+			out[i] = m.B[i] - m.A[i]
+		}
 		if math.IsNaN(out[i]) || math.IsInf(out[i], 0) {
 			return nil, false
 		}
@@ -153,6 +156,17 @@ func (m Metric) evidence() (e evidence, middle float64, ok bool) {
 	return newBootstrap(y).less(newBootstrap(x)), Median(y) - Median(x), true
 }
 
+// back is what logRatios made of a ratio, made a ratio again; a difference is one.
+func (m Metric) back(v float64) float64 {
+	if m.Shares {
+		return v
+	}
+	return math.Exp(v)
+}
+
+// same is what two equal arms would give.
+func (m Metric) same() float64 { return m.back(0) }
+
 // logs are the logarithms of MinPairs positive values or more.
 func logs(values []float64) ([]float64, bool) {
 	out := make([]float64, len(values))
@@ -169,7 +183,10 @@ func logs(values []float64) ([]float64, bool) {
 // were it worse than the margin. P is 1 and Pairs 0 where there is no estimate.
 func (m Metric) estimate() (e Estimate, pass float64) {
 	e = Estimate{Name: m.Name, Margin: 1 + m.Margin, Advisory: m.Advisory, Guard: m.Guard, P: 1}
-	if m.HigherBetter {
+	switch {
+	case m.Shares:
+		e.Margin = m.Margin
+	case m.HigherBetter:
 		e.Margin = 1 / (1 + m.Margin)
 	}
 	b, middle, ok := m.evidence()
@@ -177,9 +194,12 @@ func (m Metric) estimate() (e Estimate, pass float64) {
 		return e, 1
 	}
 	e.Pairs = min(len(m.A), len(m.B))
-	e.Ratio = math.Exp(middle)
-	e.Low, e.High = math.Exp(b.below(alpha)), math.Exp(b.below(1-alpha))
+	e.Ratio = m.back(middle)
+	e.Low, e.High = m.back(b.below(alpha)), m.back(b.below(1-alpha))
 	limit := math.Log(e.Margin)
+	if m.Shares {
+		limit = e.Margin
+	}
 	if m.HigherBetter {
 		e.P, pass = b.atLeast(limit), b.atMost(limit)
 	} else {

@@ -1,9 +1,6 @@
 package stats
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // applyControl withdraws a metric's verdict where its control has too few
 // pairs, or, of a guard, differs from itself.
@@ -16,7 +13,7 @@ func (e *Estimate) applyControl(d Data) {
 		switch {
 		case !ok:
 			e.Verdict, e.Reason = Inconclusive, fmt.Sprintf("%s: the A/A control has no %d pairs of %s", e.Name, MinPairs, m.Name)
-		case e.Guard && (low > 1 || high < 1):
+		case e.Guard && (low > m.same() || high < m.same()):
 			e.Verdict, e.Reason = Inconclusive, fmt.Sprintf("%s: the same build differs from itself (%.3g to %.3g)", e.Name, low, high)
 		}
 	}
@@ -42,7 +39,7 @@ func (m Metric) controlInterval(among int) (low, high float64, ok bool) {
 	}
 	b := newSignedRank(ratios)
 	tail := alpha / 2 / float64(among)
-	return math.Exp(b.below(tail)), math.Exp(b.below(1 - tail)), true
+	return m.back(b.below(tail)), m.back(b.below(1 - tail)), true
 }
 
 // controlProblem says why the control allows no verdict: there is none, or the
@@ -60,7 +57,7 @@ func controlProblem(d Data) string {
 		if !ok {
 			continue // applyControl withdraws that metric's verdict
 		}
-		if low > 1 || high < 1 {
+		if low > m.same() || high < m.same() {
 			return fmt.Sprintf("no verdict: the same build differs from itself in %s (%.3g to %.3g):"+
 				" the host was not steady; run again when it is quiet", m.Name, low, high)
 		}

@@ -14,7 +14,10 @@ type Metric struct {
 	// them it did not do to the other, so values do not belong together and what
 	// the host does is not removed.
 	Unpaired bool
-	A, B     []float64
+	// Shares says that A and B are shares of requests, 0 to 1, which may be 0: what is
+	// estimated is the difference B - A instead of a ratio, and Margin is absolute.
+	Shares bool
+	A, B   []float64
 }
 
 // Failures are both arms' failed requests, all rounds together.
