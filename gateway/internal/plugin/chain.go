@@ -28,6 +28,7 @@ type Chain struct {
 	readsBody     bool // a step may look into the request's body
 	filtersBody   bool // a step may want the response's body
 	authenticates bool // a step that applies to all consumers identifies the client
+	certificate   bool // a step asks for the client's certificate
 	times         bool // a step reads the times of phases and tries
 	maxBody       int  // bytes
 	secrets       []string
@@ -71,6 +72,9 @@ func (c *Chain) ReadsRequestBody() bool { return c.readsBody }
 // Authenticates tells whether a step that applies to all consumers identifies
 // the client.
 func (c *Chain) Authenticates() bool { return c.authenticates }
+
+// AsksCertificate tells whether a step asks for the client's certificate.
+func (c *Chain) AsksCertificate() bool { return c.certificate }
 
 // ReadsTimes tells whether a step reads the times of phases and tries.
 func (c *Chain) ReadsTimes() bool { return c.times }
@@ -128,6 +132,8 @@ func (c *Chain) add(s step) {
 		if d, ok := f.plugin.(Diverter); ok {
 			c.diversions = append(c.diversions, d.Diversions()...)
 		}
+		_, asks := f.plugin.(CertificateAsker)
+		c.certificate = c.certificate || asks
 		_, times := f.plugin.(TimesReader)
 		c.times = c.times || times
 	}

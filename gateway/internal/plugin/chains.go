@@ -14,6 +14,7 @@ type Chains struct {
 	made      map[string][]Plugin   // of each plugin name
 	resources Resources
 	maxBody   int
+	asks      bool // a plugin asks for client certificates
 }
 
 // candidates are the configurations of one plugin, by what they are tied to,
@@ -63,6 +64,9 @@ func NewChains(cfg *entity.Config, d *Deps) (*Chains, error) {
 		if f.none() {
 			return nil, fmt.Errorf("plugin %s (%s): it implements no phase", e.Name, e.ID)
 		}
+		if _, ok := p.(CertificateAsker); ok {
+			c.asks = true
+		}
 		if u, ok := p.(ResourceUser); ok {
 			u.AddResources(&c.resources)
 		}
@@ -81,6 +85,9 @@ func NewChains(cfg *entity.Config, d *Deps) (*Chains, error) {
 	}
 	return c, nil
 }
+
+// AskCertificate tells whether a plugin asks for client certificates.
+func (c *Chains) AskCertificate() bool { return c.asks }
 
 // specificity orders a plugin's references as Kong does: consumer, route and
 // service together first, then consumer and route, consumer and service, route

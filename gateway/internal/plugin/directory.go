@@ -19,6 +19,9 @@ type Directory struct {
 	groups    map[string][]string         // by the consumer's id
 	consumers map[string]*entity.Consumer // by id and by username
 	customIDs map[string]*entity.Consumer
+
+	authorities map[string]string // PEM of ca_certificates by id
+	pools       sync.Map          // see Authorities
 }
 
 // Credential is a credential and the consumer that it belongs to.
@@ -74,6 +77,10 @@ func NewDirectory(cfg *entity.Config) *Directory {
 		}
 	}
 	d.oauth2 = newOAuth2Directory(cfg, d.consumers)
+	d.authorities = make(map[string]string, len(cfg.CACertificates))
+	for i := range cfg.CACertificates {
+		d.authorities[cfg.CACertificates[i].ID] = cfg.CACertificates[i].Cert
+	}
 	for _, a := range cfg.ACLs {
 		d.groups[a.Consumer.ID] = append(d.groups[a.Consumer.ID], a.Group)
 	}

@@ -17,6 +17,8 @@ type Exchange struct {
 	Route        *entity.Route
 	Consumer     *entity.Consumer // nil: the client is not known
 	CredentialID string
+	// Certificate is what the client has shown in the handshake; nil: nothing, or there was none.
+	Certificate *ClientCertificate
 	// Authenticated says that Consumer has shown a credential, and is not the one
 	// that stands for those who have not.
 	Authenticated bool

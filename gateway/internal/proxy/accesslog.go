@@ -76,7 +76,7 @@ func (a *accessLog) write(x *plugin.Exchange, total time.Duration, failure error
 		attrs = append(attrs, slog.String("http", "2"))
 	}
 	if c, ok := ctx.Conn().(secured); ok {
-		attrs = append(attrs, slog.String("tls", tlsVersion(c.tlsState().Version)))
+		attrs = append(attrs, slog.String("tls", tlsVersion(c.tlsLayer().state.Version)))
 	}
 	attrs = append(attrs, more...)
 	level := slog.LevelInfo

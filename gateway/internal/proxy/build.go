@@ -57,6 +57,7 @@ func (p *Proxy) build(cfg *entity.Config, old *snapshot) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.asking = s.askingNames(routes)
 	s.balancers = slices.AppendSeq(slices.Collect(maps.Values(s.byService)), maps.Values(s.elsewhere.made))
 	return s, nil
 }
@@ -67,7 +68,7 @@ func isList[T any](a, b []T) bool { return len(a) == len(b) && (len(a) == 0 || &
 func sameConsumers(a, b *entity.Config) bool {
 	return isList(a.Consumers, b.Consumers) && isList(a.KeyAuths, b.KeyAuths) && isList(a.JWTSecrets, b.JWTSecrets) &&
 		isList(a.BasicAuths, b.BasicAuths) && isList(a.HMACAuths, b.HMACAuths) && isList(a.ACLs, b.ACLs) &&
-		isList(a.OAuth2Credentials, b.OAuth2Credentials) && isList(a.OAuth2Tokens, b.OAuth2Tokens)
+		isList(a.OAuth2Credentials, b.OAuth2Credentials) && isList(a.OAuth2Tokens, b.OAuth2Tokens) && isList(a.CACertificates, b.CACertificates)
 }
 
 func sameUpstreams(a, b *entity.Config) bool {

@@ -181,7 +181,7 @@ func isHopByHop(name []byte) bool {
 }
 
 // identity begins the names by which the gateway tells the upstream who asks.
-var identity = []string{"x-consumer-", "x-credential-", "x-authenticated-", "x-anonymous-"}
+var identity = []string{"x-consumer-", "x-credential-", "x-authenticated-", "x-anonymous-", "x-client-cert-"}
 
 func isIdentity(name []byte) bool {
 	for _, prefix := range identity {
@@ -226,7 +226,7 @@ func squeezesTo(name []byte, to string) bool {
 // ownPrefixes and ownNames are squeezed: what the gateway writes, what frames a
 // message, and what CGI programs read as their own.
 var (
-	ownPrefixes = []string{"xconsumer", "xcredential", "xauthenticated", "xanonymous", "xforwarded", "xkong", "secwebsocket"}
+	ownPrefixes = []string{"xconsumer", "xcredential", "xauthenticated", "xanonymous", "xclientcert", "xforwarded", "xkong", "secwebsocket"}
 	ownNames    = map[string]bool{
 		"xrealip": true, "contentlength": true, "contenttype": true, "contentencoding": true, "transferencoding": true, "connection": true,
 		"upgrade": true, "host": true, "expect": true, "keepalive": true, "proxyauthenticate": true, "proxyauthorization": true,
@@ -256,7 +256,7 @@ func readsAsOwn(name []byte, configured map[string]bool) bool {
 var endToEnd = []string{
 	"accept", "authorization", "cache-control", "content-", "cookie", "date", "etag", "expires", "forwarded", "host", "if-",
 	"idempotency-key", "last-modified", "location", "origin", "pragma", "range", "referer", "set-cookie", "sec-", "traceparent",
-	"user-agent", "vary", "via", "www-authenticate", "x-anonymous-", "x-authenticated-", "x-consumer-", "x-credential-",
+	"user-agent", "vary", "via", "www-authenticate", "x-anonymous-", "x-authenticated-", "x-client-cert-", "x-consumer-", "x-credential-",
 	"x-forwarded-", "x-idempotency-key", "x-real-ip", "age", "transfer-encoding",
 }
 

@@ -48,7 +48,9 @@ func (l *selection) read(ctx *fasthttp.RequestCtx, ambiguity string) {
 	}
 	m.Scheme = "http"
 	if c, ok := ctx.Conn().(secured); ok {
-		m.Scheme, m.SNI = "https", c.tlsState().ServerName
+		layer := c.tlsLayer()
+		m.Scheme, m.SNI = "https", layer.state.ServerName
+		l.x.Certificate = layer.shown
 	}
 }
 

@@ -27,6 +27,7 @@ type snapshot struct {
 	label     []byte  // the revision as a header's value; nil: no header is asked for
 
 	certificates *certificates // for clients
+	asking       *askingNames  // which clients are asked for theirs; nil: none
 
 	configured map[string]bool // see configuredFields
 	squeezed   map[string]bool // the same without marks, see squeeze

@@ -48,7 +48,7 @@ func (c *streamConn) isGone() bool { return c.lifetime.Err() != nil }
 // secureStreamConn is one over TLS.
 type secureStreamConn struct{ *streamConn }
 
-func (c secureStreamConn) tlsState() *tls.ConnectionState { return &c.client.secure.state }
+func (c secureStreamConn) tlsLayer() *secureLayer { return c.client.secure }
 
 // Handshake is *tls.Conn's.
 func (c secureStreamConn) Handshake() error { return nil }

@@ -30,6 +30,7 @@ type terminator struct {
 	fallback tls.Certificate
 	seed     []byte
 	config   *tls.Config
+	asking   *tls.Config // the same, and asks for the client's certificate
 
 	mu     sync.Mutex
 	period int64 // whose ticket keys are in use
@@ -54,9 +55,10 @@ func newTerminator(p *Proxy, c TLSConfig, protocols []string) (*terminator, erro
 		GetCertificate: t.certificate, MinVersion: max(c.Min, tls.VersionTLS12), MaxVersion: c.Max,
 		CipherSuites: ciphers, NextProtos: protocols, SessionTicketsDisabled: c.NoTickets,
 	}
-	if len(t.seed) > 0 {
-		t.config.GetConfigForClient = t.rotate
-	}
+	t.asking = t.config.Clone()
+	// Plugins check who has signed it: it depends on the route.
+	t.asking.ClientAuth = tls.RequestClientCert
+	t.config.GetConfigForClient = t.forClient
 	return t, nil
 }
 
@@ -82,22 +84,35 @@ func (t *terminator) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 	return &t.fallback, nil
 }
 
-// rotate changes the ticket keys when their time has come. It leaves the
-// configuration as it is.
-func (t *terminator) rotate(*tls.ClientHelloInfo) (*tls.Config, error) {
+// forClient is the configuration of a handshake; nil is config. Session tickets are
+// encrypted with config's keys in both cases.
+func (t *terminator) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if len(t.seed) > 0 {
+		if err := t.rotate(); err != nil {
+			return nil, err
+		}
+	}
+	if s := t.proxy.snapshot.Load(); s != nil && s.asks(hello.ServerName) {
+		return t.asking, nil
+	}
+	return nil, nil
+}
+
+// rotate changes the ticket keys when their time has come.
+func (t *terminator) rotate() error {
 	now := time.Now().Unix() / int64(ticketPeriod/time.Second)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.period == now {
-		return nil, nil
+		return nil
 	}
 	keys, err := ticketKeys(t.seed, now)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t.period = now
 	t.config.SetSessionTicketKeys(keys)
-	return nil, nil
+	return nil
 }
 
 // ticketKeys are the keys of a period, the one before and the one after: the

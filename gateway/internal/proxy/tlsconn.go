@@ -9,13 +9,16 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
 // secureLayer is what a client's connection over TLS has beside one without.
 type secureLayer struct {
 	conn  *tls.Conn
 	wire  wire
-	state tls.ConnectionState // once the handshake is over
+	state tls.ConnectionState       // once the handshake is over
+	shown *plugin.ClientCertificate // nil: the client has shown none
 }
 
 // wire is the connection below TLS. Time limits of writing are held here: to
@@ -69,9 +72,9 @@ func (c tlsClient) Handshake() error { return nil }
 func (c tlsClient) ConnectionState() tls.ConnectionState { return c.secure.state }
 
 // secured are connections over TLS, and what comes over them.
-type secured interface{ tlsState() *tls.ConnectionState }
+type secured interface{ tlsLayer() *secureLayer }
 
-func (c tlsClient) tlsState() *tls.ConnectionState { return &c.secure.state }
+func (c tlsClient) tlsLayer() *secureLayer { return c.secure }
 
 // clientOf is the client's connection behind one that the codec knows; nil for
 // another listener's.
@@ -115,6 +118,9 @@ func (c *clientConn) handshake(config *tls.Config) error {
 	}
 	s.wire.taken()
 	s.state = s.conn.ConnectionState()
+	if chain := s.state.PeerCertificates; len(chain) > 0 {
+		s.shown = &plugin.ClientCertificate{Chain: chain}
+	}
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/plugin/jwt"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/keyauth"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/mirror"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/mtlsauth"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/oauth2"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/openidbearer"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/opentelemetry"
@@ -72,6 +73,7 @@ func Definitions() []plugin.Definition {
 		statsd.Definition(),
 		datadog.Definition(),
 		hmacauth.Definition(),
+		mtlsauth.Definition(),
 		opentelemetry.Definition(),
 		grpcweb.Definition(),
 		zipkin.Definition(),
