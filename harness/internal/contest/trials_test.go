@@ -19,7 +19,7 @@ func TestIdleConnectionsThatAreNotKeptAreCounted(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("x")) }))
 	defer s.Close()
 	address := strings.TrimPrefix(s.URL, "http://")
-	open, err := openIdle(t.Context(), address, "/", 20)
+	open, err := openIdle(t.Context(), address, "/", 20, openOne)
 	if err != nil || len(open) != 20 || stillOpen(open) != 20 {
 		t.Fatalf("%d connections, %d open: %v", len(open), stillOpen(open), err)
 	}
@@ -32,7 +32,7 @@ func TestIdleConnectionsThatAreNotKeptAreCounted(t *testing.T) {
 	}
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }))
 	defer refusing.Close()
-	if open, err := openIdle(t.Context(), strings.TrimPrefix(refusing.URL, "http://"), "/", 5); err == nil || len(open) != 0 {
+	if open, err := openIdle(t.Context(), strings.TrimPrefix(refusing.URL, "http://"), "/", 5, openOne); err == nil || len(open) != 0 {
 		t.Errorf("%d connections of a server that keeps none: %v", len(open), err)
 	}
 	kept := &result.MatrixCell{}

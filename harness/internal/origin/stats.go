@@ -12,8 +12,8 @@ const (
 	models   endpoint = "models" // the list
 	model    endpoint = "model"  // one of them
 	chat     endpoint = "chat"
-	anything endpoint = "any"   // of the API that has every path
-	echo     endpoint = "echo"  // /anything and /bytes
+	anything endpoint = "any"  // of the API that has every path
+	echo     endpoint = "echo" // /anything and /bytes
 	socket   endpoint = "websocket"
 	other    endpoint = "other" // what the API does not have
 )

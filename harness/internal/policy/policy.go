@@ -17,6 +17,8 @@ type Policy struct {
 
 	Client Client `yaml:"client,omitempty"`
 	Events bool   `yaml:"events,omitempty"` // responses are streams of events, which are passed on as they come
+	// WebSocket passes on WebSockets, and no other protocol that a client asks to switch to. Messages are the requests of its traffic.
+	WebSocket bool `yaml:"websocket,omitempty"`
 
 	Routes       []Route   `yaml:"routes,omitempty"`   // beside the route of all other paths; all lead to the origin
 	Origins      *Origins  `yaml:"origins,omitempty"`  // several, behind the arm's own balancing; nil: one

@@ -34,7 +34,7 @@ func apache() *System {
 				"its cache is local to a replica": p.Cache != nil && p.Cache.Shared,
 			})
 		},
-		Spec: apacheSpec, Speaks: bothProtocols(), Strict: true,
+		Spec: apacheSpec, Speaks: bothProtocols(), Strict: true, Sockets: true,
 		Change: bySignal(syscall.SIGUSR1),
 	}
 }

@@ -26,6 +26,7 @@ func gatelab() *System {
 		Spec:      gatelabSpec,
 		Speaks:    bothProtocols(),
 		Strict:    true,
+		Sockets:   true,
 		Balances:  true,
 		Change:    changeGatelab,
 		Configure: configureGatelab,

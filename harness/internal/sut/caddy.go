@@ -36,7 +36,7 @@ func caddy() *System {
 					strings.Trim(p.Auth.Key, "*") != p.Auth.Key,
 			})
 		},
-		Spec: caddySpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Spec: caddySpec, Speaks: bothProtocols(), Strict: true, Balances: true, Sockets: true,
 		Change: changeCaddy,
 	}
 }
@@ -132,6 +132,13 @@ func caddyRoutes(a *Arm) ([]any, error) {
 		response := caddyHeaders(p.Response)
 		response["deferred"] = true // after the proxy has written the origin's
 		out = append(out, handle(map[string]any{"handler": "headers", "response": response}))
+	}
+	if p.WebSocket {
+		other := handle(map[string]any{"handler": "headers", "request": map[string]any{"delete": []string{"Upgrade"}}})
+		other["match"] = []any{map[string]any{"not": []any{map[string]any{
+			"header_regexp": map[string]any{"Upgrade": map[string]any{"pattern": "(?i)^websocket$"}},
+		}}}}
+		out = append(out, other)
 	}
 	transport := map[string]any{
 		"protocol": "http", "versions": []string{"1.1"}, "compression": false,

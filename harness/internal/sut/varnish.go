@@ -33,7 +33,7 @@ func varnish() *System {
 				"access logs are written by a second program, varnishncsa, which is not run": p.AccessLog,
 			})
 		},
-		Spec: varnishSpec, Strict: true, Mute: "TLS needs a further program in front of it, such as hitch",
+		Spec: varnishSpec, Strict: true, Sockets: true, Mute: "TLS needs a further program in front of it, such as hitch",
 	}
 }
 
@@ -64,7 +64,7 @@ func varnishSpec(a *Arm) (lab.Spec, error) {
 		Args: []string{
 			"-F", "-j", "none", "-n", "/tmp", "-T", "none", "-f", "/etc/varnish/default.vcl", "-a", a.Listen(), "-s", "malloc,256m",
 			// The client's Accept-Encoding is its own, a response is kept for its time and no longer, and no log is written.
-			"-p", "http_gzip_support=off", "-p", "default_grace=0", "-p", "default_keep=0", "-p", "timeout_idle=60",
+			"-p", "http_gzip_support=off", "-p", "default_grace=0", "-p", "default_keep=0", "-p", "timeout_idle=60", "-p", "pipe_timeout=60",
 		},
 		Files:    map[string][]byte{"/etc/varnish/default.vcl": conf},
 		ReadyIn:  time.Minute, // it compiles its configuration first
