@@ -84,6 +84,9 @@ func converse(ws *websocket.Conn, want *policy.Talk) error {
 	return nil
 }
 
+// closedWithin is how long a connection may stay open after its last frames.
+const closedWithin = 3 * time.Second
+
 // pattern is a message of a length in which each byte value occurs, and no two neighbours are alike.
 func pattern(n int) []byte {
 	out := make([]byte, n)
@@ -150,11 +153,14 @@ func closed(ws *websocket.Conn, code int) error {
 	if !errors.As(err, &frame) || frame.Code != code {
 		return fmt.Errorf("close code %d is wanted, and it ended with: %s", code, short(err))
 	}
+	if err := ws.SetReadDeadline(time.Now().Add(closedWithin)); err != nil {
+		return err
+	}
 	// Read below the library, which answers a second read with the same error.
 	_, err = io.Copy(io.Discard, ws.NetConn())
 	var late net.Error
 	if errors.As(err, &late) && late.Timeout() {
-		return fmt.Errorf("the connection is still open %s after the close frames", askWithin)
+		return fmt.Errorf("the connection is still open %s after the close frames", closedWithin)
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func skipperRoutes(p *policy.Policy, origins []string) string {
 	switch {
 	case p.WebSocket:
 		route("sockets", everything+` && HeaderRegexp("Upgrade", "(?i)^websocket$")`, all)
-		route("all", everything, all+` -> dropRequestHeader("Upgrade")`)
+		route("all", everything, all+` -> dropRequestHeader("Upgrade") -> dropRequestHeader("Connection")`)
 	case !p.Only:
 		route("all", everything, all)
 	}
