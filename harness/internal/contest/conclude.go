@@ -43,15 +43,17 @@ func (c *contest) conclude(arms []*arm) {
 // figures fills in an arm's cell.
 func (c *contest) figures(a *arm) {
 	var (
-		turns   []*load.Result
-		machine []readings.Reading
-		cpu     float64
-		memory  uint64
+		turns    []*load.Result
+		machine  []readings.Reading
+		cpu      float64
+		memory   uint64
+		switches uint64
 	)
 	for _, r := range a.runs {
 		turns, machine = append(turns, r.Results...), append(machine, r.Machine...)
 		cpu += r.CPUSeconds
 		memory = max(memory, r.MemoryBytes)
+		switches += r.Switches
 	}
 	all, err := load.Merge(turns)
 	if err != nil {
@@ -64,6 +66,9 @@ func (c *contest) figures(a *arm) {
 	}
 	if all.Sent > 0 && cpu > 0 {
 		a.cell.CPUUS = new(cpu / float64(all.Sent) * 1e6)
+	}
+	if all.Sent > 0 && switches > 0 {
+		a.cell.Put(result.FigureSwitches, float64(switches)/float64(all.Sent))
 	}
 	a.cell.P50MS, a.cell.P99MS = all.Corrected.Percentile(0.5), all.Corrected.Percentile(0.99)
 	if a.cell.P99MS == nil {

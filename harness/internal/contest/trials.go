@@ -78,31 +78,25 @@ func (m *measurer) underFault(ctx context.Context, a *arm) (err error) {
 		group sync.WaitGroup
 		sent  *load.Result
 		lost  error
+		broke time.Time
 	)
 	group.Go(func() {
 		attack := m.attack(a, load.Open, 0, faultAfter+faultFor)
+		attack.KeepRaw = true
 		attack.Connections = max(attack.Connections, faultConnections) // requests that wait for an origin hold theirs
 		sent, lost = m.session.Workers.Run(ctx, attack, nil)
 	})
 	err = session.Rest(ctx, faultAfter)
 	if err == nil {
+		broke = time.Now()
 		err = inject(ctx, m.policy.Fault, node)
 	}
 	group.Wait()
 	if err := errors.Join(err, lost, m.recover(ctx, node)); err != nil {
 		return err
 	}
-	tellFault(a.cell, sent)
+	tellFault(a.cell, sent, broke, m.policy.Origins.Timeout)
 	return nil
-}
-
-// tellFault puts what an arm did under a fault into its cell.
-func tellFault(cell *result.MatrixCell, sent *load.Result) {
-	cell.Put(result.FigureFailed, float64(sent.Failed))
-	cell.P50MS, cell.P99MS = sent.Corrected.Percentile(0.5), sent.Corrected.Percentile(0.99)
-	if sent.Failed > 0 {
-		cell.Reasons = append(cell.Reasons, fmt.Sprintf("%d of %d requests failed: %s", sent.Failed, sent.Requests, kinds(sent)))
-	}
 }
 
 // inject breaks an origin.

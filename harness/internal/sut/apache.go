@@ -34,7 +34,7 @@ func apache() *System {
 				"its cache is local to a replica": p.Cache != nil && p.Cache.Shared,
 			})
 		},
-		Spec: apacheSpec, Speaks: bothProtocols(), Strict: true, Sockets: true,
+		Spec: apacheSpec, Speaks: bothProtocols(), Strict: true, Sockets: true, Balances: true,
 		Change: bySignal(syscall.SIGUSR1),
 	}
 }
@@ -50,7 +50,7 @@ func apacheSpec(a *Arm) (lab.Spec, error) {
 		listen = net.JoinHostPort(host, port)
 	}
 	conf, err := render("apache.conf", apacheConf, map[string]any{
-		"Listen": listen, "Origin": a.Origin, "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(), "word": apacheWord, "text": apacheText,
+		"Listen": listen, "Origin": a.Origin, "Origins": a.upstreams(), "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(), "word": apacheWord, "text": apacheText,
 		"RequestSet": apacheHeaders(p.Request), "ResponseSet": apacheHeaders(p.Response),
 	})
 	if err != nil {

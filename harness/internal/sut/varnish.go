@@ -33,17 +33,17 @@ func varnish() *System {
 				"access logs are written by a second program, varnishncsa, which is not run": p.AccessLog,
 			})
 		},
-		Spec: varnishSpec, Strict: true, Sockets: true, Mute: "TLS needs a further program in front of it, such as hitch",
+		Spec: varnishSpec, Strict: true, Sockets: true, Balances: true, Mute: "TLS needs a further program in front of it, such as hitch",
 	}
 }
 
 func varnishSpec(a *Arm) (lab.Spec, error) {
 	p := a.Policy
-	host, port, err := net.SplitHostPort(a.Origin)
+	backends, err := varnishBackends(a)
 	if err != nil {
-		return lab.Spec{}, fmt.Errorf("origin: %q is not allowed: want host:port", a.Origin)
+		return lab.Spec{}, err
 	}
-	data := map[string]any{"Host": host, "Port": port, "Policy": p, "string": varnishString, "routed": varnishRoutes(p)}
+	data := map[string]any{"Backends": backends, "Policy": p, "string": varnishString, "routed": varnishRoutes(p)}
 	if p.Auth != nil && p.Auth.Kind == policy.AuthBasic {
 		data["Basic"] = "Basic " + base64.StdEncoding.EncodeToString([]byte(p.Auth.User+":"+p.Auth.Password))
 	}
@@ -70,6 +70,26 @@ func varnishSpec(a *Arm) (lab.Spec, error) {
 		ReadyIn:  time.Minute, // it compiles its configuration first
 		Settings: map[string]string{"storage": "malloc,256m", "threads": "its own default: 2 pools of 100 to 5,000"},
 	}, nil
+}
+
+// varnishBackend is an origin in its configuration.
+type varnishBackend struct{ Name, Host, Port string }
+
+// varnishBackends are the arm's origins: one is "origin", several are numbered.
+func varnishBackends(a *Arm) ([]varnishBackend, error) {
+	var out []varnishBackend
+	for i, origin := range a.upstreams() {
+		host, port, err := net.SplitHostPort(origin)
+		if err != nil {
+			return nil, fmt.Errorf("origin: %q is not allowed: want host:port", origin)
+		}
+		b := varnishBackend{Name: "origin", Host: host, Port: port}
+		if len(a.Origins) > 0 {
+			b.Name = fmt.Sprintf("origin%d", i)
+		}
+		out = append(out, b)
+	}
+	return out, nil
 }
 
 // varnishTexts are the policy's texts that become strings.
