@@ -188,13 +188,8 @@ func metrics() []metric {
 		return func(r *round) (float64, bool) { return r.Quantile(q) }
 	}
 	return []metric{
-		{name: "cpu", of: func(r *round) (float64, bool) {
-			var sent uint64
-			for _, t := range r.Results {
-				sent += t.Sent
-			}
-			return r.CPUSeconds / float64(max(sent, 1)), sent > 0 && r.CPUSeconds > 0
-		}},
+		{name: "cpu", of: func(r *round) (float64, bool) { return perRequest(r, r.CPUSeconds) }},
+		{name: result.FigureSwitches, of: func(r *round) (float64, bool) { return perRequest(r, float64(r.Switches)) }},
 		{name: "p50", of: quantile(0.5)},
 		{name: "p99", of: quantile(0.99)},
 		{name: "qps", higher: true, of: func(r *round) (float64, bool) {
@@ -204,6 +199,15 @@ func metrics() []metric {
 			return r.closed.QPS(), r.closed.QPS() > 0
 		}},
 	}
+}
+
+// perRequest divides what a node used in a round's open loop by the requests that it was sent.
+func perRequest(r *round, used float64) (float64, bool) {
+	var sent uint64
+	for _, t := range r.Results {
+		sent += t.Sent
+	}
+	return used / float64(max(sent, 1)), sent > 0 && used > 0
 }
 
 // ratio compares an arm with the reference round by round.

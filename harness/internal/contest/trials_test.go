@@ -159,7 +159,7 @@ func TestWhatAFaultCostsIsCounted(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	if len(cell.Reasons) != 1 || cell.Reasons[0] != "2 of 6 requests failed: 2 status_502" {
+	if len(cell.Reasons) != 1 || cell.Reasons[0] != "2 of 6 requests failed: status_502 2" {
 		t.Errorf("reasons %q", cell.Reasons)
 	}
 }

@@ -88,7 +88,9 @@ func inTunnels() []misbehaviour {
 		{"a tunnel for any protocol", "websocket", func(g *gateway) { g.anyProtocol = true },
 			"another protocol is no tunnel: status 101 (1 of 1), want 426"},
 		{"a handshake of its own", "websocket", func(g *gateway) {
-			g.handshake = func(head string) string { return strings.Replace(head, "Sec-WebSocket-Accept: ", "Sec-WebSocket-Accept: x", 1) }
+			g.handshake = func(head string) string {
+				return strings.Replace(head, "Sec-WebSocket-Accept: ", "Sec-WebSocket-Accept: x", 1)
+			}
 		}, "messages: the handshake is not one"},
 		{"a byte of a message", "websocket", func(g *gateway) {
 			g.frames = func(b []byte) []byte {
