@@ -104,7 +104,11 @@ func inject(ctx context.Context, fault string, node lab.Node) error {
 	if fault == policy.FaultKill {
 		return node.Kill(ctx)
 	}
-	return illness(ctx, http.MethodPut, node, map[string]any{"share": 1, "delay_ms": slowBy})
+	what := map[string]any{"share": 1, "delay_ms": slowBy}
+	if fault == policy.FaultSick {
+		what = map[string]any{"share": 1, "status": http.StatusServiceUnavailable}
+	}
+	return illness(ctx, http.MethodPut, node, what)
 }
 
 // recover makes an origin well again.

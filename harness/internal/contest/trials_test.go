@@ -51,7 +51,7 @@ func TestIdleConnectionsThatAreNotKeptAreCounted(t *testing.T) {
 // TestServersUnderTrials runs servers under the policies that are measured once: changes, faults, idle connections.
 func TestServersUnderTrials(t *testing.T) {
 	binary := harnessBinary(t)
-	set, err := suttest.Policies(t).Choose(policy.FullProfile, []string{"changes", "origin-killed", "origin-slow", "idle-connections"})
+	set, err := suttest.Policies(t).Choose(policy.FullProfile, []string{"changes", "origin-killed", "origin-slow", "origin-sick", "idle-connections"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +71,7 @@ func TestServersUnderTrials(t *testing.T) {
 	effect, lost := result.FiguresOfChanges(10)
 	for policy, figures := range map[string][]string{
 		"changes": {effect, lost}, "origin-killed": {result.FigureFailed}, "origin-slow": {result.FigureFailed},
+		"origin-sick":      {result.FigureFailed, result.FigureWaited, result.FigureHealed},
 		"idle-connections": {result.FigureCarried},
 	} {
 		i := slices.IndexFunc(out.Result.Matrix.Rows, func(r result.MatrixRow) bool { return r.Policy == policy })
@@ -98,7 +99,7 @@ func (o testObserver) Observe(e session.Event) {
 // it answers otherwise.
 func TestABalancingThatDoesNotRetryIsSeen(t *testing.T) {
 	binary := harnessBinary(t)
-	set, err := suttest.Policies(t).Choose(policy.FullProfile, []string{"origin-killed", "origin-slow"})
+	set, err := suttest.Policies(t).Choose(policy.FullProfile, []string{"origin-killed", "origin-slow", "origin-sick"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestABalancingThatDoesNotRetryIsSeen(t *testing.T) {
 	spoilt.Spec = func(a *sut.Arm) (lab.Spec, error) {
 		spec, err := as(a)
 		for name, content := range spec.Files {
-			spec.Files[name] = bytes.ReplaceAll(content, []byte("proxy_next_upstream error timeout;"), []byte("proxy_next_upstream off;"))
+			spec.Files[name] = bytes.ReplaceAll(content, []byte("proxy_next_upstream error timeout http_503;"), []byte("proxy_next_upstream off;"))
 		}
 		return spec, err
 	}

@@ -61,9 +61,11 @@ func (c Client) TLS() bool { return c.Protocol != "" }
 const (
 	FaultKill = "kill" // it ends at once, and nothing listens there
 	FaultSlow = "slow" // it answers after Origins.Timeout
+	FaultSick = "sick" // it answers 503
 )
 
-// Origins are several, each asked in turn. A GET that one of them does not answer, or not in time, belongs to another.
+// Origins are several, each asked in turn. A GET that one of them does not answer, not in time or
+// with 503 belongs to another.
 type Origins struct {
 	Count   int           `yaml:"count"`
 	Timeout time.Duration `yaml:"timeout"` // of one of them to begin its answer

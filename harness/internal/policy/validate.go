@@ -90,8 +90,8 @@ func (p *Policy) validateTrial() error {
 		return fmt.Errorf("origins.count: %d is not allowed: want 2 to 4", o.Count)
 	case o != nil && (o.Timeout < 100*time.Millisecond || o.Timeout > 2*time.Second):
 		return fmt.Errorf("origins.timeout: %s is not allowed: want 100ms to 2s", o.Timeout)
-	case p.Fault != "" && p.Fault != FaultKill && p.Fault != FaultSlow:
-		return fmt.Errorf("fault: %q is not allowed: want %s or %s", p.Fault, FaultKill, FaultSlow)
+	case p.Fault != "" && p.Fault != FaultKill && p.Fault != FaultSlow && p.Fault != FaultSick:
+		return fmt.Errorf("fault: %q is not allowed: want %s, %s or %s", p.Fault, FaultKill, FaultSlow, FaultSick)
 	case p.Fault != "" && o == nil:
 		return fmt.Errorf("fault: %s needs origins", p.Fault)
 	case p.Idle < 0 || p.Idle > maxIdle:
