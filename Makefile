@@ -47,7 +47,7 @@ serve: build ## shows all runs in a browser, at http://127.0.0.1:8090; ARGS='--l
 gate: build ## compares BASE=<git ref>'s gateway with the working tree's: pass, regression or inconclusive (make ends with 2 for all but a pass; bin/harness gate has a code for each)
 	@bin/harness gate --base '$(BASE)' --reports reports $(if $(PATCH),--patch '$(PATCH)') $(if $(filter smoke,$(PROFILE)),--profile smoke) $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
-compare: build ## compares gateways under the same policies: WITH=nginx,haproxy,caddy (default nginx) POLICY=plain,cached PROFILE=full|scale|operations|all|smoke
+compare: build ## compares gateways under the same policies: WITH=nginx,haproxy,caddy (default nginx) POLICY=plain,cached PROFILE=full|scale|operations|faults|all|smoke
 	@bin/harness compare --with '$(WITH)' --profile '$(PROFILE)' $(if $(POLICY),--policy '$(POLICY)') $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
 
 capacity: build ## finds the highest rate within SLO='p99<50ms,errors<0.1%' of one stage, with 1, 2 and 3 replicas (PROFILE=scaling: small ones, for the scalability law); STAGE=all: of every stage

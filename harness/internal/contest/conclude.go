@@ -43,15 +43,17 @@ func (c *contest) conclude(arms []*arm) {
 // figures fills in an arm's cell.
 func (c *contest) figures(a *arm) {
 	var (
-		turns   []*load.Result
-		machine []readings.Reading
-		cpu     float64
-		memory  uint64
+		turns    []*load.Result
+		machine  []readings.Reading
+		cpu      float64
+		memory   uint64
+		switches uint64
 	)
 	for _, r := range a.runs {
 		turns, machine = append(turns, r.Results...), append(machine, r.Machine...)
 		cpu += r.CPUSeconds
 		memory = max(memory, r.MemoryBytes)
+		switches += r.Switches
 	}
 	all, err := load.Merge(turns)
 	if err != nil {
@@ -64,6 +66,9 @@ func (c *contest) figures(a *arm) {
 	}
 	if all.Sent > 0 && cpu > 0 {
 		a.cell.CPUUS = new(cpu / float64(all.Sent) * 1e6)
+	}
+	if all.Sent > 0 && switches > 0 {
+		a.cell.Put(result.FigureSwitches, float64(switches)/float64(all.Sent))
 	}
 	a.cell.P50MS, a.cell.P99MS = all.Corrected.Percentile(0.5), all.Corrected.Percentile(0.99)
 	if a.cell.P99MS == nil {
@@ -183,13 +188,8 @@ func metrics() []metric {
 		return func(r *round) (float64, bool) { return r.Quantile(q) }
 	}
 	return []metric{
-		{name: "cpu", of: func(r *round) (float64, bool) {
-			var sent uint64
-			for _, t := range r.Results {
-				sent += t.Sent
-			}
-			return r.CPUSeconds / float64(max(sent, 1)), sent > 0 && r.CPUSeconds > 0
-		}},
+		{name: "cpu", of: func(r *round) (float64, bool) { return perRequest(r, r.CPUSeconds) }},
+		{name: result.FigureSwitches, of: func(r *round) (float64, bool) { return perRequest(r, float64(r.Switches)) }},
 		{name: "p50", of: quantile(0.5)},
 		{name: "p99", of: quantile(0.99)},
 		{name: "qps", higher: true, of: func(r *round) (float64, bool) {
@@ -199,6 +199,15 @@ func metrics() []metric {
 			return r.closed.QPS(), r.closed.QPS() > 0
 		}},
 	}
+}
+
+// perRequest divides what a node used in a round's open loop by the requests that it was sent.
+func perRequest(r *round, used float64) (float64, bool) {
+	var sent uint64
+	for _, t := range r.Results {
+		sent += t.Sent
+	}
+	return used / float64(max(sent, 1)), sent > 0 && used > 0
 }
 
 // ratio compares an arm with the reference round by round.

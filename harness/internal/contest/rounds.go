@@ -94,11 +94,12 @@ func (m *measurer) attack(a *arm, model string, round int, length time.Duration)
 		out.TLS = &load.TLS{Roots: m.roots, Name: sut.ServerName}
 	}
 	out.Streams, out.Reconnect = its.Streams, its.Reconnect
+	out.WebSocket = m.policy.WebSocket
 	if model != load.Closed {
 		out.Rate = m.rate
 	}
-	if m.policy.ResponseBody != nil || a.System.Own {
-		out.SampleEvery = 0 // the body is not the origin's, by design, or need not be
+	if m.policy.ResponseBody != nil || a.System.Own || m.policy.WebSocket {
+		out.SampleEvery = 0 // the body is not the origin's, by design, or need not be; every message is compared in any case
 	}
 	return out
 }

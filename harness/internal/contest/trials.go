@@ -1,17 +1,12 @@
 package contest
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gatelab/gatelab/harness/internal/jsonhttp"
 	"github.com/gatelab/gatelab/harness/internal/lab"
@@ -83,31 +78,25 @@ func (m *measurer) underFault(ctx context.Context, a *arm) (err error) {
 		group sync.WaitGroup
 		sent  *load.Result
 		lost  error
+		broke time.Time
 	)
 	group.Go(func() {
 		attack := m.attack(a, load.Open, 0, faultAfter+faultFor)
+		attack.KeepRaw = true
 		attack.Connections = max(attack.Connections, faultConnections) // requests that wait for an origin hold theirs
 		sent, lost = m.session.Workers.Run(ctx, attack, nil)
 	})
 	err = session.Rest(ctx, faultAfter)
 	if err == nil {
+		broke = time.Now()
 		err = inject(ctx, m.policy.Fault, node)
 	}
 	group.Wait()
 	if err := errors.Join(err, lost, m.recover(ctx, node)); err != nil {
 		return err
 	}
-	tellFault(a.cell, sent)
+	tellFault(a.cell, sent, broke, m.policy.Origins.Timeout)
 	return nil
-}
-
-// tellFault puts what an arm did under a fault into its cell.
-func tellFault(cell *result.MatrixCell, sent *load.Result) {
-	cell.Put(result.FigureFailed, float64(sent.Failed))
-	cell.P50MS, cell.P99MS = sent.Corrected.Percentile(0.5), sent.Corrected.Percentile(0.99)
-	if sent.Failed > 0 {
-		cell.Reasons = append(cell.Reasons, fmt.Sprintf("%d of %d requests failed: %s", sent.Failed, sent.Requests, kinds(sent)))
-	}
 }
 
 // inject breaks an origin.
@@ -115,7 +104,11 @@ func inject(ctx context.Context, fault string, node lab.Node) error {
 	if fault == policy.FaultKill {
 		return node.Kill(ctx)
 	}
-	return illness(ctx, http.MethodPut, node, map[string]any{"share": 1, "delay_ms": slowBy})
+	what := map[string]any{"share": 1, "delay_ms": slowBy}
+	if fault == policy.FaultSick {
+		what = map[string]any{"share": 1, "status": http.StatusServiceUnavailable}
+	}
+	return illness(ctx, http.MethodPut, node, what)
 }
 
 // recover makes an origin well again.
@@ -153,129 +146,6 @@ func (c *contest) spares(ctx context.Context, s *session.Session, p *policy.Poli
 		out = append(out, s.Lab.Addr(name, topology.PortOrigin))
 	}
 	return out, nil
-}
-
-// idle measures the memory that idle connections cost an arm.
-func (m *measurer) idle(ctx context.Context, a *arm) error {
-	node, ok := m.session.Lab.Node(a.System.Name)
-	if !ok {
-		return fmt.Errorf("the lab has no %s", a.System.Name)
-	}
-	if err := session.Rest(ctx, idleRest); err != nil {
-		return err
-	}
-	before, err := a.usage(ctx, m.session)
-	if err != nil {
-		return err
-	}
-	open, err := openIdle(ctx, node.HostAddr(a.System.ListenPort()), m.policy.Traffic[0].Sample(), m.policy.Idle)
-	defer func() {
-		for _, c := range open {
-			c.Close()
-		}
-	}()
-	if len(open) == 0 {
-		return err
-	}
-	if err := session.Rest(ctx, idleRest); err != nil {
-		return err
-	}
-	after, err := a.usage(ctx, m.session)
-	if err != nil {
-		return err
-	}
-	tellIdle(a.cell, before, after, stillOpen(open), m.policy.Idle)
-	return nil
-}
-
-// tellIdle puts the memory per connection into a cell, if the arm carries the connections.
-func tellIdle(cell *result.MatrixCell, before, after lab.Usage, carried, wanted int) {
-	cell.Put(result.FigureCarried, float64(carried))
-	if carried < wanted {
-		cell.Reasons = append(cell.Reasons, fmt.Sprintf("it keeps %d of %d idle connections: memory per connection is not told", carried, wanted))
-		return
-	}
-	cell.Put(result.FigureIdle, (float64(after.MemoryBytes)-float64(before.MemoryBytes))/1024/float64(carried))
-}
-
-// openIdle opens connections, each with one request and its answer, some at a time, until one is not answered. The error says why.
-func openIdle(ctx context.Context, address, path string, n int) ([]net.Conn, error) {
-	var (
-		group errgroup.Group
-		mu    sync.Mutex
-		open  []net.Conn
-	)
-	group.SetLimit(idleAtATime)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	for range n {
-		group.Go(func() error {
-			c, err := openOne(ctx, address, path)
-			if err != nil {
-				cancel(err) // the others need not be tried
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			open = append(open, c)
-			return nil
-		})
-	}
-	err := group.Wait()
-	return open, err
-}
-
-// openOne opens a connection and makes one exchange on it.
-func openOne(ctx context.Context, address, path string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: dialWithin}
-	c, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	if err := askOn(c, address, path); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-// askOn makes one exchange on a connection that stays open.
-func askOn(c net.Conn, host, path string) error {
-	if err := c.SetDeadline(time.Now().Add(dialWithin)); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host); err != nil {
-		return err
-	}
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
-	switch {
-	case err != nil:
-		return err
-	case res.StatusCode != http.StatusOK:
-		return fmt.Errorf("GET %s answered %d", path, res.StatusCode)
-	case res.Close:
-		return errors.New("the connection is not kept")
-	}
-	return c.SetDeadline(time.Time{})
-}
-
-// stillOpen counts the connections that their server has not ended.
-func stillOpen(open []net.Conn) int {
-	n := 0
-	for _, c := range open {
-		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond / 10))
-		_, err := c.Read(make([]byte, 1))
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() {
-			n++
-		}
-	}
-	return n
 }
 
 // change is sut's, of an arm of this contest.

@@ -79,6 +79,9 @@ type Usage struct {
 	// MemoryPeakBytes is the highest value that the kernel has seen, page cache included; on engines with cgroup v2 that do not tell, the
 	// highest that was sampled.
 	MemoryPeakBytes uint64
+	// Switches is how often the node's threads were taken from a core, because they waited or because others were to run; 0: the runtime
+	// does not tell. A thread that has ended takes its count with it.
+	Switches uint64
 }
 
 // The programs a Spec may name.

@@ -38,6 +38,9 @@ type Attack struct {
 	Streams int `json:"streams,omitempty"`
 	// Reconnect ends a connection after its first response, so that each request has a connection, and a full handshake, of its own.
 	Reconnect bool `json:"reconnect,omitempty"`
+	// WebSocket makes each connection a WebSocket, opened at the path of the one request with its header. A request is then a text message of
+	// its body, and its response the message that comes back, which must be the same.
+	WebSocket bool `json:"websocket,omitempty"`
 
 	// Seed makes the choice of requests repeatable.
 	Seed      uint64          `json:"seed"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,10 @@ func (a *Attack) validateWire() error {
 		return fmt.Errorf("streams: HTTP/2 needs an https target, and this is %s", a.Target)
 	case a.Streams > 0 && (a.Reconnect || a.Connections < 1):
 		return fmt.Errorf("streams: want 1 connection or more, and no reconnect")
+	case a.WebSocket && (secure || a.Reconnect || a.Standby != ""):
+		return fmt.Errorf("websocket: want an http target, no reconnect and no standby")
+	case a.WebSocket && (len(a.Requests) != 1 || a.Requests[0].Body == "" || !slices.Contains([]string{"", "GET"}, a.Requests[0].Method)):
+		return fmt.Errorf("websocket: want one request: a GET whose body is the message")
 	case a.Standby != "" && secure:
 		return fmt.Errorf("standby: is not allowed with an https target")
 	}

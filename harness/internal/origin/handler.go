@@ -20,7 +20,7 @@ const (
 	chatPath   = "/v1/chat/completions"
 )
 
-// Handler serves the API, /anything and /bytes/N, and /health, /stats, /reset and /illness, which are
+// Handler serves the API, /anything, /bytes/N and /websocket, and /health, /stats, /reset and /illness, which are
 // not counted.
 func (o *Origin) Handler(ctx *fasthttp.RequestCtx) {
 	path := string(ctx.Path())
@@ -60,6 +60,8 @@ func (o *Origin) Handler(ctx *fasthttp.RequestCtx) {
 		o.fail(ctx, other, fasthttp.StatusMethodNotAllowed, "want GET")
 	case isEcho(path):
 		o.serveEcho(ctx)
+	case path == socketPath && get:
+		o.serveSocket(ctx)
 	case strings.HasPrefix(path, bytesPath) && get:
 		o.serveBytes(ctx, path[len(bytesPath):])
 	default:

@@ -12,8 +12,9 @@ const (
 	models   endpoint = "models" // the list
 	model    endpoint = "model"  // one of them
 	chat     endpoint = "chat"
-	anything endpoint = "any"   // of the API that has every path
-	echo     endpoint = "echo"  // /anything and /bytes
+	anything endpoint = "any"  // of the API that has every path
+	echo     endpoint = "echo" // /anything and /bytes
+	socket   endpoint = "websocket"
 	other    endpoint = "other" // what the API does not have
 )
 
@@ -21,7 +22,7 @@ const (
 type Stats struct {
 	Requests         uint64                       `json:"requests"`
 	Bytes            uint64                       `json:"bytes"`     // of bodies
-	Endpoints        map[string]map[string]uint64 `json:"endpoints"` // models, model, chat, any, echo, other: by status
+	Endpoints        map[string]map[string]uint64 `json:"endpoints"` // models, model, chat, any, echo, websocket, other: by status
 	Streams          uint64                       `json:"streams"`   // chats answered as events, also counted above
 	StreamsBroken    uint64                       `json:"streams_broken"`
 	PromptTokens     uint64                       `json:"prompt_tokens"`     // of chats that were answered

@@ -45,6 +45,7 @@ type gateway struct {
 	plain    bool        // HTTP in place of HTTPS
 	secure   *tls.Config // of its TLS; nil: what is usual
 	holds    bool        // streams are sent when they are whole
+	tunnels
 
 	mu      sync.Mutex
 	targets []string // as they came on the wire
@@ -64,8 +65,12 @@ type keptReply struct {
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.tunnel(w, r) {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.tunnelled(r)
 	g.targets = append(g.targets, r.RequestURI)
 	body, _ := io.ReadAll(r.Body)
 	switch {

@@ -15,7 +15,7 @@ import (
 
 // judge says where an answer is not what a probe wants. all are the arm's answers so far.
 func judge(pr *policy.Probe, a *Answer, all []Answer) []string {
-	wrong := statuses(pr, a)
+	wrong := append(statuses(pr, a), a.Said...)
 	if pr.Reach != nil && !pr.Reach.Holds(a.Reached) {
 		wrong = append(wrong, fmt.Sprintf("%d requests reached the origin, want %s", a.Reached, between(pr.Reach)))
 	}

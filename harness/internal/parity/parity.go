@@ -42,6 +42,7 @@ type Answer struct {
 	Spread   []int         // how many reached each of the origins
 	Reached  int           // how many requests reached the origin
 	Proto    string        // "HTTP/1.1" or "HTTP/2.0"
+	Said     []string      // where a conversation on a WebSocket went otherwise
 	Ahead    time.Duration // how long before the answer's end its body began, at most over the count
 }
 
@@ -166,6 +167,9 @@ func (a *asker) once(ctx context.Context, pr *policy.Probe, n int, out *Answer) 
 	if err != nil {
 		return err
 	}
+	if pr.Talk != nil {
+		return a.talk(req, pr.Talk, out)
+	}
 	res, err := a.client.Do(req) //nolint:bodyclose // closed below
 	if err != nil {
 		var failed *url.Error
@@ -177,6 +181,9 @@ func (a *asker) once(ctx context.Context, pr *policy.Probe, n int, out *Answer) 
 	defer res.Body.Close()
 	out.Status, out.Proto = res.StatusCode, res.Proto
 	out.Header = res.Header
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return nil // its body is a tunnel, which has no end
+	}
 	var began time.Time
 	body := readerFunc(func(b []byte) (int, error) {
 		n, err := res.Body.Read(b)

@@ -81,7 +81,7 @@ type misbehaviour struct {
 }
 
 func misbehaviours() []misbehaviour {
-	return slices.Concat(inCaches(), inLimits(), inAuth(), inMessages(), inProtocols())
+	return slices.Concat(inCaches(), inLimits(), inAuth(), inMessages(), inProtocols(), inTunnels())
 }
 
 func inCaches() []misbehaviour {

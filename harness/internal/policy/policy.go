@@ -17,6 +17,8 @@ type Policy struct {
 
 	Client Client `yaml:"client,omitempty"`
 	Events bool   `yaml:"events,omitempty"` // responses are streams of events, which are passed on as they come
+	// WebSocket passes on WebSockets, and no other protocol that a client asks to switch to. Messages are the requests of its traffic.
+	WebSocket bool `yaml:"websocket,omitempty"`
 
 	Routes       []Route   `yaml:"routes,omitempty"`   // beside the route of all other paths; all lead to the origin
 	Origins      *Origins  `yaml:"origins,omitempty"`  // several, behind the arm's own balancing; nil: one
@@ -59,9 +61,11 @@ func (c Client) TLS() bool { return c.Protocol != "" }
 const (
 	FaultKill = "kill" // it ends at once, and nothing listens there
 	FaultSlow = "slow" // it answers after Origins.Timeout
+	FaultSick = "sick" // it answers 503
 )
 
-// Origins are several, each asked in turn. A GET that one of them does not answer, or not in time, belongs to another.
+// Origins are several, each asked in turn. A GET that one of them does not answer, not in time or
+// with 503 belongs to another.
 type Origins struct {
 	Count   int           `yaml:"count"`
 	Timeout time.Duration `yaml:"timeout"` // of one of them to begin its answer

@@ -105,6 +105,46 @@ func TestMistakesAreNamed(t *testing.T) {
 	}
 }
 
+// sockets is a policy with WebSockets, in which TestMistakesWithWebSocketsAreNamed changes one thing at a time.
+const sockets = `
+name: small
+load: {rate: 100, connections: 4, open: 1s, rounds: 6}
+policies:
+  - name: a
+    summary: one
+    websocket: true
+    traffic: [{path: /ws, body: hello}]
+    probes: [{name: it is there, path: /ws, status: 101, talk: {text: hello, close: 4001}}]
+`
+
+func TestMistakesWithWebSocketsAreNamed(t *testing.T) {
+	if _, err := Parse("sockets.yaml", []byte(sockets)); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ from, to, want string }{
+		{"    websocket: true\n", "", "websocket: want true, as a probe has a talk"},
+		{", body: hello}", "}", "websocket: want one request of traffic"},
+		{"{path: /ws, body: hello}", "{path: /ws, body: hello}, {path: /b, body: hello}", "websocket: want one request of traffic"},
+		{"body: hello}", "body: hello, method: POST}", "websocket: want one request of traffic"},
+		{"websocket: true", "websocket: true\n    events: true", "websocket: is not allowed with events"},
+		{"websocket: true", "websocket: true\n    changes: [1]", "websocket: is not allowed with events, cache, changes and fault"},
+		{"websocket: true", "websocket: true\n    client: {protocol: tls}", "websocket: is not allowed with client.protocol"},
+		{"status: 101", "status: 200", "talk: want status 101 and one GET without a body"},
+		{"status: 101", "status: 101, count: 2", "talk: want status 101 and one GET without a body"},
+		{"close: 4001", "close: 1000", "talk: want one of close and ends at most, from 3000 to 4999"},
+		{"close: 4001", "close: 4001, ends: 4002", "talk: want one of close and ends at most"},
+		{"close: 4001", "binary: 2000000", "talk: want a binary message of 1048576 bytes at most"},
+	} {
+		text := strings.Replace(sockets, row.from, row.to, 1)
+		if text == sockets {
+			t.Fatalf("%q is not in the text", row.from)
+		}
+		if _, err := Parse("sockets.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: error %v, want %s", row.to, err, row.want)
+		}
+	}
+}
+
 func TestTokens(t *testing.T) {
 	p := &Policy{Name: "b", Auth: &Auth{Kind: AuthJWT, Issuer: "me", Secret: "a-secret"}}
 	now := time.Unix(1_700_000_000, 0)

@@ -34,6 +34,17 @@ type Probe struct {
 	Same    bool              `yaml:"same,omitempty"`    // all arms give the same body, and the same SameHeaders
 	Ahead   time.Duration     `yaml:"ahead,omitempty"`   // how long before the answer's end its body begins at least
 	Differs string            `yaml:"differs,omitempty"` // the answer's body is another one than that of the probe of this name
+	// Talk is what is said on the WebSocket that the request opens; nil: it opens none.
+	Talk *Talk `yaml:"talk,omitempty"`
+}
+
+// Talk is a conversation on a WebSocket with an origin that sends back what it gets. Each part is left out where it is empty.
+type Talk struct {
+	Text   string `yaml:"text,omitempty"`   // a text message, echoed as one
+	Binary int    `yaml:"binary,omitempty"` // length of a binary message, echoed as one
+	Ping   string `yaml:"ping,omitempty"`   // payload of a ping, which the pong repeats
+	Close  int    `yaml:"close,omitempty"`  // the code with which the client ends it, and which comes back
+	Ends   int    `yaml:"ends,omitempty"`   // the code with which the origin ends it
 }
 
 // Address is the client address that sends the n-th request of a probe, from 0; empty: the probe has none.

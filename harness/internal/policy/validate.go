@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,6 +37,9 @@ func (p *Policy) validate() error {
 		}
 	}
 	if err := p.validateTrial(); err != nil {
+		return err
+	}
+	if err := p.validateSockets(); err != nil {
 		return err
 	}
 	if p.Only && len(p.Routes) == 0 {
@@ -86,8 +90,8 @@ func (p *Policy) validateTrial() error {
 		return fmt.Errorf("origins.count: %d is not allowed: want 2 to 4", o.Count)
 	case o != nil && (o.Timeout < 100*time.Millisecond || o.Timeout > 2*time.Second):
 		return fmt.Errorf("origins.timeout: %s is not allowed: want 100ms to 2s", o.Timeout)
-	case p.Fault != "" && p.Fault != FaultKill && p.Fault != FaultSlow:
-		return fmt.Errorf("fault: %q is not allowed: want %s or %s", p.Fault, FaultKill, FaultSlow)
+	case p.Fault != "" && p.Fault != FaultKill && p.Fault != FaultSlow && p.Fault != FaultSick:
+		return fmt.Errorf("fault: %q is not allowed: want %s, %s or %s", p.Fault, FaultKill, FaultSlow, FaultSick)
 	case p.Fault != "" && o == nil:
 		return fmt.Errorf("fault: %s needs origins", p.Fault)
 	case p.Idle < 0 || p.Idle > maxIdle:
@@ -133,6 +137,34 @@ func (p *Policy) sendable(path, token string) error {
 	return nil
 }
 
+// Of messages on a WebSocket, in bytes: the origin echoes no longer ones, and a ping's payload is limited by RFC 6455.
+const (
+	maxMessage = 1 << 20
+	maxPing    = 125
+)
+
+// closeCode says whether a code is one that a program may use as it likes, RFC 6455; 0 is none.
+func closeCode(code int) bool { return code == 0 || code >= 3000 && code <= 4999 }
+
+// validateSockets checks a policy with WebSockets: the load generator sends one kind of message without TLS.
+func (p *Policy) validateSockets() error {
+	if !p.WebSocket {
+		if slices.ContainsFunc(p.Probes, func(pr Probe) bool { return pr.Talk != nil }) {
+			return fmt.Errorf("websocket: want true, as a probe has a talk")
+		}
+		return nil
+	}
+	switch t := p.Traffic[0]; {
+	case len(p.Traffic) != 1 || t.Body == "" || t.Method != "":
+		return fmt.Errorf("websocket: want one request of traffic, without a method and with a message as its body")
+	case p.Client.TLS() || p.Client.Reconnect:
+		return fmt.Errorf("websocket: is not allowed with client.protocol and client.reconnect")
+	case p.Events || p.Cache != nil || len(p.Changes) > 0 || p.Fault != "":
+		return fmt.Errorf("websocket: is not allowed with events, cache, changes and fault")
+	}
+	return nil
+}
+
 func (pr *Probe) validate(before []Probe) error {
 	switch {
 	case pr.Name == "":
@@ -143,6 +175,12 @@ func (pr *Probe) validate(before []Probe) error {
 		return fmt.Errorf("count: %d is not allowed: want 0 to 2000", pr.Count)
 	case pr.Ahead < 0:
 		return fmt.Errorf("ahead: %s is not allowed: want 0 or more", pr.Ahead)
+	case pr.Talk != nil && (pr.Status != http.StatusSwitchingProtocols || pr.Method != "" || pr.Body != "" || pr.Count > 1):
+		return fmt.Errorf("talk: want status 101 and one GET without a body")
+	case pr.Talk != nil && (!closeCode(pr.Talk.Close) || !closeCode(pr.Talk.Ends) || pr.Talk.Close != 0 && pr.Talk.Ends != 0):
+		return fmt.Errorf("talk: want one of close and ends at most, from 3000 to 4999")
+	case pr.Talk != nil && (pr.Talk.Binary < 0 || pr.Talk.Binary > maxMessage || len(pr.Talk.Ping) > maxPing):
+		return fmt.Errorf("talk: want a binary message of %d bytes at most, and a ping of %d", maxMessage, maxPing)
 	case pr.Differs != "" && !slices.ContainsFunc(before, func(b Probe) bool { return b.Name == pr.Differs }):
 		return fmt.Errorf("differs: there is no earlier probe %q", pr.Differs)
 	}

@@ -235,7 +235,11 @@ func matrixViews(x *result.Matrix) []matrixView {
 func viewCell(m matrixMetric, c *result.MatrixCell) matrixViewCell {
 	v := m.of(c)
 	if v == nil || c.Outcome == result.CellExcluded {
-		return matrixViewCell{Text: c.Outcome, Class: "gap", Hover: strings.Join(c.Reasons, "; ")}
+		text := c.Outcome
+		if text == result.CellMeasured {
+			text = result.CellLacks // the cell has other figures
+		}
+		return matrixViewCell{Text: text, Class: "gap", Hover: strings.Join(c.Reasons, "; ")}
 	}
 	out := matrixViewCell{Text: figure.Rounded(*v), Hover: c.Arm}
 	if m.name == "qps" && c.Limited {

@@ -40,24 +40,28 @@ func matrixMetrics() []matrixMetric {
 	}
 }
 
-// metricsOf are the metrics of a matrix: those of all policies, then those that some of its policies have.
+// metricsOf are the metrics of a matrix: those of all policies, then those that some of its policies have. One without a row is left out.
 func metricsOf(x *result.Matrix) []matrixMetric {
-	out := matrixMetrics()
+	all := matrixMetrics()
 	for _, f := range result.MatrixFigures() {
-		m := matrixMetric{name: f.Name, title: f.Title, note: f.Note, higher: f.Higher, some: true, of: func(c *result.MatrixCell) *float64 {
-			if v, ok := c.Figures[f.Name]; ok {
-				return &v
-			}
-			return nil
-		}}
-		if slices.ContainsFunc(x.Rows, func(r result.MatrixRow) bool { return m.has(&r) }) {
-			out = append(out, m)
-		}
+		all = append(all, matrixMetric{name: f.Name, title: f.Title, note: f.Note, higher: f.Higher, some: true,
+			of: func(c *result.MatrixCell) *float64 {
+				if v, ok := c.Figures[f.Name]; ok {
+					return &v
+				}
+				return nil
+			},
+		})
 	}
-	return out
+	return slices.DeleteFunc(all, func(m matrixMetric) bool {
+		return !slices.ContainsFunc(x.Rows, func(r result.MatrixRow) bool { return m.has(&r) })
+	})
 }
 
-// has says whether a row belongs into the metric's table.
+// has says whether a row belongs into the metric's table. That of all policies has also the rows that no arm got to, and none of policies
+// that are measured otherwise, as under a fault.
 func (m *matrixMetric) has(row *result.MatrixRow) bool {
-	return !m.some || slices.ContainsFunc(row.Cells, func(c result.MatrixCell) bool { return m.of(&c) != nil })
+	told := slices.ContainsFunc(row.Cells, func(c result.MatrixCell) bool { return m.of(&c) != nil })
+	measured := slices.ContainsFunc(row.Cells, func(c result.MatrixCell) bool { return c.Outcome == result.CellMeasured })
+	return told || !m.some && !measured
 }

@@ -65,7 +65,7 @@ func (c *MatrixCell) Put(name string, v float64) {
 
 // MatrixRatio is a metric's ratio to the reference's, with one-sided 95% bounds where there are enough rounds.
 type MatrixRatio struct {
-	Name  string   `json:"name"` // cpu, p50, p99 or qps
+	Name  string   `json:"name"` // cpu, p50, p99, qps, or a name of MatrixFigures
 	Ratio float64  `json:"ratio"`
 	Low   *float64 `json:"low,omitempty"`
 	High  *float64 `json:"high,omitempty"`

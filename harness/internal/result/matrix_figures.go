@@ -8,8 +8,11 @@ const (
 	FigureEvents     = "events_per_s"
 	FigureStart      = "start_ms"
 	FigureFailed     = "failed_requests"
+	FigureWaited     = "requests_that_waited"
+	FigureHealed     = "healed_after_ms"
 	FigureIdle       = "kib_per_idle_connection"
 	FigureCarried    = "idle_connections_kept"
+	FigureSwitches   = "context_switches_per_request"
 	FigureScale      = "qps_of_fewer_routes"
 )
 
@@ -49,6 +52,11 @@ func MatrixFigures() []MatrixFigure {
 			Note: "Open loop, from the intended send time to the first bytes of a stream's body. Lower is better.",
 		},
 		{
+			Name: FigureSwitches, Title: "Context switches per request",
+			Note: "How often a thread of the gateway was taken from a core, open loop, by the kernel's counters: what waits often costs other" +
+				" programs their caches. Of processes of this machine alone. Lower is better.",
+		},
+		{
 			Name: FigureStart, Title: "Time until all routes are configured, ms",
 			Note: "From the start of the process to the first answer, with the calls of an Admin API where there is one. Lower is better.",
 		},
@@ -60,6 +68,15 @@ func MatrixFigures() []MatrixFigure {
 			Name: FigureFailed, Title: "Idempotent requests that failed under the fault",
 			Note: "Of GET requests at the offered rate, behind the arm's own balancing, in the four seconds after an origin was killed or became" +
 				" slow and the second before. Lower is better.",
+		},
+		{
+			Name: FigureWaited, Title: "Idempotent requests that waited for the broken origin",
+			Note: "Answered, after most of the time-out towards an origin or more: the gateway asked the broken one first. Lower is better.",
+		},
+		{
+			Name: FigureHealed, Title: "Time until no request failed or waited any more, ms",
+			Note: "From the fault to when the last such request was sent. 4,000 is as long as the load goes on: the gateway still asked the" +
+				" broken origin. Lower is better.",
 		},
 		{
 			Name: FigureIdle, Title: "Memory per idle connection, KiB",

@@ -17,6 +17,7 @@ import (
 type Turns struct {
 	Results     []*load.Result
 	CPUSeconds  float64 // of the arm's node
+	Switches    uint64  // of its threads; 0: not known
 	MemoryBytes uint64  // after the last turn
 	Machine     []readings.Reading
 }
@@ -42,6 +43,9 @@ func (t *Turns) Take(ctx context.Context, workers *load.Workers, a load.Attack, 
 	t.Results = append(t.Results, res)
 	t.CPUSeconds += after.CPUSeconds - before.CPUSeconds
 	t.MemoryBytes = after.MemoryBytes
+	if after.Switches > before.Switches { // threads that ended take theirs with them
+		t.Switches += after.Switches - before.Switches
+	}
 	t.Machine = append(t.Machine, first, readings.ReadMachineOnly())
 	return nil
 }

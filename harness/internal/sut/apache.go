@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/gatelab/gatelab/harness/internal/lab"
 	"github.com/gatelab/gatelab/harness/internal/policy"
@@ -31,10 +32,11 @@ func apache() *System {
 				"JSON bodies cannot be rewritten without a scripting module": p.RequestBody != nil || p.ResponseBody != nil,
 				"the Server header cannot be removed": slices.ContainsFunc(p.Response.Remove,
 					func(h string) bool { return strings.EqualFold(h, "Server") }),
-				"its cache is local to a replica": p.Cache != nil && p.Cache.Shared,
+				"its time-outs towards an origin are whole seconds": p.Origins != nil && p.Origins.Timeout%time.Second != 0,
+				"its cache is local to a replica":                   p.Cache != nil && p.Cache.Shared,
 			})
 		},
-		Spec: apacheSpec, Speaks: bothProtocols(), Strict: true,
+		Spec: apacheSpec, Speaks: bothProtocols(), Strict: true, Sockets: true, Balances: true,
 		Change: bySignal(syscall.SIGUSR1),
 	}
 }
@@ -50,7 +52,7 @@ func apacheSpec(a *Arm) (lab.Spec, error) {
 		listen = net.JoinHostPort(host, port)
 	}
 	conf, err := render("apache.conf", apacheConf, map[string]any{
-		"Listen": listen, "Origin": a.Origin, "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(), "word": apacheWord, "text": apacheText,
+		"Listen": listen, "Origin": a.Origin, "Origins": a.upstreams(), "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(), "word": apacheWord, "text": apacheText,
 		"RequestSet": apacheHeaders(p.Request), "ResponseSet": apacheHeaders(p.Response),
 	})
 	if err != nil {

@@ -36,7 +36,7 @@ func caddy() *System {
 					strings.Trim(p.Auth.Key, "*") != p.Auth.Key,
 			})
 		},
-		Spec: caddySpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Spec: caddySpec, Speaks: bothProtocols(), Strict: true, Balances: true, Sockets: true,
 		Change: changeCaddy,
 	}
 }
@@ -133,6 +133,13 @@ func caddyRoutes(a *Arm) ([]any, error) {
 		response["deferred"] = true // after the proxy has written the origin's
 		out = append(out, handle(map[string]any{"handler": "headers", "response": response}))
 	}
+	if p.WebSocket {
+		other := handle(map[string]any{"handler": "headers", "request": map[string]any{"delete": []string{"Upgrade"}}})
+		other["match"] = []any{map[string]any{"not": []any{map[string]any{
+			"header_regexp": map[string]any{"Upgrade": map[string]any{"pattern": "(?i)^websocket$"}},
+		}}}}
+		out = append(out, other)
+	}
 	transport := map[string]any{
 		"protocol": "http", "versions": []string{"1.1"}, "compression": false,
 		"keep_alive": map[string]any{"max_idle_conns_per_host": 256},
@@ -148,7 +155,7 @@ func caddyRoutes(a *Arm) ([]any, error) {
 			"selection_policy": map[string]any{"policy": "round_robin"}, "try_duration": 4 * o.Timeout,
 			"retry_match": []any{map[string]any{"method": []string{"GET"}}},
 		}
-		proxy["health_checks"] = map[string]any{"passive": map[string]any{"fail_duration": 10 * time.Second, "max_fails": 1}}
+		proxy["health_checks"] = map[string]any{"passive": map[string]any{"fail_duration": 10 * time.Second, "max_fails": 1, "unhealthy_status": []int{503}}}
 	}
 	if !p.Request.Empty() {
 		proxy["headers"] = map[string]any{"request": caddyHeaders(p.Request)}

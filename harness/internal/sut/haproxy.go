@@ -35,7 +35,7 @@ func haproxy() *System {
 				fmt.Sprintf("a request can be counted for %d limits at most", haproxyCounters): len(p.Limits) > haproxyCounters,
 			})
 		},
-		Spec: haproxySpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Spec: haproxySpec, Speaks: bothProtocols(), Strict: true, Balances: true, Sockets: true,
 		Change: bySignal(syscall.SIGUSR2),
 	}
 }

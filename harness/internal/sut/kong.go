@@ -31,7 +31,7 @@ func kongOpen() *System {
 				"it writes X-Forwarded-For after its plugins, so that they cannot remove it": removes(p.Request, "X-Forwarded-For"),
 			})
 		},
-		Spec: kongSpec,
+		Spec: kongSpec, Sockets: true,
 	}
 }
 

@@ -32,7 +32,7 @@ func nginx() *System {
 				"its cache is local to a replica, and on disk": p.Cache != nil && p.Cache.Shared,
 			})
 		},
-		Spec: nginxSpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Spec: nginxSpec, Speaks: bothProtocols(), Strict: true, Balances: true, Sockets: true,
 		Change: bySignal(syscall.SIGHUP),
 	}
 }

@@ -55,11 +55,11 @@ func TestServersSayWhatTheyLack(t *testing.T) {
 	suttest.Lacking(t, suttest.Policies(t), map[string][]string{
 		"haproxy": {"cached", "request-body", "response-body", "everything"},
 		"varnish": {
-			"jwt", "tls", "tls-handshakes", "http2", "changes", "origin-killed", "origin-slow", "request-body", "response-body", "access-log",
+			"jwt", "tls", "tls-handshakes", "http2", "changes", "request-body", "response-body", "access-log",
 			"everything",
 		},
 		"apache": {
-			"jwt", "limit-service", "limit-address", "limit-addresses-100", "limit-addresses-50000", "origin-killed", "origin-slow",
+			"jwt", "limit-service", "limit-address", "limit-addresses-100", "limit-addresses-50000",
 			"request-body", "response-body", "everything",
 		},
 	})

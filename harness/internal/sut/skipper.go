@@ -33,7 +33,7 @@ func skipper() *System {
 				"limits of the same size and window share one counter": alike(p.Limits),
 			})
 		},
-		Spec: skipperSpec, Speaks: bothProtocols(), Strict: true, Balances: true,
+		Spec: skipperSpec, Speaks: bothProtocols(), Strict: true, Balances: true, Sockets: true,
 		Change: bySignal(0),
 	}
 }
@@ -65,6 +65,9 @@ func skipperSpec(a *Arm) (lab.Spec, error) {
 			"max_procs": threads, "prefixes": "end at a slash: /few is no prefix of /fewer",
 			"addresses of limits": "taken from X-Real-IP, whoever sends it",
 		},
+	}
+	if p.WebSocket {
+		out.Args = append(out.Args, "-experimental-upgrade")
 	}
 	if len(p.Limits) > 0 {
 		out.Args = append(out.Args, "-enable-ratelimits")
@@ -118,7 +121,11 @@ func skipperRoutes(p *policy.Policy, origins []string) string {
 		fmt.Fprintf(&b, "%s: %s%s%s%s -> %s;\n", name, predicate, guard, limits, filters, backend)
 	}
 	everything := `PathSubtree("/")`
-	if !p.Only {
+	switch {
+	case p.WebSocket:
+		route("sockets", everything+` && HeaderRegexp("Upgrade", "(?i)^websocket$")`, all)
+		route("all", everything, all+` -> dropRequestHeader("Upgrade") -> dropRequestHeader("Connection")`)
+	case !p.Only:
 		route("all", everything, all)
 	}
 	for i, l := range p.Limits {

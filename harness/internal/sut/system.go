@@ -48,6 +48,8 @@ type System struct {
 	Change func(ctx context.Context, n lab.Node, a *Arm) error
 	// Balances says that this lab sets up its balancing between several origins.
 	Balances bool
+	// Sockets says that this lab sets it up to pass on WebSockets, and no other protocol.
+	Sockets bool
 	// Strict says that this lab sets it up to answer paths without a route with 404.
 	Strict bool
 	// Lacks says why the system cannot be configured for a policy; empty: it can.
@@ -148,6 +150,7 @@ func (s *System) able() {
 		return lacks(map[string]bool{
 			"balancing is not set up for it by this lab":                     p.Origins != nil && !s.Balances,
 			"changes while it runs are not set up for it by this lab":        changes(p) && s.Change == nil,
+			"WebSockets are not set up for it by this lab":                   p.WebSocket && !s.Sockets,
 			"404 for paths without a route is not set up for it by this lab": p.Only && !s.Strict,
 			its(p): true, mute: p.Client.TLS() && !slices.Contains(s.Speaks, p.Client.Protocol),
 		})

@@ -33,17 +33,17 @@ func varnish() *System {
 				"access logs are written by a second program, varnishncsa, which is not run": p.AccessLog,
 			})
 		},
-		Spec: varnishSpec, Strict: true, Mute: "TLS needs a further program in front of it, such as hitch",
+		Spec: varnishSpec, Strict: true, Sockets: true, Balances: true, Mute: "TLS needs a further program in front of it, such as hitch",
 	}
 }
 
 func varnishSpec(a *Arm) (lab.Spec, error) {
 	p := a.Policy
-	host, port, err := net.SplitHostPort(a.Origin)
+	backends, err := varnishBackends(a)
 	if err != nil {
-		return lab.Spec{}, fmt.Errorf("origin: %q is not allowed: want host:port", a.Origin)
+		return lab.Spec{}, err
 	}
-	data := map[string]any{"Host": host, "Port": port, "Policy": p, "string": varnishString, "routed": varnishRoutes(p)}
+	data := map[string]any{"Backends": backends, "Policy": p, "string": varnishString, "routed": varnishRoutes(p)}
 	if p.Auth != nil && p.Auth.Kind == policy.AuthBasic {
 		data["Basic"] = "Basic " + base64.StdEncoding.EncodeToString([]byte(p.Auth.User+":"+p.Auth.Password))
 	}
@@ -64,12 +64,32 @@ func varnishSpec(a *Arm) (lab.Spec, error) {
 		Args: []string{
 			"-F", "-j", "none", "-n", "/tmp", "-T", "none", "-f", "/etc/varnish/default.vcl", "-a", a.Listen(), "-s", "malloc,256m",
 			// The client's Accept-Encoding is its own, a response is kept for its time and no longer, and no log is written.
-			"-p", "http_gzip_support=off", "-p", "default_grace=0", "-p", "default_keep=0", "-p", "timeout_idle=60",
+			"-p", "http_gzip_support=off", "-p", "default_grace=0", "-p", "default_keep=0", "-p", "timeout_idle=60", "-p", "pipe_timeout=60",
 		},
 		Files:    map[string][]byte{"/etc/varnish/default.vcl": conf},
 		ReadyIn:  time.Minute, // it compiles its configuration first
 		Settings: map[string]string{"storage": "malloc,256m", "threads": "its own default: 2 pools of 100 to 5,000"},
 	}, nil
+}
+
+// varnishBackend is an origin in its configuration.
+type varnishBackend struct{ Name, Host, Port string }
+
+// varnishBackends are the arm's origins: one is "origin", several are numbered.
+func varnishBackends(a *Arm) ([]varnishBackend, error) {
+	var out []varnishBackend
+	for i, origin := range a.upstreams() {
+		host, port, err := net.SplitHostPort(origin)
+		if err != nil {
+			return nil, fmt.Errorf("origin: %q is not allowed: want host:port", origin)
+		}
+		b := varnishBackend{Name: "origin", Host: host, Port: port}
+		if len(a.Origins) > 0 {
+			b.Name = fmt.Sprintf("origin%d", i)
+		}
+		out = append(out, b)
+	}
+	return out, nil
 }
 
 // varnishTexts are the policy's texts that become strings.

@@ -242,6 +242,7 @@ func add(past, now lab.Usage) lab.Usage {
 		CPUSeconds:      past.CPUSeconds + now.CPUSeconds,
 		MemoryBytes:     now.MemoryBytes,
 		MemoryPeakBytes: max(past.MemoryPeakBytes, now.MemoryPeakBytes),
+		Switches:        past.Switches + now.Switches,
 	}
 }
 

@@ -76,6 +76,22 @@ func usageOf(pids []int) (cpu time.Duration, memory uint64) {
 	return cpu, memory + shared
 }
 
+// switchesOf adds up the context switches of processes, voluntary and not: /proc/PID/status has those of one thread alone.
+func switchesOf(pids []int) (n uint64) {
+	for _, pid := range pids {
+		threads, err := procfs.AllThreads(pid)
+		if err != nil {
+			continue // it has ended
+		}
+		for _, t := range threads {
+			if s, err := t.NewStatus(); err == nil {
+				n += s.VoluntaryCtxtSwitches + s.NonVoluntaryCtxtSwitches
+			}
+		}
+	}
+	return n
+}
+
 // clockOf is the CPU time of a process, all its threads together, to the nanosecond: the times in /proc/PID/stat are in hundredths of a
 // second, which is as much as a gateway needs in a turn of a comparison.
 func clockOf(pid int) (time.Duration, bool) {

@@ -138,7 +138,9 @@ func (p *process) used() lab.Usage {
 		p.last.MemoryBytes = 0
 		return p.last
 	}
-	cpu, memory := usageOf(descendants(p.pid))
+	its := descendants(p.pid)
+	cpu, memory := usageOf(its)
+	p.last.Switches = max(p.last.Switches, switchesOf(its))
 	p.last.CPUSeconds = max(p.last.CPUSeconds, cpu.Seconds())
 	p.last.MemoryBytes = memory
 	p.last.MemoryPeakBytes = max(p.last.MemoryPeakBytes, memory)

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -147,6 +148,28 @@ func TestUsageCountsThisProcess(t *testing.T) {
 	if cpu <= 0 || memory < 1<<20 {
 		t.Errorf("this process used %s and %d bytes", cpu, memory)
 	}
+}
+
+// TestContextSwitchesOfAllThreadsAreCounted has threads wait that are not the process's first.
+func TestContextSwitchesOfAllThreadsAreCounted(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere the system does not tell")
+	}
+	pids := []int{os.Getpid()}
+	before := switchesOf(pids)
+	const waits = 50
+	slept := make(chan struct{})
+	go func() {
+		defer close(slept)
+		runtime.LockOSThread() // its own, to the end
+		for range waits {
+			_ = syscall.Nanosleep(&syscall.Timespec{Nsec: 1000}, nil) // a signal may end it early, having switched
+		}
+		if n := switchesOf(pids); n < before+waits/2 {
+			t.Errorf("%d context switches before %d waits of a thread, and %d after", before, waits, n)
+		}
+	}()
+	<-slept
 }
 
 // TestUsageIsFinerThanATick lets a process work for less than a hundredth of a second, the unit of /proc/PID/stat.

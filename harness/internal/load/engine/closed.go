@@ -85,12 +85,19 @@ func (l *closedConnection) send(ctx context.Context, e *event, now time.Time) er
 		return l.multi.exchange(ctx, l.conn, e.draw, l.sampled(uint64(l.n)+l.sent), now.Add(timeout))
 	}
 	if l.conn.net == nil {
-		n, err := l.dialer.dial(ctx, timeout, !l.dialed)
+		refused, err := l.open(ctx, l.conn, e.draw, timeout, !l.dialed)
 		if err != nil {
 			return err
 		}
 		l.dialed = true
-		l.conn.attach(n)
+		if refused {
+			l.rec.sent.Add(1)
+			return nil
+		}
+	}
+	if l.conn.socket != nil {
+		l.rec.sent.Add(1)
+		return l.conn.message(e.draw, now.Add(timeout), timeout)
 	}
 	l.conn.out = l.plan.append(l.conn.out[:0], e.draw)
 	l.rec.sent.Add(1)

@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/gatelab/gatelab/harness/internal/load"
 )
@@ -19,6 +22,9 @@ type conn struct {
 	out   []byte    // the request
 	until time.Time // the deadline that is set
 	idle  time.Time // since when it has nothing to do
+
+	socket *websocket.Conn // over net; nil: HTTP
+	echo   bytes.Buffer    // the last message that came on it
 }
 
 func newConn() *conn { return &conn{res: newResponseReader()} }
@@ -26,19 +32,30 @@ func newConn() *conn { return &conn{res: newResponseReader()} }
 // attach gives it a new connection.
 func (c *conn) attach(n net.Conn) {
 	c.net = n
+	c.socket = nil
 	c.until = time.Time{}
 	c.res.reset(n)
 }
 
-// exchange sends what is in c.out and reads the response into c.res. It ends at
-// the deadline, or up to a tenth of the time-out before: setting a deadline
-// costs a timer, so it is moved only when it is off by that much.
+// within ends an exchange at a deadline, or up to a tenth of the time-out before:
+// setting a deadline costs a timer, so it is moved only when it is off by that
+// much.
+func (c *conn) within(deadline time.Time, timeout time.Duration) error {
+	if off := deadline.Sub(c.until); off <= timeout/10 && off >= 0 {
+		return nil
+	}
+	if err := c.net.SetDeadline(deadline); err != nil {
+		return err
+	}
+	c.until = deadline
+	return nil
+}
+
+// exchange sends what is in c.out and reads the response into c.res, within a
+// deadline.
 func (c *conn) exchange(noBody, check bool, deadline time.Time, timeout time.Duration) error {
-	if off := deadline.Sub(c.until); off > timeout/10 || off < 0 {
-		if err := c.net.SetDeadline(deadline); err != nil {
-			return err
-		}
-		c.until = deadline
+	if err := c.within(deadline, timeout); err != nil {
+		return err
 	}
 	if err := c.checkIdle(); err != nil {
 		return err
@@ -113,7 +130,8 @@ func (e *event) fill(c *conn, err error) {
 	e.events = 0
 	if err != nil {
 		e.verdict = verdict{outcome: failure, kind: kindOf(err)}
-		if e.kind == load.KindMalformed || e.kind == load.KindOther || e.kind == load.KindTLS {
+		switch e.kind {
+		case load.KindMalformed, load.KindOther, load.KindTLS, load.KindMismatch:
 			e.detail = err.Error()
 		}
 		return

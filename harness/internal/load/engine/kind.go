@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
@@ -17,6 +19,7 @@ var errMalformed = errors.New("malformed response")
 // kindOf names why a request got no response.
 func kindOf(err error) string {
 	var dns *net.DNSError
+	var closed *websocket.CloseError
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -37,6 +40,10 @@ func kindOf(err error) string {
 		return load.KindTLS
 	case errors.Is(err, errMalformed):
 		return load.KindMalformed
+	case errors.Is(err, errMismatch):
+		return load.KindMismatch
+	case errors.As(err, &closed):
+		return load.KindEOF
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return load.KindEOF
 	case errors.As(err, &timeout) && timeout.Timeout():

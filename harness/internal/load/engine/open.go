@@ -218,13 +218,21 @@ func (t *transport) attempt(e *pendingEvent, seq uint64, deadline time.Time, ane
 		return c, t.multi.exchange(t.ctx, c, e.draw, t.sampled(seq), deadline)
 	}
 	if c.net == nil {
-		n, err := t.dialer.dial(t.ctx, time.Until(deadline), false)
-		if err != nil {
+		refused, err := t.open(t.ctx, c, e.draw, time.Until(deadline), false)
+		switch {
+		case err != nil && c.net == nil:
 			t.pool.drop(c, false)
 			return nil, err
+		case err != nil:
+			return c, err
+		case refused:
+			t.rec.sent.Add(1)
+			return c, nil
 		}
-		c.attach(n)
-		c.idle = time.Time{}
+	}
+	if c.socket != nil {
+		t.rec.sent.Add(1)
+		return c, c.message(e.draw, deadline, t.attack.Timeout)
 	}
 	c.out = t.plan.append(c.out[:0], e.draw)
 	t.rec.sent.Add(1)

@@ -104,6 +104,9 @@ func (p *plan) prepare(r load.Request) preparedRequest {
 	}
 	if len(r.Expect) == 0 {
 		r.Expect = []int{http.StatusOK}
+		if p.attack.WebSocket {
+			r.Expect[0] = http.StatusSwitchingProtocols
+		}
 	}
 	out := preparedRequest{
 		Request: r,
