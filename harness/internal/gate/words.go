@@ -48,7 +48,7 @@ func Markdown(w io.Writer, r *Record, d Decision) error {
 			verdict += " (advisory)"
 		}
 		if e.Guard && e.Verdict == stats.Inconclusive {
-			verdict = "not told"
+			verdict = "not used"
 		}
 		if e.Pairs == 0 {
 			fmt.Fprintf(&b, "| %s | n/a | n/a | %s | n/a | %s |\n", mark(e.Name), ratio(e.Margin), verdict)
@@ -63,7 +63,7 @@ func Markdown(w io.Writer, r *Record, d Decision) error {
 	}
 	b.WriteString("\nerror_rate is a difference of rates, by an exact test; all others are ratios, above 1 is more. ")
 	b.WriteString("FAIL: wholly beyond the margin. PASS: wholly within. Otherwise inconclusive. ")
-	b.WriteString("p99 fails a gate like the others; where stalls of the host hide it, it is not told and holds no verdict up.\n")
+	b.WriteString("p99 fails a gate like the others; where stalls of the host hide it, it is not used, and the other metrics decide.\n")
 	for _, n := range d.Notes {
 		fmt.Fprintf(&b, "\n- %s", mark(n))
 	}
