@@ -79,20 +79,11 @@ func TestThePageInABrowser(t *testing.T) {
 				if view.NoScript {
 					return // it loaded, and Eval is a script
 				}
-				wide := chromium.Eval[[]string](
-					p,
-					`[...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, svg, .skip, #tip") &&
-						e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.tagName + "." + e.className)`,
-				)
-				scroll, room := chromium.Eval[int](
-					p,
-					`document.documentElement.scrollWidth`,
-				), chromium.Eval[int](
-					p,
-					`document.documentElement.clientWidth`,
-				)
-				if !view.Print && (scroll > room || len(wide) > 0) {
-					t.Errorf("%d px wide in a window of %d px: %q", scroll, room, wide)
+				if pixels, elements := p.TooWide(); !view.Print && (pixels > 0 || len(elements) > 0) {
+					t.Errorf("%d px wider than the window; beyond its edge: %q", pixels, elements)
+				}
+				if got := p.Pale(); len(got) > 0 {
+					t.Errorf("hard to read: %q", got)
 				}
 			})
 		}
