@@ -89,7 +89,7 @@ alerts: deps ## checks the alert rules and runs their cases: firing, silent, res
 conformance: deps ## runs go-kong's own tests against our Admin API; known failures are listed in gateway/testdata/conformance.txt
 	$(GO) test -count=1 -v -run '^TestConformance$$' ./gateway
 
-release: ## makes dist/: archives, deb and rpm packages, SBOM, Homebrew formula and checksums; VERSION=1.2.3
+release: ## makes dist/: archives, container images, deb and rpm packages, SBOM, Homebrew formula and checksums; VERSION=1.2.3
 	@deploy/release/release.sh $(if $(filter command line,$(origin VERSION)),'$(VERSION)')
 
 deps: ## installs what tests and labs without containers need (apt-get or brew, if this user may)

@@ -40,7 +40,7 @@ func (c *configFlags) command(args []string) (name string, rest []string, err er
 	switch {
 	case len(args) == 0:
 		return "", nil, errors.New(want)
-	case args[0] == "--help" || args[0] == "-h":
+	case slices.Contains(args, "--help") || slices.Contains(args, "-h"):
 		return "config help", nil, nil
 	}
 	called, rest := args[0], args[1:]
@@ -52,9 +52,6 @@ func (c *configFlags) command(args []string) (name string, rest []string, err er
 		return "", nil, fmt.Errorf("%q: no such command: %s", called, want)
 	}
 	name = "config " + called
-	if slices.Contains(rest, "--help") || slices.Contains(rest, "-h") {
-		return "config help", nil, nil
-	}
 	if argument == "" {
 		return name, rest, nil
 	}
@@ -163,8 +160,9 @@ const configUsage = `gateway config: declarative files in Kong's and decK's form
   gateway config rollback REVISION  make the configuration that of an older revision,
                                     as a new one; --dry-run only prints
   gateway config trial start FILE   serve a part of the requests with the configuration
-                                    of a file: --percent, --header or --replica says
-                                    which, --max-errors and --max-p99 what ends it
+                                    of a file: --percent, --hash-on, --header or --replica
+                                    says which, --max-errors, --max-p99 and --window what
+                                    ends it, --lasts and --then how; --name names it
   gateway config trial status       the trials, and what was served with them
   gateway config trial promote NAME make the configuration of a trial the one that holds
   gateway config trial drop NAME    end a trial, and forget its configuration

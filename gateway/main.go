@@ -167,7 +167,7 @@ Usage:
                             what will differ, of a kong.conf or a declarative file
   gateway token new NAME    make a token of the Admin API, and its line for
                             admin_tokens_file; --role read-only or read-write
-  gateway version           print the version
+  gateway version           print the version; also gateway --version
   gateway --help            print this text
 
 Every setting is a flag or a variable; a flag wins. An unknown flag or

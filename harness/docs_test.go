@@ -114,7 +114,7 @@ func text(w *syntax.Word) string {
 // commandCheck knows what commands exist.
 type commandCheck struct {
 	root    *cobra.Command
-	gateway string // the outputs of gateway --help and gateway config --help
+	gateway string // the output of gateway --help, and of the commands that have a help of their own
 	targets map[string]bool
 }
 
@@ -176,11 +176,12 @@ func (c commandCheck) make(words []string) error {
 
 func gatewayHelp(t *testing.T) string {
 	t.Helper()
+	binary := gatewaytest.Build(t)
 	var all strings.Builder
-	for _, args := range [][]string{{"--help"}, {"config", "--help"}} {
-		out, err := exec.CommandContext(t.Context(), gatewaytest.Build(t), args...).CombinedOutput()
+	for _, args := range [][]string{{"--help"}, {"config", "--help"}, {"config", "trial", "--help"}, {"token", "--help"}} {
+		out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput()
 		if err != nil {
-			t.Fatalf("gateway %v: %v\n%s", args, err, out)
+			t.Fatalf("gateway %q: %v\n%s", args, err, out)
 		}
 		all.Write(out)
 	}
@@ -221,5 +222,33 @@ func TestDocsCommand(t *testing.T) {
 				t.Errorf("exit code %d, want %d; want %q in:\n%s", code, c.code, c.want, out.String())
 			}
 		})
+	}
+}
+
+var inlineRE = regexp.MustCompile("`((?:make|(?:bin/)?(?:harness|gateway)) [^`\n]+)`")
+
+// TestCommandsInSentencesExist does the same for commands between backquotes, also in the list of changes.
+func TestCommandsInSentencesExist(t *testing.T) {
+	check := commandCheck{root: NewProgram().command(), gateway: gatewayHelp(t), targets: makeTargets(t)}
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md") {
+		for _, span := range inlineRE.FindAllStringSubmatch(readFile(t, page), -1) {
+			for _, words := range commandsOf(span[1]) {
+				if words[1] == "COMMAND" { // any of them
+					continue
+				}
+				n++
+				if err := check.command(words); err != nil {
+					t.Errorf("%s: %s: %v", page, span[1], err)
+				}
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d commands found: the test looks in the wrong place", n)
 	}
 }

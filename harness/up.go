@@ -52,7 +52,7 @@ Nothing is configured yet. Try:
 `, up.Admin, up.Proxy, up.Origin)
 	printMonitoring(w, up)
 	fmt.Fprint(w, `Break a replica:
-  bin/harness fault inject gateway-2 kill --for 10s
+  bin/harness fault inject gateway-2 kill --for 60s   # an alert fires after half a minute
 Remove everything:
   make down
 `)

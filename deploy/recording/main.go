@@ -21,6 +21,9 @@ type frame struct {
 	rows []string      // with escape sequences for colours
 }
 
+// longestPause is how long a screen may stay that does not change, before it is made faster.
+const longestPause = 8 * time.Second
+
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "recording:", err)
@@ -36,6 +39,9 @@ func run() error {
 	every := flag.Duration("every", 500*time.Millisecond, "time between two looks at the screen")
 	most := flag.Duration("most", 5*time.Minute, "longest duration of the command")
 	speed := flag.Float64("speed", 4, "how many times faster the recording is than the command was")
+	title := flag.String("title", "", "command that the picture is of (default COMMAND)")
+	clean := cleaner{}
+	flag.Func("replace", "`OLD=NEW`: text of this machine and what a reader has in its place; may be repeated", clean.parse)
 	flag.Parse()
 	if flag.NArg() != 2 {
 		return errors.New("want FILE.svg 'COMMAND'")
@@ -51,7 +57,13 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	text := drawing{columns: *width, lines: *height, speed: *speed}.svg(frames, flag.Arg(1))
+	if *title == "" {
+		*title = flag.Arg(1)
+	}
+	text := drawing{columns: *width, lines: *height, speed: *speed}.svg(shortened(clean.frames(frames), longestPause), *title)
+	if left := clean.left(text); len(left) > 0 {
+		return fmt.Errorf("the recording would show %q of this machine: want a -replace or a rule for each", left)
+	}
 	return os.WriteFile(flag.Arg(0), []byte(text), 0o644) //nolint:gosec // a picture
 }
 

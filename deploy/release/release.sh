@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a release in dist/: archives of static binaries, deb and rpm packages, an SBOM,
-# a Homebrew formula and checksums. Everything is reproducible: the same commit gives the
+# Makes a release in dist/: archives of static binaries, container images, deb and rpm
+# packages, an SBOM, a Homebrew formula and checksums. Everything is reproducible: the same commit gives the
 # same bytes. Windows is left out: the harness needs Unix signals and process groups.
 #
 #   deploy/release/release.sh [VERSION]     default: git describe
@@ -36,6 +36,7 @@ archive() { # FOLDER NAME
     -C "$(dirname "$1")" -cf - "$(basename "$1")" | gzip -9n > "$DIST/$2.tar.gz"
 }
 
+images=()
 for platform in $PLATFORMS; do
   os=${platform%/*} arch=${platform#*/}
   name=gatelab_${VERSION}_${os}_${arch}
@@ -44,6 +45,7 @@ for platform in $PLATFORMS; do
   echo "== $name"
   build "$os" "$arch" "$stage"
   archive "$stage" "$name"
+  if [ "$os" = linux ]; then images+=("$platform=$stage"); fi
   if [ "${PACKAGES:-1}" = 1 ] && [ "$os" = linux ]; then
     for package in gateway harness; do
       for kind in deb rpm; do
@@ -52,6 +54,10 @@ for platform in $PLATFORMS; do
     done
   fi
 done
+
+if [ ${#images[@]} -gt 0 ]; then
+  go run ./deploy/release/images -version "$VERSION" -time "$SOURCE_DATE_EPOCH" -out "$DIST" "${images[@]}"
+fi
 
 if [ "${PACKAGES:-1}" = 1 ]; then
   for program in gateway harness; do

@@ -98,8 +98,8 @@ func TestSpoiledPairsAreLeftOutOfLatencyAlone(t *testing.T) {
 	}
 	spoil(5)
 	d = Decide(r, 10)
-	if d.Verdict != stats.Pass || !strings.Contains(d.Reason, "not told: hit p99_ms, proxy p99_ms") {
-		t.Errorf("half of the rounds spoiled: %s, %s: want a pass that says what was not told", d.Verdict, d.Reason)
+	if d.Verdict != stats.Pass || !strings.Contains(d.Reason, "not used: hit p99_ms, proxy p99_ms") {
+		t.Errorf("half of the rounds spoiled: %s, %s: want a pass that says what was not used", d.Verdict, d.Reason)
 	}
 	for i := range r.Samples {
 		if r.Samples[i].Round <= 5 {

@@ -192,7 +192,7 @@ func (l *rung) unspoiled(ctx context.Context, a load.Attack, faults []scenario.F
 			return got, nil
 		}
 		if l.repeats == mostRepeats {
-			l.session.Step("%s %s: %s; it stays as it is: %d attacks of this stage were repeated", l.stage.Name, a.Model, why, mostRepeats)
+			l.session.Step("%s %s: %s; kept all the same: %d attacks of this stage were repeated already", l.stage.Name, a.Model, why, mostRepeats)
 			return got, nil
 		}
 		l.repeats++

@@ -45,7 +45,7 @@ func views() map[string]chromium.View {
 		"desktop-light": {Width: 1280, Height: 900},
 		"desktop-dark":  {Width: 1280, Height: 900, Dark: true},
 		"phone-light":   {Width: 375, Height: 800, Touch: true},
-		"phone-dark":    {Width: 375, Height: 800, Touch: true, Dark: true},
+		"phone-dark":    {Width: 390, Height: 844, Touch: true, Dark: true},
 		"small-phone":   {Width: 360, Height: 640, Touch: true},
 		"paper":         {Width: 794, Height: 1123, Print: true, Dark: true},
 		"no-script":     {Width: 1280, Height: 900, NoScript: true},
@@ -58,6 +58,8 @@ func TestThePageInABrowser(t *testing.T) {
 	browser := chromium.Start(t)
 	for _, run := range []struct{ name, path string }{
 		{"published", published},
+		{"published-matrix", "../../../reports/published/compare/result.json"},
+		{"published-faults", "../../../reports/published/faults/result.json"},
 		{"sample-gate", "testdata/sample-gate.json"},
 		{"sample-chaos", "testdata/sample-chaos.json"},
 	} {
@@ -77,20 +79,11 @@ func TestThePageInABrowser(t *testing.T) {
 				if view.NoScript {
 					return // it loaded, and Eval is a script
 				}
-				wide := chromium.Eval[[]string](
-					p,
-					`[...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, svg, .skip, #tip") &&
-						e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.tagName + "." + e.className)`,
-				)
-				scroll, room := chromium.Eval[int](
-					p,
-					`document.documentElement.scrollWidth`,
-				), chromium.Eval[int](
-					p,
-					`document.documentElement.clientWidth`,
-				)
-				if !view.Print && (scroll > room || len(wide) > 0) {
-					t.Errorf("%d px wide in a window of %d px: %q", scroll, room, wide)
+				if pixels, elements := p.TooWide(); !view.Print && (pixels > 0 || len(elements) > 0) {
+					t.Errorf("%d px wider than the window; beyond its edge: %q", pixels, elements)
+				}
+				if got := p.Pale(); len(got) > 0 {
+					t.Errorf("hard to read: %q", got)
 				}
 			})
 		}

@@ -189,10 +189,11 @@ func sloText(o *result.SLO) string {
 // bottleneckText is the component with its evidence.
 func bottleneckText(b *measure.Bottleneck) string {
 	s := b.Component
-	for _, more := range []string{b.Rule, b.Evidence} {
-		if more != "" {
-			s += "; " + more
-		}
+	if b.Rule != "" {
+		s += ": " + b.Rule
+	}
+	if b.Evidence != "" {
+		s += " (" + b.Evidence + ")"
 	}
 	return s
 }

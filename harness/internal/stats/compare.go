@@ -220,7 +220,7 @@ func (e *Estimate) conclude(at, pass float64) {
 	default:
 		e.Verdict = Inconclusive
 	}
-	word := map[Verdict]string{Fail: "beyond", Pass: "within", Inconclusive: "not told from"}[e.Verdict]
+	word := map[Verdict]string{Fail: "beyond", Pass: "within", Inconclusive: "undecided at"}[e.Verdict]
 	e.Reason = fmt.Sprintf("%s: %s the margin of %.3g: %.3g (%.3g to %.3g)", e.Name, word, e.Margin, e.Ratio, e.Low, e.High)
 }
 
@@ -249,7 +249,7 @@ func overall(all []Estimate) (Verdict, string) {
 	}
 	said := fmt.Sprintf("all %d metrics are within their margins", decisive)
 	if len(untold) > 0 {
-		said += "; not told: " + strings.Join(untold, ", ")
+		said += "; not used: " + strings.Join(untold, ", ")
 	}
 	return Pass, said
 }

@@ -145,7 +145,7 @@ func TestCompareRules(t *testing.T) {
 			reason: ""},
 		{name: "too few requests to exclude a rise", data: Data{Metrics: []Metric{even}, Control: control,
 			Failures: &Failures{0, 100, 0, 100, 0.001}},
-			want: Inconclusive, reason: "error_rate: not told from"},
+			want: Inconclusive, reason: "error_rate: undecided at"},
 	} {
 		got := Compare(tt.data)
 		if got.Verdict != tt.want || !strings.Contains(got.Reason, tt.reason) {

@@ -7,8 +7,8 @@ type Metric struct {
 	HigherBetter bool    // throughput; else lower is better
 	Margin       float64 // what is tolerated, as a share: 0.10 is 10% worse
 	Advisory     bool    // shown, but no part of the verdict
-	// Guard is a metric that may be too noisy to be told: one that is beyond its
-	// margin fails the comparison, one that is not told holds no pass up.
+	// Guard is a metric that may be too noisy for a verdict: one that is beyond its
+	// margin fails the comparison; without a verdict it is left out, and the others decide.
 	Guard bool
 	// Unpaired says that A and B were measured apart: what the host did to one of
 	// them it did not do to the other, so values do not belong together and what

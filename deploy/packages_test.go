@@ -1,0 +1,47 @@
+package deploy
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// nfpm expands variables in the paths of a package's files only where it is told to, and finds no file elsewhere.
+func TestPackagesNameFilesThatAreThere(t *testing.T) {
+	files, err := filepath.Glob("release/nfpm-*.yaml")
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range files {
+		var p struct {
+			Contents []struct {
+				Src, Dst, Type string
+				Expand         bool
+			}
+		}
+		if err := yaml.Unmarshal([]byte(read(t, file)), &p); err != nil {
+			t.Fatal(err)
+		}
+		programs := 0
+		for _, c := range p.Contents {
+			if rest, found := strings.CutPrefix(c.Src, "${STAGE}/"); found {
+				programs++
+				if !c.Expand || rest != "gateway" && rest != "harness" {
+					t.Errorf("%s: %+v: want a program that release.sh builds, with expand: true", file, c)
+				}
+				continue
+			}
+			if c.Type == "symlink" {
+				continue
+			}
+			if found, err := filepath.Glob(filepath.Join("..", c.Src)); err != nil || len(found) != 1 {
+				t.Errorf("%s: no file %s", file, c.Src)
+			}
+		}
+		if programs != 1 {
+			t.Errorf("%s has %d programs, want one", file, programs)
+		}
+	}
+}
