@@ -339,15 +339,6 @@ func (v *visit) finish() {
 	p.visits.Put(v)
 }
 
-// blame is the status that a trial is judged by: what a client can bring about with any
-// configuration (another HTTP version, a loop, a deadline of its own) must not end it.
-func (v *visit) blame(status int) int {
-	if status >= fasthttp.StatusInternalServerError && (v.record.refused != nil || v.Withdrawn) {
-		return fasthttp.StatusBadRequest
-	}
-	return status
-}
-
 // logPlugins runs the plugins' log phase. A bug in one must not take the process,
 // nor the request's metrics.
 func (v *visit) logPlugins() {

@@ -25,7 +25,8 @@ func (p *Pools) exchange(c *Call, t *Target, k *conn) error {
 		c.Request.SetConnectionClose()
 	}
 	streamed := c.Request.IsBodyStream() // not any more when it was sent
-	c.upload, c.streamed, c.sentAt = nil, streamed, time.Time{}
+	c.upload = nil
+	c.streamed, c.sentAt = streamed, time.Time{}
 	var err error
 	if streamed {
 		if err = c.sendStream(k); err == nil {

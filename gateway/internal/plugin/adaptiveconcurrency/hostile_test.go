@@ -240,7 +240,8 @@ func TestClientsDeadlinesLowerNoLimit(t *testing.T) {
 	t.Cleanup(func() { close(end); server.Stop(); <-served })
 	g := plugintest.StartWith(t, 1<<20, http.NotFoundHandler(), []plugin.Definition{Definition(), grpcweb.Definition()}, func(c *entity.Config) {
 		to := &c.Services[0]
-		to.Protocol, to.Host, to.Port = "grpc", "127.0.0.1", ln.Addr().(*net.TCPAddr).Port
+		to.Protocol, to.Host = "grpc", "127.0.0.1"
+		to.Port = ln.Addr().(*net.TCPAddr).Port
 	}, entity.Record{"name": "grpc-web"}, entity.Record{"name": name, "config": movable()})
 	text := "POST /grpc.testing.TestService/EmptyCall HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/grpc-web\r\n" +
 		"Grpc-Timeout: 1n\r\nContent-Length: 5\r\n\r\n\x00\x00\x00\x00\x00"
