@@ -1,6 +1,9 @@
 package plugin
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // step is one plugin name's place in a chain: the configuration that applies
 // to all consumers, and those of single consumers.
@@ -25,6 +28,7 @@ func (s *step) all(yield func(*phases) bool) {
 type Chain struct {
 	steps []step
 
+	asks          bool // a step has an AskPhase
 	readsBody     bool // a step may look into the request's body
 	filtersBody   bool // a step may want the response's body
 	authenticates bool // a step that applies to all consumers identifies the client
@@ -64,6 +68,22 @@ func (c *Chain) Access(x *Exchange) (answered bool) {
 		x.passed = append(x.passed, f)
 	}
 	return answered
+}
+
+// Ask runs the phase before the upstream is asked, until one plugin answers. It counts
+// then as one that has answered in Access.
+func (c *Chain) Ask(x *Exchange) (answered bool) {
+	if !c.asks {
+		return false
+	}
+	for i, f := range x.passed {
+		if f.ask != nil && f.ask.Ask(x) {
+			x.answered = f
+			x.passed = slices.Delete(x.passed, i, i+1)
+			return true
+		}
+	}
+	return false
 }
 
 // ReadsRequestBody tells whether a step may look into the request's body.
@@ -125,6 +145,7 @@ func (c *Chain) add(s step) {
 	c.steps = append(c.steps, s)
 	for f := range s.all {
 		c.readsBody = c.readsBody || f.readsRequestBody()
+		c.asks = c.asks || f.ask != nil
 		c.filtersBody = c.filtersBody || f.bodyFilter != nil
 		if r, ok := f.plugin.(CredentialReader); ok {
 			c.secrets = append(c.secrets, r.CredentialNames()...)

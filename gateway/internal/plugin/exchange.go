@@ -37,7 +37,10 @@ type Exchange struct {
 	Started         time.Time
 	Asked           time.Time     // when the upstream was asked; zero: it was not
 	UpstreamLatency time.Duration // until the upstream's headers came
+	Waited          time.Duration // of that, how long the upstream had the whole request; negative: a part of its body was still to come
 	Proxied         bool          // an upstream answered
+	UpstreamStatus  int           // of that answer, whatever plugins make of it
+	Withdrawn       bool          // the client ended the wait for an answer: it left, its body broke off, or its own deadline passed
 	CacheStatus     string        // "" where no cache was asked
 	Limited         bool          // a limit refused the request
 	Received, Sent  int64         // bytes of body, from and to the client; set for Log

@@ -10,6 +10,13 @@ type AccessPhase interface {
 	Access(x *Exchange) (answered bool)
 }
 
+// AskPhase runs when the upstream is about to be asked: a short body that is buffered has
+// come by then. true says that the plugin has written x.Ctx.Response itself, as in
+// Access: the upstream is not asked.
+type AskPhase interface {
+	Ask(x *Exchange) (answered bool)
+}
+
 // HeaderFilterPhase sees the response before it is sent: status and headers are
 // in x.Ctx.Response, the body may still be a stream. It runs for every plugin of
 // the chain, also when another one answered and this one was not asked for
@@ -86,6 +93,7 @@ type CredentialReader interface {
 type phases struct {
 	plugin       Plugin
 	access       AccessPhase       // nil: none
+	ask          AskPhase          // nil: none
 	headerFilter HeaderFilterPhase // nil: none
 	bodyFilter   BodyFilterPhase   // nil: none
 	selector     BodyFilterSelector
@@ -96,6 +104,7 @@ type phases struct {
 func phasesOf(p Plugin) (f phases) {
 	f.plugin = p
 	f.access, _ = p.(AccessPhase)
+	f.ask, _ = p.(AskPhase)
 	f.headerFilter, _ = p.(HeaderFilterPhase)
 	f.bodyFilter, _ = p.(BodyFilterPhase)
 	f.selector, _ = p.(BodyFilterSelector)
@@ -105,7 +114,7 @@ func phasesOf(p Plugin) (f phases) {
 }
 
 func (f *phases) none() bool {
-	return f.access == nil && f.headerFilter == nil && f.bodyFilter == nil && f.log == nil
+	return f.access == nil && f.ask == nil && f.headerFilter == nil && f.bodyFilter == nil && f.log == nil
 }
 
 func (f *phases) readsRequestBody() bool {

@@ -433,3 +433,34 @@ func TestGRPCErrorsOfTheGateway(t *testing.T) {
 	}
 	g.waitForLog(t, `"http":"2"`)
 }
+
+// TestAGRPCClientThatSendsNothingBreaksNoTarget: the server waits for the client, and it is not the server that is slow.
+func TestAGRPCClientThatSendsNothingBreaksNoTarget(t *testing.T) {
+	c := grpcConfig("grpc", startGRPCOrigin(t, "a"))
+	c.Services[0].ReadTimeout = 200
+	c.Upstreams[0].Healthchecks.Passive.Unhealthy.Timeouts = 1
+	_, client := startGRPC(t, false, c)
+	for range 2 {
+		call, err := client.StreamingInputCall(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := call.Send(&pb.StreamingInputCallRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := call.RecvMsg(&pb.StreamingInputCallResponse{}); status.Code(err) != codes.DeadlineExceeded {
+			t.Fatalf("a call without an end: %v", err)
+		}
+		if _, err := client.EmptyCall(within(t), &pb.Empty{}); err != nil {
+			t.Fatalf("the next client: %v", err)
+		}
+	}
+	// A server that does not answer a whole request is slow.
+	if _, err := client.UnaryCall(within(t), &pb.SimpleRequest{FillUsername: true}); status.Code(err) != codes.DeadlineExceeded {
+		t.Fatal(err)
+	}
+	await(t, "the target is known to be slow", func() bool {
+		_, err := client.EmptyCall(within(t), &pb.Empty{})
+		return status.Code(err) == codes.Unavailable
+	})
+}

@@ -116,7 +116,21 @@ func TestAnHTTP2ClientThatReadsNothingIsClosed(t *testing.T) {
 	fields := append([]string{}, getFields...)
 	fields[7] = "/chunked"
 	client.ask(1, true, fields...)
-	await(t, "closed", func() bool { return g.clients.open.Load() == 0 && g.busy.Load() == 0 })
+	// On a busy machine the gateway may give up an answer before the connection is full: then it is that
+	// stream that is reset, and another one fills it.
+	stream, late := uint32(1), float64(1)
+	await(t, "closed", func() bool {
+		if g.busy.Load() == 0 && g.clients.open.Load() == 0 {
+			return true
+		}
+		if n := testutil.ToFloat64(g.clients.metrics.write); n >= late {
+			stream, late = stream+2, n+1
+			_ = client.WriteHeaders(http2.HeadersFrameParam{
+				StreamID: stream, BlockFragment: client.block(fields...), EndStream: true, EndHeaders: true,
+			}) // an error says that the connection is closed
+		}
+		return false
+	})
 	if n := testutil.ToFloat64(g.clients.metrics.write); n < 1 {
 		t.Errorf("counted %v", n)
 	}

@@ -225,3 +225,12 @@ func (m *trialMetrics) prepare(s *served, configuration string, slower time.Dura
 		s.classes[class] = m.requests.WithLabelValues(configuration, fmt.Sprintf("%dxx", class))
 	}
 }
+
+// blame is the status that a trial is judged by: what a client can bring about with any
+// configuration (another HTTP version, a loop, a deadline of its own) must not end it.
+func (v *visit) blame(status int) int {
+	if status >= fasthttp.StatusInternalServerError && (v.record.refused != nil || v.Withdrawn) {
+		return fasthttp.StatusBadRequest
+	}
+	return status
+}

@@ -136,6 +136,26 @@ func TestWhatATrialCounts(t *testing.T) {
 	}
 }
 
+// TestNoClientEndsATrial: what a client can have answered with 5xx whatever the configuration is says nothing of a trial.
+func TestNoClientEndsATrial(t *testing.T) {
+	origin := textOrigin(t, 200, "ok")
+	g := start(t, Config{Via: "here"}, 4)
+	g.apply(t, withTrial(origin.URL, origin.URL, entity.TrialRules{Percent: 100}))
+	const loops = 5
+	for range loops {
+		if res, _ := get(t, g.url+"/", "Via", "1.1 here"); res.StatusCode != http.StatusLoopDetected {
+			t.Fatalf("status %d", res.StatusCode)
+		}
+	}
+	await(t, "counted", func() bool {
+		_, tried := g.Trial().Counts()
+		return tried.Requests == loops
+	})
+	if _, tried := g.Trial().Counts(); tried.Errors != 0 {
+		t.Errorf("%d errors of the trial", tried.Errors)
+	}
+}
+
 // What cannot be tried is no error of the configuration that holds.
 func TestATrialThatCannotBeServed(t *testing.T) {
 	stable := textOrigin(t, 200, "stable")

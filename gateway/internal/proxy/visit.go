@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // visit is one request on its way through the gateway. Its own methods are the
@@ -208,6 +209,10 @@ func (v *visit) forward() {
 		v.response.reply(fasthttp.StatusServiceUnavailable, "no Service found with those values")
 		return
 	}
+	if v.routed.chain.Ask(&v.Exchange) {
+		v.response.complete()
+		return
+	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
 	v.complete()
@@ -223,13 +228,16 @@ func (v *visit) forward() {
 	v.Asked = asked
 	v.record.ownTime = asked.Sub(v.Started)
 	err := v.forwarding.ask(v.proxy, to, req, &v.selection, asked)
-	v.UpstreamLatency = time.Since(asked)
+	answered := time.Now()
+	v.UpstreamLatency, v.Waited = answered.Sub(asked), v.forwarding.call.Waited(asked, answered)
 	if err != nil {
+		lost := v.forwarding.watched.lost.Load()
+		v.Withdrawn = lost || upstream.IsWithdrawn(err)
 		v.Ctx.Response.Reset()
-		v.response.noAnswer(err, v.forwarding.watched.lost.Load())
+		v.response.noAnswer(err, lost)
 		return
 	}
-	v.Proxied = true
+	v.Proxied, v.UpstreamStatus = true, v.Ctx.Response.StatusCode()
 	if req.Header.IsHead() && !v.Ctx.IsHead() {
 		v.response.empty()
 	}
@@ -323,7 +331,7 @@ func (v *visit) finish() {
 		}
 	}
 	if v.served != nil {
-		v.served.note(r.StatusCode(), now.Sub(v.Started), v.record.tunnel != nil)
+		v.served.note(v.blame(r.StatusCode()), now.Sub(v.Started), v.record.tunnel != nil)
 	}
 	v.record.write(p, &v.Exchange, s, now)
 	p.busy.Add(-1)

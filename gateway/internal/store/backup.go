@@ -181,6 +181,9 @@ func (p *Postgres) restore(ctx context.Context, tx pgx.Tx, r *backupReader, repl
 	if err := p.insertAll(ctx, tx, r, info); err != nil {
 		return nil, err
 	}
+	if err := p.checkRestored(ctx, tx, info); err != nil {
+		return nil, err
+	}
 	if _, err := tx.Exec(ctx, "UPDATE current_revision SET id = $1", max(before, info.Revision)); err != nil {
 		return nil, err
 	}

@@ -51,6 +51,33 @@ func TestUpsertsOfOneAbsentKeyAllSucceed(t *testing.T) {
 	}
 }
 
+// TestUpsertsSucceedBesideDeletions: what was created since an upsert looked may have been deleted since it was refused for that.
+func TestUpsertsSucceedBesideDeletions(t *testing.T) {
+	p, ctx := open(t, Config{MaxConns: 8}), context.Background()
+	s, _ := schemas.ByName("services")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 40 {
+				if i%2 == 0 {
+					if err := p.Delete(ctx, s, "a", nil, ""); err != nil {
+						t.Errorf("delete: %v", err)
+					}
+					continue
+				}
+				_, _, err := p.Modify(ctx, s, "a", nil, "", func(old entity.Record) (entity.Record, error) {
+					id, _ := old["id"].(string)
+					return s.ProcessUpsert(id, entity.Record{"name": "a", "host": "h"}, time.Now())
+				})
+				if err != nil {
+					t.Errorf("upsert: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestATargetIsNamedOnlyBelowItsUpstream(t *testing.T) {
 	p, ctx := open(t, Config{}), context.Background()
 	for _, name := range []string{"a.x", "b.x"} {

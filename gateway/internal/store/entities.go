@@ -146,6 +146,10 @@ func (p *Postgres) Insert(ctx context.Context, s *entity.Schema, r entity.Record
 // Change returns an entity as it is to be stored; nil leaves it as it is.
 type Change func(old entity.Record) (entity.Record, error)
 
+// upsertRetries bounds how often an upsert is tried again while others create and
+// delete the same entity.
+const upsertRetries = 8
+
 // Modify changes the entity with that key, within the given foreign keys, in one
 // transaction: change gets it locked, or nil where there is none, and returns what
 // is to be stored. Modify returns what was stored and whether it is new.
@@ -153,10 +157,14 @@ func (p *Postgres) Modify(
 	ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string, change Change,
 ) (entity.Record, bool, error) {
 	stored, old, err := p.modify(ctx, s, key, foreign, actor, change)
-	var pg *pgconn.PgError
-	if old == nil && errors.As(err, &pg) && pg.Code == "23505" {
+	for range upsertRetries {
+		var pg *pgconn.PgError
+		if old != nil || !errors.As(err, &pg) || pg.Code != "23505" {
+			break
+		}
 		// Another request may have created it since it was selected: then it is
-		// updated, because an upsert must not fail.
+		// updated, because an upsert must not fail. A third one may have deleted it
+		// since.
 		stored, old, err = p.modify(ctx, s, key, foreign, actor, change)
 	}
 	return stored, old == nil, kongErrorOf(s, stored, err)

@@ -64,10 +64,12 @@ type Call struct {
 	retry retryPolicy
 
 	// Of the attempt under way.
-	how    attempt
-	stream *stream // of the response
-	body   bodyWriter
-	upload *http2Upload // nil over HTTP/1.1
+	how      attempt
+	stream   *stream // of the response
+	body     bodyWriter
+	upload   *http2Upload // nil over HTTP/1.1
+	streamed bool         // over HTTP/1.1, the request's body came as a stream
+	sentAt   time.Time    // when that had been sent whole; zero: it has not
 }
 
 // Uploading tells, over HTTP/2, whether a part of the request's body has been
@@ -247,12 +249,8 @@ func (p *Pools) use(c *Call, t *Target, k *conn) error {
 	}
 	err := p.exchange(c, t, k)
 	if err == nil {
-		status := c.Response.Header.StatusCode()
-		if c.Balancer.measures && status < fasthttp.StatusInternalServerError { // errors may be quick
-			now := time.Now()
-			t.latency.observe(now.Sub(began), now)
-		}
-		t.succeeded(status, c.how)
+		c.observe(t, began)
+		t.succeeded(c.Response.Header.StatusCode(), c.how)
 		return nil
 	}
 	c.retry.sent = c.retry.sent || k.sent

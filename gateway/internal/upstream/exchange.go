@@ -25,9 +25,13 @@ func (p *Pools) exchange(c *Call, t *Target, k *conn) error {
 		c.Request.SetConnectionClose()
 	}
 	streamed := c.Request.IsBodyStream() // not any more when it was sent
+	c.upload = nil
+	c.streamed, c.sentAt = streamed, time.Time{}
 	var err error
 	if streamed {
-		err = c.sendStream(k)
+		if err = c.sendStream(k); err == nil {
+			c.sentAt = time.Now()
+		}
 	} else {
 		err = c.send(k)
 	}

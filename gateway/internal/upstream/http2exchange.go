@@ -40,6 +40,7 @@ const (
 // http2Exchange is one request over HTTP/2, on a connection that it shares.
 type http2Exchange struct {
 	call   *Call
+	began  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	end    context.CancelFunc // of the deadline
@@ -73,16 +74,13 @@ func (p *Pools) askHTTP2(c *Call, t *Target) (outcome, error) {
 	if c.OnConn != nil {
 		c.OnConn(e)
 	}
-	began := time.Now()
 	res, err := k.RoundTrip(e.request(t))
 	if err == nil {
 		err = e.readHead(res)
 	}
 	if err == nil {
 		status := c.Response.Header.StatusCode()
-		if now := time.Now(); c.Balancer.measures && status < fasthttp.StatusInternalServerError {
-			t.latency.observe(now.Sub(began), now)
-		}
+		c.observe(t, e.began)
 		t.succeeded(status, c.how)
 		e.body(t, res)
 		if p.retry.has(status) && len(c.Response.Header.Peek(fasthttp.HeaderRetryAfter)) == 0 {
@@ -96,7 +94,7 @@ func (p *Pools) askHTTP2(c *Call, t *Target) (outcome, error) {
 	o := e.outcome(err)
 	switch {
 	case c.gone():
-	case o == outcomeTimeout && !errors.Is(err, errDeadline):
+	case o == outcomeTimeout && e.isTargets(err):
 		t.failed(failTimeout, c.how)
 	case !reused && (o == outcomeBroken || o == outcomeUnsent || o == outcomeUnconnected):
 		t.failed(failTCP, c.how)
@@ -104,8 +102,15 @@ func (p *Pools) askHTTP2(c *Call, t *Target) (outcome, error) {
 	return o, err
 }
 
+// isTargets tells whether a time-out is the target's: neither one that the client has
+// chosen, nor one during which the target may have waited for the client's body.
+func (e *http2Exchange) isTargets(err error) bool {
+	waits := e.upload.src != nil && !e.upload.whole.Load()
+	return !errors.Is(err, errDeadline) && !(waits && errors.Is(err, errSilent))
+}
+
 func (c *Call) beginHTTP2() *http2Exchange {
-	e := &http2Exchange{call: c, end: func() {}}
+	e := &http2Exchange{call: c, began: time.Now(), end: func() {}}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	e.cancel = cancel
 	if !c.Deadline.IsZero() {
@@ -135,6 +140,9 @@ func (e *http2Exchange) cause(err error) error {
 	}
 	if why := context.Cause(e.ctx); why != nil {
 		return why
+	}
+	if d := e.call.Deadline; !d.IsZero() && !time.Now().Before(d) {
+		return errDeadline // which the target knows as well, and may have been faster to act upon
 	}
 	return err
 }

@@ -16,11 +16,12 @@ type http2Upload struct {
 	src      io.Reader
 	stuck    *time.Timer // runs while the codec has not asked for more
 
-	mu      sync.Mutex // held during a read
-	begun   atomic.Bool
-	whole   atomic.Bool
-	closed  atomic.Bool
-	failure atomic.Pointer[error] // of src
+	mu         sync.Mutex // held during a read
+	begun      atomic.Bool
+	whole      atomic.Bool
+	wholeAfter atomic.Int64 // ns from the exchange's beginning until the body was whole; 0: it is not
+	closed     atomic.Bool
+	failure    atomic.Pointer[error] // of src
 }
 
 // Read is io.Reader's.
@@ -37,6 +38,7 @@ func (u *http2Upload) Read(b []byte) (int, error) {
 	n, err := u.src.Read(b)
 	switch {
 	case errors.Is(err, io.EOF):
+		u.wholeAfter.Store(max(1, int64(time.Since(u.exchange.began))))
 		u.whole.Store(true)
 	case err != nil:
 		if !u.closed.Load() { // else it is the end of the exchange that is to blame

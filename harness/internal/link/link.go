@@ -116,6 +116,9 @@ func add(server *toxiproxy.ApiServer, p Proxy) error {
 	return nil
 }
 
+// maxBytes is the longest body that the admin API reads: it is held in memory.
+const maxBytes = 1 << 20
+
 func serveAdmin(ctx context.Context, c Config, server *toxiproxy.ApiServer) error {
 	guard, err := webguard.New(webguard.Config{Listen: c.Admin, Hosts: c.Hosts})
 	if err != nil {
@@ -125,7 +128,7 @@ func serveAdmin(ctx context.Context, c Config, server *toxiproxy.ApiServer) erro
 	if err != nil {
 		return fmt.Errorf("link admin: %w", err)
 	}
-	admin := webguard.NewServer(guard.Wrap(server.Routes()), webguard.Limits{})
+	admin := webguard.NewServer(guard.Wrap(http.MaxBytesHandler(server.Routes(), maxBytes)), webguard.Limits{})
 	served := make(chan error, 1)
 	go func() { served <- admin.Serve(listener) }()
 	select {

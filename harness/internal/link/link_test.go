@@ -208,3 +208,21 @@ func TestAdminRefusesWebPages(t *testing.T) {
 	guardtest.Refuses(t, "POST", "http://"+c.Admin+"/reset")
 	guardtest.Refuses(t, "DELETE", "http://"+c.Admin+"/proxies/x")
 }
+
+func TestAdminReadsNoEndlessBody(t *testing.T) {
+	c := link.Config{Admin: free(t)}
+	run(t, c)
+	conn, err := net.Dial("tcp", c.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	const head = "POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
+	// The answer comes before a thousandth of it; what is sent after that may fail.
+	_, _ = io.WriteString(conn, head+"{\"name\":\""+strings.Repeat("a", 1<<20))
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(line, " 400 ") {
+		t.Errorf("answered %q, %v", line, err)
+	}
+}

@@ -86,9 +86,24 @@ func newPlugin(c *entity.Plugin, d *plugin.Deps, known *upstreams) (plugin.Plugi
 	return p, nil
 }
 
-// Access lets the request go to the upstream, or refuses it.
+// Access refuses the request where there is no place for it, before its body has come.
 func (p *adaptive) Access(x *plugin.Exchange) (answered bool) {
-	if x.Service == nil || len(x.Ctx.Request.Header.Peek(fasthttp.HeaderUpgrade)) > 0 { // a tunnel's length is the client's choice
+	if x.Service == nil || p.DryRun {
+		return false
+	}
+	class := p.class(x)
+	if !p.known.limiter(p.target(x)).isFull(p.shares[class]) {
+		return false
+	}
+	p.metrics.sheds[class].Inc()
+	p.refuse(x)
+	return true
+}
+
+// Ask lets the request go to the upstream, or refuses it. A client that does not send the
+// body that it has announced has no place in the meantime.
+func (p *adaptive) Ask(x *plugin.Exchange) (answered bool) {
+	if x.Service == nil {
 		return false
 	}
 	l := p.known.limiter(p.target(x))
@@ -145,40 +160,65 @@ func (p *adaptive) class(x *plugin.Exchange) int {
 	return p.usual
 }
 
-// Log counts the request out. The latency is that until the answer's header: a body comes as fast as its client reads.
+// HeaderFilter counts out a request that has become a tunnel, whose length is the client's choice.
+func (p *adaptive) HeaderFilter(x *plugin.Exchange) {
+	if x.UpstreamStatus != fasthttp.StatusSwitchingProtocols {
+		return
+	}
+	if l := p.take(x); l != nil {
+		l.leave()
+	}
+}
+
+// Log counts the request out. The latency is that from the whole request to the answer's header: a body comes as fast as its client sends
+// or reads.
 func (p *adaptive) Log(x *plugin.Exchange) {
-	l, _ := x.Ctx.UserValue(p).(*limiter)
+	l := p.take(x)
 	if l == nil {
 		return
 	}
-	x.Ctx.SetUserValue(p, nil)
 	if !x.Asked.IsZero() {
-		if what, tells := judged(x.Proxied, x.Ctx.Response.StatusCode()); tells {
-			l.observe(x.Asked, time.Now(), x.UpstreamLatency, what)
+		if what, tells := judged(x); tells {
+			l.observe(x.Asked, time.Now(), x.Waited, what)
 		}
 	}
 	l.leave()
 }
 
-// clientGone is the status of a request whose client did not wait for the answer.
-const clientGone = 499
+// take returns the limiter in which the request is counted, once.
+func (p *adaptive) take(x *plugin.Exchange) *limiter {
+	l, _ := x.Ctx.UserValue(p).(*limiter)
+	if l != nil {
+		x.Ctx.SetUserValue(p, nil)
+	}
+	return l
+}
 
 // judged is what a response says of the upstream, if it tells anything. One that fails fast says nothing of the latency; one that refuses,
-// or does not answer, says that there is too much to do.
-func judged(proxied bool, status int) (what outcome, tells bool) {
+// or does not answer, says that there is too much to do. What the client has brought about says something only if it has waited for long
+// with all of its request sent, and what other plugins answer says nothing.
+func judged(x *plugin.Exchange) (what outcome, tells bool) {
 	switch {
-	case status == fasthttp.StatusTooManyRequests, status == fasthttp.StatusServiceUnavailable, status == fasthttp.StatusGatewayTimeout:
+	case x.Proxied && isRefusal(x.UpstreamStatus):
 		return lost, true
-	case !proxied:
-		return left, status == clientGone
+	case x.Proxied:
+		return answered, x.UpstreamStatus < fasthttp.StatusInternalServerError && x.Waited >= 0
+	case x.Withdrawn:
+		return left, x.Waited >= 0
 	}
-	return answered, status < fasthttp.StatusInternalServerError
+	return lost, isRefusal(x.Ctx.Response.StatusCode())
+}
+
+func isRefusal(status int) bool {
+	return status == fasthttp.StatusTooManyRequests || status == fasthttp.StatusServiceUnavailable || status == fasthttp.StatusGatewayTimeout
 }
 
 // label names a target in metrics.
 func (t *target) label() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
 
 var (
-	_ plugin.AccessPhase = (*adaptive)(nil)
-	_ plugin.LogPhase    = (*adaptive)(nil)
+	_ plugin.AccessPhase       = (*adaptive)(nil)
+	_ plugin.AskPhase          = (*adaptive)(nil)
+	_ plugin.HeaderFilterPhase = (*adaptive)(nil)
+	_ plugin.LogPhase          = (*adaptive)(nil)
 )

@@ -17,6 +17,8 @@ const (
 	baseFor = 30 * time.Second
 	// faster is the ratio of the latency with half of the requests to that with all of them, below which they were in each other's way.
 	faster = 0.8
+	// firstPatience is how long a client has to wait where nothing is known of the latency.
+	firstPatience = 100 * time.Millisecond
 	// lostShare of a window's requests, refused by the upstream or unanswered, lower the limit whatever the latency is.
 	lostShare = 0.1
 )
@@ -56,11 +58,23 @@ func newLimiter(b bounds) *limiter {
 	return l
 }
 
+// isFull tells whether more than share percent of the limit are in flight; then it counts as one that was refused.
+func (l *limiter) isFull(share int64) bool {
+	if l.inFlight.Load() < l.places(share) {
+		return false
+	}
+	l.shed.Add(1)
+	return true
+}
+
+// places are share percent of the limit.
+func (l *limiter) places(share int64) int64 { return max(1, (l.ceiling.Load()*share+99)/100) }
+
 // enter counts a request in; false: more than share percent of the limit are in flight.
 func (l *limiter) enter(share int64) bool {
 	for {
 		n := l.inFlight.Load()
-		if n >= max(1, (l.ceiling.Load()*share+99)/100) {
+		if n >= l.places(share) {
 			l.shed.Add(1)
 			return false
 		}
@@ -86,7 +100,7 @@ const (
 func (l *limiter) observe(asked, now time.Time, took time.Duration, what outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if asked.Before(l.changed) || what == left && float64(took) < l.tolerance*float64(l.base) {
+	if asked.Before(l.changed) || what == left && took < l.patience() {
 		return // a client that leaves early says nothing of the upstream, one that has waited for long does
 	}
 	w := &l.window
@@ -110,6 +124,14 @@ func (l *limiter) observe(asked, now time.Time, took time.Duration, what outcome
 			l.changed = now
 		}
 	}
+}
+
+// patience is how long a client has to wait for its leaving to say something. The caller holds the lock.
+func (l *limiter) patience() time.Duration {
+	if l.base == 0 {
+		return firstPatience
+	}
+	return time.Duration(l.tolerance * float64(l.base))
 }
 
 // judge sets the limit by the window that has ended. The caller holds the lock.

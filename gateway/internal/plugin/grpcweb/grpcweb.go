@@ -88,6 +88,14 @@ func (g *grpcWeb) decode(x *plugin.Exchange) (answered bool) {
 }
 
 func decodePieces(text []byte) ([]byte, bool) {
+	if bytes.ContainsAny(text, "\r\n") { // lines, as of MIME; the places of padding are counted without their ends
+		text = bytes.Map(func(r rune) rune {
+			if r == '\r' || r == '\n' {
+				return -1
+			}
+			return r
+		}, text)
+	}
 	out := make([]byte, 0, base64.StdEncoding.DecodedLen(len(text)))
 	for len(text) > 0 {
 		end := len(text)

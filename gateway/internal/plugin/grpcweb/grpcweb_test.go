@@ -202,6 +202,27 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestTextInLines: base64 has lines where MIME has made it, and pieces with padding of their own.
+func TestTextInLines(t *testing.T) {
+	g := start(t, nil, nil)
+	request := frame(&pb.SimpleRequest{Payload: &pb.Payload{Body: []byte("hello hello hello")}})
+	encode := base64.StdEncoding.EncodeToString
+	for _, text := range []string{
+		encode(request) + "\r\n", encode(request[:7]) + "\n" + encode(request[7:]), encode(request)[:5] + "\r\n" + encode(request)[5:],
+	} {
+		res, err := http.Post(g.URL+unary, "application/grpc-web-text", strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		content, ok := decodePieces(got)
+		if err != nil || !ok || !bytes.Contains(content, []byte("hello hello hello")) {
+			t.Errorf("%q: %d %.100q, %v", text, res.StatusCode, got, err)
+		}
+	}
+}
+
 func TestPath(t *testing.T) {
 	request := frame(&pb.SimpleRequest{Payload: &pb.Payload{Body: []byte("a")}})
 	for strip, path := range map[bool]string{true: "/web", false: ""} {
