@@ -51,7 +51,9 @@ func TestIdleConnectionsThatAreNotKeptAreCounted(t *testing.T) {
 // TestServersUnderTrials runs servers under the policies that are measured once: changes, faults, idle connections.
 func TestServersUnderTrials(t *testing.T) {
 	binary := harnessBinary(t)
-	set, err := suttest.Policies(t).Choose(policy.FullProfile, []string{"changes", "origin-killed", "origin-slow", "origin-sick", "idle-connections"})
+	set, err := suttest.Policies(t).Choose(policy.FullProfile, []string{
+		"changes", "origin-killed", "origin-slow", "origin-sick", "idle-connections",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

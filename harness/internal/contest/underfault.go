@@ -11,8 +11,8 @@ import (
 // waitedShare is the part of the time-out towards an origin from which on an answer is one that waited for the broken origin first.
 const waitedShare = 0.8
 
-// tellFault puts what an arm did under a fault into its cell: how many requests failed, how many waited for the broken origin before another
-// one answered, and how long after the fault the last of both was sent.
+// tellFault puts what an arm did under a fault into its cell: how many requests failed, how many waited for the broken origin before
+// another one answered, and how long after the fault the last of both was sent.
 func tellFault(cell *result.MatrixCell, sent *load.Result, broke time.Time, timeout time.Duration) {
 	cell.P50MS, cell.P99MS = sent.Corrected.Percentile(0.5), sent.Corrected.Percentile(0.99)
 	at := broke.Sub(sent.Began)

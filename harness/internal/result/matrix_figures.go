@@ -66,8 +66,8 @@ func MatrixFigures() []MatrixFigure {
 		},
 		{
 			Name: FigureFailed, Title: "Idempotent requests that failed under the fault",
-			Note: "Of GET requests at the offered rate, behind the arm's own balancing, in the four seconds after an origin was killed or became" +
-				" slow and the second before. Lower is better.",
+			Note: "Of GET requests at the offered rate, behind the arm's own balancing, in the four seconds after an origin was killed, or became" +
+				" slow or sick, and the second before. Lower is better.",
 		},
 		{
 			Name: FigureWaited, Title: "Idempotent requests that waited for the broken origin",

@@ -52,7 +52,8 @@ func apacheSpec(a *Arm) (lab.Spec, error) {
 		listen = net.JoinHostPort(host, port)
 	}
 	conf, err := render("apache.conf", apacheConf, map[string]any{
-		"Listen": listen, "Origin": a.Origin, "Origins": a.upstreams(), "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(), "word": apacheWord, "text": apacheText,
+		"Listen": listen, "Origin": a.Origin, "Origins": a.upstreams(), "Policy": p, "HTTP2": a.HTTP2(), "Scheme": a.Scheme(),
+		"word": apacheWord, "text": apacheText,
 		"RequestSet": apacheHeaders(p.Request), "ResponseSet": apacheHeaders(p.Response),
 	})
 	if err != nil {

@@ -100,7 +100,9 @@ func (a *Arm) balanced(entities map[string]any) map[string]any {
 	}
 	entities["upstreams"] = []any{map[string]any{
 		"name": "origins", "targets": targets,
-		"healthchecks": map[string]any{"passive": map[string]any{"unhealthy": map[string]any{"tcp_failures": 1, "timeouts": 1, "http_failures": 1, "http_statuses": []int{503}}}},
+		"healthchecks": map[string]any{"passive": map[string]any{"unhealthy": map[string]any{
+			"tcp_failures": 1, "timeouts": 1, "http_failures": 1, "http_statuses": []int{503},
+		}}},
 	}}
 	for _, s := range entities["services"].([]any) { //nolint:forcetypeassert // as kongEntities makes it
 		service := s.(map[string]any) //nolint:forcetypeassert // likewise

@@ -155,7 +155,9 @@ func caddyRoutes(a *Arm) ([]any, error) {
 			"selection_policy": map[string]any{"policy": "round_robin"}, "try_duration": 4 * o.Timeout,
 			"retry_match": []any{map[string]any{"method": []string{"GET"}}},
 		}
-		proxy["health_checks"] = map[string]any{"passive": map[string]any{"fail_duration": 10 * time.Second, "max_fails": 1, "unhealthy_status": []int{503}}}
+		proxy["health_checks"] = map[string]any{"passive": map[string]any{
+			"fail_duration": 10 * time.Second, "max_fails": 1, "unhealthy_status": []int{503},
+		}}
 	}
 	if !p.Request.Empty() {
 		proxy["headers"] = map[string]any{"request": caddyHeaders(p.Request)}
