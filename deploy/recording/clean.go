@@ -17,7 +17,8 @@ var (
 	// stamped is the beginning of a message of the harness: the seconds since the command began.
 	stamped = regexp.MustCompile(`^\s*\d+\.\d+s  (.*)$`)
 	// ofTheEngine are messages about how images come to this machine.
-	ofTheEngine = regexp.MustCompile(`cannot be had|^Debian packages: |^installing mmdebstrap|^finishing gatelab/|^image gatelab/|is left out: image`)
+	ofTheEngine = regexp.MustCompile(`cannot be had|^Debian packages: |^installing mmdebstrap|^finishing gatelab/|` +
+		`^image gatelab/|is left out: image`)
 	// registries and temporary folders must not be in the picture.
 	ofTheMachine = regexp.MustCompile(`/tmp/[\w./-]+|/home/[\w./-]+|(?:[\w-]+\.)*registry[\w-]*(?:\.[\w-]+)+|[Ee]rror response from daemon`)
 )

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -169,7 +170,7 @@ func unpacked(t *testing.T, path string) string {
 	folder := t.TempDir()
 	for tr := tar.NewReader(f); ; {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return folder
 		}
 		if err != nil {

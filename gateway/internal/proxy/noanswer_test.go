@@ -33,8 +33,9 @@ func refused(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// TestWhatAnswersForTargetsThatDoNot holds the status for each way in which no target answers, over sockets: 504 where the last one that was
-// asked was silent, as in nginx and Kong, 502 where it could not be reached or broke off, and 503 where health checks leave none.
+// TestWhatAnswersForTargetsThatDoNot holds the status for each way in which no target answers, over sockets: 504 where
+// the last one that was asked was silent, as in nginx and Kong, 502 where it could not be reached or broke off, and 503
+// where health checks leave none.
 func TestWhatAnswersForTargetsThatDoNot(t *testing.T) {
 	const (
 		quiet  = "silent"

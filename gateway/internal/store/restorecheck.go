@@ -24,7 +24,8 @@ func (p *Postgres) checkRestored(ctx context.Context, tx pgx.Tx, info *BackupInf
 		return err
 	}
 	if first < 1 || last > info.Revision || info.Revision > mostNumber {
-		return fmt.Errorf("%w: it is of revision %d, and has revisions from %d to %d: want them from 1 to that of the backup, which is %d at most",
+		return fmt.Errorf("%w: it is of revision %d, and has revisions from %d to %d: "+
+			"want them from 1 to that of the backup, which is %d at most",
 			ErrBackup, info.Revision, first, last, int64(mostNumber))
 	}
 	for _, s := range p.config.Schemas.Schemas() {

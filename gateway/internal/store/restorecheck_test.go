@@ -66,12 +66,13 @@ func TestForgedBackupsAreRefused(t *testing.T) {
 		change func([]map[string]any)
 		want   string
 	}{
-		"nothing":      {change: func([]map[string]any) {}},
-		"a type":       {row("services", func(_, body map[string]any) { body["host"] = 5 }), "cannot be decoded"},
-		"no object":    {row("services", func(r, _ map[string]any) { r["body"] = []any{1} }), "are not those of its body"},
-		"an id":        {row("services", func(_, body map[string]any) { body["id"] = other }), "are not those of its body"},
-		"a name":       {row("services", func(r, _ map[string]any) { r["name"] = "b" }), "are not those of its body"},
-		"a reference":  {row("routes", func(_, body map[string]any) { body["service"] = map[string]any{"id": other} }), "are not those of its body"},
+		"nothing":   {change: func([]map[string]any) {}},
+		"a type":    {row("services", func(_, body map[string]any) { body["host"] = 5 }), "cannot be decoded"},
+		"no object": {row("services", func(r, _ map[string]any) { r["body"] = []any{1} }), "are not those of its body"},
+		"an id":     {row("services", func(_, body map[string]any) { body["id"] = other }), "are not those of its body"},
+		"a name":    {row("services", func(r, _ map[string]any) { r["name"] = "b" }), "are not those of its body"},
+		"a reference": {row("routes", func(_, body map[string]any) { body["service"] = map[string]any{"id": other} }),
+			"are not those of its body"},
 		"a position":   {row("services", func(r, _ map[string]any) { r["seq"] = uint64(1<<63 - 1) }), "has the position"},
 		"a revision":   {row("revisions", func(r, _ map[string]any) { r["id"] = 1000 }), "want them from 1"},
 		"the revision": {func(lines []map[string]any) { lines[0]["revision"] = uint64(1<<63 - 2) }, "want them from 1"},

@@ -106,7 +106,7 @@ func (p *Pools) askHTTP2(c *Call, t *Target) (outcome, error) {
 // chosen, nor one during which the target may have waited for the client's body.
 func (e *http2Exchange) isTargets(err error) bool {
 	waits := e.upload.src != nil && !e.upload.whole.Load()
-	return !errors.Is(err, errDeadline) && !(waits && errors.Is(err, errSilent))
+	return !errors.Is(err, errDeadline) && (!waits || !errors.Is(err, errSilent))
 }
 
 func (c *Call) beginHTTP2() *http2Exchange {

@@ -63,7 +63,8 @@ func Markdown(w io.Writer, r *Record, d Decision) error {
 	}
 	b.WriteString("\nerror_rate and slow_share are differences of shares of the requests, all others are ratios, above 1 is more. ")
 	b.WriteString("FAIL: wholly beyond the margin. PASS: wholly within. Otherwise inconclusive. ")
-	b.WriteString("p99 and slow_share fail a gate like the others; where stalls of the host hide them, they are not used, and the other metrics decide.\n")
+	b.WriteString("p99 and slow_share fail a gate like the others; where stalls of the host hide them, they are not used, " +
+		"and the other metrics decide.\n")
 	for _, n := range d.Notes {
 		fmt.Fprintf(&b, "\n- %s", mark(n))
 	}

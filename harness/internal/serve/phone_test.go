@@ -11,7 +11,8 @@ import (
 	"github.com/gatelab/gatelab/internal/testenv/chromium"
 )
 
-// Every page of the documentation fits a phone: it does not scroll sideways, wide tables and code scroll by themselves, and can be read in the
+// Every page of the documentation fits a phone: it does not scroll sideways, wide tables and code scroll by
+// themselves, and can be read in the
 // dark.
 func TestEveryPageFitsAPhone(t *testing.T) {
 	m, err := manual.Open(docs.Files)

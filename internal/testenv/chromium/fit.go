@@ -8,7 +8,8 @@ const outside = `[...document.querySelectorAll("body *")].filter(e => {
 	return true;
 }).slice(0, 5).map(e => e.tagName + " " + e.className + " " + e.textContent.trim().slice(0, 40))`
 
-// pale are texts whose contrast with what is painted below them is under 4.5 to 1, as WCAG 2 computes it. A canvas lays the backgrounds over
+// pale are texts whose contrast with what is painted below them is under 4.5 to 1, as WCAG 2 computes it. A canvas
+// lays the backgrounds over
 // each other, so that every notation of colours and transparency is understood.
 const pale = `(() => {
 	const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
@@ -23,7 +24,8 @@ const pale = `(() => {
 		if (e.closest("svg, .skip, [hidden]") || !e.offsetParent) continue;
 		if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
 		const colours = [...below(e), getComputedStyle(e).color];
-		if (!seen.has(colours.join())) seen.set(colours.join(), [colours, e.tagName + "." + e.className + " " + e.textContent.trim().slice(0, 30)]);
+		if (!seen.has(colours.join())) seen.set(colours.join(), [colours,
+			e.tagName + "." + e.className + " " + e.textContent.trim().slice(0, 30)]);
 	}
 	return [...seen.values()].map(([colours, what]) => {
 		const [a, b] = [paint(colours.slice(0, -1)), paint(colours)].sort((x, y) => y - x);

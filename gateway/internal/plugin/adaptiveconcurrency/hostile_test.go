@@ -106,7 +106,8 @@ const manyRequests = 60 // at a time: more than a window needs
 // movable is a limit that can only fall, and does so at ten times the latency.
 func movable() entity.Record {
 	return entity.Record{
-		"min_limit": 4, "initial_limit": manyRequests + 4, "max_limit": manyRequests + 4, "latency_tolerance": 10, "normal_share": 100, "low_share": 100,
+		"min_limit": 4, "initial_limit": manyRequests + 4, "max_limit": manyRequests + 4,
+		"latency_tolerance": 10, "normal_share": 100, "low_share": 100,
 	}
 }
 
@@ -238,7 +239,8 @@ func TestClientsDeadlinesLowerNoLimit(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	t.Cleanup(func() { close(end); server.Stop(); <-served })
-	g := plugintest.StartWith(t, 1<<20, http.NotFoundHandler(), []plugin.Definition{Definition(), grpcweb.Definition()}, func(c *entity.Config) {
+	both := []plugin.Definition{Definition(), grpcweb.Definition()}
+	g := plugintest.StartWith(t, 1<<20, http.NotFoundHandler(), both, func(c *entity.Config) {
 		to := &c.Services[0]
 		to.Protocol, to.Host = "grpc", "127.0.0.1"
 		to.Port = ln.Addr().(*net.TCPAddr).Port
