@@ -217,8 +217,10 @@ func TestALeaderWhoseClientLeavesIsReplaced(t *testing.T) {
 		if n := o.asked.Load(); n != 2 {
 			t.Errorf("the origin was asked %d times", n)
 		}
-		if n := c.value(t, "gateway_cache_leases_total", "result", "inherited"); n != 1 {
-			t.Errorf("%v leases were inherited", n)
+		// Who is first: one that has waited for the replica's lease, or one in the replica itself.
+		taken := c.value(t, "gateway_cache_leases_total", "result", "taken")
+		if n := taken + c.value(t, "gateway_cache_leases_total", "result", "inherited"); taken < 1 || n != 2 {
+			t.Errorf("%v leases were taken and inherited, %v of them taken", n, taken)
 		}
 	})
 }
