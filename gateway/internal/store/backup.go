@@ -184,6 +184,9 @@ func (p *Postgres) restore(ctx context.Context, tx pgx.Tx, r *backupReader, repl
 	if err := p.checkRestored(ctx, tx, info); err != nil {
 		return nil, err
 	}
+	if err := p.moveSequences(ctx, tx); err != nil {
+		return nil, err
+	}
 	if _, err := tx.Exec(ctx, "UPDATE current_revision SET id = $1", max(before, info.Revision)); err != nil {
 		return nil, err
 	}
@@ -252,8 +255,15 @@ func (p *Postgres) insertAll(ctx context.Context, tx pgx.Tx, r *backupReader, in
 			return fmt.Errorf("%w: %s has %d rows: want %d", ErrBackup, name, got[name], n)
 		}
 	}
+	return nil
+}
+
+// moveSequences has new entities come behind those of a backup. No transaction takes that
+// back: it is done with what has been checked, and no sequence becomes lower.
+func (p *Postgres) moveSequences(ctx context.Context, tx pgx.Tx) error {
 	for _, s := range p.config.Schemas.Schemas() {
-		const sql = "SELECT setval(pg_get_serial_sequence('%[1]s', 'seq'), greatest(1, (SELECT coalesce(max(seq), 1) FROM %[2]s)))"
+		const sql = "SELECT setval(pg_get_serial_sequence('%[1]s', 'seq'), greatest(1, (SELECT coalesce(max(seq), 1) FROM %[2]s), " +
+			"coalesce(pg_sequence_last_value(pg_get_serial_sequence('%[1]s', 'seq')::regclass), 1)))"
 		if _, err := tx.Exec(ctx, fmt.Sprintf(sql, s.Name, table(s))); err != nil {
 			return err
 		}

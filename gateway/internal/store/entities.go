@@ -148,7 +148,7 @@ type Change func(old entity.Record) (entity.Record, error)
 
 // upsertRetries bounds how often an upsert is tried again while others create and
 // delete the same entity.
-const upsertRetries = 8
+const upsertRetries = 50
 
 // Modify changes the entity with that key, within the given foreign keys, in one
 // transaction: change gets it locked, or nil where there is none, and returns what
