@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// nfpm expands variables in the paths of a package's files only where it is told to, and finds no file elsewhere.
+// nfpm expands variables in the paths of package contents only if `expand: true` is set. Without it the build fails.
 func TestPackagesNameFilesThatAreThere(t *testing.T) {
 	files, err := filepath.Glob("release/nfpm-*.yaml")
 	if err != nil || len(files) != 2 {

@@ -12,7 +12,8 @@ import (
 // socketName is containerd's socket in a node's folder, where this machine reaches it as well, to load images.
 const socketName = "containerd.sock"
 
-// runNode is a node's first process: init FOLDER-OF-THE-CLUSTER NAME ADDRESS. It starts what a node runs, and ends, with all of the node, when one
+// runNode is a node's first process: init FOLDER-OF-THE-CLUSTER NAME ADDRESS. It starts what a node runs, and ends,
+// with all of the node, when one
 // of them does.
 func runNode(args []string) error {
 	self, err := os.Executable()

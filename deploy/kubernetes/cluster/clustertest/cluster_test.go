@@ -33,7 +33,8 @@ func connect(t *testing.T) *kubernetes.Clientset {
 	t.Helper()
 	path := os.Getenv("GATELAB_TEST_KUBECONFIG")
 	if path == "" {
-		t.Skip("GATELAB_TEST_KUBECONFIG names no cluster (make kube-up): pods, services, names, logs, policies and the loss of a node are not tested")
+		t.Skip("GATELAB_TEST_KUBECONFIG names no cluster (make kube-up): pods, services, names, " +
+			" logs, policies and the loss of a node are not tested")
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {
