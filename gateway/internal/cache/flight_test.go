@@ -197,3 +197,28 @@ func TestFollowerOfAnotherVariantGoesByItself(t *testing.T) {
 		}
 	})
 }
+
+// TestARefreshThatHasJustEndedIsNotRepeated has a request that found something stale ask
+// for a refresh after another one's has stored what is fresh.
+func TestARefreshThatHasJustEndedIsNotRepeated(t *testing.T) {
+	for _, vary := range [][]string{nil, {"Accept"}} {
+		sp := newStore(t, Config{}).Space(nil)
+		q := query("a", header("Accept", "text/plain"))
+		first := sp.Refresh(q)
+		if first == nil {
+			t.Fatal("the first one is not asked to refresh")
+		}
+		if sp.Refresh(q) != nil {
+			t.Error("two at a time refresh")
+		}
+		e := response("x", vary...)
+		first.Aim(e, q.Request)
+		first.Store(e)
+		if sp.Refresh(q) != nil {
+			t.Errorf("refreshed again at once (Vary: %q)", vary)
+		}
+		if f := sp.Find(t.Context(), q); f.Entry != e || f.Outcome != HitMemory {
+			t.Errorf("afterwards: %+v", f)
+		}
+	}
+}

@@ -168,12 +168,22 @@ func claimOf(held, token string) claim {
 
 func (sp *Space) redisKey(k Key) string { return sp.store.cfg.Prefix + k.String() }
 
+// shareStored hands what the memory tier has by now to those who wait for the fill, which
+// ends it: nil where that is of no use to q, or is old.
+func (sp *Space) shareStored(q Query, f *Fill, old *Entry) *Entry {
+	now, _ := sp.peek(q.Key, q.Request)
+	if now == nil || now == old || now.Kind != Response || q.Judge(now) != Usable {
+		return nil
+	}
+	f.share(now, q.Request, HitMemory)
+	return now
+}
+
 // lead is the leader's part of Find: what Redis has, or the Fill. Where another replica
 // fetches the resource, it waits for that.
 func (sp *Space) lead(ctx context.Context, q Query, f *Fill, e *Entry) Found {
 	// Between the first look and the lead another's flight may have ended.
-	if now, _ := sp.peek(q.Key, q.Request); now != nil && now != e && now.Kind == Response && q.Judge(now) == Usable {
-		f.share(now, q.Request, HitMemory)
+	if now := sp.shareStored(q, f, e); now != nil {
 		return Found{Entry: now, Outcome: HitMemory}
 	}
 	var a asking

@@ -117,7 +117,8 @@ func (sp *Space) Find(ctx context.Context, q Query) Found {
 }
 
 // Refresh is the Fill of a request that has been answered with something stale,
-// nil where another one refreshes it already. It does not block; see Fill.Newer.
+// nil where another one refreshes it already, or has just done so. It does not block;
+// see Fill.Newer.
 func (sp *Space) Refresh(q Query) *Fill {
 	e, note := sp.peek(q.Key, q.Request)
 	at := q.Key
@@ -131,6 +132,10 @@ func (sp *Space) Refresh(q Query) *Fill {
 	fill := sp.alone(q, note)
 	fill.at, fill.flight = at, f
 	fill.stale = e != nil
+	// Between the caller's look and the lead another's refresh may have ended.
+	if sp.shareStored(q, fill, nil) != nil {
+		return nil
+	}
 	return fill
 }
 
