@@ -18,11 +18,11 @@ import (
 // poison is an answer that no request asked for.
 const poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: 1\r\n\r\npoison"
 
-// lateOrigin answers "/first" with words, and late bytes some time after; all
-// other requests are answered with their X-Id. late is closed when the late
+// lateOrigin answers "/first" with words, and late bytes once idle is closed; all
+// other requests are answered with their X-Id. written is closed when the late
 // bytes have been written, or the end has.
-func lateOrigin(t *testing.T, words, late string) (url string, written chan struct{}) {
-	written = make(chan struct{})
+func lateOrigin(t *testing.T, words, late string) (url string, idle, written chan struct{}) {
+	idle, written = make(chan struct{}), make(chan struct{})
 	url, _ = listen(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		for {
@@ -37,7 +37,11 @@ func lateOrigin(t *testing.T, words, late string) (url string, written chan stru
 				continue
 			}
 			_, _ = io.WriteString(c, words)
-			time.Sleep(20 * time.Millisecond) // the answer is read, and the connection is idle
+			select {
+			case <-idle:
+			case <-time.After(10 * time.Second):
+				return
+			}
 			if late == "" {
 				c.Close()
 			}
@@ -45,7 +49,7 @@ func lateOrigin(t *testing.T, words, late string) (url string, written chan stru
 			close(written)
 		}
 	})
-	return url, written
+	return url, idle, written
 }
 
 // finish reads a response to its end, as the codec does.
@@ -97,7 +101,7 @@ func TestLateBytesAreNoAnswer(t *testing.T) {
 		for what, late := range map[string]string{"an answer": poison, "a line end": "\r\n", "a byte": "H", "an end": ""} {
 			t.Run(way.name+", then "+what, func(t *testing.T) {
 				t.Parallel()
-				url, written := lateOrigin(t, way.words, late)
+				url, idle, written := lateOrigin(t, way.words, late)
 				p := newPools(t, way.config)
 				b := serviceAt(t, p, url)
 				first := newCall(b)
@@ -107,6 +111,7 @@ func TestLateBytesAreNoAnswer(t *testing.T) {
 					t.Fatal(err)
 				}
 				finish(t, first)
+				close(idle)
 				select {
 				case <-written:
 				case <-time.After(10 * time.Second):
@@ -133,14 +138,14 @@ func TestLateBytesAreNoAnswer(t *testing.T) {
 }
 
 func TestAnIdleConnectionWithBytesIsClosedWithoutARequest(t *testing.T) {
-	closed := make(chan struct{})
+	idle, closed := make(chan struct{}), make(chan struct{})
 	url, _ := listen(t, func(c net.Conn) {
 		defer close(closed)
 		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
 			return
 		}
 		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
-		time.Sleep(10 * time.Millisecond)
+		<-idle
 		_, _ = io.WriteString(c, poison)
 		_, _ = io.Copy(io.Discard, c) // until the gateway closes
 	})
@@ -148,6 +153,7 @@ func TestAnIdleConnectionWithBytesIsClosedWithoutARequest(t *testing.T) {
 	if _, err := ask(p, serviceAt(t, p, url), "GET", 0); err != nil {
 		t.Fatal(err)
 	}
+	close(idle)
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
