@@ -22,6 +22,15 @@ func backup(inv *invocation) error {
 		if inv.config.argument == "-" {
 			return write(inv.stdout)
 		}
+		if isFolder(inv.config.argument) {
+			return inv.backups(func(name string) (*store.BackupInfo, error) {
+				err := writeFile(name, write)
+				return info, err
+			})
+		}
+		if inv.config.keep > 0 || inv.config.every > 0 {
+			return fmt.Errorf("%s: want a folder with --keep and --every", inv.config.argument)
+		}
 		if err := writeFile(inv.config.argument, write); err != nil {
 			return err
 		}

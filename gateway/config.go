@@ -24,6 +24,8 @@ type configFlags struct {
 	format   string
 	output   string
 	size     int
+	keep     int           // backups of a folder; 0: all
+	every    time.Duration // between backups; 0: one
 	trial    trialFlags
 }
 
@@ -67,6 +69,9 @@ func (c *configFlags) add(fs *pflag.FlagSet, command string) {
 	switch command {
 	case "config import", "config rollback":
 		fs.BoolVar(&c.dryRun, "dry-run", false, "only print what would change")
+	case "backup":
+		fs.IntVar(&c.keep, "keep", 0, "how many backups a folder keeps; 0: all")
+		fs.DurationVar(&c.every, "every", 0, "go on, with a backup each such time")
 	case "restore":
 		fs.BoolVar(&c.replace, "replace", false, "delete the configuration that is there")
 	case "config diff":

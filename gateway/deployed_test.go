@@ -60,6 +60,7 @@ func composeEnvironments(t *testing.T) map[string][]string {
 	var file struct {
 		Services map[string]struct {
 			Image       string         `yaml:"image"`
+			Command     []string       `yaml:"command"` // one that does not serve, such as backup
 			Environment map[string]any `yaml:"environment"`
 			Volumes     []string       `yaml:"volumes"`
 		} `yaml:"services"`
@@ -69,7 +70,7 @@ func composeEnvironments(t *testing.T) map[string][]string {
 	}
 	out := map[string][]string{}
 	for name, s := range file.Services {
-		if s.Image != "gatelab/gateway" {
+		if s.Image != "gatelab/gateway" || s.Command != nil {
 			continue
 		}
 		for variableName, value := range s.Environment {

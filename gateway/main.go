@@ -160,7 +160,9 @@ Usage:
                             gateway config --help
   gateway migrate [flags]   bring the database schema up to date, then exit
   gateway backup FILE       write the configuration in Postgres and its history to a
-                            file, with a check sum; - is stdout
+                            file, with a check sum; - is stdout. In a folder, a file
+                            named by the time: --keep N removes older ones, --every
+                            24h goes on with one each day
   gateway restore FILE      bring a backup into an empty database; --replace: also
                             into one with a configuration, which is deleted
   gateway migrate-from-kong FILE
