@@ -24,7 +24,7 @@ GOLANGCI_VERSION := v2.5.0
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build scenario chaos serve gate compare capacity cost up down kube-up kube-down kube-status doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
+.PHONY: help build chart scenario chaos serve gate compare capacity cost up down kube-up kube-down kube-status doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
 
 help: ## prints this list
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ alerts: deps ## checks the alert rules and runs their cases: firing, silent, res
 	@promtool check config --syntax-only deploy/prometheus/prometheus.yml
 	@amtool check-config deploy/prometheus/alertmanager.yml
 	@$(GO) test ./alerts ./dashboards
+
+chart: ## lints and renders the Helm chart, and decodes its objects; with GATELAB_TEST_KUBECONFIG also installs it
+	@cd deploy/kubernetes/charttest && CGO_ENABLED=0 $(GO) test -count=1 .
 
 conformance: deps ## runs go-kong's own tests against our Admin API; known failures are listed in gateway/testdata/conformance.txt
 	$(GO) test -count=1 -v -run '^TestConformance$$' ./gateway

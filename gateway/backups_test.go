@@ -85,7 +85,7 @@ func TestBackupsGoOn(t *testing.T) {
 		defer cancel()
 		var out, problems strings.Builder
 		inv := &invocation{ctx: ctx, stdout: &out, stderr: &problems}
-		inv.config.argument, inv.config.every, inv.config.keep = folder, 24*time.Hour, 3
+		inv.config = configFlags{argument: folder, every: 24 * time.Hour, keep: 3}
 		calls := 0
 		err := inv.backups(func(name string) (*store.BackupInfo, error) {
 			if calls++; calls == 2 {
