@@ -62,14 +62,19 @@ func restore(inv *invocation) error {
 		from = f
 	}
 	return inv.withStore(func(s *store.Postgres) error {
-		info, err := s.Restore(inv.ctx, from, inv.config.replace, commandActor())
+		o := store.RestoreOptions{Replace: inv.config.replace, DryRun: inv.config.dryRun, Actor: commandActor()}
+		info, err := s.Restore(inv.ctx, from, o)
 		if errors.Is(err, store.ErrNotEmpty) {
 			return fmt.Errorf("%w; nothing was changed: --replace deletes it, with its history", err)
 		}
 		if err != nil {
 			return err
 		}
-		printBackup(inv.stdout, "restored "+inv.config.argument, info)
+		did := "restored "
+		if o.DryRun {
+			did = "can be restored: "
+		}
+		printBackup(inv.stdout, did+inv.config.argument, info)
 		return nil
 	})
 }

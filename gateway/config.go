@@ -74,6 +74,7 @@ func (c *configFlags) add(fs *pflag.FlagSet, command string) {
 		fs.DurationVar(&c.every, "every", 0, "go on, with a backup each such time")
 	case "restore":
 		fs.BoolVar(&c.replace, "replace", false, "delete the configuration that is there")
+		fs.BoolVar(&c.dryRun, "dry-run", false, "insert and check everything, then take it back")
 	case "config diff":
 		fs.BoolVar(&c.exitCode, "exit-code", false, "exit with 1 where something differs")
 	case "config export":

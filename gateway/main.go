@@ -164,7 +164,8 @@ Usage:
                             named by the time: --keep N removes older ones, --every
                             24h goes on with one each day
   gateway restore FILE      bring a backup into an empty database; --replace: also
-                            into one with a configuration, which is deleted
+                            into one with a configuration, which is deleted;
+                            --dry-run: proves that it would work, and takes it back
   gateway migrate-from-kong FILE
                             what will differ, of a kong.conf or a declarative file
   gateway token new NAME    make a token of the Admin API, and its line for

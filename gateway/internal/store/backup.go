@@ -138,27 +138,36 @@ func backupTable(ctx context.Context, tx pgx.Tx, name string, lines *json.Encode
 	return rows.Err()
 }
 
+// RestoreOptions say what a restore does.
+type RestoreOptions struct {
+	Replace bool   // a configuration that is there is deleted; else it is an error
+	DryRun  bool   // everything is inserted and checked, and then taken back
+	Actor   string // of the revision
+}
+
+// errDryRun rolls a restore back that has been checked.
+var errDryRun = errors.New("dry run")
+
 // Restore makes the configuration and its history those of a backup, in one
-// transaction. The schema may be newer than that of the backup. A configuration
-// that is there is an error, or is replaced.
-func (p *Postgres) Restore(ctx context.Context, r io.Reader, replace bool, actor string) (*BackupInfo, error) {
+// transaction. The schema may be newer than that of the backup.
+func (p *Postgres) Restore(ctx context.Context, r io.Reader, o RestoreOptions) (*BackupInfo, error) {
 	var info *BackupInfo
 	err := p.within(ctx, max(p.config.QueryTimeout, bulkTimeout), func(ctx context.Context, c *pgxpool.Conn) error {
 		return transact(ctx, c, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) (err error) {
 			if err := p.lockAll(ctx, tx); err != nil {
 				return err
 			}
-			info, err = p.restore(ctx, tx, &backupReader{lines: bufio.NewReaderSize(r, 1<<20), sum: sha256.New()}, replace, actor)
+			info, err = p.restore(ctx, tx, &backupReader{lines: bufio.NewReaderSize(r, 1<<20), sum: sha256.New()}, o)
 			return err
 		})
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errDryRun) {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	return info, nil
 }
 
-func (p *Postgres) restore(ctx context.Context, tx pgx.Tx, r *backupReader, replace bool, actor string) (*BackupInfo, error) {
+func (p *Postgres) restore(ctx context.Context, tx pgx.Tx, r *backupReader, o RestoreOptions) (*BackupInfo, error) {
 	info, err := r.header()
 	if err != nil {
 		return nil, err
@@ -175,7 +184,7 @@ func (p *Postgres) restore(ctx context.Context, tx pgx.Tx, r *backupReader, repl
 	if err := tx.QueryRow(ctx, "SELECT id FROM current_revision FOR UPDATE").Scan(&before); err != nil {
 		return nil, err
 	}
-	if err := p.clear(ctx, tx, replace); err != nil {
+	if err := p.clear(ctx, tx, o.Replace); err != nil {
 		return nil, err
 	}
 	if err := p.insertAll(ctx, tx, r, info); err != nil {
@@ -183,6 +192,9 @@ func (p *Postgres) restore(ctx context.Context, tx pgx.Tx, r *backupReader, repl
 	}
 	if err := p.checkRestored(ctx, tx, info); err != nil {
 		return nil, err
+	}
+	if o.DryRun {
+		return info, errDryRun
 	}
 	if err := p.moveSequences(ctx, tx); err != nil {
 		return nil, err
@@ -192,7 +204,7 @@ func (p *Postgres) restore(ctx context.Context, tx pgx.Tx, r *backupReader, repl
 	}
 	// Replicas that run follow a revision that is newer than theirs.
 	whole := &entity.Schema{Name: wholeEntity}
-	return info, revise(ctx, tx, whole, actor, "restore", nil, entity.Record{"id": uuid.Nil.String(), "changes": []any{}})
+	return info, revise(ctx, tx, whole, o.Actor, "restore", nil, entity.Record{"id": uuid.Nil.String(), "changes": []any{}})
 }
 
 // clear deletes everything, where that is allowed.

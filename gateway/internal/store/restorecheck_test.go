@@ -77,7 +77,7 @@ func TestForgedBackupsAreRefused(t *testing.T) {
 		"a revision":   {row("revisions", func(r, _ map[string]any) { r["id"] = 1000 }), "want them from 1"},
 		"the revision": {func(lines []map[string]any) { lines[0]["revision"] = uint64(1<<63 - 2) }, "want them from 1"},
 	} {
-		_, err := p.Restore(ctx, bytes.NewReader(forged(t, backup.Bytes(), c.change)), true, "test")
+		_, err := p.Restore(ctx, bytes.NewReader(forged(t, backup.Bytes(), c.change)), RestoreOptions{Replace: true, Actor: "test"})
 		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrBackup) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
