@@ -32,6 +32,9 @@ type batcher struct {
 	leasing atomic.Bool // a rule holds leases or shares: this replica is to be counted
 	// replicas is how many live, at least 1.
 	replicas atomic.Int64
+	away     atomic.Bool  // Redis did not answer the last time
+	outages  atomic.Int64 // how often that began, and one
+	apart    atomic.Int64 // until when another replica may not know that Redis is back, Unix ms
 
 	mu      sync.Mutex
 	closed  bool
@@ -66,6 +69,7 @@ func (l *Limiter) batcher(r Redis) (*batcher, error) {
 		b = &batcher{l: l, redis: r, script: redis.NewScript(leaseSource), spread: spread(r), half: l.timeout(r) / 2,
 			wake: make(chan struct{}, 1), unused: make(chan struct{})}
 		b.replicas.Store(1)
+		b.outages.Store(1)
 		b.free.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
 		l.batchers[r] = b
 		l.wg.Go(b.loop)
@@ -241,13 +245,15 @@ func (b *batcher) exchange(groups []*group) {
 	}
 	err := b.run(b.script, calls)
 	b.l.roundTrips.Inc()
-	failed := err != nil
+	failed, answered := err != nil, false
 	for _, c := range calls {
 		if err != nil && c.err == nil { // nothing was sent
 			c.err = err
 		}
 		failed = failed || c.err != nil
+		answered = answered || c.err == nil
 	}
+	b.heardOf(answered)
 	if failed {
 		b.l.failures.Inc()
 	}

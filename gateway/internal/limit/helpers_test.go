@@ -87,3 +87,13 @@ func takes(tb testing.TB, r *Rule, key string, n int) (allowed int) {
 func TestMain(m *testing.M) {
 	testenv.RunWithoutLeaks(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
 }
+
+// eventually waits for what another goroutine must bring about.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never came: %s", what)
+		}
+	}
+}

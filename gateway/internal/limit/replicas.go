@@ -28,8 +28,10 @@ func (b *batcher) beat(lives bool) {
 	}
 	c := &call{keys: []string{replicasKey}, args: []any{b.l.id, beatGoodFor.Milliseconds(), says}}
 	if b.run(beatScript, []*call{c}) != nil {
+		b.heardOf(false)
 		return
 	}
+	b.heardOf(true)
 	reply := ints{rest: c.reply}
 	if n := reply.next(); reply.err == nil {
 		b.replicas.Store(max(1, n))

@@ -134,8 +134,11 @@ func seconds(ms int64) int64 { return max(1, (ms+999)/1000) }
 // caller chooses whether to let the request pass. In the other modes there is
 // no error.
 func (r *Rule) Take(key string) (Decision, error) {
-	if r.batch != nil {
-		return r.batch.decide(r, key)
+	if b := r.batch; b != nil {
+		if r.share && b.keepsApart() {
+			return b.takeApart(r, key)
+		}
+		return b.decide(r, key)
 	}
 	now := time.Now().UnixMilli()
 	e := r.l.lock(r, key, now)

@@ -1,12 +1,38 @@
 package limit
 
-// share is what this process has let pass of a key while Redis was away, in
-// each window: own since starts. The entry's lock guards it.
+import "time"
+
+// share is what this process lets pass of a key while Redis is away, and until all
+// replicas are known to have it back, in each window. The entry's lock guards it.
 type share struct {
-	own, starts [MaxWindows]int64
-	sending     bool // Redis is being told
-	owing       bool // in the batcher's list; the batcher's lock
+	starts [MaxWindows]int64 // of the windows that the others are about
+	outage [MaxWindows]int64 // that most is of
+	most   [MaxWindows]int64 // may pass in all, through Redis or without it
+	used   [MaxWindows]int64 // of most
+	own    [MaxWindows]int64 // has passed without Redis, and Redis does not know of it
+
+	sending bool // Redis is being told
+	owing   bool // in the batcher's list; the batcher's lock
 }
+
+// rejoin is for how many milliseconds after Redis is back a request needs both Redis and a
+// place in this replica's share: other replicas may not have noticed yet, and what they let
+// pass is not counted in Redis. Each notices with its next beat, if not before.
+const rejoin = 3 * beatEvery / 2 / time.Millisecond
+
+// heardOf notes whether Redis has answered. It is the loop's.
+func (b *batcher) heardOf(ok bool) {
+	if away := b.away.Load(); ok && away {
+		b.apart.Store(b.l.now() + int64(rejoin))
+		b.away.Store(false)
+	} else if !ok && !away {
+		b.outages.Add(1)
+		b.away.Store(true)
+	}
+}
+
+// keepsApart tells whether another replica may count without Redis.
+func (b *batcher) keepsApart() bool { return b.away.Load() || b.l.now() < b.apart.Load() }
 
 // TakeShare decides without Redis, for a rule whose Take has returned an error:
 // a replica lets pass its share of what was left when Redis was last heard of,
@@ -14,20 +40,68 @@ type share struct {
 // The policy must have had Share set.
 func (r *Rule) TakeShare(key string) Decision {
 	b := r.batch
+	e, d := b.shareOf(r, key)
+	defer e.mu.Unlock()
+	if d.Allowed {
+		for i := range e.counters {
+			e.share.used[i]++
+			e.share.own[i]++
+			d.left[i]--
+		}
+		b.owe(e)
+	}
+	return d
+}
+
+// takeApart asks Redis, and needs a place in the share as well.
+func (b *batcher) takeApart(r *Rule, key string) (Decision, error) {
+	e, d := b.shareOf(r, key)
+	starts := e.share.starts
+	if d.Allowed {
+		e.share.use(starts, 1)
+	}
+	e.mu.Unlock()
+	if !d.Allowed {
+		return d, nil
+	}
+	d, err := b.decide(r, key)
+	if err != nil || !d.Allowed {
+		e.mu.Lock()
+		e.share.use(starts, -1)
+		e.mu.Unlock()
+	}
+	return d, err
+}
+
+// use adds to what has been used in the windows that began at starts.
+func (s *share) use(starts [MaxWindows]int64, n int64) {
+	for i, start := range starts {
+		if s.starts[i] == start {
+			s.used[i] += n
+		}
+	}
+}
+
+// shareOf is a key's entry, locked, and whether there is a place left in its share.
+func (b *batcher) shareOf(r *Rule, key string) (*entry, Decision) {
 	now := b.l.now()
 	e := b.l.lock(r, key, now)
-	defer e.mu.Unlock()
 	at := b.clock(e, now)
 	b.refund(e.turn(at))
 	s := e.share
+	outage := b.outages.Load()
 	d := Decision{Allowed: true, at: at, free: at}
 	for i := range e.counters {
 		c := &e.counters[i]
 		if s.starts[i] != c.start {
-			s.starts[i] = c.start
+			s.starts[i], s.outage[i] = c.start, 0
 			s.own[i] = 0
 		}
-		d.left[i] = max(0, c.left(&r.windows[i], r.sliding, at)/b.replicas.Load()-s.own[i])
+		if s.outage[i] != outage {
+			s.outage[i], s.used[i] = outage, 0
+			s.most[i] = c.left(&r.windows[i], r.sliding, at)/b.replicas.Load() - s.own[i]
+		}
+		d.left[i] = max(0, s.most[i]-s.used[i])
 		d.ends[i] = c.end
 		if d.left[i] == 0 {
 			d.Allowed = false
@@ -35,14 +109,7 @@ func (r *Rule) TakeShare(key string) Decision {
 		}
 		e.touch(max(c.end, now+redisIdle))
 	}
-	if d.Allowed {
-		for i := range e.counters {
-			s.own[i]++
-			d.left[i]--
-		}
-		b.owe(e)
-	}
-	return d
+	return e, d
 }
 
 // owe notes that Redis is to be told of e's share when it is back. The caller

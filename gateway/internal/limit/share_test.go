@@ -77,13 +77,58 @@ func shares(t *testing.T, lease bool) {
 	for _, r := range rules { // the first ask tells of the share
 		passed += passWithout(t, r, 1)
 	}
+	together(t, rules)
 	for range 2 {
 		for _, r := range rules {
 			passed += passWithout(t, r, 300)
 		}
 	}
-	if passed < 290 || passed > most+2 { // two may pass before the third has told
+	if passed < 290 || passed > most {
 		t.Errorf("%d passed in all", passed)
+	}
+}
+
+// together waits until the replicas count through Redis alone.
+func together(t *testing.T, rules []*Rule) {
+	t.Helper()
+	for _, r := range rules {
+		eventually(t, "a replica counts with the others", func() bool { return !r.batch.keepsApart() })
+	}
+}
+
+// TestReplicasThatHaveNotNoticedKeepTheirShare has Redis back for one replica before the
+// others know.
+func TestReplicasThatHaveNotNoticedKeepTheirShare(t *testing.T) {
+	for _, lease := range []bool{false, true} {
+		t.Run(map[bool]string{false: "synchronous", true: "leased"}[lease], func(t *testing.T) { keepTheirShare(t, lease) })
+	}
+}
+
+func keepTheirShare(t *testing.T, lease bool) {
+	servers, rules := trio(t, Policy{Windows: year(300), Lease: lease, Share: true})
+	down := errors.New("down")
+	for _, s := range servers {
+		s.fail.Store(&down)
+	}
+	passed := passWithout(t, rules[0], 60)
+	servers[0].fail.Store(nil)
+	eventually(t, "the first replica has told", func() bool { return !rules[0].batch.away.Load() })
+	n := passWithout(t, rules[0], 300)
+	if n != 40 {
+		t.Errorf("%d more passed through Redis: want the rest of its share, 40", n)
+	}
+	passed += n + passWithout(t, rules[1], 300) + passWithout(t, rules[2], 300)
+	if passed != 300 {
+		t.Errorf("%d passed: want three shares of 100", passed)
+	}
+	servers[1].fail.Store(nil)
+	servers[2].fail.Store(nil)
+	together(t, rules)
+	for _, r := range rules {
+		passed += passWithout(t, r, 10)
+	}
+	if passed != 300 {
+		t.Errorf("%d passed in all: want 300", passed)
 	}
 }
 
