@@ -24,7 +24,7 @@ GOLANGCI_VERSION := v2.5.0
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build chart scenario chaos serve gate compare capacity cost up down kube-up kube-down kube-status doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
+.PHONY: help build allocations chart scenario chaos serve gate compare capacity cost up down kube-up kube-down kube-status doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
 
 help: ## prints this list
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ test-short: ## runs the tests that need no server
 lint: ## runs golangci-lint with the import rules; installs it into bin/ on first use
 	@test -x bin/golangci-lint || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@bin/golangci-lint run --allow-parallel-runners ./...
+
+allocations: ## fails where a request allocates more than it did; without the race detector, so make test does not
+	@$(GO) test -count=1 -run '^TestAllocationsPerRequest$$' ./gateway/internal/proxy
 
 bench: ## runs the Go benchmarks; output in benchstat's format
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -62,12 +62,13 @@ func (a *benchRequest) parse(b *testing.B, ctx *fasthttp.RequestCtx) {
 // addressedConn is a connection that has an address.
 type addressedConn struct{ net.Conn }
 
-func (addressedConn) RemoteAddr() net.Addr {
-	return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 40000}
-}
-func (addressedConn) LocalAddr() net.Addr { return listenAddr }
+func (addressedConn) RemoteAddr() net.Addr { return clientAddr }
+func (addressedConn) LocalAddr() net.Addr  { return listenAddr }
 
-var listenAddr = &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8000}
+var (
+	clientAddr = &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 40000}
+	listenAddr = &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8000}
+)
 
 // BenchmarkAnswered is a request that a plugin answers: what a cache hit costs
 // beside the cache itself.
