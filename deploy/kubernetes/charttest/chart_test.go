@@ -208,6 +208,8 @@ func TestWrongValues(t *testing.T) {
 		{"{postgres: {existingSecret: pg}}", "admin.existingSecret and admin.tokens are empty"},
 		{"{postgres: {enabled: false}, admin: {enabled: false}}", "want declarative.existingConfigMap or declarative.config"},
 		{"{postgres: {enabled: false}, declarative: {config: x}, admin: {enabled: false}, backup: {enabled: true}}", "want postgres.enabled=true"},
+		{least[:len(least)-1] + ", autoscaling: {enabled: true, cpuPercent: 0}}", "want one of them above 0"},
+		{least[:len(least)-1] + ", autoscaling: {enabled: true, minReplicas: 9, maxReplicas: 4}}", "want at most maxReplicas, 4"},
 		{"{replica: 3}", "replica"},
 		{"{replicas: many}", "replicas"},
 		{"{drain: {delay: 5}}", "drain"},

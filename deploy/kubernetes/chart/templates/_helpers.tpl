@@ -45,6 +45,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .admin.enabled (not .admin.existingSecret) (not .admin.tokens) }}
 {{- fail "admin.existingSecret and admin.tokens are empty: make a token with `gateway token new NAME --file FILE`, or set admin.enabled=false" }}
 {{- end }}
+{{- if and .autoscaling.enabled (not .autoscaling.cpuPercent) (not .autoscaling.inFlight) }}
+{{- fail "autoscaling.cpuPercent and autoscaling.inFlight are 0: want one of them above 0" }}
+{{- end }}
+{{- if and .autoscaling.enabled (gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas)) }}
+{{- fail (printf "autoscaling.minReplicas=%d: want at most maxReplicas, %d" (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas)) }}
+{{- end }}
 {{- if and .backup.enabled (not .postgres.enabled) }}
 {{- fail "backup.enabled=true: want postgres.enabled=true, there is nothing to back up otherwise" }}
 {{- end }}
