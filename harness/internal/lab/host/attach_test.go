@@ -90,7 +90,10 @@ func TestAttachedNodesAreBrokenAndMended(t *testing.T) {
 				t.Errorf("process %d before, %d now, %d found", before, n.process.pid, again.process.pid)
 			}
 			must(t, again.Stop(t.Context(), 5*time.Second))
-			if ok, _ := n.Running(t.Context()); ok {
+			// n has started the process: it knows of its end once a goroutine has waited for it.
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if !n.process.ended(ctx) {
 				t.Error("it runs though it was stopped")
 			}
 			must(t, again.Start(t.Context()))

@@ -92,8 +92,12 @@ func TestKilledHarnessIsSweptByTheNextRun(t *testing.T) {
 	must(t, err)
 	removed, err := r.Sweep(t.Context())
 	must(t, err)
-	if got := strings.Join(removed, " "); got != "1/lb 1/postgres 1/redis" {
-		t.Errorf("removed %q", got)
+	for i, role := range []string{topology.RoleBalancer, topology.RolePostgres, topology.RoleRedis} {
+		// The number is that of the run among those of this machine: others may be there.
+		if len(removed) != 3 || !strings.HasSuffix(removed[i], "/"+role) {
+			t.Errorf("removed %q", removed)
+			break
+		}
 	}
 	if left := within(folder); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
