@@ -6,7 +6,7 @@
 #   deploy/release/release.sh [VERSION]     default: from git, see version.sh
 #
 # PLATFORMS="linux/amd64" makes fewer; PACKAGES=0 leaves packages and SBOM out, which need
-# two tools from the Go module proxy. RELEASE_DIR is another folder than dist: a new one, or one
+# two tools from the Go module proxy. RELEASE_DIR is another folder than dist: an empty one, or one
 # of an earlier release, because it is emptied.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,8 +20,8 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH CGO_ENABLED=0
 PLATFORMS=${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}
 DIST=${RELEASE_DIR:-dist}
-if [ "$DIST" != dist ] && [ -e "$DIST" ] && [ ! -f "$DIST/SHA256SUMS" ]; then
-  echo "release.sh: $DIST is there, and is no folder of a release" >&2
+if [ "$DIST" != dist ] && [ -n "$(ls -A "$DIST" 2>/dev/null)" ] && [ ! -f "$DIST/SHA256SUMS" ]; then
+  echo "release.sh: $DIST is not empty, and is not the folder of a release" >&2
   exit 2
 fi
 rm -rf "$DIST"
