@@ -64,8 +64,11 @@ if [ ${#images[@]} -gt 0 ]; then
 fi
 
 if [ "${PACKAGES:-1}" = 1 ]; then
+  # Read from a binary, so that it lists what is in the program; the platforms' lists differ by few modules.
+  first=${PLATFORMS%% *}
   for program in gateway harness; do
-    go run "$SBOM" app -json -noserial -licenses=false -main "$program" -output "$DIST/$program.cdx.json" .
+    go run "$SBOM" bin -json -noserial -notimestamp -licenses=false -version "v$VERSION" -output "$DIST/$program.cdx.json" \
+      "$DIST/stage/gatelab_${VERSION}_${first/\//_}/$program"
   done
 fi
 
