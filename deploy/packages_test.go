@@ -53,7 +53,9 @@ func TestRPMsAreOfNoMachineAndRecommendWhatFedoraHas(t *testing.T) {
 		var p struct {
 			Recommends []string
 			Overrides  map[string]struct{ Recommends []string }
-			RPM        struct{ BuildHost string `yaml:"buildhost"` }
+			RPM        struct {
+				BuildHost string `yaml:"buildhost"`
+			}
 		}
 		if err := yaml.Unmarshal([]byte(read(t, "release/nfpm-"+name+".yaml")), &p); err != nil {
 			t.Fatal(err)
