@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks a release as its user meets it: the checksums, and the archive for this machine, unpacked into an empty
-# folder. The gateway serves from a file, and the harness compares it with nginx, as processes. Nothing of the
+# Checks a release as its user meets it: the checksums, the SBOM, and the archive for this machine, unpacked into an
+# empty folder. The gateway serves from a file, and the harness compares it with nginx, as processes. Nothing of the
 # clone is used.
 #
 #   deploy/release/check.sh [FOLDER]     default: dist
@@ -30,6 +30,11 @@ version=${name#gatelab_}
 version=${version%_"${os}_$arch"}
 sum=$(sha256sum < "${archives[0]}" | cut -d ' ' -f 1)
 grep -q "sha256 \"$sum\"" "$dist/gatelab.rb" || fail "the formula has another checksum for $name"
+for sbom in "$dist"/*.cdx.json; do
+  [ -f "$sbom" ] || continue # PACKAGES=0
+  grep -q "\"version\": \"v$version\"" "$sbom" || fail "$sbom is of another version"
+  ! grep -q '"timestamp"' "$sbom" || fail "$sbom has the time of its making, so that no two are equal"
+done
 
 tar -xzf "${archives[0]}" -C "$folder"
 cd "$folder/$name"
