@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,29 @@ func TestPackagesNameFilesThatAreThere(t *testing.T) {
 		}
 		if programs != 1 {
 			t.Errorf("%s has %d programs, want one", file, programs)
+		}
+	}
+}
+
+// Fedora's servers have names of their own, and an rpm must not contain the name of the machine that built it.
+func TestRPMsAreOfNoMachineAndRecommendWhatFedoraHas(t *testing.T) {
+	for _, name := range []string{"gateway", "harness"} {
+		var p struct {
+			Recommends []string
+			Overrides  map[string]struct{ Recommends []string }
+			RPM        struct {
+				BuildHost string `yaml:"buildhost"`
+			}
+		}
+		if err := yaml.Unmarshal([]byte(read(t, "release/nfpm-"+name+".yaml")), &p); err != nil {
+			t.Fatal(err)
+		}
+		rpm := p.Overrides["rpm"].Recommends
+		if len(rpm) != len(p.Recommends) || !slices.Contains(rpm, "postgresql-server") || slices.Contains(rpm, "redis-server") {
+			t.Errorf("%s: the rpm recommends %q, the deb %q", name, rpm, p.Recommends)
+		}
+		if p.RPM.BuildHost == "" {
+			t.Errorf("%s: no rpm.buildhost: nfpm writes the machine's name", name)
 		}
 	}
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes a Homebrew formula for the archives of a release.
+# Writes a Homebrew formula for the archives of a release. A platform without an archive is left out.
 #
 #   deploy/release/formula.sh VERSION SHA256SUMS
 #
@@ -8,12 +8,25 @@ set -euo pipefail
 version=$1 sums=$2
 url=${RELEASE_URL:-https://github.com/gatelab/gatelab/releases/download}
 
-block() { # OS ARCH
+archive() { # OS ARCH HOMEBREW'S-ARCH: its address and checksum, or nothing
   local file=gatelab_${version}_$1_$2.tar.gz sum
   sum=$(awk -v f="$file" '$2 == f { print $1 }' "$sums")
-  [ -n "$sum" ] || return 0
-  printf '      url "%s/v%s/%s"\n      sha256 "%s"\n' "$url" "$version" "$file" "$sum"
+  if [ -z "$sum" ]; then return; fi
+  printf '    on_%s do\n      url "%s/v%s/%s"\n      sha256 "%s"\n    end\n' "$3" "$url" "$version" "$file" "$sum"
 }
+
+system() { # OS HOMEBREW'S-OS
+  local archives
+  archives=$(archive "$1" arm64 arm && archive "$1" amd64 intel)
+  if [ -z "$archives" ]; then return; fi
+  printf '\n  on_%s do\n%s\n  end\n' "$2" "$archives"
+}
+
+systems=$(system darwin macos && system linux linux)
+if [ -z "$systems" ]; then
+  echo "formula.sh: $sums names no archive of version $version" >&2
+  exit 1
+fi
 
 cat <<RUBY
 class Gatelab < Formula
@@ -21,23 +34,7 @@ class Gatelab < Formula
   homepage "${url%/releases/download}"
   version "$version"
   license "Apache-2.0"
-
-  on_macos do
-    on_arm do
-$(block darwin arm64)
-    end
-    on_intel do
-$(block darwin amd64)
-    end
-  end
-  on_linux do
-    on_arm do
-$(block linux arm64)
-    end
-    on_intel do
-$(block linux amd64)
-    end
-  end
+$systems
 
   def install
     # Beside each other: the harness starts the gateway that lies beside it.

@@ -3,26 +3,30 @@
 # packages, an SBOM, a Homebrew formula and checksums. Everything is reproducible: the same commit gives the
 # same bytes. Windows is left out: the harness needs Unix signals and process groups.
 #
-#   deploy/release/release.sh [VERSION]     default: git describe
+#   deploy/release/release.sh [VERSION]     default: from git, see version.sh
 #
 # PLATFORMS="linux/amd64" makes fewer; PACKAGES=0 leaves packages and SBOM out, which need
-# two tools from the Go module proxy.
+# two tools from the Go module proxy. RELEASE_DIR is another folder than dist: an empty one, or one
+# of an earlier release, because it is emptied.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 NFPM=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.48.0
 SBOM=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
-VERSION=${1:-$(git describe --tags --always --dirty)}
-VERSION=${VERSION#v}
+VERSION=$(deploy/release/version.sh "${1:-}")
 export VERSION
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH CGO_ENABLED=0
 PLATFORMS=${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}
-DIST=$PWD/dist
-
+DIST=${RELEASE_DIR:-dist}
+if [ "$DIST" != dist ] && [ -n "$(ls -A "$DIST" 2>/dev/null)" ] && [ ! -f "$DIST/SHA256SUMS" ]; then
+  echo "release.sh: $DIST is not empty, and is not the folder of a release" >&2
+  exit 2
+fi
 rm -rf "$DIST"
 mkdir -p "$DIST"
+DIST=$(cd "$DIST" && pwd)
 
 build() { # OS ARCH FOLDER
   for program in gateway harness; do
@@ -60,12 +64,19 @@ if [ ${#images[@]} -gt 0 ]; then
 fi
 
 if [ "${PACKAGES:-1}" = 1 ]; then
+  # Read from a binary, so that it lists what is in the program; the platforms' lists differ by few modules.
+  first=${PLATFORMS%% *}
   for program in gateway harness; do
-    go run "$SBOM" app -json -noserial -licenses=false -main "$program" -output "$DIST/$program.cdx.json" .
+    go run "$SBOM" bin -json -noserial -notimestamp -licenses=false -version "v$VERSION" -output "$DIST/$program.cdx.json" \
+      "$DIST/stage/gatelab_${VERSION}_${first/\//_}/$program"
   done
 fi
 
 rm -rf "$DIST/stage"
-(cd "$DIST" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%f\n' | LC_ALL=C sort | xargs sha256sum > SHA256SUMS)
-deploy/release/formula.sh "$VERSION" "$DIST/SHA256SUMS" > "$DIST/gatelab.rb"
+sums() { (cd "$DIST" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%f\n' | LC_ALL=C sort | xargs sha256sum) > "$1"; }
+# The formula has the checksums of the archives, and SHA256SUMS that of the formula.
+sums "$DIST/SHA256SUMS"
+formula=$(deploy/release/formula.sh "$VERSION" "$DIST/SHA256SUMS")
+printf '%s\n' "$formula" > "$DIST/gatelab.rb"
+sums "$DIST/SHA256SUMS"
 cat "$DIST/SHA256SUMS"

@@ -38,13 +38,12 @@ func cores() Finding {
 
 func memory() Finding {
 	f := Finding{Check: "memory", Level: OK}
-	var s syscall.Sysinfo_t
-	if err := syscall.Sysinfo(&s); err != nil {
+	free, total, err := machineMemory()
+	if err != nil {
 		f.Level, f.Found = Warn, err.Error()
 		return f
 	}
-	total := s.Totalram * uint64(s.Unit)
-	f.Found = fmt.Sprintf("%d MiB free of %d MiB", s.Freeram*uint64(s.Unit)>>20, total>>20)
+	f.Found = fmt.Sprintf("%d MiB free of %d MiB", free>>20, total>>20)
 	if total < 2<<30 {
 		f.Level, f.Remedy = Fail, "a lab needs 2 GiB"
 	}

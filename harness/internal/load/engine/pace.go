@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gatelab/gatelab/harness/internal/load"
 )
 
@@ -71,11 +69,7 @@ func newPacer(ctx context.Context, a load.Attack, total time.Duration) *pacer {
 	if a.Arrivals == load.Poisson {
 		p.arrivals, p.drawn = load.NewArrivals(a.Seed), map[uint64]time.Duration{}
 	}
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
-	if err == nil {
-		// As it does not block, it is waited for as a connection is.
-		p.timer = os.NewFile(uintptr(fd), "timerfd")
-	}
+	p.timer = newTimer()
 	return p
 }
 
@@ -168,9 +162,8 @@ func (p *pacer) nap(d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}
 	var set error
-	if err := raw.Control(func(fd uintptr) { set = unix.TimerfdSettime(int(fd), 0, &spec, nil) }); err != nil {
+	if err := raw.Control(func(fd uintptr) { set = arm(fd, d) }); err != nil {
 		return err
 	}
 	if set != nil {

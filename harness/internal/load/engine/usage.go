@@ -3,14 +3,12 @@ package engine
 import (
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
 
 	"github.com/gatelab/gatelab/harness/internal/cgroup"
 	"github.com/gatelab/gatelab/harness/internal/load"
@@ -101,17 +99,8 @@ func place() load.Place {
 	if name, err := os.Readlink("/proc/self/ns/net"); err == nil {
 		out.Network = name
 	}
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return out
-	}
-	var cores []string
-	for i := 0; len(cores) < set.Count(); i++ {
-		if set.IsSet(i) {
-			cores = append(cores, strconv.Itoa(i))
-		}
-	}
-	out.Cores, out.Count = strings.Join(cores, ","), len(cores)
+	allowed := allowedCores()
+	out.Cores, out.Count = strings.Join(allowed, ","), len(allowed)
 	return out
 }
 
