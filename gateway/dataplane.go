@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatelab/gatelab/gateway/internal/admin"
 	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/dns"
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/limit"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
@@ -90,6 +91,7 @@ func (p *program) makeDataPlane() error {
 		Keepalive: s.UpstreamKeepalive, KeepaliveIdle: s.UpstreamIdleTimeout, StreamAbove: int(s.UpstreamMaxBuffered),
 		HeaderBytes: int(s.UpstreamHeaderBytes), RootCAs: roots, VerifyTLS: s.UpstreamTLSVerify,
 		EjectAfter: s.UpstreamEjectAfter, EjectFor: s.UpstreamEjectFor,
+		Resolver:      dns.New(dns.Config{Order: s.DNSOrder, Servers: s.DNSResolver, Valid: s.DNSValidTTL}),
 		RetryStatuses: s.RetryStatuses, RetryBudget: s.RetryBudget, RetryMin: s.RetryMin, Log: p.log.With("part", "upstream"),
 	}, p.metrics)
 	p.onClose(p.pools.Close)

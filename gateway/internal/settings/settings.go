@@ -57,6 +57,10 @@ type Settings struct {
 	RevisionsKeep          int           // 0: all
 	RevisionsKeepFor       time.Duration // 0: forever
 
+	DNSOrder    []string
+	DNSResolver []string // address:port each
+	DNSValidTTL time.Duration
+
 	UpstreamKeepalive   int
 	UpstreamIdleTimeout time.Duration
 	UpstreamMaxBuffered int64 // bytes
