@@ -109,6 +109,9 @@ func (p *program) makeDataPlane() error {
 			return vault.Resolve(cfg, p.plugins.Catalog(), os.LookupEnv)
 		},
 	}
+	if s.TLSStapling {
+		config.Staple = proxy.StapleEvery
+	}
 	if s.Lookup == "database" {
 		config.Revisions = revisions{p}
 	}

@@ -46,6 +46,7 @@ type Settings struct {
 	TLSProtocols     []string
 	TLSCiphers       []string // names of crypto/tls; none: its proxy's own choice
 	TLSTickets       bool
+	TLSStapling      bool
 	TLSTicketKeyFile string // path; empty: random keys
 
 	PostgresDSN            string // may contain a password: log HidePassword of it
