@@ -195,3 +195,54 @@ func TestServicesOfABrokenResolver(t *testing.T) {
 	s.Fail(false)
 	eventually(t, "the resolver is back", func() bool { return p.Do(newCall(b)) == nil })
 }
+
+// TestServicesAreProbed, each by itself and by the configured name, without a request
+// that would have found out that the name leads to them.
+func TestServicesAreProbed(t *testing.T) {
+	s := dnstest.Start(t)
+	probe := func(status int) (*httptest.Server, uint16) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasPrefix(r.Host, "_web._tcp.test:") {
+				t.Errorf("a probe is for %s", r.Host)
+			}
+			w.WriteHeader(status)
+		}))
+		t.Cleanup(server.Close)
+		return server, uint16(server.Listener.Addr().(*net.TCPAddr).Port) //nolint:gosec // a port
+	}
+	good, goodPort := probe(http.StatusOK)
+	_, sickPort := probe(http.StatusServiceUnavailable)
+	s.Set("one.test", dnstest.Record{Address: "127.0.0.1", TTL: 60})
+	s.Set("_web._tcp.test", dnstest.Record{Host: "one.test", Port: goodPort, TTL: 60}, dnstest.Record{Host: "one.test", Port: sickPort, TTL: 60})
+	p := NewPools(Config{Resolver: dns.New(dns.Config{Servers: []string{s.Address}})}, nil)
+	t.Cleanup(p.Close)
+	u := &entity.Upstream{ID: "u", Name: "pool"}
+	u.Healthchecks.Active = entity.ActiveCheck{
+		Type: "http", HTTPPath: "/", Timeout: 10, Concurrency: 2,
+		Healthy:   entity.HealthySigns{Interval: 0.01, HTTPStatuses: []int{200}, Successes: 1},
+		Unhealthy: entity.UnhealthySigns{Interval: 0.01, HTTPStatuses: []int{503}, HTTPFailures: 1, TCPFailures: 1},
+	}
+	b := servicesBalancer(t, p, u)
+	down := func() (n int) {
+		for _, m := range b.ring.Load().members {
+			if m.target.until.Load() != 0 {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "the sick one is out", func() bool { return b.Size() == 2 && down() == 1 })
+	for range 10 {
+		if err := p.Do(newCall(b)); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := p.Standings("u")["_web._tcp.test:80"].Health; got != healthy {
+		t.Errorf("the name is %s while one of two is well", got)
+	}
+	good.Close()
+	eventually(t, "the other is out as well", func() bool { return down() == 2 })
+	if got := p.Standings("u")["_web._tcp.test:80"].Health; got != unhealthy {
+		t.Errorf("the name is %s while none is well", got)
+	}
+}
