@@ -74,7 +74,8 @@ func statuses(name string, p *[]int, def []int, help string) *Setting {
 
 // recordTypes is an order of DNS records, as Kong's dns_order has it.
 func recordTypes(name string, p *[]string, def []string, help string) *Setting {
-	return newSetting(name, p, def, help, "LAST, A, AAAA, SRV and CNAME, each at most once, separated by commas", func(v string) ([]string, error) {
+	const allowed = "LAST, A, AAAA, SRV and CNAME, each at most once, separated by commas"
+	return newSetting(name, p, def, help, allowed, func(v string) ([]string, error) {
 		var out []string
 		for item := range strings.SplitSeq(v, ",") {
 			item = strings.ToUpper(strings.TrimSpace(item))

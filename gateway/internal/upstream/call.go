@@ -140,13 +140,6 @@ func (p *Pools) Do(c *Call) error {
 	}
 }
 
-// lead chooses another target after the name of one turned out to lead to services.
-func (p *Pools) lead(c *Call, parent *Target, tried map[*Target]bool) (*Target, attempt) {
-	p.follow(parent)
-	c.Balancer.expand(p) // it may be of a configuration that is not in force
-	return c.Balancer.choose(time.Now(), c.Hash, tried)
-}
-
 // discardAnswer makes the response ready for another attempt's.
 func (c *Call) discardAnswer() {
 	if c.Streamed {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -139,4 +140,11 @@ func (p *Pools) follow(parent *Target) {
 	for _, t := range gone {
 		t.close()
 	}
+}
+
+// lead chooses another target after the name of one turned out to lead to services.
+func (p *Pools) lead(c *Call, parent *Target, tried map[*Target]bool) (*Target, attempt) {
+	p.follow(parent)
+	c.Balancer.expand(p) // it may be of a configuration that is not in force
+	return c.Balancer.choose(time.Now(), c.Hash, tried)
 }

@@ -129,7 +129,8 @@ func TestOneOfTheServicesIsDown(t *testing.T) {
 	a, gone := startCounted(t), startCounted(t)
 	gone.Close()
 	s.Set("one.test", dnstest.Record{Address: "127.0.0.1", TTL: 60})
-	s.Set("_web._tcp.test", dnstest.Record{Host: "one.test", Port: a.port, TTL: 60}, dnstest.Record{Host: "one.test", Port: gone.port, TTL: 60})
+	s.Set("_web._tcp.test", dnstest.Record{Host: "one.test", Port: a.port, TTL: 60},
+		dnstest.Record{Host: "one.test", Port: gone.port, TTL: 60})
 	p := NewPools(Config{EjectAfter: 1, EjectFor: time.Hour, Resolver: dns.New(dns.Config{Servers: []string{s.Address}})}, nil)
 	t.Cleanup(p.Close)
 	b := servicesBalancer(t, p, &entity.Upstream{ID: "u", Name: "pool"})
@@ -213,7 +214,8 @@ func TestServicesAreProbed(t *testing.T) {
 	good, goodPort := probe(http.StatusOK)
 	_, sickPort := probe(http.StatusServiceUnavailable)
 	s.Set("one.test", dnstest.Record{Address: "127.0.0.1", TTL: 60})
-	s.Set("_web._tcp.test", dnstest.Record{Host: "one.test", Port: goodPort, TTL: 60}, dnstest.Record{Host: "one.test", Port: sickPort, TTL: 60})
+	s.Set("_web._tcp.test", dnstest.Record{Host: "one.test", Port: goodPort, TTL: 60},
+		dnstest.Record{Host: "one.test", Port: sickPort, TTL: 60})
 	p := NewPools(Config{Resolver: dns.New(dns.Config{Servers: []string{s.Address}})}, nil)
 	t.Cleanup(p.Close)
 	u := &entity.Upstream{ID: "u", Name: "pool"}
