@@ -80,8 +80,8 @@ func (p *program) makeStores() (err error) {
 	return nil
 }
 
-// makeDataPlane makes the upstreams' connection pools, the proxy and its server.
-func (p *program) makeDataPlane() error {
+// makePools makes the upstreams' connection pools.
+func (p *program) makePools() error {
 	s := p.settings
 	roots, err := readCAs("upstream_ca_file", s.UpstreamCAFile)
 	if err != nil {
@@ -95,7 +95,15 @@ func (p *program) makeDataPlane() error {
 		RetryStatuses: s.RetryStatuses, RetryBudget: s.RetryBudget, RetryMin: s.RetryMin, Log: p.log.With("part", "upstream"),
 	}, p.metrics)
 	p.onClose(p.pools.Close)
+	return nil
+}
 
+// makeDataPlane makes the pools, the proxy and its server.
+func (p *program) makeDataPlane() error {
+	s := p.settings
+	if err := p.makePools(); err != nil {
+		return err
+	}
 	trusted, err := prefixes(s.TrustedProxies)
 	if err != nil {
 		return fmt.Errorf("trusted_proxies: %w", err)
