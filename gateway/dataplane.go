@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatelab/gatelab/gateway/internal/admin"
 	"github.com/gatelab/gatelab/gateway/internal/cache"
+	"github.com/gatelab/gatelab/gateway/internal/dns"
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/limit"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
@@ -79,8 +80,8 @@ func (p *program) makeStores() (err error) {
 	return nil
 }
 
-// makeDataPlane makes the upstreams' connection pools, the proxy and its server.
-func (p *program) makeDataPlane() error {
+// makePools makes the upstreams' connection pools.
+func (p *program) makePools() error {
 	s := p.settings
 	roots, err := readCAs("upstream_ca_file", s.UpstreamCAFile)
 	if err != nil {
@@ -90,10 +91,19 @@ func (p *program) makeDataPlane() error {
 		Keepalive: s.UpstreamKeepalive, KeepaliveIdle: s.UpstreamIdleTimeout, StreamAbove: int(s.UpstreamMaxBuffered),
 		HeaderBytes: int(s.UpstreamHeaderBytes), RootCAs: roots, VerifyTLS: s.UpstreamTLSVerify,
 		EjectAfter: s.UpstreamEjectAfter, EjectFor: s.UpstreamEjectFor,
+		Resolver:      dns.New(dns.Config{Order: s.DNSOrder, Servers: s.DNSResolver, Valid: s.DNSValidTTL}),
 		RetryStatuses: s.RetryStatuses, RetryBudget: s.RetryBudget, RetryMin: s.RetryMin, Log: p.log.With("part", "upstream"),
 	}, p.metrics)
 	p.onClose(p.pools.Close)
+	return nil
+}
 
+// makeDataPlane makes the pools, the proxy and its server.
+func (p *program) makeDataPlane() error {
+	s := p.settings
+	if err := p.makePools(); err != nil {
+		return err
+	}
 	trusted, err := prefixes(s.TrustedProxies)
 	if err != nil {
 		return fmt.Errorf("trusted_proxies: %w", err)
@@ -106,6 +116,9 @@ func (p *program) makeDataPlane() error {
 		Resolve: func(cfg *entity.Config) (*entity.Config, error) {
 			return vault.Resolve(cfg, p.plugins.Catalog(), os.LookupEnv)
 		},
+	}
+	if s.TLSStapling {
+		config.Staple = proxy.StapleEvery
 	}
 	if s.Lookup == "database" {
 		config.Revisions = revisions{p}

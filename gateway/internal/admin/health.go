@@ -172,10 +172,15 @@ func healthData(target string, st Standing, weight float64) map[string]any {
 		available, word = 0, "UNHEALTHY"
 	}
 	addresses := []any{}
-	for _, ip := range st.Addresses {
-		addresses = append(addresses, map[string]any{"ip": ip, "port": port, "health": word, "weight": weight})
-	}
 	dns := "A"
+	for _, ip := range st.Addresses {
+		at := port
+		if name, own, err := net.SplitHostPort(ip); err == nil { // of a service
+			dns, ip = "SRV", name
+			at, _ = strconv.Atoi(own)
+		}
+		addresses = append(addresses, map[string]any{"ip": ip, "port": at, "health": word, "weight": weight})
+	}
 	if net.ParseIP(host) != nil {
 		dns = "ttl=0, virtual SRV"
 	}

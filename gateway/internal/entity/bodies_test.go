@@ -142,10 +142,6 @@ func TestRefusedUpstreams(t *testing.T) {
 			name: "a probe with a bad path", body: `{"name":"u.x","healthchecks":{"active":{"http_path":"health"}}}`,
 			want: "healthchecks.active.http_path: should start with: /",
 		},
-		{
-			name: "SRV records", body: `{"name":"u.x","use_srv_name":true}`,
-			want: "use_srv_name: value must be false: the gateway resolves no SRV records",
-		},
 		{name: "a text for a record", body: `{"name":"u.x","healthchecks":"all"}`, want: "healthchecks: expected a record"},
 	})
 }

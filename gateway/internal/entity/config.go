@@ -172,6 +172,7 @@ type Upstream struct {
 	HashOnURICapture       string       `json:"hash_on_uri_capture,omitempty"`
 	HashFallbackURICapture string       `json:"hash_fallback_uri_capture,omitempty"`
 	HostHeader             string       `json:"host_header,omitempty"`
+	UseSRVName             bool         `json:"use_srv_name,omitempty"`
 	Healthchecks           Healthchecks `json:"healthchecks"`
 	ClientCertificate      *Ref         `json:"client_certificate,omitempty"`
 	Tags                   []string     `json:"tags,omitempty"`

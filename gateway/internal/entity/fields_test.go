@@ -82,8 +82,8 @@ var fieldUses = entitytest.Uses{
 	"upstreams.hash_fallback_uri_capture": "../upstream: .HashFallbackURICapture",
 	"upstreams.slots":                     "any: weights are kept to exactly, which is finer than any number of slots",
 	"upstreams.host_header":               "../upstream: .HostHeader",
+	"upstreams.use_srv_name":              "../upstream: .UseSRVName",
 	"upstreams.client_certificate":        "../upstream: u.ClientCertificate",
-	"upstreams.use_srv_name":              "refused",
 
 	"upstreams.healthchecks":                                 "../upstream: u.Healthchecks",
 	"upstreams.healthchecks.threshold":                       "../upstream: .Threshold",

@@ -12,10 +12,6 @@ import (
 func TestRefused(t *testing.T) {
 	upstream := func(more string) string { return `{"name":"u.x",` + more + `}` }
 	for _, c := range []struct{ schema, body, want string }{
-		{
-			schema: "upstreams", body: `{"name":"u","use_srv_name":true}`,
-			want: "use_srv_name: value must be false: the gateway resolves no SRV records",
-		},
 		{schema: "upstreams", body: `{"name":"u","healthchecks":{"active":{"http_path":"/a b"}}}`, want: "http_path: invalid path"},
 		{schema: "upstreams", body: `{"name":"u","healthchecks":{"active":{"http_path":"/a?b c"}}}`, want: "http_path: invalid query"},
 		{schema: "routes", body: `{"protocols":["ws"],"paths":["/"]}`, want: "protocols: expected one of: grpc, grpcs, http, https"},

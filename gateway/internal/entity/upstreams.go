@@ -57,7 +57,7 @@ func upstreams() *Schema {
 			tagsField(),
 			str("host_header").with(match("host_port")),
 			foreign("client_certificate", "certificates", ""),
-			boolean("use_srv_name", false).with(only(false, "the gateway resolves no SRV records")),
+			boolean("use_srv_name", false),
 		}, stamps()...),
 		Checks: []Check{{Run: hashFields}},
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatelab/gatelab/gateway/internal/entity"
@@ -26,6 +27,7 @@ type certificates struct {
 type keyPair struct {
 	cert, key string
 	parsed    tls.Certificate
+	staple    atomic.Pointer[staple]
 }
 
 // newCertificates takes what has not changed from the snapshot in use, which may be nil:
@@ -71,20 +73,20 @@ func (c *certificates) find(name string) *tls.Certificate {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	if name != "" {
 		if pair := c.byName[name]; pair != nil {
-			return &pair.parsed
+			return pair.stapled()
 		}
 		first := strings.IndexByte(name, '.')
 		if first > 0 {
 			if pair := c.byName["*"+name[first:]]; pair != nil {
-				return &pair.parsed
+				return pair.stapled()
 			}
 			if pair := c.byName[name[:strings.LastIndexByte(name, '.')]+".*"]; pair != nil {
-				return &pair.parsed
+				return pair.stapled()
 			}
 		}
 	}
 	if pair := c.byName["*"]; pair != nil {
-		return &pair.parsed
+		return pair.stapled()
 	}
 	return nil
 }

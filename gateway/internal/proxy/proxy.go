@@ -42,11 +42,12 @@ type Config struct {
 	MaxBodyBytes   int64          // 0: no limit
 	StreamAbove    int64          // bytes; 0 is 64 KiB
 	TrustedProxies []netip.Prefix
-	Via            string // name of this gateway in Via; "" is gatelab
-	PathAmbiguity  string // PathStrict (also ""), PathKeep, PathReject or PathUnescape
-	Underscores    string // UnderscoresSafe (also ""), UnderscoresDrop or UnderscoresKeep
-	AccessLog      string // LogOff, LogSampled or LogAll
-	AccessLogRate  int    // lines per second that LogSampled keeps beside errors
+	Via            string        // name of this gateway in Via; "" is gatelab
+	PathAmbiguity  string        // PathStrict (also ""), PathKeep, PathReject or PathUnescape
+	Underscores    string        // UnderscoresSafe (also ""), UnderscoresDrop or UnderscoresKeep
+	Staple         time.Duration // how often certificates are looked through for OCSP answers that are due; 0: none is stapled
+	AccessLog      string        // LogOff, LogSampled or LogAll
+	AccessLogRate  int           // lines per second that LogSampled keeps beside errors
 
 	// Resolve puts values in the place of references to them; nil: there are none.
 	Resolve func(*entity.Config) (*entity.Config, error)
@@ -76,6 +77,7 @@ type Proxy struct {
 	tunnels   *tunnelMetrics
 	trials    *trialMetrics
 
+	stapler    *stapler // nil: nothing is stapled
 	background background
 }
 
@@ -100,6 +102,14 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 	p.access = accessLog{log: log, mode: c.AccessLog, rate: int64(c.AccessLogRate)}
 	p.visits.New = func() any { return newVisit(p) }
 	p.metrics, p.trials = newMetrics(reg, p), newTrialMetrics(reg, p)
+	if c.Staple > 0 {
+		p.stapler = startStapler(c.Staple, log, func() *certificates {
+			if s := p.snapshot.Load(); s != nil {
+				return s.certificates
+			}
+			return nil
+		})
+	}
 	return p
 }
 
@@ -110,6 +120,9 @@ func (p *Proxy) Close() {
 		p.log.Warn("requests behind answers have not ended")
 	}
 	p.watch.close()
+	if p.stapler != nil {
+		p.stapler.close()
+	}
 }
 
 // Handler serves one request.

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -69,4 +70,44 @@ func statuses(name string, p *[]int, def []int, help string) *Setting {
 		}
 		return strings.Join(texts, ",")
 	})
+}
+
+// recordTypes is an order of DNS records, as Kong's dns_order has it.
+func recordTypes(name string, p *[]string, def []string, help string) *Setting {
+	const allowed = "LAST, A, AAAA, SRV and CNAME, each at most once, separated by commas"
+	return newSetting(name, p, def, help, allowed, func(v string) ([]string, error) {
+		var out []string
+		for item := range strings.SplitSeq(v, ",") {
+			item = strings.ToUpper(strings.TrimSpace(item))
+			if !slices.Contains([]string{"LAST", "A", "AAAA", "SRV", "CNAME"}, item) || slices.Contains(out, item) {
+				return nil, errNotAllowed
+			}
+			out = append(out, item)
+		}
+		if !slices.ContainsFunc(out, func(t string) bool { return t != "LAST" && t != "CNAME" }) {
+			return nil, errNotAllowed // nothing would be asked for
+		}
+		return out, nil
+	}, func(all []string) string { return strings.Join(all, ",") })
+}
+
+// servers are addresses of name servers, with or without a port.
+func servers(name string, p *[]string, help string) *Setting {
+	const allowed = "IP addresses, with ports where they are not 53, separated by commas"
+	return newSetting(name, p, nil, help, allowed, func(v string) ([]string, error) {
+		var out []string
+		for item := range strings.SplitSeq(v, ",") {
+			if item = strings.TrimSpace(item); item == "" {
+				continue
+			}
+			if addr, err := netip.ParseAddr(strings.Trim(item, "[]")); err == nil {
+				item = netip.AddrPortFrom(addr, 53).String()
+			}
+			if to, err := netip.ParseAddrPort(item); err != nil || to.Port() == 0 {
+				return nil, errNotAllowed
+			}
+			out = append(out, item)
+		}
+		return out, nil
+	}, func(all []string) string { return strings.Join(all, ",") })
 }

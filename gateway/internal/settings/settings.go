@@ -46,6 +46,7 @@ type Settings struct {
 	TLSProtocols     []string
 	TLSCiphers       []string // names of crypto/tls; none: its proxy's own choice
 	TLSTickets       bool
+	TLSStapling      bool
 	TLSTicketKeyFile string // path; empty: random keys
 
 	PostgresDSN            string // may contain a password: log HidePassword of it
@@ -56,6 +57,10 @@ type Settings struct {
 	PostgresStartTimeout   time.Duration
 	RevisionsKeep          int           // 0: all
 	RevisionsKeepFor       time.Duration // 0: forever
+
+	DNSOrder    []string
+	DNSResolver []string // address:port each
+	DNSValidTTL time.Duration
 
 	UpstreamKeepalive   int
 	UpstreamIdleTimeout time.Duration

@@ -15,7 +15,7 @@ type Table []*Setting
 func NewTable(s *Settings) Table {
 	var all Table
 	for _, rows := range []func(*Settings) Table{
-		nodeRows, listenerRows, tlsRows, adminRows, databaseRows, postgresRows, upstreamRows, retryRows, clientRows, requestRows,
+		nodeRows, listenerRows, tlsRows, adminRows, databaseRows, postgresRows, upstreamRows, dnsRows, retryRows, clientRows, requestRows,
 		cacheRows, redisRows, logRows, drainRows, runtimeRows,
 	} {
 		all = append(all, rows(s)...)

@@ -24,6 +24,17 @@ func upstreamRows(s *Settings) Table {
 	}
 }
 
+func dnsRows(s *Settings) Table {
+	return Table{
+		recordTypes("dns_order", &s.DNSOrder, []string{"LAST", "A", "AAAA", "SRV", "CNAME"},
+			"record types that the names of services and targets are resolved to, the first that has an answer; "+
+				"LAST is the type that answered last, CNAME asks for nothing of its own; Kong's order is LAST,SRV,A,CNAME"),
+		servers("dns_resolver", &s.DNSResolver, "name servers for services and targets, in the place of those in /etc/resolv.conf"),
+		duration("dns_valid_ttl", &s.DNSValidTTL, 0, 0, day,
+			"how long an answer of a name server holds; 0: for the TTL of its records, one second at least"),
+	}
+}
+
 func retryRows(s *Settings) Table {
 	return Table{
 		statuses("retry_statuses", &s.RetryStatuses, []int{502, 503, 504},

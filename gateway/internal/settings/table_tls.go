@@ -21,6 +21,9 @@ func tlsRows(s *Settings) Table {
 		ciphers("ssl_ciphers", &s.TLSCiphers,
 			"ciphers of TLS 1.2 for clients; none: those with ECDHE and AES-GCM or ChaCha20-Poly1305. Those of TLS 1.3 are fixed"),
 		boolean("ssl_session_tickets", &s.TLSTickets, true, "clients may resume TLS sessions"),
+		boolean("ssl_stapling", &s.TLSStapling, false,
+			"ask the authorities of stored certificates for their status (OCSP, at the http address in the certificate, which must be "+
+				"stored with its issuer's), in the background, and staple the answer to handshakes"),
 		file("ssl_session_ticket_key", &s.TLSTicketKeyFile,
 			"file of a secret, at least 32 bytes, from which all replicas derive the same keys of session tickets, every 12h others; "+
 				"none: random keys, so that a session is resumed by the replica that began it only"),

@@ -41,3 +41,6 @@ func hostOf(header string) string {
 	}
 	return strings.Trim(header, "[]")
 }
+
+// joinHost is net.JoinHostPort for what may have brackets already.
+func joinHost(host, port string) string { return net.JoinHostPort(strings.Trim(host, "[]"), port) }

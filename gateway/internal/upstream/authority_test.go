@@ -242,7 +242,7 @@ func TestProbesNameTheirTarget(t *testing.T) {
 		{kind: "https", target: "[::1]:8443", want: "[::1]:8443"},
 		{kind: "http", header: "virtual.test", target: "origin:80", want: "virtual.test"},
 	} {
-		n := &prober{target: &Target{Address: c.target}, rules: &activeRules{spec: activeSpec{kind: c.kind, host: c.header}}}
+		n := &prober{target: &Target{called: c.target}, rules: &activeRules{spec: activeSpec{kind: c.kind, host: c.header}}}
 		if got := n.hostHeader(); got != c.want {
 			t.Errorf("%s %s %s: %q, want %q", c.kind, c.header, c.target, got, c.want)
 		}
@@ -255,13 +255,14 @@ func TestATargetThatWasSlowOnceIsTriedAgain(t *testing.T) {
 		for _, target := range []*Target{fast, slow} {
 			target.rules.Store(&rules{})
 		}
-		b := &Balancer{members: []member{{target: fast, weight: 1}, {target: slow, weight: 1}}}
+		r := &ring{members: []member{{target: fast, weight: 1}, {target: slow, weight: 1}}}
+		b := &Balancer{}
 		fast.latency.observe(10*time.Millisecond, time.Now())
 		slow.latency.observe(2*time.Second, time.Now())
 		chosen := map[string]int{}
 		for range 600 { // a minute of ten requests per second
 			now := time.Now()
-			target := b.fastest(now.UnixNano(), 0, nil)
+			target := b.fastest(r, now.UnixNano(), 0, nil)
 			chosen[target.Address]++
 			target.latency.observe(10*time.Millisecond, now) // it is fast again
 			time.Sleep(100 * time.Millisecond)
@@ -271,7 +272,7 @@ func TestATargetThatWasSlowOnceIsTriedAgain(t *testing.T) {
 		}
 		chosen = map[string]int{}
 		for range 600 {
-			target := b.fastest(time.Now().UnixNano(), 0, nil)
+			target := b.fastest(r, time.Now().UnixNano(), 0, nil)
 			chosen[target.Address]++
 			target.latency.observe(10*time.Millisecond, time.Now())
 			time.Sleep(100 * time.Millisecond)

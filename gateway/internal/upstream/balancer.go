@@ -17,12 +17,12 @@ var ErrNoTarget = errors.New("failure to get a peer from the ring-balancer")
 
 // Balancer picks a target for each request of a service.
 type Balancer struct {
-	service    string // id
-	members    []member
-	weight     int // of all members
-	pick       func(b *Balancer, now int64, hash uint64, tried map[*Target]bool) *Target
+	service    string   // id
+	configured []member // names that lead to services are one of them
+	ring       atomic.Pointer[ring]
+	pick       func(b *Balancer, r *ring, now int64, hash uint64, tried map[*Target]bool) *Target
 	next       atomic.Uint64
-	turns      []int // indices into members, spread by weight
+	srvName    bool // Host is the name in the SRV record
 	rules      *rules
 	budget     *budget
 	measures   bool    // the time until the headers counts
@@ -46,9 +46,6 @@ type member struct {
 	hash   uint64 // of the address: the same in every replica
 }
 
-// most turns that a full round of weighted round-robin takes.
-const mostTurns = 1000
-
 // Source is what balancers are made of beside their services.
 type Source struct {
 	Upstreams      map[string]*entity.Upstream // by name
@@ -69,19 +66,19 @@ func (p *Pools) Balancer(s *entity.Service, from *Source) (*Balancer, error) {
 	http2 := s.Protocol == "grpc" || s.Protocol == "grpcs"
 	if u == nil {
 		b.rules = p.builtIn()
-		b.members = []member{{target: p.target(nil, joinAddress(s.Host, s.Port), secure, http2, b.rules), weight: 1}}
-		b.weight, b.turns = 1, []int{0}
+		b.configured = []member{{target: p.target(nil, joinAddress(s.Host, s.Port), secure, http2, b.rules), weight: 1}}
+		b.expand(p)
 		return b, nil
 	}
 	b.rules = p.rulesOf(u)
 	for _, t := range from.Targets[u.ID] {
 		if t.Weight > 0 {
-			b.members = append(b.members, member{p.target(u, t.Target, secure, http2, b.rules), t.Weight, xxhash.Sum64String(t.Target)})
-			b.weight += t.Weight
+			m := member{p.target(u, t.Target, secure, http2, b.rules), t.Weight, xxhash.Sum64String(t.Target)}
+			b.configured = append(b.configured, m)
 		}
 	}
-	b.spread()
-	b.HostHeader = u.HostHeader
+	b.HostHeader, b.srvName = u.HostHeader, u.UseSRVName
+	b.expand(p)
 	switch u.Algorithm {
 	case "round-robin", "":
 	case "least-connections":
@@ -117,40 +114,6 @@ func hashingOf(u *entity.Upstream) Hashing {
 	}
 }
 
-// spread fills turns so that each member comes as often as its weight says,
-// and not all of its turns in a row (smooth weighted round-robin, computed
-// once).
-func (b *Balancer) spread() {
-	total, unit := 0, 0
-	for _, m := range b.members {
-		total += m.weight
-		unit = gcd(unit, m.weight)
-	}
-	if total == 0 {
-		return
-	}
-	rounds := min(total/unit, mostTurns)
-	current := make([]float64, len(b.members))
-	for range rounds {
-		best := 0
-		for i, m := range b.members {
-			current[i] += float64(m.weight)
-			if current[i] > current[best] {
-				best = i
-			}
-		}
-		current[best] -= float64(total)
-		b.turns = append(b.turns, best)
-	}
-}
-
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
-}
-
 // choose returns a target that was not tried yet, or nil.
 //
 // With health checks configured, an unhealthy target gets nothing, and when no
@@ -158,8 +121,9 @@ func gcd(a, b int) int {
 // none, as in Kong. Without, the ejection of a target is only a guess: when
 // all have been ejected, requests go to them as if none were.
 func (b *Balancer) choose(now time.Time, hash uint64, tried map[*Target]bool) (*Target, attempt) {
-	if len(b.members) == 1 && !b.rules.configured {
-		t := b.members[0].target
+	r := b.ring.Load()
+	if len(r.members) == 1 && !b.rules.configured {
+		t := r.members[0].target
 		switch {
 		case tried[t]:
 			return nil, 0
@@ -169,11 +133,11 @@ func (b *Balancer) choose(now time.Time, hash uint64, tried map[*Target]bool) (*
 		return t, asLast
 	}
 	stamp := now.UnixNano()
-	if b.rules.threshold > 0 && !b.enough(stamp) {
+	if b.rules.threshold > 0 && !b.enough(r, stamp) {
 		return nil, 0
 	}
-	for range len(b.members) + 1 { // another may claim a half-open target first
-		t := b.pick(b, stamp, hash, tried)
+	for range len(r.members) + 1 { // another may claim a half-open target first
+		t := b.pick(b, r, stamp, hash, tried)
 		if t == nil {
 			break
 		}
@@ -184,8 +148,8 @@ func (b *Balancer) choose(now time.Time, hash uint64, tried map[*Target]bool) (*
 	if b.rules.configured {
 		return nil, 0
 	}
-	for i := range b.members {
-		if t := b.members[(b.next.Add(1)+uint64(i))%uint64(len(b.members))].target; !tried[t] {
+	for i := range r.members {
+		if t := r.members[(b.next.Add(1)+uint64(i))%uint64(len(r.members))].target; !tried[t] {
 			return t, asLast
 		}
 	}
@@ -194,47 +158,47 @@ func (b *Balancer) choose(now time.Time, hash uint64, tried map[*Target]bool) (*
 
 // enough tells whether as much of the targets' weight is there as the
 // threshold wants.
-func (b *Balancer) enough(now int64) bool {
+func (b *Balancer) enough(r *ring, now int64) bool {
 	there := 0
-	for i := range b.members {
-		if b.members[i].target.available(now) {
-			there += b.members[i].weight
+	for i := range r.members {
+		if r.members[i].target.available(now) {
+			there += r.members[i].weight
 		}
 	}
-	return float64(there)*100 >= b.rules.threshold*float64(b.weight)
+	return float64(there)*100 >= b.rules.threshold*float64(r.weight)
 }
 
 // Size is the number of targets.
-func (b *Balancer) Size() int { return len(b.members) }
+func (b *Balancer) Size() int { return len(b.ring.Load().members) }
 
-func (b *Balancer) roundRobin(now int64, _ uint64, tried map[*Target]bool) *Target {
-	for range b.turns {
-		i := b.turns[b.next.Add(1)%uint64(len(b.turns))]
-		if t := b.members[i].target; t.available(now) && !tried[t] {
+func (b *Balancer) roundRobin(r *ring, now int64, _ uint64, tried map[*Target]bool) *Target {
+	for range r.turns {
+		i := r.turns[b.next.Add(1)%uint64(len(r.turns))]
+		if t := r.members[i].target; t.available(now) && !tried[t] {
 			return t
 		}
 	}
 	return nil
 }
 
-func (b *Balancer) leastConnections(now int64, _ uint64, tried map[*Target]bool) *Target {
-	return b.least(now, tried, func(t *Target) float64 { return float64(t.inflight.Load() + 1) })
+func (b *Balancer) leastConnections(r *ring, now int64, _ uint64, tried map[*Target]bool) *Target {
+	return b.least(r, now, tried, func(t *Target) float64 { return float64(t.inflight.Load() + 1) })
 }
 
 // fastest goes by the average latency, times the requests that are there
 // already: a target that gets slow has requests before its average shows it.
 // One that was not measured yet is taken for as fast as the fastest.
-func (b *Balancer) fastest(now int64, _ uint64, tried map[*Target]bool) *Target {
+func (b *Balancer) fastest(r *ring, now int64, _ uint64, tried map[*Target]bool) *Target {
 	lowest := 0.0
-	for i := range b.members {
-		if l := b.members[i].target.latency.value(now); l > 0 && (lowest == 0 || l < lowest) {
+	for i := range r.members {
+		if l := r.members[i].target.latency.value(now); l > 0 && (lowest == 0 || l < lowest) {
 			lowest = l
 		}
 	}
 	if lowest == 0 {
 		lowest = 1
 	}
-	return b.least(now, tried, func(t *Target) float64 {
+	return b.least(r, now, tried, func(t *Target) float64 {
 		l := t.latency.value(now)
 		if l == 0 {
 			l = lowest
@@ -246,12 +210,12 @@ func (b *Balancer) fastest(now int64, _ uint64, tried map[*Target]bool) *Target 
 // least is the target with the least load for its weight. Of equals one after
 // the other has its turn: many gateways that start at once must not all choose
 // the first.
-func (b *Balancer) least(now int64, tried map[*Target]bool, load func(*Target) float64) *Target {
+func (b *Balancer) least(r *ring, now int64, tried map[*Target]bool, load func(*Target) float64) *Target {
 	var best *Target
 	var least float64
-	first := int(b.next.Add(1) % uint64(max(len(b.members), 1))) //nolint:gosec // less than a slice's length
-	for i := range b.members {
-		m := &b.members[(first+i)%len(b.members)]
+	first := int(b.next.Add(1) % uint64(max(len(r.members), 1))) //nolint:gosec // less than a slice's length
+	for i := range r.members {
+		m := &r.members[(first+i)%len(r.members)]
 		if !m.target.available(now) || tried[m.target] {
 			continue
 		}
@@ -265,11 +229,11 @@ func (b *Balancer) least(now int64, tried map[*Target]bool, load func(*Target) f
 
 // hashed is weighted rendezvous hashing: when a target goes, only its requests
 // move, and every replica of the gateway chooses alike.
-func (b *Balancer) hashed(now int64, hash uint64, tried map[*Target]bool) *Target {
+func (b *Balancer) hashed(r *ring, now int64, hash uint64, tried map[*Target]bool) *Target {
 	var best *Target
 	var most float64
-	for i := range b.members {
-		m := &b.members[i]
+	for i := range r.members {
+		m := &r.members[i]
 		if !m.target.available(now) || tried[m.target] {
 			continue
 		}

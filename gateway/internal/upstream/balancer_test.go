@@ -63,7 +63,7 @@ func TestRoundRobinGoesByWeight(t *testing.T) {
 		{name: "one target takes all", weights: []int{7}, want: "aaa"},
 	} {
 		b := balance(t, "round-robin", c.weights...)
-		b.next.Store(uint64(len(b.turns)) - 1) // the next is the first
+		b.next.Store(uint64(len(b.ring.Load().turns)) - 1) // the next is the first
 		got := ""
 		for range c.want {
 			got += pick(b, 0, nil).Address[:1]
@@ -90,13 +90,13 @@ func TestWeightsWithoutACommonDivisorStayClose(t *testing.T) {
 
 func TestLeastConnectionsGoesToTheIdlest(t *testing.T) {
 	b := balance(t, "least-connections", 100, 100, 200)
-	b.members[0].target.inflight.Store(3)
-	b.members[1].target.inflight.Store(1)
-	b.members[2].target.inflight.Store(2) // of twice the weight: 3/200 < 2/100
+	b.ring.Load().members[0].target.inflight.Store(3)
+	b.ring.Load().members[1].target.inflight.Store(1)
+	b.ring.Load().members[2].target.inflight.Store(2) // of twice the weight: 3/200 < 2/100
 	if got := pick(b, 0, nil).Address; got != "c:80" {
 		t.Errorf("picked %s", got)
 	}
-	if got := pick(b, 0, map[*Target]bool{b.members[2].target: true}).Address; got != "b:80" {
+	if got := pick(b, 0, map[*Target]bool{b.ring.Load().members[2].target: true}).Address; got != "b:80" {
 		t.Errorf("after c was tried: %s", got)
 	}
 }
@@ -141,7 +141,7 @@ func TestHashingIsTheSameInEveryReplica(t *testing.T) {
 func TestAnUnreachableTargetIsLeftAloneForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := balance(t, "round-robin", 100, 100)
-		dead := b.members[0].target
+		dead := b.ring.Load().members[0].target
 		picks := func() (n int) {
 			for range 10 {
 				if pick(b, 0, nil) == dead {
@@ -162,11 +162,11 @@ func TestAnUnreachableTargetIsLeftAloneForAWhile(t *testing.T) {
 		if n := picks(); n != 0 {
 			t.Errorf("three failures in a row: still picked %d times of 10", n)
 		}
-		b.members[1].target.until.Store(time.Now().Add(time.Hour).UnixNano())
+		b.ring.Load().members[1].target.until.Store(time.Now().Add(time.Hour).UnixNano())
 		if n := picks(); n == 0 {
 			t.Error("with no other target, none was picked")
 		}
-		b.members[1].target.until.Store(0)
+		b.ring.Load().members[1].target.until.Store(0)
 		time.Sleep(ejectFor)
 		if n := picks(); n != 1 {
 			t.Errorf("after %v it was tried %d times at once, want 1", ejectFor, n)
@@ -203,10 +203,10 @@ func TestStateOutlivesAConfiguration(t *testing.T) {
 	p := NewPools(Config{Keepalive: 4}, nil)
 	defer p.Close()
 	first := balanceIn(t, p, "round-robin", 100, 100)
-	first.members[0].target.failed(failTCP, asUsual)
+	first.ring.Load().members[0].target.failed(failTCP, asUsual)
 	second := balanceIn(t, p, "least-connections", 50, 100, 100)
 	p.Keep([]*Balancer{second})
-	if second.members[0].target != first.members[0].target {
+	if second.ring.Load().members[0].target != first.ring.Load().members[0].target {
 		t.Error("the same target was made anew")
 	}
 	third := balanceIn(t, p, "round-robin", 0, 100)

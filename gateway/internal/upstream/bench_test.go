@@ -71,7 +71,7 @@ func BenchmarkExchange(b *testing.B) {
 		if err := p.Do(call); err != nil {
 			b.Fatal(err)
 		}
-		t := balancer.members[0].target
+		t := balancer.ring.Load().members[0].target
 		name := t.serverName(call.Request.Header.Host())
 		b.Run(scheme+"/with the look", func(b *testing.B) {
 			b.ReportAllocs()

@@ -104,11 +104,19 @@ func (p *Pools) Do(c *Call) error {
 		return ErrNoTarget
 	}
 	var tried map[*Target]bool
+	led := false
 	for {
 		c.Target = t
 		c.how = how
 		c.retry.sent = false
 		ended, err := p.attempt(c, t)
+		if errors.Is(err, errServices) && !led {
+			led = true
+			if t, how = p.lead(c, t, tried); t == nil {
+				return ErrNoTarget
+			}
+			continue
+		}
 		if !c.retry.another(ended) {
 			return err
 		}
@@ -162,6 +170,9 @@ func (p *Pools) attempt(c *Call, t *Target) (outcome, error) {
 	}
 	try := Try{Address: t.Address, Started: time.Now()}
 	ended, err := p.ask(c, t)
+	if errors.Is(err, errServices) {
+		return ended, err
+	}
 	try.Took, try.Err = time.Since(try.Started), err
 	if err == nil {
 		try.Status = c.Response.StatusCode()
@@ -205,6 +216,7 @@ func (p *Pools) ask(c *Call, t *Target) (outcome, error) {
 func (c *Call) blameDial(t *Target, err error) {
 	var dial *DialError
 	switch {
+	case errors.Is(err, errServices):
 	case isTimeout(err) || errors.Is(err, context.DeadlineExceeded):
 		t.failed(failTimeout, c.how)
 	case errors.As(err, &dial) && dial.foreignName:

@@ -184,7 +184,7 @@ func TestAForgottenTargetKeepsNoConnection(t *testing.T) {
 	b := serviceAt(t, p, origin)
 	done := make(chan error, 1)
 	go func() { done <- p.Do(newCall(b)) }()
-	for b.members[0].target.inflight.Load() == 0 {
+	for b.ring.Load().members[0].target.inflight.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	p.Keep(nil) // a configuration without it

@@ -52,7 +52,7 @@ func TestGRPCHealthChecks(t *testing.T) {
 					t.Fatal(err)
 				}
 				pools.Keep([]*Balancer{b})
-				return func() bool { return b.members[0].target.until.Load() == 0 }
+				return func() bool { return b.ring.Load().members[0].target.until.Load() == 0 }
 			}
 			healthy := state("/")
 			becomes := func(want bool) {

@@ -33,11 +33,15 @@ func (n *names) lookup(ctx context.Context, _ string) ([]string, error) {
 func TestNamesAreRememberedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &names{addresses: []string{"::1", "10.0.0.1"}, takes: time.Millisecond}
-		h := newHost("origin:80", n.lookup)
+		h := newHost("origin:80", plainly(n.lookup))
 		expect := func(when, want string, asked int) {
 			t.Helper()
 			got, err := h.resolve(t.Context(), false)
-			if s := strings.Join(got, " "); s != want || err != nil && want != "" || n.asked != asked {
+			s := ""
+			if got != nil {
+				s = strings.Join(got.Addresses, " ")
+			}
+			if s != want || err != nil && want != "" || n.asked != asked {
 				t.Errorf("%s: %q %v after %d look-ups, want %q after %d", when, s, err, n.asked, want, asked)
 			}
 		}
@@ -70,12 +74,12 @@ func TestNamesAreRememberedForAWhile(t *testing.T) {
 func TestSimultaneousConnectionsAskOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &names{addresses: []string{"10.0.0.1"}, takes: time.Second}
-		h := newHost("origin:80", n.lookup)
+		h := newHost("origin:80", plainly(n.lookup))
 		all := func() {
 			var wg sync.WaitGroup
 			for range 20 {
 				wg.Go(func() {
-					if got, err := h.resolve(t.Context(), false); fmt.Sprint(got, err) != "[10.0.0.1] <nil>" {
+					if got, err := h.resolve(t.Context(), false); err != nil || fmt.Sprint(got.Addresses) != "[10.0.0.1]" {
 						t.Error(got, err)
 					}
 				})
@@ -103,7 +107,7 @@ func TestANameThatMovedIsFollowed(t *testing.T) {
 	if err := p.Do(call); !errors.As(err, &dial) {
 		t.Fatalf("got %v", err)
 	}
-	b.members[0].target.host.asked = time.Now().Add(-2 * time.Second) // not just now, but fresh
+	b.ring.Load().members[0].target.host.asked = time.Now().Add(-2 * time.Second) // not just now, but fresh
 	n.addresses = []string{"127.0.0.9", "127.0.0.1"}
 	if err := p.Do(newCall(b)); err != nil {
 		t.Errorf("after the name got another address: %v", err)

@@ -88,6 +88,9 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.health; ch <- m
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	worst, now := map[[2]string]State{}, time.Now()
 	m.pools.each(func(t *Target) {
+		if t.host.services() != nil {
+			return // those to which its name leads are there
+		}
 		k := [2]string{t.label, t.Address}
 		worst[k] = max(worst[k], t.state(now))
 	})

@@ -84,7 +84,7 @@ func (n *prober) hostHeader() string {
 	if n.rules.spec.host != "" {
 		return n.rules.spec.host
 	}
-	return Authority(n.target.Address, n.rules.spec.kind == "https" || n.rules.spec.kind == "grpcs")
+	return Authority(n.target.called, n.rules.spec.kind == "https" || n.rules.spec.kind == "grpcs")
 }
 
 // run probes until ctx ends. The first probe comes at a random time within the
@@ -120,6 +120,10 @@ func (n *prober) run(ctx context.Context) {
 		status, err := n.ask(ctx)
 		<-n.rules.slots
 		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, errServices) {
+			n.told.pools.follow(n.target) // others are probed in its place
 			return
 		}
 		n.judge(status, err)

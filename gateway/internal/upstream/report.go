@@ -1,11 +1,14 @@
 package upstream
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Standing is how a target stands, as Kong's Admin API words it.
 type Standing struct {
 	Health    string   // HEALTHY, UNHEALTHY, DNS_ERROR or HEALTHCHECKS_OFF
-	Addresses []string // that the target's name has
+	Addresses []string // that the target's name has; host:port where it leads to services
 }
 
 // Kong's words for a target's health.
@@ -41,11 +44,15 @@ type TargetStanding struct {
 func (p *Pools) TargetStandings() []TargetStanding {
 	var out []TargetStanding
 	at, now := map[[2]string]int{}, time.Now()
+	services := p.services()
 	p.each(func(t *Target) {
-		if t.upstream == "" {
-			return // a service's own host
+		if t.upstream == "" || t.parent != nil {
+			return // a service's own host, or reported with its name
 		}
 		s := TargetStanding{UpstreamID: t.upstream, Upstream: t.label, Target: t.Address, Standing: t.standing(now)}
+		if of := services[t]; len(of) > 0 {
+			s.Standing = together(of, now)
+		}
 		key := [2]string{t.upstream, t.Address}
 		i, ok := at[key]
 		switch {
@@ -57,6 +64,31 @@ func (p *Pools) TargetStandings() []TargetStanding {
 		}
 	})
 	return out
+}
+
+// services are the targets to which names lead, by those of the names.
+func (p *Pools) services() map[*Target][]*Target {
+	out := map[*Target][]*Target{}
+	p.each(func(t *Target) {
+		if t.parent != nil {
+			out[t.parent] = append(out[t.parent], t)
+		}
+	})
+	return out
+}
+
+// together is how a name stands: as well as the best service to which it leads, as in Kong.
+func together(services []*Target, now time.Time) Standing {
+	s := Standing{Health: unhealthy}
+	for _, t := range services {
+		one := t.standing(now)
+		if one.Health == healthy || one.Health == unchecked {
+			s.Health = one.Health
+		}
+		s.Addresses = append(s.Addresses, t.Address)
+	}
+	slices.Sort(s.Addresses)
+	return s
 }
 
 func (t *Target) standing(now time.Time) Standing {
@@ -79,7 +111,7 @@ func (t *Target) standing(now time.Time) Standing {
 func (p *Pools) SetHealth(upstream, address string, up bool) {
 	p.each(func(t *Target) {
 		switch {
-		case t.upstream != upstream || t.Address != address:
+		case t.upstream != upstream || t.Address != address && (t.parent == nil || t.parent.Address != address):
 		case up:
 			t.heal()
 		default:

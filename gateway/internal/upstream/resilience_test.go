@@ -281,7 +281,7 @@ func TestPassiveChecksAreKongs(t *testing.T) {
 	good.status.Store(200)
 	bad.status.Store(200)
 	// Half-open: traffic itself finds out that they are back.
-	for _, m := range b.members {
+	for _, m := range b.ring.Load().members {
 		now := time.Now()
 		if until := time.Unix(0, m.target.until.Load()); until.Before(now) || until.After(now.Add(time.Hour)) {
 			t.Errorf("ejected until %v, want within the hour of the setting", until)
@@ -423,7 +423,7 @@ func TestAKeptConnectionThatThePeerClosedIsReplaced(t *testing.T) {
 	b := serviceAt(t, p, url)
 	for i, method := range []string{"GET", "POST", "GET", "POST", "PUT"} {
 		if i > 0 {
-			eventually(t, "the peer's close arrives", func() bool { return b.members[0].target.pool.quiet() == 0 })
+			eventually(t, "the peer's close arrives", func() bool { return b.ring.Load().members[0].target.pool.quiet() == 0 })
 		}
 		if status, err := ask(p, b, method, 0); status != fasthttp.StatusOK {
 			t.Errorf("%s on a connection that was closed: %d %v", method, status, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatelab/gatelab/gateway/internal/dns"
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
@@ -19,9 +20,12 @@ import (
 // it.
 type Target struct {
 	Address   string
+	called    string // host:port that requests are for: another one where a SRV record leads here
 	authority string // for the Host header
 	upstream  string // id; "" for a service's own host
-	label     string // the upstream's name, for metrics
+	key       string
+	parent    *Target // whose name has the SRV record that leads here; nil: it is configured
+	label     string  // the upstream's name, for metrics
 	tls       *tls.Config
 	host      *host
 	pool      pool
@@ -40,8 +44,11 @@ type Config struct {
 	KeepaliveIdle time.Duration // how long; 0 is 60 s
 	StreamAbove   int           // bytes; larger bodies are streamed; 0 is 64 KiB
 	HeaderBytes   int           // of a response's headers, interim ones too; 0 is 64 KiB
-	// LookupHost resolves host names; nil is the system's resolver.
+	// LookupHost resolves host names; nil is Resolver.
 	LookupHost func(ctx context.Context, host string) (addresses []string, err error)
+	// Resolver, where LookupHost is nil, knows of TTLs and SRV records; nil is one with
+	// its defaults.
+	Resolver *dns.Resolver
 
 	RootCAs   *x509.CertPool // who may sign certificates of https upstreams; nil: the system's
 	VerifyTLS bool           // check certificates where a service does not say
@@ -66,6 +73,7 @@ type Pools struct {
 	mu      sync.Mutex
 	targets map[string]*Target
 	budgets map[string]*budget // by service
+	used    []*Balancer        // of the configuration in force
 	ctx     context.Context    // ends at Close
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
@@ -82,6 +90,9 @@ func NewPools(c Config, reg prometheus.Registerer) *Pools {
 	}
 	if c.HeaderBytes == 0 {
 		c.HeaderBytes = 64 << 10
+	}
+	if c.Resolver == nil {
+		c.Resolver = dns.New(dns.Config{})
 	}
 	if c.EjectFor == 0 {
 		c.EjectFor = 5 * time.Second
@@ -111,6 +122,9 @@ func (p *Pools) prune() {
 			p.each(func(t *Target) {
 				for range t.pool.prune(now, p.config.KeepaliveIdle) {
 					p.metrics.unsolicitedBytes(t, whenIdle)
+				}
+				if t.host.isDue() {
+					p.refresh(t)
 				}
 			})
 		}
@@ -149,8 +163,8 @@ func (p *Pools) target(u *entity.Upstream, address string, secure *security, htt
 	if t, ok := p.targets[key]; ok {
 		return t
 	}
-	t := &Target{Address: address, authority: Authority(address, secure != nil), upstream: id, label: label,
-		host: newHost(address, p.config.LookupHost), told: p.metrics}
+	t := &Target{Address: address, called: address, authority: Authority(address, secure != nil), upstream: id, label: label,
+		key: key, host: newHost(address, p.lookup()), told: p.metrics}
 	t.rules.Store(r)
 	if secure != nil {
 		t.tls = secure.config.Clone()
@@ -164,6 +178,14 @@ func (p *Pools) target(u *entity.Upstream, address string, secure *security, htt
 	}
 	p.targets[key] = t
 	return t
+}
+
+// lookup resolves the names of targets.
+func (p *Pools) lookup() lookup {
+	if of := p.config.LookupHost; of != nil {
+		return plainly(of)
+	}
+	return p.config.Resolver.Lookup
 }
 
 // budget finds or makes a service's.
@@ -185,16 +207,23 @@ func (p *Pools) Keep(used []*Balancer) {
 	wanted, services := map[*Target]*rules{}, map[string]bool{}
 	for _, b := range used {
 		services[b.service] = true
-		for i := range b.members {
-			wanted[b.members[i].target] = b.rules
+		if b.leads() {
+			b.expand(p) // names may have been resolved since the balancer was made
+		}
+		for _, m := range b.configured {
+			wanted[m.target] = b.rules
+		}
+		for _, m := range b.ring.Load().members {
+			wanted[m.target] = b.rules
 		}
 	}
 	p.mu.Lock()
+	p.used = used
 	var gone []*Target
 	for key, t := range p.targets {
 		if r, ok := wanted[t]; ok {
 			t.rules.Store(r)
-			p.probe(t, r.active)
+			p.probeAs(t, r)
 			continue
 		}
 		delete(p.targets, key)

@@ -273,6 +273,18 @@ func (q *Queue) delivered() {
 // Permanent marks an error of Spec.Send after which another try is of no use.
 func Permanent(err error) error { return backoff.Permanent(err) }
 
+// rejection is an error after which a batch is done with.
+type rejection struct {
+	error
+	entries int
+}
+
+func (r *rejection) Unwrap() error { return r.error }
+
+// Rejected marks an error of Spec.Send that cost some entries of the batch, while the
+// others were delivered. Nothing is sent again.
+func Rejected(entries int, err error) error { return &rejection{err, entries} }
+
 // deliver sends a batch until that succeeds, or max_retry_time has passed.
 func (q *Queue) deliver(ctx context.Context, batch [][]byte) {
 	c := &q.spec.Config
@@ -284,6 +296,13 @@ func (q *Queue) deliver(ctx context.Context, batch [][]byte) {
 		err := q.spec.Send(ctx, batch)
 		if err == nil {
 			q.sent.Add(float64(len(batch)))
+			return
+		}
+		var rejected *rejection
+		if errors.As(err, &rejected) {
+			q.warn(err, rejected.entries)
+			q.sent.Add(float64(len(batch) - rejected.entries))
+			q.dropFailed.Add(float64(rejected.entries))
 			return
 		}
 		q.warn(err, len(batch))

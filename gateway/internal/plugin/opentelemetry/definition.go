@@ -1,13 +1,8 @@
 // Package opentelemetry is Kong's plugin opentelemetry: it passes a trace on to the
-// upstream, and sends the spans of a request to a collector (OTLP over HTTP).
+// upstream, and sends the spans of a request to a collector (OTLP over HTTP or gRPC).
 package opentelemetry
 
 import (
-	"bytes"
-	"context"
-	"fmt"
-	"net/http"
-
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/logentry"
@@ -31,6 +26,7 @@ func Definition() plugin.Definition {
 			Name: name,
 			Config: []entity.Field{
 				{Name: "endpoint", Kind: entity.String, Required: true, Match: "url", Referenceable: true},
+				{Name: "protocol", Kind: entity.String, Default: overHTTP, OneOf: []any{overHTTP, overGRPC}},
 				posting.Headers(),
 				{
 					Name: "resource_attributes", Kind: entity.Map, Keys: &entity.Field{Kind: entity.String},
@@ -49,6 +45,7 @@ func Definition() plugin.Definition {
 				},
 				{Name: "sampling_rate", Kind: entity.Number, Between: &[2]float64{0, 1}},
 			},
+			Checks: []entity.Check{{Run: checkEndpoint}},
 		},
 		Priority: 14, New: newPlugin, RegisterMetrics: logentry.Declare(name),
 	}
@@ -63,6 +60,7 @@ const (
 // config is the configuration as it is stored.
 type config struct {
 	Endpoint           string            `json:"endpoint"`
+	Protocol           string            `json:"protocol"`
 	Headers            map[string]string `json:"headers"`
 	ResourceAttributes map[string]string `json:"resource_attributes"`
 	Queue              logqueue.Config   `json:"queue"`
@@ -87,21 +85,14 @@ func newPlugin(c *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 	if s := in.BatchFlushDelay; s != nil && *s != flushDelay {
 		in.Queue.MaxCoalescingDelay = *s
 	}
-	to, err := posting.New(posting.Config{
-		URL: in.Endpoint, Method: http.MethodPost, ContentType: "application/x-protobuf", Headers: in.Headers,
-		Connect: posting.Millis(in.ConnectTimeout), Timeout: posting.Millis(in.ConnectTimeout + in.SendTimeout + in.ReadTimeout),
-		Keepalive: posting.Millis(60_000),
-	})
+	to, err := newSender(&in)
 	if err != nil {
-		return nil, fmt.Errorf("opentelemetry: %w", err)
+		return nil, err
 	}
 	t := &tracer{rate: defaultRate, headerType: in.HeaderType, traceIDHeader: in.TraceIDHeader, resource: resource(in.ResourceAttributes, d)}
 	if in.SamplingRate != nil {
 		t.rate = *in.SamplingRate
 	}
-	// Messages of Protocol Buffers one after another are one with all of their
-	// repeated fields.
-	send := func(ctx context.Context, batch [][]byte) error { return to.Send(ctx, bytes.Join(batch, nil)) }
-	t.Logger, err = logentry.NewLogger(c, d, in.Queue, t.encode, send, to.Close)
+	t.Logger, err = logentry.NewLogger(c, d, in.Queue, t.encode, to.send, to.close)
 	return t, err
 }

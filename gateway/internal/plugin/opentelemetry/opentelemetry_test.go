@@ -22,6 +22,7 @@ import (
 
 var uses = entitytest.Uses{
 	"opentelemetry.endpoint":                         ".: in.Endpoint",
+	"opentelemetry.protocol":                         ".: in.Protocol",
 	"opentelemetry.headers":                          ".: in.Headers",
 	"opentelemetry.resource_attributes":              ".: in.ResourceAttributes",
 	"opentelemetry.queue":                            "elsewhere",
@@ -51,8 +52,10 @@ func TestSchema(t *testing.T) {
 	}
 	for config, message := range map[string]string{
 		`{}`: "endpoint: required field missing",
-		`{"endpoint":"http://h","header_type":"x"}`: "header_type: expected one of: preserve, ignore, b3, b3-single, w3c, jaeger, ot",
-		`{"endpoint":"http://h","sampling_rate":2}`: "sampling_rate: value should be between 0 and 1",
+		`{"endpoint":"http://h","header_type":"x"}`:           "header_type: expected one of: preserve, ignore, b3, b3-single, w3c, jaeger, ot",
+		`{"endpoint":"http://h","protocol":"http/json"}`:      "protocol: expected one of: http/protobuf, grpc",
+		`{"endpoint":"http://h/v1/traces","protocol":"grpc"}`: "endpoint: must have no path with protocol=grpc",
+		`{"endpoint":"http://h","sampling_rate":2}`:           "sampling_rate: value should be between 0 and 1",
 	} {
 		_, err := entitytest.Insert(t, schemas, "plugins", `{"name":"opentelemetry","config":`+config+`}`)
 		entitytest.Refused(t, err, message)

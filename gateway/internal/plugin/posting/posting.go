@@ -1,5 +1,5 @@
 // Package posting is how logging and tracing plugins send what they have queued
-// to an HTTP server.
+// to a server of HTTP or gRPC.
 package posting
 
 import (
@@ -72,13 +72,7 @@ func (c *Client) Send(ctx context.Context, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("send to %s: %w", c.url.Host, err)
 	}
-	for name, value := range c.config.Headers {
-		req.Header.Set(name, value)
-	}
-	if u := c.url.User; u != nil {
-		password, _ := u.Password()
-		req.SetBasicAuth(u.Username(), password)
-	}
+	c.setFields(req)
 	req.Header.Set("Content-Type", c.config.ContentType)
 	res, err := c.transport.RoundTrip(req)
 	if err != nil {
@@ -91,6 +85,17 @@ func (c *Client) Send(ctx context.Context, body []byte) error {
 	}
 	_ = err // it has been accepted
 	return nil
+}
+
+// setFields sets the fields that an administrator adds, and the credentials of the URL.
+func (c *Client) setFields(req *http.Request) {
+	for name, value := range c.config.Headers {
+		req.Header.Set(name, value)
+	}
+	if u := c.url.User; u != nil {
+		password, _ := u.Password()
+		req.SetBasicAuth(u.Username(), password)
+	}
 }
 
 // Close closes the connection that is kept.

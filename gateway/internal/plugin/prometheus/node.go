@@ -145,7 +145,7 @@ func (k *kongNode) collectTargets(gauge gaugeFunc) {
 		_, port, _ := net.SplitHostPort(t.Target)
 		seen := map[string]bool{}
 		for _, a := range addresses {
-			if a != "" && port != "" {
+			if _, _, err := net.SplitHostPort(a); err != nil && a != "" && port != "" { // where a SRV record leads has a port
 				a = net.JoinHostPort(strings.Trim(a, "[]"), port)
 			}
 			if seen[a] {
