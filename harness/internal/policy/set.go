@@ -173,7 +173,8 @@ func (s *Set) validate() (wrong []error) {
 		p := &s.Policies[i]
 		switch {
 		case !namePattern.MatchString(p.Name) || seen[p.Name]:
-			wrong = append(wrong, fmt.Errorf("policies[%d].name: %q is not allowed: want lower-case letters, digits and dashes, once each", i, p.Name))
+			wrong = append(wrong,
+				fmt.Errorf("policies[%d].name: %q is not allowed: want lower-case letters, digits and dashes, once each", i, p.Name))
 		case p.ScaleOf != "" && !seen[p.ScaleOf]:
 			wrong = append(wrong, fmt.Errorf("policies[%d].scale_of: there is no earlier policy %q", i, p.ScaleOf))
 		default:

@@ -9,7 +9,8 @@ import (
 
 // MatrixTime says in a line how long the rows of a comparison took, and what for; empty where the result does not tell.
 func MatrixTime(x *result.Matrix) string {
-	sums, whole, cells := map[string]float64{}, 0.0, 0
+	sums := map[string]float64{}
+	whole, cells := 0.0, 0
 	for i := range x.Rows {
 		row := &x.Rows[i]
 		for name, s := range row.Seconds {
