@@ -94,7 +94,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{from: "issuer: me, ", to: "", want: "auth.issuer: is missing for kind jwt"},
 		{from: "token: valid}]\n    probes", to: "token: stolen}]\n    probes", want: `traffic[0].token: "stolen" is not known`},
 		{from: "summary: one", to: "about: one", want: `small.yaml:8:5: policies[0]: unknown field "about"; allowed: access_log, `},
-		{from: "traffic: [{path: /x}]", to: "trafic: [{path: /x}]", want: `unknown field "trafic" (did you mean "traffic"?)`},
+		{from: "traffic: [{path: /x}]", to: "traffics: [{path: /x}]", want: `unknown field "traffics" (did you mean "traffic"?)`},
 		{from: "rounds: 6", to: "rounds: six", want: "small.yaml:3:53: load.rounds: six is not allowed: want a whole number"},
 		{from: "open: 1s", to: "open: {rate: 5}", want: "load.open: a map is not allowed: want a duration"},
 		{from: "open: 1s", to: "open: 1", want: "load.open: 1 is not allowed: want a duration"},
