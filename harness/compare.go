@@ -128,6 +128,11 @@ func printMatrix(w io.Writer, out *session.Outcome) error {
 	if _, err := fmt.Fprintf(w, "\nreport: %s\n", filepath.Join(out.Dir, "report.html")); err != nil {
 		return err
 	}
+	if line := report.MatrixTime(out.Result.Matrix); line != "" {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
 	for _, line := range report.MatrixAdvice(out.Result.Matrix, filepath.Join(out.Dir, "logs")) {
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err

@@ -2,13 +2,17 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/gatelab/gatelab/harness/internal/policy"
 	"github.com/gatelab/gatelab/harness/internal/result"
 	"github.com/gatelab/gatelab/harness/internal/scenario"
+	"github.com/gatelab/gatelab/internal/shipped"
 	"github.com/gatelab/gatelab/internal/suggest"
 )
 
@@ -66,42 +70,71 @@ func (p *Program) scenarioNewCommand() *cobra.Command {
 func (p *Program) scenarioCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Check scenarios: every mistake with its place, its value and what is allowed",
-		Long: `Check scenarios: every mistake with its place, its value and what is allowed.
-Every stage is checked under every profile. The exit code is 0 if all files are
-valid, else 2. docs/scenarios.md lists all keys.`,
+		Short: "Check scenarios and comparisons: every mistake with its place, its value and what is allowed",
+		Long: `Check scenarios and comparisons: every mistake with its place, its value and what
+is allowed. Every stage of a scenario is checked under every profile; a file with
+policies is a comparison, as harness compare and harness gate --workload take it.
+The exit code is 0 if all files are valid, else 2. docs/scenarios.md lists all
+keys of scenarios, docs/compare.md describes comparisons.`,
 		Example: `  harness scenario check mine.yaml
-  harness scenario check scenarios/chaos/*.yaml`,
+  harness scenario check scenarios/chaos/*.yaml scenarios/compare.yaml`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wrong := 0
 			for _, file := range args {
-				s, err := scenario.Load(file)
+				said, err := p.checkFile(file)
 				if err != nil {
 					wrong++
 					fmt.Fprintln(cmd.ErrOrStderr(), err)
 					continue
 				}
-				if err := describeScenario(cmd.OutOrStdout(), s); err != nil {
+				if _, err := fmt.Fprintln(cmd.OutOrStdout(), said); err != nil {
 					return err
 				}
 			}
 			if wrong > 0 {
-				return fmt.Errorf("%d of %d files are not valid scenarios; docs/scenarios.md lists what is allowed", wrong, len(args))
+				return fmt.Errorf("%d of %d files are not valid; docs/scenarios.md and docs/compare.md say what is allowed", wrong, len(args))
 			}
 			return nil
 		},
 	}
 }
 
-// describeScenario says in a line what a valid file has.
-func describeScenario(w io.Writer, s *scenario.Scenario) error {
-	profiles := "no profiles"
-	if len(s.Profiles) > 0 {
-		profiles = "the profiles " + strings.Join(s.Profiles, ", ")
+// checkFile says in a line what a valid file has.
+func (p *Program) checkFile(file string) (string, error) {
+	b, err := shipped.ReadFile(file)
+	if err == nil && policy.IsSet(b) {
+		return p.checkComparison(file, b)
 	}
-	_, err := fmt.Fprintf(w, "%s: a scenario with the stages %s and %s\n", s.File, strings.Join(s.StageNames, ", "), profiles)
-	return err
+	s, err := scenario.Load(file) // which says why a file cannot be read
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s: a scenario with the stages %s and %s", s.File, strings.Join(s.StageNames, ", "), profilesOf(s.Profiles)), nil
+}
+
+func (p *Program) checkComparison(file string, b []byte) (string, error) {
+	s, err := policy.Parse(file, b)
+	if err != nil {
+		return "", err
+	}
+	flags := p.originCommand().Flags()
+	var known []string
+	flags.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	for name := range s.Origin {
+		if flags.Lookup(name) == nil {
+			return "", fmt.Errorf("%s: origin: %w", file, suggest.Unknown("flag of harness origin", name, known))
+		}
+	}
+	return fmt.Sprintf("%s: a comparison with %d policies (%s) and %s", file, len(s.Policies), strings.Join(s.Names(), ", "),
+		profilesOf(slices.Sorted(maps.Keys(s.Profiles)))), nil
+}
+
+func profilesOf(names []string) string {
+	if len(names) == 0 {
+		return "no profiles"
+	}
+	return "the profiles " + strings.Join(names, ", ")
 }
 
 func (p *Program) schemaCommand() *cobra.Command {

@@ -127,6 +127,7 @@ func (r *referee) Complete(s *session.Session) error {
 		}
 	}
 	r.record.Ceiling = s.CeilingQPS
+	r.name(s.Result.Matrix.Arms)
 	if r.excluded == "" {
 		for _, row := range s.Result.Matrix.Rows {
 			for _, c := range row.Cells {
@@ -143,6 +144,16 @@ func (r *referee) Complete(s *session.Session) error {
 	s.Result.Comparison = comparison(r.record, *r.decision)
 	s.Verdict("%s", r.decision.Line())
 	return nil
+}
+
+// name tells the images' digests beside their names, which may be given to another image tomorrow.
+func (r *referee) name(arms []result.MatrixArm) {
+	for i := range arms {
+		a := &arms[i]
+		if _, digest, found := strings.Cut(a.Version, " "); found && !strings.Contains(r.record.Arms[a.Name], digest) {
+			r.record.Arms[a.Name] += " (" + digest + ")"
+		}
+	}
 }
 
 // Tell implements contest.Referee.

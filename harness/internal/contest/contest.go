@@ -176,7 +176,8 @@ func (c *contest) newRow(p *policy.Policy) result.MatrixRow {
 func (c *contest) row(ctx context.Context, s *session.Session, p *policy.Policy) error {
 	defer s.Stage(p.Name)()
 	began := time.Now()
-	row := c.newRow(p)
+	row, took := c.newRow(p), &phases{}
+	started := took.begin(result.PhaseStart)
 	if err := c.clear(ctx, s); err != nil {
 		return err
 	}
@@ -187,39 +188,46 @@ func (c *contest) row(ctx context.Context, s *session.Session, p *policy.Policy)
 			return err
 		}
 	}
-	var arms []*arm
+	var all, arms []*arm
 	for i, system := range c.Systems {
-		a := &arm{cell: &row.Cells[i], Arm: sut.Arm{
+		all = append(all, &arm{cell: &row.Cells[i], Arm: sut.Arm{
 			System: system, Policy: p, Layout: s.Lab.Layout(), Origin: s.Lab.Addr(topology.RoleOrigin, topology.PortOrigin), Cores: cores(),
 			Origins: origins,
-		}}
-		if err := c.raise(ctx, s, a); err != nil {
-			return err
-		}
+		}})
+	}
+	if err := c.raise(ctx, s, all); err != nil {
+		return err
+	}
+	for _, a := range all {
 		if a.cell.Outcome == "" {
 			arms = append(arms, a)
 		}
 	}
+	started()
+	attested := took.begin(result.PhaseParity)
 	arms, err := c.attest(ctx, s, p, arms)
 	if err != nil {
 		return err
 	}
+	attested()
 	if len(arms) > 0 {
-		if err := c.take(ctx, s, p, row.OfferedQPS, arms); err != nil {
+		if err := c.take(ctx, s, p, took, row.OfferedQPS, arms); err != nil {
 			return err
 		}
 	}
+	took.tell(&row)
 	c.matrix.Rows = append(c.matrix.Rows, row)
 	s.Step("%s: %s (%.0f s)", p.Name, line(&row), time.Since(began).Seconds())
 	return nil
 }
 
 // take measures the arms of a row, in rounds or in what its policy asks for instead.
-func (c *contest) take(ctx context.Context, s *session.Session, p *policy.Policy, rate float64, arms []*arm) error {
+func (c *contest) take(ctx context.Context, s *session.Session, p *policy.Policy, took *phases, rate float64, arms []*arm) error {
 	if p.Trial() {
+		defer took.begin(result.PhaseTrial)()
 		return c.trials(ctx, s, p, rate, arms)
 	}
-	if err := c.rounds(ctx, s, p, rate, arms); err != nil {
+	if err := c.rounds(ctx, s, p, took, rate, arms); err != nil {
 		return err
 	}
 	c.conclude(arms)

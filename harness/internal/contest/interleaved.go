@@ -91,15 +91,17 @@ func (c *contest) enter(ctx context.Context, s *session.Session, p *policy.Polic
 		if why := system.Lacks(p); why != "" {
 			return fmt.Errorf("policy %s, %s: %s", p.Name, system.Name, why)
 		}
-		if first {
-			if err := c.raise(ctx, s, a); err != nil {
-				return err
-			}
-		}
-		if a.cell.Outcome != "" {
-			return fmt.Errorf("%s cannot be measured: %s", system.Name, strings.Join(a.cell.Reasons, "; "))
-		}
 		w.arms = append(w.arms, a)
+	}
+	if first {
+		if err := c.raise(ctx, s, w.arms); err != nil {
+			return err
+		}
+	}
+	for _, a := range w.arms {
+		if a.cell.Outcome != "" {
+			return fmt.Errorf("%s cannot be measured: %s", a.System.Name, strings.Join(a.cell.Reasons, "; "))
+		}
 	}
 	kept, err := c.attest(ctx, s, p, w.arms)
 	if err != nil || len(kept) == len(w.arms) {

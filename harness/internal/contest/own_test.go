@@ -111,6 +111,14 @@ func TestOwnServicesAreArms(t *testing.T) {
 			t.Errorf("%s is %s (%v), want %s", c.Arm, c.Outcome, c.Reasons, want[i])
 		}
 	}
+	for _, phase := range []string{result.PhaseStart, result.PhaseParity, result.PhaseWarmUp, result.PhaseOpen, result.PhaseClosed} {
+		if row.Seconds[phase] <= 0 {
+			t.Errorf("the row took no time for %s: %v", phase, row.Seconds)
+		}
+	}
+	if open, least := row.Seconds[result.PhaseOpen], 2*set.Load.Open.Seconds(); open < least {
+		t.Errorf("the open loops of two arms took %.2f s, want %.2f at least", open, least)
+	}
 	first, last := row.Cells[0], row.Cells[3]
 	if first.QPS == nil || first.MemoryMiB == nil || first.P50MS == nil {
 		t.Errorf("the program has figures missing: %+v", first)

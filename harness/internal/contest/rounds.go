@@ -10,6 +10,7 @@ import (
 	"github.com/gatelab/gatelab/harness/internal/lab"
 	"github.com/gatelab/gatelab/harness/internal/load"
 	"github.com/gatelab/gatelab/harness/internal/policy"
+	"github.com/gatelab/gatelab/harness/internal/result"
 	"github.com/gatelab/gatelab/harness/internal/session"
 	"github.com/gatelab/gatelab/harness/internal/stats"
 	"github.com/gatelab/gatelab/harness/internal/sut"
@@ -20,8 +21,8 @@ const turnFor = 250 * time.Millisecond
 
 // Of what is sent before a policy's first round.
 const (
-	warmFor  = 500 * time.Millisecond
-	warmRate = 400.0 // requests per second and arm
+	warmFor  = 250 * time.Millisecond
+	warmRate = 800.0 // requests per second and arm
 )
 
 // requestWithin is the time-out of one request.
@@ -37,11 +38,12 @@ type round struct {
 const restartWithin = 45 * time.Second
 
 // rounds measures all arms in turns.
-func (c *contest) rounds(ctx context.Context, s *session.Session, p *policy.Policy, rate float64, arms []*arm) error {
+func (c *contest) rounds(ctx context.Context, s *session.Session, p *policy.Policy, took *phases, rate float64, arms []*arm) error {
 	m, err := c.measurer(s, p, rate)
 	if err != nil {
 		return err
 	}
+	m.took = took
 	for n := 1; n <= c.Set.Load.Rounds; n++ {
 		c.doing("%s: round %d of %d", p.Name, n, c.Set.Load.Rounds)
 		if err := m.round(ctx, n, arms); err != nil {
@@ -62,6 +64,7 @@ func (c *contest) measurer(s *session.Session, p *policy.Policy, rate float64) (
 	}
 	return &measurer{
 		session: s, policy: p, load: c.Set.Load, rate: rate, requests: requests, seed: c.Set.Seed, roots: string(certificate.Public),
+		took: &phases{},
 	}, nil
 }
 
@@ -76,6 +79,7 @@ type measurer struct {
 	roots    string       // of the arms' certificate, in PEM
 	keep     bool         // the processes are not restarted before each round
 	sent     atomic.Int64 // attacks so far
+	took     *phases      // of the row
 }
 
 // attack is one straight on an arm.
@@ -128,13 +132,17 @@ func (m *measurer) warm(ctx context.Context, a *arm) error {
 // round is every arm's open attack, in turns whose order rotates, and then its closed one.
 func (m *measurer) round(ctx context.Context, n int, arms []*arm) error {
 	if n > 1 && !m.keep { // they have just been started
+		restarted := m.took.begin(result.PhaseRestart)
 		if err := m.atOnce(ctx, arms, m.renew); err != nil {
 			return err
 		}
+		restarted()
 	}
+	warmed := m.took.begin(result.PhaseWarmUp)
 	if err := m.atOnce(ctx, arms, m.warm); err != nil {
 		return err
 	}
+	warmed()
 	for _, a := range arms {
 		a.runs = append(a.runs, round{})
 	}
@@ -153,6 +161,7 @@ func (m *measurer) round(ctx context.Context, n int, arms []*arm) error {
 		if a.System.Address != "" {
 			return nil // it would be sent as much as it takes
 		}
+		defer m.took.begin(result.PhaseClosed)()
 		a.runs[n-1].closed, err = m.session.Workers.Run(ctx, m.attack(a, load.Closed, n, m.load.Closed), nil)
 		return err
 	})
@@ -171,9 +180,11 @@ func (m *measurer) inTurn(ctx context.Context, arms []*arm, do func(*arm) error)
 			a.lost = err
 			m.session.Step("%s, %s: lost: %v", m.policy.Name, a.System.Name, err)
 		}
+		rested := m.took.begin(result.PhasePause)
 		if err := session.Rest(ctx, 30*time.Millisecond); err != nil {
 			return err
 		}
+		rested()
 	}
 	return nil
 }
@@ -195,6 +206,7 @@ func (m *measurer) atOnce(ctx context.Context, arms []*arm, do func(context.Cont
 
 // turn attacks one arm for one turn.
 func (m *measurer) turn(ctx context.Context, n int, a *arm, length time.Duration) error {
+	defer m.took.begin(result.PhaseOpen)()
 	usage := func(ctx context.Context) (lab.Usage, error) { return a.usage(ctx, m.session) }
 	return a.runs[n-1].Take(ctx, m.session.Workers, m.attack(a, load.Open, n, length), usage)
 }

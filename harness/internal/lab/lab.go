@@ -32,13 +32,13 @@ type Options struct {
 }
 
 // Lab is a set of running nodes. Its methods may be called from several
-// goroutines, but only one of Apply, Replace, Drop and Close does anything at
-// a time; the others wait.
+// goroutines. Nodes of different names may be replaced at the same time; Apply,
+// Drop, Prepare and Close do nothing while another one changes nodes, and wait.
 type Lab struct {
 	runtime Runtime
 	options Options
 
-	changing sync.Mutex // held while nodes come and go
+	changing sync.RWMutex // held while nodes come and go; for reading, while some of different names are replaced
 
 	mu    sync.RWMutex // guards what follows
 	nodes map[string]Node
@@ -191,8 +191,8 @@ func (l *Lab) Prepare(ctx context.Context, specs ...Spec) error {
 // Replace removes the node of that name, if there is one, starts the new one
 // with the same address and ports and waits until it is ready.
 func (l *Lab) Replace(ctx context.Context, s Spec) (Node, error) {
-	l.changing.Lock()
-	defer l.changing.Unlock()
+	l.changing.RLock()
+	defer l.changing.RUnlock()
 	specs := []Spec{s}
 	if err := pin(specs, l.options); err != nil {
 		return nil, err

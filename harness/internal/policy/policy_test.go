@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -83,16 +84,22 @@ func TestProfilesAndNamesChoosePolicies(t *testing.T) {
 
 func TestMistakesAreNamed(t *testing.T) {
 	for _, row := range []struct{ from, to, want string }{
-		{from: "rate: 100", to: "rate: 0", want: "load: want rate, connections, open and rounds above 0"},
-		{from: "name: a\n", to: "name: A\n", want: `policies[0].name: "A" is not allowed`},
+		{from: "rate: 100", to: "rate: 0", want: "small.yaml:3:14: load.rate: 0 is not allowed: want more than 0"},
+		{from: "name: a\n", to: "name: A\n", want: `small.yaml:7:11: policies[0].name: "A" is not allowed`},
 		{
 			from: "status: 200}]\n  - name: b", to: "status: 20}]\n  - name: b",
-			want: "policies[0] (a): probes[0] (it is there).status: 20 is not allowed",
+			want: "small.yaml:10:52: policies[0] (a): probes[0] (it is there).status: 20 is not allowed",
 		},
 		{from: "kind: jwt", to: "kind: magic", want: `policies[1] (b): auth.kind: "magic" is not allowed: want key, basic or jwt`},
 		{from: "issuer: me, ", to: "", want: "auth.issuer: is missing for kind jwt"},
 		{from: "token: valid}]\n    probes", to: "token: stolen}]\n    probes", want: `traffic[0].token: "stolen" is not known`},
-		{from: "summary: one", to: "about: one", want: "about"},
+		{from: "summary: one", to: "about: one", want: `small.yaml:8:5: policies[0]: unknown field "about"; allowed: access_log, `},
+		{from: "traffic: [{path: /x}]", to: "traffics: [{path: /x}]", want: `unknown field "traffics" (did you mean "traffic"?)`},
+		{from: "rounds: 6", to: "rounds: six", want: "small.yaml:3:53: load.rounds: six is not allowed: want a whole number"},
+		{from: "open: 1s", to: "open: {rate: 5}", want: "load.open: a map is not allowed: want a duration"},
+		{from: "open: 1s", to: "open: 1", want: "load.open: 1 is not allowed: want a duration"},
+		{from: "traffic: [{path: /x}]", to: "traffic: {path: /x}", want: "policies[0].traffic: a map is not allowed: want a list"},
+		{from: "rounds: 2", to: "rounds: -2", want: "profiles.smoke.load.rounds: -2 is not allowed: want 0 or more"},
 		{from: "policies: [b]", to: "policies: [d]", want: `profiles.smoke.policies: unknown policy "d"`},
 	} {
 		text := strings.Replace(small, row.from, row.to, 1)
@@ -101,6 +108,30 @@ func TestMistakesAreNamed(t *testing.T) {
 		}
 		if _, err := Parse("small.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: error %v, want %s", row.to, err, row.want)
+		}
+	}
+}
+
+// All mistakes are told at once, each with its place.
+func TestAllMistakesAreTold(t *testing.T) {
+	text := strings.NewReplacer("rate: 100", "rate: -1", "rounds: 6", "rounds: 0", "status: 200}]\n  - name: b", "status: 20}]\n  - name: b",
+		"policies: [b]", "policies: [d]").Replace(small)
+	_, err := Parse("small.yaml", []byte(text))
+	var mistakes Mistakes
+	if !errors.As(err, &mistakes) || len(mistakes) != 4 {
+		t.Fatalf("%d mistakes, want 4: %v", len(mistakes), err)
+	}
+	for i, field := range []string{"load.rate", "load.rounds", "policies[0] (a): probes[0] (it is there).status", "profiles.smoke.policies"} {
+		if !strings.Contains(mistakes[i], ": "+field+": ") || !strings.HasPrefix(mistakes[i], "small.yaml:") {
+			t.Errorf("%q is not of %s", mistakes[i], field)
+		}
+	}
+}
+
+func TestWhatIsASetOfPolicies(t *testing.T) {
+	for text, want := range map[string]bool{small: true, "name: a\nstages: [{name: b}]\n": false, "policies:\n": false, "\t: {": false} {
+		if IsSet([]byte(text)) != want {
+			t.Errorf("%q: want %v", text, want)
 		}
 	}
 }

@@ -2,9 +2,11 @@ package policy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"time"
@@ -54,8 +56,19 @@ func Read(path string) (*Set, error) {
 	return Parse(path, b)
 }
 
-// Parse checks the text of a file; name is its name in errors.
+// Parse checks the text of a file; name is its name in errors. What is wrong with the file's content is all told, as Mistakes.
 func Parse(name string, b []byte) (*Set, error) {
+	d, err := open(name, b)
+	if err != nil {
+		return nil, err
+	}
+	if n := d.entry("stages"); n != nil && d.entry("policies") == nil {
+		d.wrong(n, "", "stages are of a scenario: harness run measures it")
+		return nil, d.mistakes
+	}
+	if d.check(d.root, reflect.TypeFor[Set](), ""); len(d.mistakes) > 0 {
+		return nil, d.mistakes
+	}
 	var s Set
 	if err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&s); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -63,11 +76,17 @@ func Parse(name string, b []byte) (*Set, error) {
 	for i := range s.Policies {
 		p := &s.Policies[i]
 		if err := p.expand(filepath.Dir(name)); err != nil {
-			return nil, fmt.Errorf("%s: policies[%d] (%s): %w", name, i, p.Name, err)
+			d.tell(fmt.Errorf("policies[%d] (%s): %w", i, p.Name, err))
 		}
 	}
-	if err := s.validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if len(d.mistakes) > 0 { // without its lists a policy is another one
+		return nil, d.mistakes
+	}
+	for _, err := range s.validate() {
+		d.tell(err)
+	}
+	if len(d.mistakes) > 0 {
+		return nil, d.mistakes
 	}
 	return &s, nil
 }
@@ -140,35 +159,65 @@ func (l Load) with(over Load) Load {
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,40}$`)
 
-func (s *Set) validate() error {
-	switch l := s.Load; {
-	case !namePattern.MatchString(s.Name):
-		return fmt.Errorf("name: %q is not allowed: want lower-case letters, digits and dashes", s.Name)
-	case len(s.Policies) == 0:
-		return fmt.Errorf("policies: want at least one")
-	case l.Rate <= 0 || l.Connections <= 0 || l.Open <= 0 || l.Rounds <= 0 || l.Closed < 0:
-		return fmt.Errorf("load: want rate, connections, open and rounds above 0")
+// validate returns what is wrong, of each policy the first mistake. The texts begin with the paths of fields.
+func (s *Set) validate() (wrong []error) {
+	if !namePattern.MatchString(s.Name) {
+		wrong = append(wrong, fmt.Errorf("name: %q is not allowed: want lower-case letters, digits and dashes", s.Name))
+	}
+	wrong = append(wrong, s.Load.validate("load", 1)...)
+	if len(s.Policies) == 0 {
+		wrong = append(wrong, errors.New("policies: want at least one"))
 	}
 	seen := map[string]bool{}
 	for i := range s.Policies {
 		p := &s.Policies[i]
-		if !namePattern.MatchString(p.Name) || seen[p.Name] {
-			return fmt.Errorf("policies[%d].name: %q is not allowed: want lower-case letters, digits and dashes, once each", i, p.Name)
-		}
-		if p.ScaleOf != "" && !seen[p.ScaleOf] {
-			return fmt.Errorf("policies[%d].scale_of: there is no earlier policy %q", i, p.ScaleOf)
+		switch {
+		case !namePattern.MatchString(p.Name) || seen[p.Name]:
+			wrong = append(wrong,
+				fmt.Errorf("policies[%d].name: %q is not allowed: want lower-case letters, digits and dashes, once each", i, p.Name))
+		case p.ScaleOf != "" && !seen[p.ScaleOf]:
+			wrong = append(wrong, fmt.Errorf("policies[%d].scale_of: there is no earlier policy %q", i, p.ScaleOf))
+		default:
+			if err := p.validate(); err != nil {
+				wrong = append(wrong, fmt.Errorf("policies[%d] (%s): %w", i, p.Name, err))
+			}
 		}
 		seen[p.Name] = true
-		if err := p.validate(); err != nil {
-			return fmt.Errorf("policies[%d] (%s): %w", i, p.Name, err)
-		}
 	}
-	for name, p := range s.Profiles {
+	for _, name := range slices.Sorted(maps.Keys(s.Profiles)) {
+		p := s.Profiles[name]
+		wrong = append(wrong, p.Load.validate("profiles."+name+".load", 0)...)
 		for _, n := range p.Policies {
 			if !seen[n] {
-				return fmt.Errorf("profiles.%s.policies: %w", name, suggest.Unknown("policy", n, s.Names()))
+				wrong = append(wrong, fmt.Errorf("profiles.%s.policies: %w", name, suggest.Unknown("policy", n, s.Names())))
 			}
 		}
 	}
-	return nil
+	return wrong
+}
+
+// validate wants every figure but closed to be least or more; 0 stays what it is in a profile.
+func (l Load) validate(path string, least int) (wrong []error) {
+	want := "0 or more"
+	if least > 0 {
+		want = "more than 0"
+	}
+	for _, f := range []struct {
+		name  string
+		value any
+		wrong bool
+	}{
+		{name: "rate", value: l.Rate, wrong: l.Rate < 0 || least > 0 && l.Rate == 0},
+		{name: "connections", value: l.Connections, wrong: l.Connections < least},
+		{name: "open", value: l.Open, wrong: l.Open < time.Duration(least)},
+		{name: "rounds", value: l.Rounds, wrong: l.Rounds < least},
+	} {
+		if f.wrong {
+			wrong = append(wrong, fmt.Errorf("%s.%s: %v is not allowed: want %s", path, f.name, f.value, want))
+		}
+	}
+	if l.Closed < 0 {
+		wrong = append(wrong, fmt.Errorf("%s.closed: %s is not allowed: want 0 or more", path, l.Closed))
+	}
+	return wrong
 }

@@ -25,6 +25,8 @@ type MatrixRow struct {
 	// OfferedQPS is the open loop's rate, the same for each arm.
 	OfferedQPS float64      `json:"offered_qps"`
 	Cells      []MatrixCell `json:"cells"` // by arm, in the order of Arms
+	// Seconds is how long the row took, by the names of MatrixPhases.
+	Seconds map[string]float64 `json:"seconds,omitempty"`
 }
 
 // Outcomes of a cell.

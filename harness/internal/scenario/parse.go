@@ -45,7 +45,23 @@ func parse(file string, b []byte) (*node, error) {
 	if len(r.errs) == 0 && n.kind != mapping {
 		r.wrong(body, n.string()+" is not allowed: want a map")
 	}
+	if len(r.errs) == 0 {
+		r.foreign(n)
+	}
 	return n, r.errs.orNil()
+}
+
+// foreign refuses a file of policies in one sentence: as a scenario, nearly every line of it would be a mistake.
+func (c *converter) foreign(n *node) {
+	if n.field("stages") != nil || n.field("stage") != nil {
+		return
+	}
+	for _, e := range n.entries {
+		if e.key == "policies" {
+			c.errs.add(Error{File: c.file, Line: e.at.line, Column: e.at.column,
+				Message: "policies are of a comparison: harness compare, or harness gate --workload, measures it"})
+		}
+	}
 }
 
 func syntaxError(file string, err error) error {

@@ -128,7 +128,7 @@ func (o Own) Image() (*System, error) {
 	s.Spec = func(a *Arm) (lab.Spec, error) {
 		return lab.Spec{
 			Source: lab.Source{Image: ref, EntryPoint: true}, Env: map[string]string{"PORT": strconv.Itoa(port), "ORIGIN": a.Origin},
-			Ready: readyAt(port, o.Ready), ReadyIn: time.Minute,
+			Ready: imageReady(ref, port, o.Ready), ReadyIn: time.Minute,
 		}, nil
 	}
 	return s, nil
@@ -171,6 +171,18 @@ func (o Own) Target() (*System, error) {
 // readyAt wants an answer to a path that is no server error.
 func readyAt(port int, path string) func(context.Context, lab.Node) error {
 	return func(ctx context.Context, n lab.Node) error { return Reachable(ctx, n.HostAddr(port), path) }
+}
+
+// imageReady is readyAt, with what an image that never is may lack.
+func imageReady(ref string, port int, path string) func(context.Context, lab.Node) error {
+	ready := readyAt(port, path)
+	return func(ctx context.Context, n lab.Node) error {
+		if err := ready(ctx, n); err != nil {
+			return fmt.Errorf("GET %s on port %d: %w (%s must listen on that port of all its addresses, and answer the path of --ready "+
+				"with a status below 500)", path, port, err, ref)
+		}
+		return nil
+	}
 }
 
 // Reachable asks an address for a path. Any answer with a status below 500 will do.

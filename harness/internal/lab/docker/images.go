@@ -3,6 +3,8 @@ package docker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,7 @@ type image struct {
 	layout   layout
 	id       string
 	versions string // of the packages inside, where known
+	exposed  string // ports that the image says its program listens on; empty: it does not say
 	program  string // path of the executable inside, of a server that a spec's Source names
 }
 
@@ -116,7 +119,11 @@ func (r *Runtime) image(ctx context.Context, s lab.Spec) (image, error) {
 	}
 	img, err := r.resolve(ctx, s)
 	if err != nil {
-		return image{}, fmt.Errorf("image of %s: %w", s.Program, err)
+		name := s.Program
+		if s.Source.EntryPoint {
+			name = s.Name // a service of the user's: its program is a name of the lab's
+		}
+		return image{}, fmt.Errorf("image of %s: %w", name, err)
 	}
 	r.mu.Lock()
 	r.images[s.Program] = img
@@ -152,6 +159,7 @@ func (r *Runtime) present(ctx context.Context, ref string, l layout) (image, err
 	}
 	if res.Config != nil {
 		img.versions = res.Config.Labels[labelVersions]
+		img.exposed = strings.Join(slices.Sorted(maps.Keys(res.Config.ExposedPorts)), " ")
 	}
 	return img, nil
 }

@@ -143,7 +143,8 @@ func (r *Runtime) presentOrMade(ctx context.Context, ref string, debian made) (i
 		return image{}, ctx.Err()
 	}
 	if !packaged {
-		return image{}, pullErr
+		return image{}, fmt.Errorf("%s is not among the engine's images, and cannot be pulled: %w; build it (docker build -t %s DIRECTORY), "+
+			"load it (docker load), or see that its registry can be reached and used from here", ref, pullErr, ref)
 	}
 	r.progress("%s cannot be had (%s); making %s from Debian packages instead, once", ref, firstLine(pullErr), debian.ref())
 	if err := r.buildDebian(ctx, debian); err != nil {

@@ -26,6 +26,9 @@ func (r *Runtime) Start(ctx context.Context, s lab.Spec) (lab.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if undeclared := otherPorts(s, img); undeclared != "" {
+		r.progress("%s", undeclared)
+	}
 	n, err := r.reserve(ctx, s)
 	if err != nil {
 		return nil, err
@@ -40,6 +43,19 @@ func (r *Runtime) Start(ctx context.Context, s lab.Spec) (lab.Node, error) {
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	return n, nil
+}
+
+// otherPorts says that a user's image names other ports than the one that was given. It may listen there all the same.
+func otherPorts(s lab.Spec, img image) string {
+	if !s.Source.EntryPoint || img.exposed == "" {
+		return ""
+	}
+	for _, port := range s.Ports {
+		if !slices.Contains(strings.Fields(img.exposed), strconv.Itoa(port)+"/tcp") {
+			return fmt.Sprintf("%s: %s exposes %s, and port %d was given", s.Name, img.ref, img.exposed, port)
+		}
+	}
+	return ""
 }
 
 // reserve gives the node its name, address and ports.
@@ -114,7 +130,7 @@ func (r *Runtime) run(ctx context.Context, n *node, s lab.Spec, img image) error
 		}
 		less, again := tune.without(err)
 		if !again {
-			return explainPort(n, err)
+			return explainImage(img, explainPort(n, err))
 		}
 		r.progress("the engine refuses a setting; continuing without it: %v", err)
 		tune = less
@@ -146,6 +162,14 @@ func (r *Runtime) runOnce(ctx context.Context, n *node, req testcontainers.Conta
 		return context.Cause(ctx)
 	}
 	return c.Start(working)
+}
+
+// explainImage says what the engine means by an image without a command.
+func explainImage(img image, err error) error {
+	if !strings.Contains(strings.ToLower(err.Error()), "no command specified") {
+		return err
+	}
+	return fmt.Errorf("%s has neither ENTRYPOINT nor CMD: name the program to start in its Dockerfile: %w", img.ref, err)
 }
 
 // explainPort turns the engine's words for a port taken between our probe and

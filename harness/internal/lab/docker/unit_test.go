@@ -326,6 +326,25 @@ func TestTuningGivesUpWhatIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnImageThatCannotStartIsExplained(t *testing.T) {
+	img := image{ref: "shop:1", exposed: "8080/tcp"}
+	err := explainImage(img, errors.New("container create: Error response from daemon: No command specified"))
+	if !strings.Contains(err.Error(), "shop:1 has neither ENTRYPOINT nor CMD") {
+		t.Errorf("error %v", err)
+	}
+	if other := errors.New("no space left on device"); explainImage(img, other) != other { //nolint:errorlint // it is to be the same one
+		t.Error("another error was changed")
+	}
+	spec := lab.Spec{Name: "head", Source: lab.Source{Image: "shop:1", EntryPoint: true}, Ports: []int{8081}}
+	if got := otherPorts(spec, img); got != "head: shop:1 exposes 8080/tcp, and port 8081 was given" {
+		t.Errorf("said %q", got)
+	}
+	spec.Ports = []int{8080}
+	if got := otherPorts(spec, img); got != "" {
+		t.Errorf("said %q of the port that it exposes", got)
+	}
+}
+
 func TestPortErrors(t *testing.T) {
 	n := &node{name: "lb", ports: map[int]int{8000: 18000}}
 	err := explainPort(n, errors.New("driver failed: Bind for 127.0.0.1:18000 failed: port is already allocated"))
