@@ -31,10 +31,12 @@ func TestABackupIsRestored(t *testing.T) {
 	}
 
 	empty := testenv.Postgres(t)
-	if code, out := command(empty, "restore", file, "--dry-run"); code != 0 || !strings.Contains(out, "can be restored: "+file+": revision 5 of") {
+	code, out = command(empty, "restore", file, "--dry-run")
+	if code != 0 || !strings.Contains(out, "can be restored: "+file+": revision 5 of") {
 		t.Fatalf("restore --dry-run: %d %s", code, out)
 	}
-	(&tool{t, empty, c.dir}).want([]string{"would be 0 created, 0 updated, 0 deleted"}, "diff", c.file("none.yml", "_format_version: \"3.0\"\n"))
+	none := c.file("none.yml", "_format_version: \"3.0\"\n")
+	(&tool{t, empty, c.dir}).want([]string{"would be 0 created, 0 updated, 0 deleted"}, "diff", none)
 	if code, out := command(empty, "restore", file); code != 0 || !strings.Contains(out, "revision 5 of") {
 		t.Fatalf("restore: %d %s", code, out)
 	}
@@ -72,10 +74,11 @@ func TestABackupIsRestored(t *testing.T) {
 		{"a newer schema", strings.Replace(string(raw), `"schema":`, `"schema":9`, 1), "want a gateway that is as new"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if code, out := command(testenv.Postgres(t), "restore", c.file("bad.backup", tt.text), "--dry-run"); code != 1 || !strings.Contains(out, tt.want) {
+			code, out := command(testenv.Postgres(t), "restore", c.file("bad.backup", tt.text), "--dry-run")
+			if code != 1 || !strings.Contains(out, tt.want) {
 				t.Errorf("--dry-run: code %d, no %q in %s", code, tt.want, out)
 			}
-			code, out := command(empty, "restore", c.file("bad.backup", tt.text), "--replace")
+			code, out = command(empty, "restore", c.file("bad.backup", tt.text), "--replace")
 			if code != 1 || !strings.Contains(out, tt.want) {
 				t.Errorf("code %d, no %q in %s", code, tt.want, out)
 			}

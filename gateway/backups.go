@@ -60,9 +60,7 @@ func (inv *invocation) backups(write func(name string) (*store.BackupInfo, error
 		case <-time.After(wait):
 		}
 		wait = inv.config.every
-		if err := inv.oneBackup(write); inv.ctx.Err() != nil {
-			return nil
-		} else if err != nil {
+		if err := inv.oneBackup(write); err != nil && inv.ctx.Err() == nil {
 			fmt.Fprintf(inv.stderr, "gateway: backup: %v\n", err)
 			wait = min(wait, retryBackup)
 		}
