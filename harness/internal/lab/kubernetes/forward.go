@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	core "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/portforward"
@@ -36,9 +38,10 @@ type forwarder struct {
 	done sync.WaitGroup
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool     // that are served
-	link  httpstream.Connection // to the pod's kubelet; nil: none yet
-	next  int                   // request id
+	conns map[net.Conn]bool       // that are served
+	link  httpstream.Connection   // to the pod's kubelet; nil: none yet
+	old   []httpstream.Connection // that no new connection uses
+	next  int                     // request id
 }
 
 // publish listens for the ports that the harness must reach.
@@ -95,9 +98,7 @@ func (f *forwarder) close() {
 	for c := range f.conns {
 		c.Close()
 	}
-	if f.link != nil {
-		_ = f.link.Close()
-	}
+	f.unlink()
 	f.mu.Unlock()
 	f.done.Wait()
 }
@@ -123,23 +124,29 @@ func (f *forwarder) serve() {
 
 // pass copies both ways between a connection and a stream to the pod, until the pod's side ends.
 func (f *forwarder) pass(c net.Conn) error {
-	data, trouble, err := f.open()
+	link, data, trouble, err := f.open()
 	if err != nil {
 		return err
 	}
+	var answered atomic.Bool
 	var done sync.WaitGroup
 	done.Go(func() {
 		_, _ = io.Copy(data, c) // the client's end, or an error that the other direction sees as well
 		_ = data.Close()
+		if !answered.Load() {
+			f.retire(link)
+			time.AfterFunc(goneFor, func() { _ = data.Reset() })
+		}
 	})
 	done.Go(func() {
 		// What the kubelet says when it cannot reach the port: the data stream would stay open.
 		if said, _ := io.ReadAll(trouble); len(said) > 0 {
+			f.retire(link)
 			_ = data.Reset()
 			c.Close()
 		}
 	})
-	_, err = io.Copy(c, data)
+	_, err = io.Copy(c, &heard{from: data, any: &answered})
 	c.Close()
 	_ = data.Reset()
 	_ = trouble.Reset()
@@ -147,12 +154,29 @@ func (f *forwarder) pass(c net.Conn) error {
 	return err
 }
 
+// goneFor is how long a node may still answer a client that has sent its last byte, before a first one.
+const goneFor = 30 * time.Second
+
+// heard notes that a reader had a byte.
+type heard struct {
+	from io.Reader
+	any  *atomic.Bool
+}
+
+func (h *heard) Read(p []byte) (int, error) {
+	n, err := h.from.Read(p)
+	if n > 0 {
+		h.any.Store(true)
+	}
+	return n, err
+}
+
 // open makes the two streams of a connection. A link that has ended, as with its pod, is made anew once.
-func (f *forwarder) open() (data, trouble httpstream.Stream, err error) {
+func (f *forwarder) open() (link httpstream.Connection, data, trouble httpstream.Stream, err error) {
 	for range 2 {
 		link, id, err := f.connected()
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		h := http.Header{}
 		h.Set(core.StreamType, core.StreamTypeError)
@@ -163,23 +187,42 @@ func (f *forwarder) open() (data, trouble httpstream.Stream, err error) {
 			_ = trouble.Close() // nothing is written to it
 			h.Set(core.StreamType, core.StreamTypeData)
 			if data, err = link.CreateStream(h); err == nil {
-				return data, trouble, nil
+				return link, data, trouble, nil
 			}
 		}
 		f.drop(link)
 	}
-	return nil, nil, fmt.Errorf("forward to %s:%d: the connection to the cluster ends at once", f.node.name, f.port)
+	return nil, nil, nil, fmt.Errorf("forward to %s:%d: the connection to the cluster ends at once", f.node.name, f.port)
 }
 
 // unlink ends the ways to a pod that is gone, with the connections on them: the kubelet would leave them open, and nothing would answer.
 func (n *node) unlink() {
 	for _, f := range n.ports {
 		f.mu.Lock()
-		if f.link != nil {
-			_ = f.link.Close()
-			f.link = nil
-		}
+		f.unlink()
 		f.mu.Unlock()
+	}
+}
+
+// unlink closes all links. f.mu is held.
+func (f *forwarder) unlink() {
+	if f.link != nil {
+		f.old = append(f.old, f.link)
+	}
+	for _, link := range f.old {
+		_ = link.Close()
+	}
+	f.link, f.old = nil, nil
+}
+
+// retire has the next connection make a link of its own. A kubelet that is asked for a pod while it still ends an earlier one of the same
+// name makes a link to that one, on which nothing answers.
+func (f *forwarder) retire(link httpstream.Connection) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.link == link {
+		f.link = nil
+		f.old = append(f.old, link)
 	}
 }
 
