@@ -71,9 +71,9 @@ func (p *Program) scenarioCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE...",
 		Short: "Check scenarios and comparisons: every mistake with its place, its value and what is allowed",
-		Long: `Check scenarios and comparisons: every mistake with its place, its value and what
-is allowed. Every stage of a scenario is checked under every profile; a file with
-policies is a comparison, as harness compare and harness gate --workload take it.
+		Long: `Check scenarios and comparisons: every mistake with its place, its value and
+what is allowed. Every stage of a scenario is checked under every profile. A file
+with policies is a comparison, for harness compare and harness gate --workload.
 The exit code is 0 if all files are valid, else 2. docs/scenarios.md lists all
 keys of scenarios, docs/compare.md describes comparisons.`,
 		Example: `  harness scenario check mine.yaml
