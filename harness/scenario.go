@@ -72,10 +72,11 @@ func (p *Program) scenarioCheckCommand() *cobra.Command {
 		Use:   "check FILE...",
 		Short: "Check scenarios and comparisons: every mistake with its place, its value and what is allowed",
 		Long: `Check scenarios and comparisons: every mistake with its place, its value and
-what is allowed. Every stage of a scenario is checked under every profile. A file
-with policies is a comparison, for harness compare and harness gate --workload.
-The exit code is 0 if all files are valid, else 2. docs/scenarios.md lists all
-keys of scenarios, docs/compare.md describes comparisons.`,
+what is allowed. Every stage of a scenario is checked under every profile.
+A file with policies is a comparison, for harness compare and for
+harness gate --workload. The exit code is 0 if all files are valid, else 2.
+docs/scenarios.md lists all keys of scenarios, docs/compare.md describes
+comparisons.`,
 		Example: `  harness scenario check mine.yaml
   harness scenario check scenarios/chaos/*.yaml scenarios/compare.yaml`,
 		Args: cobra.MinimumNArgs(1),
