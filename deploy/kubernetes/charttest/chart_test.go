@@ -67,7 +67,7 @@ func TestPodsRunWithoutPrivileges(t *testing.T) {
 		"migrate": get[*batch.Job](t, all, "Job/edge-gateway-migrate").Spec.Template.Spec,
 		"backup":  get[*batch.CronJob](t, all, "CronJob/edge-gateway-backup").Spec.JobTemplate.Spec.Template.Spec,
 	} {
-		if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken || spec.EnableServiceLinks == nil || *spec.EnableServiceLinks {
+		if isNot(spec.AutomountServiceAccountToken, false) || isNot(spec.EnableServiceLinks, false) {
 			t.Errorf("%s: it has a token of the API, or variables of other services", name)
 		}
 		if p := spec.SecurityContext; p == nil || !*p.RunAsNonRoot || p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
@@ -75,7 +75,8 @@ func TestPodsRunWithoutPrivileges(t *testing.T) {
 		}
 		for _, c := range spec.Containers {
 			s := c.SecurityContext
-			if s == nil || *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem || !slices.Equal(s.Capabilities.Drop, []core.Capability{"ALL"}) {
+			if s == nil || isNot(s.AllowPrivilegeEscalation, false) || isNot(s.ReadOnlyRootFilesystem, true) ||
+				!slices.Equal(s.Capabilities.Drop, []core.Capability{"ALL"}) {
 				t.Errorf("%s: %+v", name, s)
 			}
 			if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
@@ -130,7 +131,8 @@ func TestTheGatewaysPod(t *testing.T) {
 			t.Errorf("pods have no label %s=%s", key, value)
 		}
 	}
-	if file := get[*core.ConfigMap](t, rendered(t, fromFile), "ConfigMap/edge-gateway-declarative"); !strings.Contains(file.Data["gateway.yml"], `_format_version: "3.0"`) {
+	file := get[*core.ConfigMap](t, rendered(t, fromFile), "ConfigMap/edge-gateway-declarative")
+	if !strings.Contains(file.Data["gateway.yml"], `_format_version: "3.0"`) {
 		t.Errorf("the declarative file is %q", file.Data)
 	}
 }
@@ -207,7 +209,10 @@ func TestWrongValues(t *testing.T) {
 		{"{}", "postgres.existingSecret and postgres.dsn are empty"},
 		{"{postgres: {existingSecret: pg}}", "admin.existingSecret and admin.tokens are empty"},
 		{"{postgres: {enabled: false}, admin: {enabled: false}}", "want declarative.existingConfigMap or declarative.config"},
-		{"{postgres: {enabled: false}, declarative: {config: x}, admin: {enabled: false}, backup: {enabled: true}}", "want postgres.enabled=true"},
+		{
+			"{postgres: {enabled: false}, declarative: {config: x}, admin: {enabled: false}, backup: {enabled: true}}",
+			"want postgres.enabled=true",
+		},
 		{least[:len(least)-1] + ", autoscaling: {enabled: true, cpuPercent: 0}}", "want one of them above 0"},
 		{least[:len(least)-1] + ", autoscaling: {enabled: true, minReplicas: 9, maxReplicas: 4}}", "want at most maxReplicas, 4"},
 		{"{replica: 3}", "replica"},

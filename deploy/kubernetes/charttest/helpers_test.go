@@ -40,3 +40,6 @@ func get[T runtime.Object](t *testing.T, all map[string]runtime.Object, key stri
 	}
 	return o
 }
+
+// isNot is of a field that must be set.
+func isNot(field *bool, want bool) bool { return field == nil || *field != want }

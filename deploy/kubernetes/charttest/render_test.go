@@ -120,7 +120,8 @@ extraVolumes: [{name: certificates, secret: {secretName: tls}}]
 extraVolumeMounts: [{name: certificates, mountPath: /etc/certificates, readOnly: true}]
 imagePullSecrets: [{name: pull}]
 service: {type: LoadBalancer, annotations: {a: b}, externalTrafficPolicy: Local}
-ingress: {enabled: true, className: nginx, annotations: {c: d}, hosts: [shop.example.com], tls: [{hosts: [shop.example.com], secretName: shop}]}
+ingress:
+  {enabled: true, className: nginx, annotations: {c: d}, hosts: [shop.example.com], tls: [{hosts: [shop.example.com], secretName: shop}]}
 autoscaling: {enabled: true, inFlight: 100}
 networkPolicy: {proxyFrom: [{podSelector: {}}], statusFrom: [{podSelector: {}}]}
 podAnnotations: {e: f}
