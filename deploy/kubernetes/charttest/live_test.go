@@ -175,7 +175,7 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 	upgrade.Namespace = c.space
 	upgrade.Wait, upgrade.Timeout = true, within
 	_, err = upgrade.RunWithContext(t.Context(), "edge", loadChart(t), values(t, fmt.Sprintf(live, 2)))
-	time.Sleep(15 * time.Second) // the last of the old pods drains
+	c.awaitGone(t, before) // requests go on while the last of the old pods drains
 	stop()
 	for range clients {
 		<-done
@@ -201,6 +201,31 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 	left, err := c.client.CoreV1().Services(c.space).List(t.Context(), meta.ListOptions{})
 	if err != nil || len(left.Items) > 0 {
 		t.Errorf("services are left: %v %v", left.Items, err)
+	}
+}
+
+// awaitGone waits until none of the pods is there, not even ending.
+func (c *cluster) awaitGone(t *testing.T, names map[string]bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); ; time.Sleep(100 * time.Millisecond) {
+		list, err := c.client.CoreV1().Pods(c.space).List(t.Context(), meta.ListOptions{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		left := 0
+		for _, p := range list.Items {
+			if names[p.Name] {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%d of the old pods are still there", left)
+			return
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func New(c Config) *Resolver {
 // Service is where an SRV record leads.
 type Service struct {
 	Host   string // without the dot of the root
-	Port   uint16 // 0: the port of whoever asks
+	Port   uint16 // 0: the port that the caller has configured
 	Weight uint16
 }
 

@@ -53,7 +53,7 @@ func TestServices(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		upstream *entity.Upstream
-		host     func(port uint16) string // that the server at a port is told
+		host     func(port uint16) string // that is sent to the server at a port
 	}{
 		{name: "host of a service", host: func(port uint16) string { return fmt.Sprintf("_web._tcp.test:%d", port) }},
 		{

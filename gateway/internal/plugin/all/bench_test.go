@@ -112,7 +112,7 @@ type bench struct {
 	x     *plugin.Exchange
 	route *entity.Route
 	dir   *plugin.Directory
-	// consumer is who the request is from before the chain; nil: nobody.
+	// consumer is the consumer of the request before the chain runs; nil: none.
 	consumer *entity.Consumer
 	in       *bytes.Reader
 	br       *bufio.Reader

@@ -135,7 +135,11 @@ func (f *forwarder) pass(c net.Conn) error {
 		_ = data.Close()
 		if !answered.Load() {
 			f.retire(link)
-			time.AfterFunc(goneFor, func() { _ = data.Reset() })
+			time.AfterFunc(goneFor, func() {
+				if !answered.Load() {
+					_ = data.Reset()
+				}
+			})
 		}
 	})
 	done.Go(func() {
