@@ -98,7 +98,8 @@ func (b *testGateway) launch(args []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProgram(s, slog.New(slog.NewTextHandler(b.log, nil)))
+	log := slog.New(slog.NewTextHandler(b.log, nil))
+	p, err := newProgram(s, log, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +338,7 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = newProgram(s, slog.New(slog.DiscardHandler))
+	_, err = newProgram(s, slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "admin_listen=") || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v, want the setting and that its port is in use", err)
 	}

@@ -112,7 +112,7 @@ func (p *program) makeDataPlane() error {
 		NodeName: s.NodeName, NodeHeader: s.NodeHeader, RevisionHeader: s.RevisionHeader,
 		MaxBodyBytes: s.ClientBodyBytes, StreamAbove: s.UpstreamMaxBuffered,
 		TrustedProxies: trusted, Via: s.ViaName, PathAmbiguity: s.PathAmbiguity, Underscores: s.Underscores,
-		AccessLog: s.AccessLog, AccessLogRate: s.AccessLogRate,
+		AccessLog: s.AccessLog, AccessLogRate: s.AccessLogRate, AccessLines: p.access.With("part", "proxy"),
 		Resolve: func(cfg *entity.Config) (*entity.Config, error) {
 			return vault.Resolve(cfg, p.plugins.Catalog(), os.LookupEnv)
 		},

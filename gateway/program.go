@@ -35,6 +35,7 @@ import (
 type program struct {
 	settings *settings.Settings
 	log      *slog.Logger
+	access   *slog.Logger // of the access log
 	metrics  *prometheus.Registry
 
 	sockets  struct{ proxy, admin, status *listen.Socket }
@@ -66,8 +67,8 @@ type program struct {
 
 // newProgram reserves the addresses of the listeners and makes all parts. It
 // connects to nothing. When it fails, nothing is left open.
-func newProgram(s *settings.Settings, log *slog.Logger) (_ *program, err error) {
-	p := &program{settings: s, log: log, metrics: prometheus.NewRegistry(), plugins: all.Plugins()}
+func newProgram(s *settings.Settings, log, access *slog.Logger) (_ *program, err error) {
+	p := &program{settings: s, log: log, access: access, metrics: prometheus.NewRegistry(), plugins: all.Plugins()}
 	defer func() {
 		if err != nil {
 			p.Close()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatelab/gatelab/gateway/internal/logbuffer"
 	"github.com/gatelab/gatelab/gateway/internal/settings"
 	"github.com/gatelab/gatelab/gateway/internal/tune"
 )
@@ -15,7 +16,9 @@ import (
 // serve is the command that runs the gateway.
 func serve(inv *invocation) error {
 	s := &inv.settings
-	log := newLogger(s, inv.stderr)
+	out := logbuffer.New(inv.stderr, s.AccessLogFlush)
+	defer out.Close()
+	log := newLogger(s, out)
 	silenceRedis()
 	if len(s.Ignored) > 0 {
 		log.Warn("variables of Kong without a meaning here are ignored", "variables", s.Ignored)
@@ -31,7 +34,7 @@ func serve(inv *invocation) error {
 	})
 	defer tuned.KeepAlive()
 	log.Info("runtime", "procs", tuned.Procs, "gc_percent", tuned.GCPercent, "memory_limit", settings.FormatBytes(tuned.MemoryLimit))
-	p, err := newProgram(s, log)
+	p, err := newProgram(s, log, newLogger(s, out.Delayed()))
 	if err != nil {
 		return err
 	}

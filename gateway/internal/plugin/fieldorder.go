@@ -3,7 +3,6 @@ package plugin
 import (
 	"reflect"
 	"strings"
-	"sync"
 	"unsafe"
 
 	"github.com/valyala/fasthttp"
@@ -25,14 +24,15 @@ type headerField struct {
 	noValue bool
 }
 
-// fieldsLayout is where the headers have their fields.
-type fieldsLayout struct{ request, response uintptr }
+// fieldsLayout is where the headers have their fields, and those of their trailers.
+type fieldsLayout struct{ request, response, requestTrailers, responseTrailers uintptr }
 
-var fieldsAt = sync.OnceValue(func() fieldsLayout {
-	find := func(header reflect.Type) uintptr {
-		f, ok := header.FieldByName("h")
+// layout is found out at the start: a codec that keeps its fields otherwise must not serve a request.
+var layout = func() fieldsLayout {
+	find := func(header reflect.Type, name string) uintptr {
+		f, ok := header.FieldByName(name)
 		if !ok || f.Type.Kind() != reflect.Slice || f.Type.Elem().Size() != reflect.TypeFor[headerField]().Size() {
-			panic("the codec's header has no field h of keys and values")
+			panic("the codec's header has no field " + name + " of keys and values")
 		}
 		own := reflect.TypeFor[headerField]()
 		for i := range own.NumField() {
@@ -48,12 +48,21 @@ var fieldsAt = sync.OnceValue(func() fieldsLayout {
 		}
 		return at
 	}
-	return fieldsLayout{find(reflect.TypeFor[fasthttp.RequestHeader]()), find(reflect.TypeFor[fasthttp.ResponseHeader]())}
-})
+	request, response := reflect.TypeFor[fasthttp.RequestHeader](), reflect.TypeFor[fasthttp.ResponseHeader]()
+	return fieldsLayout{find(request, "h"), find(response, "h"), find(request, "trailerH"), find(response, "trailerH")}
+}()
 
-// DeleteField deletes a request's fields of a name, and leaves the others in order.
+func fieldsOf(header unsafe.Pointer, at uintptr) []headerField {
+	return *(*[]headerField)(unsafe.Add(header, at))
+}
+
+// DeleteField deletes a request's fields of a name, and leaves the others in order. Most
+// of the fields that are deleted are not there: then nothing is done.
 func DeleteField(h *fasthttp.RequestHeader, name string) {
-	sink(*(*[]headerField)(unsafe.Add(unsafe.Pointer(h), fieldsAt().request)), name)
+	all := fieldsOf(unsafe.Pointer(h), layout.request)
+	if sink(all, name) == len(all) && !isAmong(keptApart, name) && len(fieldsOf(unsafe.Pointer(h), layout.requestTrailers)) == 0 {
+		return
+	}
 	h.Del(name)
 }
 
@@ -61,7 +70,19 @@ func DeleteField(h *fasthttp.RequestHeader, name string) {
 const few = 8
 
 // kept apart by the codec are fields of these names: they are not among the others.
-var keptApart = []string{"host", "content-type", "user-agent", "cookie", "content-length", "connection", "trailer"}
+var (
+	keptApart         = []string{"host", "content-type", "user-agent", "cookie", "content-length", "connection", "trailer"}
+	keptApartInAnswer = []string{"content-type", "content-encoding", "server", "set-cookie", "content-length", "connection", "trailer"}
+)
+
+func isAmong(names []string, name string) bool {
+	for _, n := range names {
+		if len(n) == len(name) && strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // DeleteFields deletes a request's fields of several names. A client may name thousands,
 // and send thousands of fields: of more than a few names there is one pass for all.
@@ -76,7 +97,7 @@ func DeleteFields(h *fasthttp.RequestHeader, names [][]byte) {
 	for _, name := range names {
 		doomed[lowerCase(name)] = true
 	}
-	partition(*(*[]headerField)(unsafe.Add(unsafe.Pointer(h), fieldsAt().request)), func(f *headerField) bool {
+	partition(fieldsOf(unsafe.Pointer(h), layout.request), func(f *headerField) bool {
 		name := lowerCase(f.key)
 		if doomed[name] {
 			found[name] = true
@@ -108,7 +129,10 @@ func lowerCase(name []byte) string {
 // DeleteResponseField deletes a response's fields of a name, and leaves the others in
 // order.
 func DeleteResponseField(h *fasthttp.ResponseHeader, name string) {
-	sink(*(*[]headerField)(unsafe.Add(unsafe.Pointer(h), fieldsAt().response)), name)
+	all := fieldsOf(unsafe.Pointer(h), layout.response)
+	if sink(all, name) == len(all) && !isAmong(keptApartInAnswer, name) && len(fieldsOf(unsafe.Pointer(h), layout.responseTrailers)) == 0 {
+		return
+	}
 	h.Del(name)
 }
 
@@ -119,13 +143,21 @@ func SetField(h *fasthttp.RequestHeader, name, value string) {
 	h.Set(name, value)
 }
 
-// sink moves the fields of a name behind all others.
-func sink(fields []headerField, name string) {
-	partition(fields, func(f *headerField) bool { return len(f.key) == len(name) && strings.EqualFold(View(f.key), name) })
+// SetCanonicalField is SetField of a name as the codec keeps it (X-Real-Ip), which it then
+// need not make so.
+func SetCanonicalField(h *fasthttp.RequestHeader, name []byte, value string) {
+	DeleteField(h, View(name))
+	h.SetCanonical(name, unsafe.Slice(unsafe.StringData(value), len(value))) // which is copied
 }
 
-// partition moves fields behind all others, which stay in order, in one pass.
-func partition(fields []headerField, goes func(*headerField) bool) {
+// sink moves the fields of a name behind all others, and returns how many those are.
+func sink(fields []headerField, name string) int {
+	return partition(fields, func(f *headerField) bool { return len(f.key) == len(name) && strings.EqualFold(View(f.key), name) })
+}
+
+// partition moves fields behind all others, which stay in order, in one pass. It returns
+// how many stay.
+func partition(fields []headerField, goes func(*headerField) bool) int {
 	kept := 0
 	for i := range fields {
 		if goes(&fields[i]) {
@@ -136,4 +168,5 @@ func partition(fields []headerField, goes func(*headerField) bool) {
 		}
 		kept++
 	}
+	return kept
 }

@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"bufio"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,5 +62,58 @@ func TestManyNamesAreDeletedInOnePass(t *testing.T) {
 	}
 	if !strings.Contains(" "+text, want) || len(got) != 42 || string(q.Host()) != "h" || string(q.ContentType()) != "text/plain" {
 		t.Errorf("left %d: %s", len(got), text)
+	}
+}
+
+// A name that is not among the fields is not asked of the codec. It has to know all that
+// the codec keeps elsewhere.
+func TestEveryFieldIsDeletedWhereverTheCodecKeepsIt(t *testing.T) {
+	const head = "Host: h\r\nUser-Agent: u\r\nContent-Type: text/plain\r\nContent-Encoding: br\r\nServer: s\r\n" +
+		"Cookie: a=b\r\nSet-Cookie: c=d\r\nConnection: close\r\nTrailer: X-T\r\nX-Other: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, name := range strings.Fields("host User-Agent content-type CONTENT-ENCODING server cookie set-cookie connection trailer x-other " +
+		"x-t content-length transfer-encoding absent") {
+		var q, wantQ fasthttp.RequestHeader
+		var a, wantA fasthttp.ResponseHeader
+		for _, h := range []*fasthttp.RequestHeader{&q, &wantQ} {
+			if err := h.Read(bufio.NewReader(strings.NewReader("POST / HTTP/1.1\r\n" + head))); err != nil {
+				t.Fatal(err)
+			}
+			h.Add("X-T", "trailer")
+		}
+		for _, h := range []*fasthttp.ResponseHeader{&a, &wantA} {
+			if err := h.Read(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\n" + head))); err != nil {
+				t.Fatal(err)
+			}
+			h.Add("X-T", "trailer")
+		}
+		DeleteField(&q, name)
+		wantQ.Del(name)
+		DeleteResponseField(&a, name)
+		wantA.Del(name)
+		if got, want := sorted(q.String(), q.TrailerHeader()), sorted(wantQ.String(), wantQ.TrailerHeader()); got != want {
+			t.Errorf("%s: the request is %q, want %q", name, got, want)
+		}
+		if got, want := sorted(a.String(), a.TrailerHeader()), sorted(wantA.String(), wantA.TrailerHeader()); got != want {
+			t.Errorf("%s: the response is %q, want %q", name, got, want)
+		}
+	}
+}
+
+// sorted are a header's lines, and its trailers', in an order that does not depend on the codec's.
+func sorted(header string, trailers []byte) string {
+	lines := append(strings.Split(header, "\r\n"), string(trailers))
+	slices.Sort(lines)
+	return strings.Join(lines, "|")
+}
+
+func TestSetCanonicalFieldLeavesOne(t *testing.T) {
+	var q fasthttp.RequestHeader
+	for _, f := range strings.Fields("X-Set:1 A:1 x-set:2 B:1") {
+		name, value, _ := strings.Cut(f, ":")
+		q.Add(name, value)
+	}
+	SetCanonicalField(&q, []byte("X-Set"), "3\r\nInjected: 1")
+	if got := q.PeekAll("X-Set"); len(got) != 1 || strings.ContainsAny(string(got[0]), "\r\n") || q.Peek("Injected") != nil {
+		t.Errorf("%q", q.String())
 	}
 }

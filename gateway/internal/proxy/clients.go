@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gatelab/gatelab/gateway/internal/socket"
 )
 
 const (
@@ -88,6 +90,9 @@ func (a *clients) add(c net.Conn) *clientConn {
 	a.open.Add(1)
 	a.accepted.Add(1)
 	now := time.Now()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		c = socket.New(tcp)
+	}
 	return &clientConn{Conn: c, raw: c, all: a, accepted: now, wroteAt: now, writeCredit: a.bounds.write}
 }
 

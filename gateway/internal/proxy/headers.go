@@ -45,24 +45,24 @@ type provenance struct {
 // write writes the fields into the client's request.
 func (o provenance) write() {
 	h := &o.x.Ctx.Request.Header
-	set := func(name, own string) {
-		if !o.requester.trusted || len(h.Peek(name)) == 0 {
-			plugin.SetField(h, name, own)
+	set := func(name []byte, own string) {
+		if !o.requester.trusted || len(h.PeekBytes(name)) == 0 {
+			plugin.SetCanonicalField(h, name, own)
 		}
 	}
 	list := o.requester.peerText
 	if had := h.PeekAll("X-Forwarded-For"); len(had) > 0 {
 		list = string(bytes.Join(had, commaSpace)) + ", " + list
 	}
-	plugin.SetField(h, "X-Forwarded-For", list)
-	plugin.SetField(h, "X-Real-IP", o.x.ClientIP)
-	set("X-Forwarded-Proto", o.x.Scheme)
-	set("X-Forwarded-Host", o.x.Host)
-	set("X-Forwarded-Port", o.port)
+	plugin.SetCanonicalField(h, headerForwardedFor, list)
+	plugin.SetCanonicalField(h, headerRealIP, o.x.ClientIP)
+	set(headerForwardedProto, o.x.Scheme)
+	set(headerForwardedHost, o.x.Host)
+	set(headerForwardedPort, o.port)
 	// Without the query, which may carry secrets that a plugin has hidden.
-	set("X-Forwarded-Path", view(pathOf(h.RequestURI())))
+	set(headerForwardedPath, view(pathOf(h.RequestURI())))
 	if r := o.x.Route; r != nil && r.StripPath && o.prefix != "" && o.prefix != "/" {
-		set("X-Forwarded-Prefix", route.Escape(o.prefix)) // a regular expression may take any character
+		set(headerForwardedPrefix, route.Escape(o.prefix)) // a regular expression may take any character
 	} else if !o.requester.trusted {
 		plugin.DeleteField(h, "X-Forwarded-Prefix")
 	}
@@ -77,7 +77,7 @@ func (o provenance) write() {
 	if o.fields&fieldVia != 0 {
 		via = string(bytes.Join(h.PeekAll("Via"), commaSpace)) + ", " + via
 	}
-	plugin.SetField(h, "Via", via)
+	plugin.SetCanonicalField(h, headerVia, via)
 }
 
 // writeForwarded appends to a Forwarded field that a trusted proxy has begun, and

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -48,6 +49,7 @@ type Config struct {
 	Staple         time.Duration // how often certificates are looked through for OCSP answers that are due; 0: none is stapled
 	AccessLog      string        // LogOff, LogSampled or LogAll
 	AccessLogRate  int           // lines per second that LogSampled keeps beside errors
+	AccessLines    *slog.Logger  // where the access log is written; nil: to the log
 
 	// Resolve puts values in the place of references to them; nil: there are none.
 	Resolve func(*entity.Config) (*entity.Config, error)
@@ -99,7 +101,7 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 		config: c, via: "1.1 " + c.Via, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName),
 		watch: newWatcher(), tunnels: newTunnelMetrics(reg),
 	}
-	p.access = accessLog{log: log, mode: c.AccessLog, rate: int64(c.AccessLogRate)}
+	p.access = accessLog{log: cmp.Or(c.AccessLines, log), mode: c.AccessLog, rate: int64(c.AccessLogRate)}
 	p.visits.New = func() any { return newVisit(p) }
 	p.metrics, p.trials = newMetrics(reg, p), newTrialMetrics(reg, p)
 	if c.Staple > 0 {

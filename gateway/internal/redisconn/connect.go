@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/gatelab/gatelab/gateway/internal/socket"
 )
 
 // defaultRedirections is how often a cluster may send a command on to another of its nodes.
@@ -61,7 +63,13 @@ const stateReload = 10 * time.Second
 func (c *Config) dialer(o Options, timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	plain := net.Dialer{Timeout: timeout, KeepAlive: 5 * time.Minute}
 	if !o.TLS {
-		return plain.DialContext
+		return func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := plain.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return socket.New(nc), nil
+		}
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(addr)

@@ -102,10 +102,11 @@ type Settings struct {
 	RedisBreakFor    time.Duration
 	RedisCAFile      string // path; empty: the system's
 
-	AccessLog     string
-	AccessLogRate int // lines per second
-	LogLevel      string
-	LogFormat     string
+	AccessLog      string
+	AccessLogRate  int // lines per second
+	AccessLogFlush time.Duration
+	LogLevel       string
+	LogFormat      string
 
 	Profiles bool
 

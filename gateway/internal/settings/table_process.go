@@ -5,6 +5,8 @@ func logRows(s *Settings) Table {
 		choice("access_log", &s.AccessLog, "sampled", []string{"off", "sampled", "all"},
 			"JSON access log; sampled: every server error and up to access_log_rate other requests per second"),
 		number("access_log_rate", &s.AccessLogRate, 100, 0, 1_000_000, "lines per second in a sampled access log, in addition to errors"),
+		duration("access_log_flush", &s.AccessLogFlush, 100*millisecond, 0, 10*second,
+			"how long lines of the access log are collected, to be written together; 0: each is written at once"),
 		choice("log_level", &s.LogLevel, "info", []string{"debug", "info", "warn", "error"}, "lowest level that is logged"),
 		choice("log_format", &s.LogFormat, "json", []string{"json", "text"}, "format of the log"),
 		boolean("pprof", &s.Profiles, false,

@@ -106,7 +106,7 @@ func BenchmarkExchange(b *testing.B) {
 			b.ReportAllocs()
 			defer cpu(b)()
 			for b.Loop() {
-				if k.socket.unacknowledged() {
+				if k.wire.unacknowledged() {
 					b.Fatal("not acknowledged")
 				}
 			}

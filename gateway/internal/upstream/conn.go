@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatelab/gatelab/gateway/internal/socket"
 )
 
 // longAgo is a deadline that ends a read or write under way.
@@ -17,8 +19,8 @@ var longAgo = time.Unix(1, 0)
 // conn is one connection to a target, with its buffers.
 type conn struct {
 	net.Conn
-	socket *socket // below TLS
-	name   string  // that TLS asked for; "" without
+	wire   *wire  // below TLS
+	name   string // that TLS asked for; "" without
 	br     *bufio.Reader
 	bw     *bufio.Writer
 	reused bool
@@ -95,8 +97,8 @@ func (t *Target) dial(timeout time.Duration, name string) (*conn, error) {
 	if err != nil {
 		return nil, &DialError{Address: t.Address, Err: err}
 	}
-	s := newSocket(nc)
-	k := &conn{Conn: s, socket: s, name: name}
+	s := newWire(nc)
+	k := &conn{Conn: s, wire: s, name: name}
 	if t.tls != nil {
 		s.records = &records{}
 		tc := tls.Client(s, t.tlsFor(name))
@@ -127,8 +129,8 @@ func (k *conn) look() idleState {
 	if k.br.Buffered() > 0 {
 		return talking
 	}
-	s := k.socket
-	if s.raw == nil {
+	s := k.wire
+	if !s.IsPollable() {
 		return quiet
 	}
 	if s.records != nil {
@@ -140,7 +142,7 @@ func (k *conn) look() idleState {
 	switch {
 	case err == nil:
 		return talking
-	case !errors.Is(err, errNothing):
+	case !errors.Is(err, socket.ErrNothing):
 		return ended
 	case s.records != nil && !s.records.whole():
 		return talking

@@ -187,7 +187,7 @@ func (p *Pools) readHeader(c *Call, t *Target, k *conn, streamed bool) error {
 		return err // the codec's error would not tell a time-out from a close
 	}
 	short := k.wrote <= oneSegment
-	early := k.reused && !streamed && (short || len(c.Request.Body()) == 0) && k.socket.unacknowledged()
+	early := k.reused && !streamed && (short || len(c.Request.Body()) == 0) && k.wire.unacknowledged()
 	k.answered = !early
 	left := p.config.HeaderBytes
 	for passed := range mostInterim + 1 {
