@@ -191,7 +191,7 @@ type Target struct {
 type Config struct {
 	Revision  int64
 	Services  []Service
-	Routes    []Route
+	Routes    []*Route // a change of one of many copies the list: not the routes
 	Consumers []Consumer
 	KeyAuths  []KeyAuth
 	Plugins   []Plugin

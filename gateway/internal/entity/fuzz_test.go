@@ -101,7 +101,7 @@ func mustRoute(t *testing.T, r entity.Record) *route.Table {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := route.New([]entity.Route{one})
+	table, err := route.New([]*entity.Route{&one})
 	if err != nil {
 		t.Fatalf("%v is taken, and cannot be routed: %v", r, err)
 	}

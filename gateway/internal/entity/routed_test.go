@@ -40,7 +40,7 @@ func TestWhatTheSchemaTakesCanBeRouted(t *testing.T) {
 			t.Errorf("%s is taken, and cannot be read: %v", body, err)
 			continue
 		}
-		if _, err := route.New([]entity.Route{one}); err != nil {
+		if _, err := route.New([]*entity.Route{&one}); err != nil {
 			t.Errorf("%s is taken, and cannot be routed: %v", body, err)
 		}
 	}

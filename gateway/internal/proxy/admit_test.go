@@ -137,7 +137,7 @@ func pathRules(origin string) *entity.Config {
 	sub.Path = "/base"
 	c.Services = append(c.Services, sub)
 	add := func(id, service string, strip bool, path string) {
-		c.Routes = append(c.Routes, entity.Route{ID: id, Protocols: []string{"http"}, Paths: []string{path}, StripPath: strip,
+		c.Routes = append(c.Routes, &entity.Route{ID: id, Protocols: []string{"http"}, Paths: []string{path}, StripPath: strip,
 			RequestBuffering: true, ResponseBuffering: true, Service: &entity.Ref{ID: service}})
 	}
 	add("r2", "s1", false, "/admin")

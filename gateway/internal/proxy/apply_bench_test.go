@@ -20,7 +20,7 @@ func manyRoutes(n int) *entity.Config {
 				ConnectTimeout: 1000, ReadTimeout: 1000, WriteTimeout: 1000,
 			})
 		}
-		c.Routes = append(c.Routes, entity.Route{
+		c.Routes = append(c.Routes, &entity.Route{
 			ID: fmt.Sprintf("r%d", i), Name: fmt.Sprintf("route-%d", i), Protocols: []string{"http", "https"},
 			Paths: []string{fmt.Sprintf("/api/%d/items", i)}, StripPath: true, Service: &entity.Ref{ID: service},
 		})
@@ -40,6 +40,7 @@ func BenchmarkApply(b *testing.B) {
 				next := *c
 				next.Revision++
 				next.Routes = slices.Clone(c.Routes)
+				next.Routes[n/2] = new(*c.Routes[n/2])
 				next.Routes[n/2].Paths = []string{fmt.Sprintf("/changed/%d", next.Revision)}
 				if err := p.Apply(&next); err != nil {
 					b.Fatal(err)

@@ -14,13 +14,12 @@ type askingNames struct {
 }
 
 // askingNames are those of routes; nil where no plugin asks for certificates.
-func (s *snapshot) askingNames(routes []entity.Route) *askingNames {
+func (s *snapshot) askingNames(routes []*entity.Route) *askingNames {
 	if !s.chains.AskCertificate() {
 		return nil
 	}
 	a := &askingNames{names: map[string]bool{}}
-	for i := range routes {
-		r := &routes[i]
+	for i, r := range routes {
 		if !s.routes[s.table.Slot(i)].chain.AsksCertificate() {
 			continue
 		}

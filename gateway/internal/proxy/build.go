@@ -88,7 +88,7 @@ func servicesOf(cfg, source *entity.Config, old *snapshot) map[string]*entity.Se
 }
 
 // makeTable makes the routing table. It returns what has changed, nil for everything.
-func (s *snapshot) makeTable(routes []entity.Route, old *snapshot) (changes *route.Changes, err error) {
+func (s *snapshot) makeTable(routes []*entity.Route, old *snapshot) (changes *route.Changes, err error) {
 	if old != nil {
 		if s.table, changes, err = old.table.Change(routes); s.table != nil || err != nil {
 			return changes, err
@@ -99,15 +99,15 @@ func (s *snapshot) makeTable(routes []entity.Route, old *snapshot) (changes *rou
 }
 
 // addRoutes makes the entries of all routes.
-func (p *Proxy) addRoutes(s *snapshot, cfg *entity.Config, routes []entity.Route) (err error) {
+func (p *Proxy) addRoutes(s *snapshot, cfg *entity.Config, routes []*entity.Route) (err error) {
 	if s.byService, err = p.balancers(cfg, routes, s.from); err != nil {
 		return err
 	}
 	s.elsewhere = diversions{pools: p.pools, from: s.from, made: map[divertedService]*upstream.Balancer{}}
-	s.routes = make([]routeEntry, s.table.Slots())
-	s.ofService, s.asked = make(map[string]routeEntry, len(s.services)), map[string]int{}
+	s.routes = entries(s.table.Slots(), nil)
+	s.ofService, s.asked = make(map[string]*routeEntry, len(s.services)), map[string]int{}
 	for i := range routes {
-		if err := p.addRoute(s, &routes[i], s.table.Slot(i)); err != nil {
+		if err := p.addRoute(s, routes[i], s.table.Slot(i)); err != nil {
 			return err
 		}
 	}
@@ -118,15 +118,13 @@ func (p *Proxy) addRoutes(s *snapshot, cfg *entity.Config, routes []entity.Route
 func (p *Proxy) addRoute(s *snapshot, r *entity.Route, slot int) error {
 	e, name := routeEntry{}, ""
 	if r.Service != nil {
-		var err error
-		if e, err = s.basis(r); err != nil {
+		basis, err := s.basis(r)
+		if err != nil {
 			return err
 		}
+		e = *basis
 		name = nameOr(e.service.Name, e.service.ID)
 		s.asked[r.Service.ID]++
-	}
-	if of := s.table.Route(slot); of != nil {
-		r = of // the table's, which is not part of a list that is given up
 	}
 	e.route, e.chain = r, s.chains.For(r)
 	e.guarded = e.chain.Authenticates()
@@ -136,12 +134,12 @@ func (p *Proxy) addRoute(s *snapshot, r *entity.Route, slot int) error {
 	if err := s.elsewhere.of(&e); err != nil {
 		return err
 	}
-	s.routes[slot] = e
+	s.routes[slot] = &e
 	return nil
 }
 
 // basis is what the routes of a route's service have in common.
-func (s *snapshot) basis(r *entity.Route) (routeEntry, error) {
+func (s *snapshot) basis(r *entity.Route) (*routeEntry, error) {
 	e, known := s.ofService[r.Service.ID]
 	if known {
 		return e, nil
@@ -150,7 +148,7 @@ func (s *snapshot) basis(r *entity.Route) (routeEntry, error) {
 	if service == nil {
 		return e, fmt.Errorf("route %s: its service %s is missing", r.ID, r.Service.ID)
 	}
-	e = routeEntry{
+	e = &routeEntry{
 		service: new(*service), balancer: s.byService[service.ID], grpc: isGRPCProtocol(service.Protocol),
 		host: hostPort(service.Host, service.Port, service.Protocol),
 	}
@@ -159,11 +157,11 @@ func (s *snapshot) basis(r *entity.Route) (routeEntry, error) {
 }
 
 // enabledRoutes leaves out those of disabled services, by id.
-func enabledRoutes(cfg *entity.Config, services map[string]*entity.Service) []entity.Route {
+func enabledRoutes(cfg *entity.Config, services map[string]*entity.Service) []*entity.Route {
 	if !slices.ContainsFunc(cfg.Services, func(s entity.Service) bool { return !s.Enabled }) {
 		return cfg.Routes
 	}
-	routes := make([]entity.Route, 0, len(cfg.Routes))
+	routes := make([]*entity.Route, 0, len(cfg.Routes))
 	for _, r := range cfg.Routes {
 		if r.Service != nil {
 			if s, ok := services[r.Service.ID]; ok && !s.Enabled {
@@ -201,7 +199,7 @@ func sourceOf(cfg *entity.Config) *upstream.Source {
 // balancers are those of services that are asked: by a route, or by the probes
 // of the upstream that they name. Others would only add series without a reader.
 func (p *Proxy) balancers(
-	cfg *entity.Config, routes []entity.Route, from *upstream.Source,
+	cfg *entity.Config, routes []*entity.Route, from *upstream.Source,
 ) (map[string]*upstream.Balancer, error) {
 	asked := make(map[string]bool, len(routes))
 	for i := range routes {

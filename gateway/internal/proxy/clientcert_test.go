@@ -148,7 +148,7 @@ func startSecured(t *testing.T, a *authority, with map[string]any) (address stri
 	})
 	g = start(t, Config{}, 4)
 	c := config(origin.URL, entity.Route{Hosts: []string{"secure.example.com"}})
-	open := c.Routes[0]
+	open := new(*c.Routes[0])
 	open.ID, open.Name = "r-open", "open"
 	open.Hosts = []string{"open.example.com"}
 	c.Routes = append(c.Routes, open)

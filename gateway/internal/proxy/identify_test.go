@@ -157,7 +157,7 @@ func TestWhatWillBeRefusedIsRefusedWithoutContinue(t *testing.T) {
 	origin := startRecorder(t)
 	g := start(t, Config{MaxBodyBytes: 100}, 4)
 	c := config(origin.url, entity.Route{Paths: []string{"/open"}}, keyAuthOn("r2"))
-	c.Routes = append(c.Routes, c.Routes[0])
+	c.Routes = append(c.Routes, new(*c.Routes[0]))
 	c.Routes[1].ID, c.Routes[1].Paths = "r2", []string{"/admin"}
 	g.apply(t, c)
 	ask := func(path, length string, fields ...string) (first string, c net.Conn, br *bufio.Reader) {

@@ -93,7 +93,7 @@ func config(origin string, route entity.Route, plugins ...entity.Plugin) *entity
 		Revision: 1,
 		Services: []entity.Service{{ID: "s1", Name: "svc", Protocol: "http", Host: u.Hostname(), Port: port, Path: u.Path, Retries: 5,
 			ConnectTimeout: 30000, ReadTimeout: 30000, WriteTimeout: 30000, Enabled: true}},
-		Routes:    []entity.Route{route},
+		Routes:    []*entity.Route{&route},
 		Consumers: []entity.Consumer{{ID: "c1", Username: "alice"}},
 		KeyAuths:  []entity.KeyAuth{{ID: "k1", Key: "secret-key", Consumer: entity.Ref{ID: "c1"}}},
 		Plugins:   plugins,
@@ -185,8 +185,8 @@ func TestWhoCannotBeServedIsToldWhy(t *testing.T) {
 	c.Services[0].ReadTimeout, c.Services[0].WriteTimeout = 50, 50
 	c.Services = append(c.Services, entity.Service{ID: "s2", Protocol: "http", Host: "127.0.0.1", Port: 1, ConnectTimeout: 500,
 		ReadTimeout: 500, WriteTimeout: 500, Enabled: true})
-	c.Routes = append(c.Routes, entity.Route{ID: "r2", Paths: []string{"/dead"}, Protocols: []string{"http"}, Service: &entity.Ref{ID: "s2"}},
-		entity.Route{ID: "r3", Paths: []string{"/tls"}, Protocols: []string{"https"}, HTTPSRedirectStatusCode: 426,
+	c.Routes = append(c.Routes, &entity.Route{ID: "r2", Paths: []string{"/dead"}, Protocols: []string{"http"}, Service: &entity.Ref{ID: "s2"}},
+		&entity.Route{ID: "r3", Paths: []string{"/tls"}, Protocols: []string{"https"}, HTTPSRedirectStatusCode: 426,
 			Service: &entity.Ref{ID: "s2"}})
 	g.apply(t, c)
 	for _, want := range []struct {

@@ -27,12 +27,11 @@ type rebuildTask struct {
 
 // changeRoutes makes the entries of routes that differ from those of old, or whose
 // services do.
-func (p *Proxy) changeRoutes(s *snapshot, routes []entity.Route, changes *route.Changes, old *snapshot) error {
+func (p *Proxy) changeRoutes(s *snapshot, routes []*entity.Route, changes *route.Changes, old *snapshot) error {
 	s.elsewhere = diversions{pools: p.pools, from: s.from, made: map[divertedService]*upstream.Balancer{}}
 	s.ofService, s.byService = maps.Clone(old.ofService), maps.Clone(old.byService)
 	s.asked = maps.Clone(old.asked)
-	s.routes = make([]routeEntry, s.table.Slots())
-	copy(s.routes, old.routes)
+	s.routes = entries(s.table.Slots(), old.routes)
 
 	r := &rebuilding{snapshot: s, needed: map[string]int{}, touched: changedServices(s, old)}
 	for id := range r.touched {
@@ -44,11 +43,11 @@ func (p *Proxy) changeRoutes(s *snapshot, routes []entity.Route, changes *route.
 		r.forget(slot)
 	}
 	for _, c := range changes.Set {
-		r.redo(c.Slot, &routes[c.Position])
+		r.redo(c.Slot, routes[c.Position])
 	}
 	if len(changed) > 0 {
 		for slot := range s.routes {
-			if e := &s.routes[slot]; e.service != nil && changed[e.service.ID] {
+			if e := s.routes[slot]; e.service != nil && changed[e.service.ID] {
 				r.redo(slot, e.route)
 			}
 		}
@@ -61,7 +60,7 @@ func (p *Proxy) changeRoutes(s *snapshot, routes []entity.Route, changes *route.
 			return err
 		}
 	}
-	s.guarded = slices.ContainsFunc(s.routes, func(e routeEntry) bool { return e.guarded })
+	s.guarded = slices.ContainsFunc(s.routes, func(e *routeEntry) bool { return e.guarded })
 	return nil
 }
 
@@ -71,7 +70,7 @@ func (r *rebuilding) forget(slot int) {
 		r.asked[service.ID]--
 		r.touched[service.ID] = true
 	}
-	r.routes[slot] = routeEntry{}
+	r.routes[slot] = noEntry
 }
 
 // redo has the entry of a slot made anew.

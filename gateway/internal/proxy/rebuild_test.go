@@ -19,7 +19,7 @@ import (
 func described(s *snapshot, routes int) string {
 	var out []string
 	for i := range routes {
-		e := &s.routes[s.table.Slot(i)]
+		e := s.routes[s.table.Slot(i)]
 		service := "none"
 		if e.service != nil {
 			service = fmt.Sprint(e.service.ID, e.service.Host, e.balancer != nil, s.asked[e.service.ID])
@@ -65,10 +65,12 @@ func changedConfig(r *rand.Rand, c *entity.Config, next *int) *entity.Config {
 			out.Routes = slices.Delete(slices.Clone(c.Routes), at, at+1)
 		}
 	default: // a route is new, and another moves to another service
-		out.Routes = append(slices.Clone(c.Routes), entity.Route{ID: fmt.Sprintf("r%d", *next), Protocols: []string{"http"},
+		out.Routes = append(slices.Clone(c.Routes), &entity.Route{ID: fmt.Sprintf("r%d", *next), Protocols: []string{"http"},
 			Paths: []string{fmt.Sprintf("/%d", *next)}, Service: &entity.Ref{ID: c.Services[r.IntN(len(c.Services))].ID}})
 		*next++
-		out.Routes[r.IntN(len(out.Routes))].Service = &entity.Ref{ID: c.Services[r.IntN(len(c.Services))].ID}
+		moved := r.IntN(len(out.Routes))
+		out.Routes[moved] = new(*out.Routes[moved])
+		out.Routes[moved].Service = &entity.Ref{ID: c.Services[r.IntN(len(c.Services))].ID}
 	}
 	return &out
 }

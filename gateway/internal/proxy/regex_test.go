@@ -34,7 +34,7 @@ func TestARequestCannotBurnACore(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := config(origin.URL, entity.Route{Paths: c.paths, Headers: c.headers})
-			cfg.Routes = append(cfg.Routes, entity.Route{ID: "rest", Protocols: []string{"http"}, Paths: []string{"/"},
+			cfg.Routes = append(cfg.Routes, &entity.Route{ID: "rest", Protocols: []string{"http"}, Paths: []string{"/"},
 				Service: &entity.Ref{ID: "s1"}})
 			g.apply(t, cfg)
 			res, body := get(t, g.url+c.path, "X-Agent", long)

@@ -180,7 +180,7 @@ func TestNothingIsMeasuredBeforeItHappens(t *testing.T) {
 		s := c.Services[0]
 		s.ID, s.Name = id, id
 		c.Services = append(c.Services, s)
-		c.Routes = append(c.Routes, entity.Route{ID: id, Paths: []string{"/" + id}, Protocols: []string{"http"}, Service: &entity.Ref{ID: id}})
+		c.Routes = append(c.Routes, &entity.Route{ID: id, Paths: []string{"/" + id}, Protocols: []string{"http"}, Service: &entity.Ref{ID: id}})
 	}
 	g.apply(t, c)
 	get(t, g.url+"/")

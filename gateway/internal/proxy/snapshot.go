@@ -19,7 +19,7 @@ type snapshot struct {
 	revision  int64
 	made      time.Time
 	table     *route.Table
-	routes    []routeEntry // by the route's slot in the table
+	routes    []*routeEntry // by the route's slot in the table; noEntry: it is free
 	directory *plugin.Directory
 	balancers []*upstream.Balancer
 	chains    *plugin.Chains
@@ -35,7 +35,7 @@ type snapshot struct {
 
 	source    *entity.Config                // that it was made of, before references were resolved
 	services  map[string]*entity.Service    // by id
-	ofService map[string]routeEntry         // what the routes of a service have in common
+	ofService map[string]*routeEntry        // what the routes of a service have in common
 	byService map[string]*upstream.Balancer // see balancers
 	asked     map[string]int                // how many routes a service has
 	from      *upstream.Source
@@ -58,6 +58,18 @@ type routeEntry struct {
 	host      string // Host header for the upstream, unless the route preserves the client's
 
 	diverted map[plugin.Diversion]*routeEntry // the same with other upstreams; nil: no plugin has any
+}
+
+// noEntry is that of a free slot.
+var noEntry = &routeEntry{}
+
+// entries are those of n slots, the first of which are known.
+func entries(n int, known []*routeEntry) []*routeEntry {
+	all := make([]*routeEntry, n)
+	for slot := copy(all, known); slot < n; slot++ {
+		all[slot] = noEntry
+	}
+	return all
 }
 
 // ApplyError says that a configuration was read, but cannot be put into use.

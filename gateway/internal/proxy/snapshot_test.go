@@ -40,7 +40,7 @@ func TestOnlyServicesThatAreAskedHaveABalancer(t *testing.T) {
 	// A route makes it one that is asked.
 	more := *c
 	more.Revision = 2
-	more.Routes = append(more.Routes, entity.Route{ID: "r2", Protocols: []string{"http"}, Paths: []string{"/b"},
+	more.Routes = append(more.Routes, &entity.Route{ID: "r2", Protocols: []string{"http"}, Paths: []string{"/b"},
 		Service: &entity.Ref{ID: "s2"}})
 	if all, err = g.balancers(&more, more.Routes, sourceOf(&more)); err != nil || all["s2"] == nil {
 		t.Errorf("with a route: %v %v", all, err)

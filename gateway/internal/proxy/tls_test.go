@@ -166,7 +166,7 @@ func TestRoutesSeeTLS(t *testing.T) {
 	address := g.listen(t, Protocols{TLS: true})
 	c := config(origin.URL, entity.Route{Paths: []string{"/"}, HTTPSRedirectStatusCode: 301})
 	c.Routes[0].Protocols = []string{"https"}
-	byName := c.Routes[0]
+	byName := new(*c.Routes[0])
 	byName.ID, byName.Name = "r2", "named"
 	byName.SNIs, byName.Paths = []string{"named.example.com"}, []string{"/named"}
 	c.Routes = append(c.Routes, byName)

@@ -151,7 +151,7 @@ func (v *visit) find(s *snapshot) *refusal {
 	if r := l.find(s.table); r != nil {
 		return r
 	}
-	v.routed = &s.routes[l.found.Index]
+	v.routed = s.routes[l.found.Index]
 	v.Route, v.Service = v.routed.route, v.routed.service
 	return l.checkPath(s, c.PathAmbiguity, v.routed)
 }

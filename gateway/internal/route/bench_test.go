@@ -9,10 +9,10 @@ import (
 
 // manyRoutes is a table as a large installation has it: routes with paths of
 // their own, every fourth with a host, some with a method or an expression.
-func manyRoutes(n int) []entity.Route {
-	routes := make([]entity.Route, n)
+func manyRoutes(n int) []*entity.Route {
+	routes := make([]*entity.Route, n)
 	for i := range routes {
-		r := entity.Route{ID: fmt.Sprintf("%08d", i), Paths: []string{fmt.Sprintf("/team-%d/service-%d/v1", i%37, i)}, CreatedAt: int64(i)}
+		r := &entity.Route{ID: fmt.Sprintf("%08d", i), Paths: []string{fmt.Sprintf("/team-%d/service-%d/v1", i%37, i)}, CreatedAt: int64(i)}
 		switch i % 8 {
 		case 1, 5:
 			r.Hosts = []string{fmt.Sprintf("svc-%d.example.com", i)}
@@ -23,7 +23,7 @@ func manyRoutes(n int) []entity.Route {
 		}
 		routes[i] = r
 	}
-	return append(routes, entity.Route{ID: "wild", Hosts: []string{"*.example.org"}}, entity.Route{ID: "all", Paths: []string{"/"}})
+	return append(routes, &entity.Route{ID: "wild", Hosts: []string{"*.example.org"}}, &entity.Route{ID: "all", Paths: []string{"/"}})
 }
 
 func BenchmarkMatch(b *testing.B) {

@@ -25,7 +25,7 @@ type Placed struct{ Slot, Position int }
 // Change returns a table of other routes, which shares with t what is the same: with
 // ten thousand routes, to build one anew costs as much as hundreds of requests. Routes
 // keep their slots. It returns nil where too much differs. The error is that of New.
-func (t *Table) Change(routes []entity.Route) (*Table, *Changes, error) {
+func (t *Table) Change(routes []*entity.Route) (*Table, *Changes, error) {
 	d := t.difference(routes)
 	if d == nil {
 		return nil, nil, nil
@@ -47,10 +47,9 @@ func (t *Table) Change(routes []entity.Route) (*Table, *Changes, error) {
 			slot = c.freeSlot()
 			c.at[position] = int32(slot) //nolint:gosec // as many as there are routes
 		}
-		// A copy: an entry must not keep the list of all routes that it came with.
-		made, err := appendEntries(nil, new(routes[position]), slot)
+		made, err := appendEntries(nil, routes[position], slot)
 		if err != nil {
-			return nil, nil, fmt.Errorf("route %s: %w", label(&routes[position]), err)
+			return nil, nil, fmt.Errorf("route %s: %w", label(routes[position]), err)
 		}
 		for i := range made {
 			if !c.put(&made[i]) {
@@ -78,7 +77,7 @@ type difference struct {
 
 // difference compares routes in their order; nil: too much differs. Two lists of
 // routes mostly have the same order, since new ones come last.
-func (t *Table) difference(routes []entity.Route) *difference {
+func (t *Table) difference(routes []*entity.Route) *difference {
 	d := &difference{at: make([]int32, len(routes))}
 	old := t.routes
 	i, j := 0, 0
@@ -88,7 +87,7 @@ func (t *Table) difference(routes []entity.Route) *difference {
 		}
 		switch {
 		case i < len(old) && j < len(routes) && old[i].ID == routes[j].ID:
-			if d.at[j] = t.at[i]; !Same(&old[i], &routes[j]) {
+			if d.at[j] = t.at[i]; !Same(old[i], routes[j]) {
 				d.gone, d.set = append(d.gone, int(t.at[i])), append(d.set, j)
 			}
 			i++
@@ -105,8 +104,8 @@ func (t *Table) difference(routes []entity.Route) *difference {
 }
 
 // isAhead reports whether a route is among the next ones.
-func isAhead(routes []entity.Route, id string) bool {
-	return slices.ContainsFunc(routes[:min(len(routes), mostChanges)], func(r entity.Route) bool { return r.ID == id })
+func isAhead(routes []*entity.Route, id string) bool {
+	return slices.ContainsFunc(routes[:min(len(routes), mostChanges)], func(r *entity.Route) bool { return r.ID == id })
 }
 
 func (t *Table) freeSlot() int {

@@ -10,7 +10,7 @@ import (
 )
 
 // altered deletes, changes and adds some of the routes, by chance.
-func altered(r *rand.Rand, routes []entity.Route, next *int) []entity.Route {
+func altered(r *rand.Rand, routes []*entity.Route, next *int) []*entity.Route {
 	out := slices.Clone(routes)
 	for range 1 + r.IntN(4) {
 		fresh := randomRoutes(r)[0]
@@ -47,7 +47,7 @@ func checkChanges(t *testing.T, seed uint64) {
 			req, headers := randomRequest(r)
 			want, prefix := reference(routes, &req)
 			m, ok := changed.Match(&req)
-			if ok != (want >= 0) || ok && (m.Index != changed.Slot(want) || m.Prefix != prefix || !Same(m.Route, &routes[want])) {
+			if ok != (want >= 0) || ok && (m.Index != changed.Slot(want) || m.Prefix != prefix || !Same(m.Route, routes[want])) {
 				t.Fatalf("seed %d: %+v headers %v\ntable: slot %d %+v\nrules: route %d prefix %q\nroutes: %+v", seed, req, headers, m.Index,
 					m, want, prefix, routes)
 			}
@@ -125,10 +125,10 @@ func TestWhatDiffersByTooMuchIsBuiltAnew(t *testing.T) {
 // Always between the same two neighbours, an entry once has no place left: the table
 // is built anew then.
 func TestPlacesBetweenTwoEntriesRunOut(t *testing.T) {
-	routes := []entity.Route{{ID: "a", Paths: []string{"/a"}, CreatedAt: 0}, {ID: "z", Paths: []string{"/z"}, CreatedAt: 1000}}
+	routes := []*entity.Route{{ID: "a", Paths: []string{"/a"}, CreatedAt: 0}, {ID: "z", Paths: []string{"/z"}, CreatedAt: 1000}}
 	table := mustTable(t, routes...)
 	for i := range 100 {
-		routes = append(routes, entity.Route{ID: fmt.Sprintf("m%03d", i), Paths: []string{"/m"}, CreatedAt: int64(999 - i)})
+		routes = append(routes, &entity.Route{ID: fmt.Sprintf("m%03d", i), Paths: []string{"/m"}, CreatedAt: int64(999 - i)})
 		changed, _, err := table.Change(routes)
 		if err != nil {
 			t.Fatal(err)

@@ -98,7 +98,7 @@ func TestUpstreamPathAsKongHandlesIt(t *testing.T) {
 						r.Paths[0] = "~" + row.route
 					}
 				}
-				m, ok := mustTable(t, r).Match(&Request{Method: "GET", Path: row.request})
+				m, ok := mustTable(t, &r).Match(&Request{Method: "GET", Path: row.request})
 				if !ok {
 					t.Fatalf("%+v: no match", row)
 				}

@@ -13,7 +13,7 @@ import (
 
 // reference finds a request's route the slow way, straight from the rules:
 // every path of every route is tried, and every match compared with the best.
-func reference(routes []entity.Route, req *Request) (index int, prefix string) {
+func reference(routes []*entity.Route, req *Request) (index int, prefix string) {
 	index = -1
 	var best []int64
 	for i := range routes {
@@ -22,11 +22,11 @@ func reference(routes []entity.Route, req *Request) (index int, prefix string) {
 			paths = []string{""}
 		}
 		for _, p := range paths {
-			taken, ok := refMatches(&routes[i], p, req)
+			taken, ok := refMatches(routes[i], p, req)
 			if !ok {
 				continue
 			}
-			rank := refRank(&routes[i], p)
+			rank := refRank(routes[i], p)
 			if index < 0 || refBetter(rank, best) || equal(rank, best) && routes[i].ID < routes[index].ID {
 				index = i
 				prefix = req.Path[:taken]
@@ -151,10 +151,10 @@ func pick(r *rand.Rand, most int, words ...string) []string {
 	return out
 }
 
-func randomRoutes(r *rand.Rand) []entity.Route {
-	routes := make([]entity.Route, 1+r.IntN(25))
+func randomRoutes(r *rand.Rand) []*entity.Route {
+	routes := make([]*entity.Route, 1+r.IntN(25))
 	for i := range routes {
-		e := entity.Route{ID: fmt.Sprintf("%03d", i), CreatedAt: int64(r.IntN(3)), RegexPriority: r.IntN(3)}
+		e := &entity.Route{ID: fmt.Sprintf("%03d", i), CreatedAt: int64(r.IntN(3)), RegexPriority: r.IntN(3)}
 		e.Hosts = pick(r, 2, "a.com", "x.a.com", "a.com:8000", "*.a.com", "*.com", "a.*", "x.*", "*.a.com:8000", "a.*:80", "b.org")
 		e.Paths = pick(r, 3, "/", "/a", "/ab", "/a/b", "/a/bc", "/abc/", "~/a", "~/a\\w", "~/(a|b)/?", "~/a/b(c)?", "~/[^/]+/b", "~.*b", "~^/a")
 		e.Methods = pick(r, 2, "GET", "POST", "PUT")

@@ -10,7 +10,7 @@ import (
 // Same reports whether two routes are equal. Most of those of two configurations
 // share their lists, which makes it cheap.
 func Same(a, b *entity.Route) bool {
-	return a.ID == b.ID && a.Name == b.Name && a.UpdatedAt == b.UpdatedAt && a.CreatedAt == b.CreatedAt &&
+	return a == b || a.ID == b.ID && a.Name == b.Name && a.UpdatedAt == b.UpdatedAt && a.CreatedAt == b.CreatedAt &&
 		a.RegexPriority == b.RegexPriority && a.HTTPSRedirectStatusCode == b.HTTPSRedirectStatusCode &&
 		a.StripPath == b.StripPath && a.PathHandling == b.PathHandling && a.PreserveHost == b.PreserveHost &&
 		a.RequestBuffering == b.RequestBuffering && a.ResponseBuffering == b.ResponseBuffering &&

@@ -54,7 +54,7 @@ func (m *Match) Capture(path, group string) string {
 
 // Table finds routes. The zero value has none.
 type Table struct {
-	routes []entity.Route
+	routes []*entity.Route
 	at     []int32    // slot of each route
 	slots  [][]*entry // of each slot; none: it is free, or its route takes no HTTP
 	free   []int      // slots
@@ -69,7 +69,7 @@ type Table struct {
 // New builds a table. It keeps routes and expects that they do not change.
 // Routes that take neither http nor https (tcp, tls, udp) are left out. The
 // error names the first route that cannot be used, and why.
-func New(routes []entity.Route) (*Table, error) {
+func New(routes []*entity.Route) (*Table, error) {
 	t := &Table{
 		routes: routes, at: make([]int32, len(routes)), slots: make([][]*entry, len(routes)),
 		plain: hostMap{}, suffix: hostMap{}, prefix: hostMap{},
@@ -82,8 +82,8 @@ func New(routes []entity.Route) (*Table, error) {
 	ends := make([]int, len(routes))
 	for i := range routes {
 		var err error
-		if made, err = appendEntries(made, &routes[i], i); err != nil {
-			return nil, fmt.Errorf("route %s: %w", label(&routes[i]), err)
+		if made, err = appendEntries(made, routes[i], i); err != nil {
+			return nil, fmt.Errorf("route %s: %w", label(routes[i]), err)
 		}
 		ends[i] = len(made)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
-func mustTable(tb testing.TB, routes ...entity.Route) *Table {
+func mustTable(tb testing.TB, routes ...*entity.Route) *Table {
 	tb.Helper()
 	table, err := New(routes)
 	if err != nil {
@@ -23,7 +23,7 @@ func headerFunc(h map[string][]string) func(string) []string {
 }
 
 func TestMatch(t *testing.T) {
-	type routes = []entity.Route
+	type routes = []*entity.Route
 	for _, c := range []struct {
 		name   string
 		routes routes
@@ -160,7 +160,7 @@ func TestMatch(t *testing.T) {
 			got := ""
 			if m, ok := mustTable(t, c.routes...).Match(&c.req); ok {
 				got = m.Route.ID
-				if &c.routes[m.Index] != m.Route {
+				if c.routes[m.Index] != m.Route {
 					t.Errorf("index %d is not the route", m.Index)
 				}
 			}
@@ -186,7 +186,7 @@ func TestHTTPSOnlyRoutesAskForAnUpgrade(t *testing.T) {
 		{name: "a http route takes https too", protocols: []string{"http"}, status: 426, scheme: "https"},
 		{name: "both", protocols: []string{"http", "https"}, status: 426, scheme: "http"},
 	} {
-		table := mustTable(t, entity.Route{Paths: []string{"/"}, SNIs: []string{"a.com"}, Protocols: c.protocols,
+		table := mustTable(t, &entity.Route{Paths: []string{"/"}, SNIs: []string{"a.com"}, Protocols: c.protocols,
 			HTTPSRedirectStatusCode: c.status})
 		m, ok := table.Match(&Request{Path: "/", Scheme: c.scheme, SNI: "a.com"})
 		if !ok || m.UpgradeStatus != c.want {
@@ -208,7 +208,7 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 		{entity.Route{ID: "7", Hosts: []string{":80"}}, `route 7: host ":80": the name is empty`},
 		{entity.Route{ID: "7", Headers: map[string][]string{"x": {"~*("}}}, `route 7: header "x": error parsing regexp`},
 	} {
-		_, err := New([]entity.Route{c.route})
+		_, err := New([]*entity.Route{&c.route})
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("got %v, want %s...", err, c.want)
 		}
@@ -218,10 +218,10 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 // A request whose expressions take too long gets no route at all: not one
 // that stands behind the one that could not be ruled out.
 func TestWhatCannotBeEvaluatedFindsNoRoute(t *testing.T) {
-	rest := entity.Route{ID: "rest", Paths: []string{"/"}}
+	rest := &entity.Route{ID: "rest", Paths: []string{"/"}}
 	long := "/" + strings.Repeat("a", 60) + "b"
 	header := func(string) []string { return []string{strings.Repeat("a", 60) + "b"} }
-	for say, evil := range map[string]entity.Route{
+	for say, evil := range map[string]*entity.Route{
 		"path":            {ID: "evil", Paths: []string{`~/(?=a)(a+)+$`}},
 		"header":          {ID: "evil", Paths: []string{"/"}, Headers: map[string][]string{"x": {"~*(?=a)(a+)+$"}}},
 		"both":            {ID: "evil", Paths: []string{`~/(?=a)(a+)+$`}, Headers: map[string][]string{"x": {"~*(?=a)(a+)+$"}}},
@@ -244,11 +244,11 @@ func TestWhatCannotBeEvaluatedFindsNoRoute(t *testing.T) {
 
 // All expressions that a request asks share one bound.
 func TestManyExpressionsShareTheBound(t *testing.T) {
-	routes := make([]entity.Route, 0, 2001)
+	routes := make([]*entity.Route, 0, 2001)
 	for i := range 2000 {
-		routes = append(routes, entity.Route{ID: strconv.Itoa(i), Paths: []string{`~/(?!private).*(?:.*)` + strconv.Itoa(i) + `z$`}})
+		routes = append(routes, &entity.Route{ID: strconv.Itoa(i), Paths: []string{`~/(?!private).*(?:.*)` + strconv.Itoa(i) + `z$`}})
 	}
-	table := mustTable(t, append(routes, entity.Route{ID: "rest", Paths: []string{"/"}})...)
+	table := mustTable(t, append(routes, &entity.Route{ID: "rest", Paths: []string{"/"}})...)
 	req := &Request{Path: "/" + strings.Repeat("a", 100)}
 	if m, ok := table.Match(req); ok || !req.Exhausted() {
 		t.Errorf("matched %+v", m)
@@ -260,7 +260,7 @@ func TestManyExpressionsShareTheBound(t *testing.T) {
 
 // Bytes that are not UTF-8 must not shift what a pattern took.
 func TestPatternsTakeBytes(t *testing.T) {
-	table := mustTable(t, entity.Route{ID: "r", Paths: []string{`~/..(?=c)`}})
+	table := mustTable(t, &entity.Route{ID: "r", Paths: []string{`~/..(?=c)`}})
 	m, ok := table.Match(&Request{Path: "/\xff\u00e9cd"})
 	if !ok || m.Prefix != "/\xff\u00e9" {
 		t.Errorf("prefix %q, match %t", m.Prefix, ok)

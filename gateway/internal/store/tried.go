@@ -78,7 +78,7 @@ func (k *cachedConfig) overlay(c *entity.Config, table string, changes []triedCh
 	switch list := c.Lists()[table].(type) {
 	case *[]entity.Service:
 		return overlay(list, at, changes)
-	case *[]entity.Route:
+	case *[]*entity.Route:
 		return overlay(list, at, changes)
 	case *[]entity.Consumer:
 		return overlay(list, at, changes)

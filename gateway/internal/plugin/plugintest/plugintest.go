@@ -154,7 +154,7 @@ func configuration(tb testing.TB, set *plugin.Set, origin *url.URL, configured [
 			ID: "s1", Protocol: "http", Host: origin.Hostname(), Port: port, Enabled: true,
 			ConnectTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout,
 		}},
-		Routes: []entity.Route{{
+		Routes: []*entity.Route{{
 			ID: "r1", Protocols: []string{"http"}, Paths: []string{"/"}, Service: &entity.Ref{ID: "s1"},
 			RequestBuffering: true, ResponseBuffering: true,
 		}},

@@ -31,7 +31,7 @@ func TestInvalidationIsOfTheURI(t *testing.T) {
 		})
 		routes := func(c *entity.Config) {
 			c.Routes[0].Methods = []string{"GET"}
-			write := c.Routes[0]
+			write := new(*c.Routes[0])
 			write.ID, write.Methods = "r2", []string{"POST", "DELETE"}
 			c.Routes = append(c.Routes, write)
 			c.Consumers = append(c.Consumers, entity.Consumer{ID: "c2", Username: "bob"})
