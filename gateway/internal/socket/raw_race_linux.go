@@ -2,10 +2,7 @@
 
 package socket
 
-import (
-	"errors"
-	"syscall"
-)
+import "syscall"
 
 // The race detector takes what is written to a socket and read from it again for
 // synchronisation, where package syscall does both.
@@ -15,8 +12,7 @@ func read(fd uintptr, b []byte) (int, syscall.Errno) { return plain(syscall.Read
 func write(fd uintptr, b []byte) (int, syscall.Errno) { return plain(syscall.Write(int(fd), b)) }
 
 func plain(n int, err error) (int, syscall.Errno) {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, failed := err.(syscall.Errno); failed { //nolint:errorlint // package syscall wraps nothing
 		return 0, errno
 	}
 	return n, 0

@@ -6,7 +6,7 @@
 // expensive where requests come one at a time: the first such note after an idle
 // moment wakes the runtime's monitor thread, which then looks around every 20 us.
 // At 1,500 requests/s these wake-ups were a third of the gateway's CPU time
-// (docs/adr/0022-system-calls-without-the-scheduler.md).
+// (docs/adr/0023-system-calls-without-the-scheduler.md).
 package socket
 
 import (
@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -21,8 +22,8 @@ import (
 // processor are not available for other goroutines or the garbage collector.
 const mostAtOnce = 64 << 10
 
-// Conn is a TCP connection. One goroutine may read and another one write at a time.
-// A connection that is no socket of the system is used by its own methods.
+// Conn is a TCP connection. A connection that is no socket of the system is used by its
+// own methods.
 type Conn struct {
 	net.Conn
 	raw syscall.RawConn // nil: no socket of the system
@@ -36,7 +37,9 @@ type Conn struct {
 }
 
 // transfer is the call under way in one direction; a field, so that it allocates nothing.
+// A second call waits for it, as in package net.
 type transfer struct {
+	mu    sync.Mutex
 	b     []byte
 	n     int
 	errno syscall.Errno
@@ -73,6 +76,8 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if c.raw == nil || len(b) == 0 {
 		return c.Conn.Read(b)
 	}
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
 	c.in.begin(b)
 	err := c.raw.Read(c.in.run)
 	return c.received(err)
@@ -91,6 +96,8 @@ func (nothingError) Temporary() bool { return true }
 // ReadNow reads what is there without waiting, whatever the deadline: ErrNothing
 // says that nothing is.
 func (c *Conn) ReadNow(b []byte) (int, error) {
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
 	c.in.begin(b)
 	err := c.raw.Control(c.in.once)
 	if err == nil && c.in.errno == syscall.EAGAIN {
@@ -118,6 +125,8 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if c.raw == nil || len(b) == 0 {
 		return c.Conn.Write(b)
 	}
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
 	c.out.begin(b)
 	err := c.raw.Write(c.out.run)
 	c.out.b = nil

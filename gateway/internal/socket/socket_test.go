@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -196,6 +197,35 @@ func TestCloseEndsAReadUnderWay(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("the read goes on")
+	}
+}
+
+// A second reader waits for the first, and gets what comes next; likewise writers.
+func TestSeveralGoroutinesReadAndWrite(t *testing.T) {
+	c, peer := pair(t)
+	go func() { _, _ = io.Copy(peer, peer); _ = peer.CloseWrite() }()
+	const each, readers = 1 << 20, 4
+	var got atomic.Int64
+	var wg, writers sync.WaitGroup
+	for range readers {
+		writers.Go(func() {
+			if n, err := c.Write(make([]byte, each)); n != each || err != nil {
+				t.Errorf("wrote %d, %v", n, err)
+			}
+		})
+		wg.Go(func() {
+			n, err := io.Copy(io.Discard, struct{ io.Reader }{c})
+			got.Add(n)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writers.Wait()
+	_ = c.CloseWrite()
+	wg.Wait()
+	if got.Load() != readers*each {
+		t.Errorf("got %d bytes", got.Load())
 	}
 }
 
