@@ -19,8 +19,8 @@ func (p *Program) exportCommand() *cobra.Command {
 		Use:   "export RUN",
 		Short: "Write a run as OpenMetrics text, or to a Prometheus by remote write",
 		Long: `Write a run as OpenMetrics text to standard output, or send it to a Prometheus
-by remote write. It contains rates, latency and hit ratio for every second of the
-attacks, and the figures of the stages. docs/output.md lists the metrics.`,
+by remote write. The series are rates, latency and hit ratio for every second of
+the attacks, and the figures of the stages. docs/output.md lists the metrics.`,
 		Example: `  harness export reports/latest > run.om
   harness export reports/latest --remote-write http://127.0.0.1:9090/api/v1/write`,
 		Args: cobra.ExactArgs(1),

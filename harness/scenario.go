@@ -75,8 +75,8 @@ func (p *Program) scenarioCheckCommand() *cobra.Command {
 its value and the allowed values. Every stage of a scenario is checked with
 every profile. A file with policies is a comparison, for harness compare and for
 harness gate --workload. The exit code is 0 if all files are valid, and
-otherwise 2. docs/scenarios.md lists all keys of scenarios. docs/compare.md describes
-comparisons.`,
+otherwise 2. docs/scenarios.md lists all keys of scenarios.
+docs/compare.md describes comparisons.`,
 		Example: `  harness scenario check mine.yaml
   harness scenario check scenarios/chaos/*.yaml scenarios/compare.yaml`,
 		Args: cobra.MinimumNArgs(1),
