@@ -70,20 +70,20 @@ func (c *configFlags) add(fs *pflag.FlagSet, command string) {
 	case "config import", "config rollback":
 		fs.BoolVar(&c.dryRun, "dry-run", false, "only print what would change")
 	case "backup":
-		fs.IntVar(&c.keep, "keep", 0, "how many backups a folder keeps; 0: all")
-		fs.DurationVar(&c.every, "every", 0, "go on, with a backup each such time")
+		fs.IntVar(&c.keep, "keep", 0, "number of backups to keep in the folder; 0: all")
+		fs.DurationVar(&c.every, "every", 0, "repeat the backup with this interval")
 	case "restore":
-		fs.BoolVar(&c.replace, "replace", false, "delete the configuration that is there")
-		fs.BoolVar(&c.dryRun, "dry-run", false, "insert and check everything, then take it back")
+		fs.BoolVar(&c.replace, "replace", false, "delete the existing configuration")
+		fs.BoolVar(&c.dryRun, "dry-run", false, "restore and check everything, then roll back")
 	case "config diff":
-		fs.BoolVar(&c.exitCode, "exit-code", false, "exit with 1 where something differs")
+		fs.BoolVar(&c.exitCode, "exit-code", false, "exit with 1 if there are differences")
 	case "config export":
 		fs.StringVar(&c.format, "format", "yaml", "yaml or json")
-		fs.StringVar(&c.output, "output", "", "a file instead of stdout")
+		fs.StringVar(&c.output, "output", "", "file to write to, instead of stdout")
 	case "config trial start":
 		c.trial.add(fs)
 	case "config history":
-		fs.IntVar(&c.size, "size", 20, "how many of the newest revisions")
+		fs.IntVar(&c.size, "size", 20, "number of the newest revisions to print")
 	}
 }
 
@@ -152,28 +152,30 @@ const helpWidth = 80
 
 const configUsage = `gateway config: declarative files in Kong's and decK's format, and the history.
 
-  gateway config check FILE         everything that is invalid or unsupported, a line
-                                    each; exit code 1 where there is something. Needs
-                                    no database
-  gateway config diff FILE          what an import would change; --exit-code: exit
-                                    code 1 where something differs
-  gateway config import FILE        make the configuration in Postgres that of the
-                                    file: one transaction, one revision. What is not in
-                                    the file is deleted. --dry-run only prints
-  gateway config export             print the configuration in Postgres as a file;
-                                    --format yaml|json, --output FILE. It has secrets
-  gateway config history            the newest revisions; --size N
-  gateway config rollback REVISION  make the configuration that of an older revision,
-                                    as a new one; --dry-run only prints
+  gateway config check FILE         print everything that is invalid or unsupported,
+                                    one per line, and exit with 1 if there is
+                                    something. Needs no database
+  gateway config diff FILE          print what an import would change; --exit-code:
+                                    exit with 1 if there are differences
+  gateway config import FILE        replace the configuration in Postgres with that of
+                                    the file, in one transaction and one revision.
+                                    Entities that are not in the file are deleted.
+                                    --dry-run only prints the changes
+  gateway config export             print the configuration in Postgres as a file,
+                                    with secrets; --format yaml|json, --output FILE
+  gateway config history            print the newest revisions; --size N
+  gateway config rollback REVISION  restore the configuration of an older revision, as
+                                    a new revision; --dry-run only prints the changes
   gateway config trial start FILE   serve a part of the requests with the configuration
                                     of a file: --percent, --hash-on, --header or --replica
-                                    says which, --max-errors, --max-p99 and --window what
-                                    ends it, --lasts and --then how; --name names it
-  gateway config trial status       the trials, and what was served with them
-  gateway config trial promote NAME make the configuration of a trial the one that holds
-  gateway config trial drop NAME    end a trial, and forget its configuration
+                                    selects them, --max-errors, --max-p99 and --window set
+                                    the objectives, --lasts and --then how it ends,
+                                    and --name its name
+  gateway config trial status       print the trials and their request counts
+  gateway config trial promote NAME make the configuration of a trial the current one
+  gateway config trial drop NAME    end a trial, and discard its configuration
 
-FILE may be - for stdin; it comes before flags. The settings of the gateway (pg_dsn)
-are flags and variables as with gateway run: see gateway --help. Documentation:
-docs/declarative.md and docs/trials.md.
+Use - as FILE for stdin. FILE comes before the flags. The settings of the gateway
+(pg_dsn) are flags and variables as with gateway run: see gateway --help.
+Documentation: docs/declarative.md and docs/trials.md.
 `

@@ -31,17 +31,17 @@ type trialFlags struct {
 
 func (f *trialFlags) add(fs *pflag.FlagSet) {
 	f.set = fs
-	fs.StringVar(&f.name, "name", "trial", "what the trial is called")
-	fs.Float64Var(&f.percent, "percent", 0, "of the requests that take part")
-	fs.StringVar(&f.hashOn, "hash-on", entity.HashOnNone, "what decides about the percentage: none, or ip")
-	fs.StringVar(&f.header, "header", "", `requests that take part: a header field, "Name: value"`)
-	fs.StringSliceVar(&f.replicas, "replica", nil, "replica whose requests all take part, by node_name; may be repeated")
-	fs.Float64Var(&f.maxErrors, "max-errors", 0, "drop the trial above so many percent of requests with status 500 and above")
-	fs.DurationVar(&f.maxP99, "max-p99", 0, "drop the trial where more than 1% of the requests take longer")
-	fs.DurationVar(&f.window, "window", 30*time.Second, "time that the objectives are about")
-	fs.IntVar(&f.minRequests, "min-requests", 20, "requests in the window before anything is concluded")
+	fs.StringVar(&f.name, "name", "trial", "name of the trial")
+	fs.Float64Var(&f.percent, "percent", 0, "percentage of the requests that take part")
+	fs.StringVar(&f.hashOn, "hash-on", entity.HashOnNone, "how the percentage is selected: none (at random) or ip")
+	fs.StringVar(&f.header, "header", "", `header field of the requests that take part, "Name: value"`)
+	fs.StringSliceVar(&f.replicas, "replica", nil, "node_name of a replica whose requests all take part; can be repeated")
+	fs.Float64Var(&f.maxErrors, "max-errors", 0, "drop the trial above this percentage of requests with status 500 or above")
+	fs.DurationVar(&f.maxP99, "max-p99", 0, "drop the trial if more than 1% of the requests take longer")
+	fs.DurationVar(&f.window, "window", 30*time.Second, "time over which the objectives are evaluated")
+	fs.IntVar(&f.minRequests, "min-requests", 20, "minimum number of requests in the window for a decision")
 	fs.DurationVar(&f.lasts, "lasts", time.Hour, "time after which the trial ends")
-	fs.StringVar(&f.then, "then", entity.ThenDrop, "what becomes of it then: drop, or promote where the objectives are met")
+	fs.StringVar(&f.then, "then", entity.ThenDrop, "what happens at the end: drop, or promote if the objectives are met")
 }
 
 // record is what the Admin API would be sent.

@@ -150,33 +150,35 @@ func printVersion(inv *invocation) error {
 const usage = `gateway: an API gateway with Kong's Admin API.
 
 Usage:
-  gateway [run] [flags]     serve until SIGTERM or SIGINT
+  gateway [run] [flags]     run the gateway until SIGTERM or SIGINT
   gateway check [flags]     validate the settings and print each with its origin;
                             --postgres also connects to Postgres
-  gateway health [flags]    ask the gateway that runs with these settings whether it
-                            is ready; exit code 0 or 1
-  gateway config COMMAND    check, diff, import and export declarative files, and the
-                            history and trials of the configuration:
-                            gateway config --help
-  gateway migrate [flags]   bring the database schema up to date, then exit
-  gateway backup FILE       write the configuration in Postgres and its history to a
-                            file, with a check sum; - is stdout. In a folder, a file
-                            named by the time: --keep N removes older ones, --every
-                            24h goes on with one each day
-  gateway restore FILE      bring a backup into an empty database; --replace: also
-                            into one with a configuration, which is deleted;
-                            --dry-run: proves that it would work, and takes it back
+  gateway health [flags]    check whether the gateway that runs with these
+                            settings is ready; exit code 0 or 1
+  gateway config COMMAND    check, compare, import and export declarative files,
+                            and manage the history and trials of the
+                            configuration: gateway config --help
+  gateway migrate [flags]   update the database schema, and exit
+  gateway backup FILE       write the configuration in Postgres and its history
+                            to a file with a checksum; - is stdout. For a FOLDER/,
+                            the time is the name of the file, --keep N removes
+                            older files, and --every 24h repeats it each day
+  gateway restore FILE      restore a backup into an empty database; --replace:
+                            delete an existing configuration first; --dry-run:
+                            restore, check and roll back
   gateway migrate-from-kong FILE
-                            what will differ, of a kong.conf or a declarative file
-  gateway token new NAME    make a token of the Admin API, and its line for
+                            print the differences from Kong for a kong.conf or a
+                            declarative file
+  gateway token new NAME    create a token for the Admin API, and its line for
                             admin_tokens_file; --role read-only or read-write
   gateway version           print the version; also gateway --version
   gateway --help            print this text
 
-Every setting is a flag or a variable; a flag wins. An unknown flag or
-GATEWAY_* variable is an error. Variables of Kong with the same meaning are read,
-see the end; the gateway's own win, and Kong's others are named in the log.
-Durations have a unit (250ms, 5s, 2m, 7d), and so have sizes (64k, 64KiB, 1GiB).
+Every setting is a flag or a variable. Flags take precedence. An unknown flag or
+GATEWAY_* variable is an error. Variables of Kong with the same meaning are also
+read (see the end). The variables of the gateway take precedence over them. Other
+variables of Kong are reported in the log. Durations need a unit (250ms, 5s, 2m,
+7d), and sizes as well (64k, 64KiB, 1GiB).
 
 Settings:
 `

@@ -48,11 +48,11 @@ func tokenCommand(args []string, stdout, stderr io.Writer) int {
 
 const tokenUsage = `gateway token new NAME [--role read-only|read-write] [--file FILE]
 
-Makes a token of the Admin API. It is printed once and not stored; a tokens file
-(the setting admin_tokens_file) has its hash.
+Create a token for the Admin API. The token is printed once and not stored. The
+tokens file (setting admin_tokens_file) contains only its hash.
 
   --role   read-write (the default), or read-only: GET, HEAD, OPTIONS and
            POST /schemas/{name}/validate
-  --file   append the line to this file, which is created if it is missing, and
-           print only the token
+  --file   append the line to this file, which is created if it does not exist,
+           and print only the token
 `

@@ -22,7 +22,7 @@ import (
 func (p *Program) alertsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "alerts",
-		Short: "Write the alert rules for your Prometheus, or check whether they can fire there",
+		Short: "Write the alert rules for your Prometheus, or check whether they can fire",
 		Example: `  harness alerts export --runbook-url https://runbooks.example.com --job edge
   harness alerts check --prometheus-url http://127.0.0.1:9090`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,9 +63,9 @@ func (p *Program) alertsExportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write the alert and recording rules, adapted to your Prometheus",
-		Long: `Write the alert and recording rules, adapted to your Prometheus: rule files
-(rules), a resource of the Prometheus operator (prometheusrule), or rules and
-dashboards as a monitoring mixin's generated files (mixin).
+		Long: `Write the alert and recording rules, adapted to your Prometheus. The output is
+rule files (rules), a resource of the Prometheus operator (prometheusrule), or
+rules and dashboards as the generated files of a monitoring mixin (mixin).
 
 Thresholds:
 ` + help.String(),
@@ -174,9 +174,10 @@ func (p *Program) alertsCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check whether the alerts can fire in an existing Prometheus; it only reads",
-		Long: `Check whether the alerts can fire in an existing Prometheus: targets of the job,
-rules, metrics that the rules read, and an Alertmanager. It only reads. chaos
-alert-drill causes every alert in a lab of its own.`,
+		Long: `Check whether the alerts can fire in an existing Prometheus. The command checks
+the targets of the job, the rules, the metrics that the rules use, and the
+Alertmanager. It only reads. To trigger every alert in a lab, use harness chaos
+alert-drill.`,
 		Example: `  harness alerts check --prometheus-url http://127.0.0.1:9090 --job gateway`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

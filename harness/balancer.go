@@ -10,7 +10,7 @@ func (p *Program) balancerCommand() *cobra.Command {
 	config := standin.BalancerConfig{Listen: "127.0.0.1:8000"}
 	c := &cobra.Command{
 		Use:     "balancer",
-		Short:   "Stand in for nginx on a machine without it (a node of a lab)",
+		Short:   "Replace nginx on a machine without it (a node of a lab)",
 		Example: `  harness balancer --upstream 127.0.0.1:8201 --upstream 127.0.0.1:8202 --method least_conn`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return standin.Balancer(cmd.Context(), config) },

@@ -17,9 +17,9 @@ func (p *Program) capacityCommand() *cobra.Command {
 		Short: "Find the highest rate within an SLO, and how it scales with replicas",
 		Long: `Find the highest rate within an SLO.
 
-One stage is searched with each number of replicas, and the scalability law is
-fitted to the results; or, with --stage all, every stage is searched with the
-replicas that it has.`,
+By default, one stage is searched with several numbers of replicas, and the
+scalability law is fitted to the results. With --stage all, every stage is
+searched with its own number of replicas.`,
 		Example: `  harness capacity scenarios/ladder.yaml --stage multi --slo 'p99<50ms,errors<0.1%'
   harness capacity scenarios/ladder.yaml --stage all
   harness capacity scenarios/ladder.yaml --replicas 1,2,3,4 --profile scaling`,
@@ -27,13 +27,13 @@ replicas that it has.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.Stage, "stage", "multi", "`name` of the stage to search, or all")
-	f.StringVar(&asked, "slo", "p99<50ms,errors<0.1%", "`objectives` that a rate has to meet, as in docs/slo.md")
+	f.StringVar(&asked, "slo", "p99<50ms,errors<0.1%", "`objectives` that a rate must meet (docs/slo.md)")
 	f.IntSliceVar(&o.Replicas, "replicas", []int{1, 2, 3}, "`numbers` of replicas of one stage; the scalability law needs three or more")
 	f.Float64Var(&o.Plan.From, "from", 200, "lowest `rate` of the search, in requests per second")
 	f.Float64Var(&o.Plan.To, "to", 50_000, "highest `rate` of the search, in requests per second")
-	f.Float64Var(&o.Plan.Precision, "precision", 0.08, "width of the interval at which the search ends, as a `share` of the rate")
+	f.Float64Var(&o.Plan.Precision, "precision", 0.08, "`share` of the rate: the search ends when its interval is this narrow")
 	f.IntVar(&o.Plan.Confirms, "confirms", 3, "`number` of measurements that confirm the rate")
-	f.DurationVar(&o.Window, "window", 4*time.Second, "length of one measurement")
+	f.DurationVar(&o.Window, "window", 4*time.Second, "duration of a measurement")
 	f.IntVar(&o.Closed, "closed", 4, "`number` of closed-loop measurements for the scalability law; 0: no law")
 	gatewayFlag(f, &o.Gateway)
 	observers := p.sessionFlags(c, &o.Config, "")

@@ -29,9 +29,9 @@ func (p *Program) chaosCommand() *cobra.Command {
 		Short: "Inject faults into a loaded lab, and report availability and recovery",
 		Long: `Inject faults into a loaded lab, and report availability and recovery.
 
-An experiment is named as its file in the folder of experiments, without .yaml.
-"all" runs every experiment but game days, one after another; one that fails
-does not keep the others from running. An overview is written at the end.`,
+The name of an experiment is the name of its file in the folder of experiments,
+without .yaml. "all" runs every experiment except game days, one after another.
+If one fails, the others still run. An overview is written at the end.`,
 		Example: `  harness chaos kill-gateway
   harness chaos all --profile smoke
   harness chaos game-day --duration 60m --seed 7`,
@@ -39,8 +39,8 @@ does not keep the others from running. An overview is written at the end.`,
 	}
 	f := c.Flags()
 	scenariosFlag(f, &dir)
-	f.DurationVar(&o.Duration, "duration", 0, "length of the load under faults (default the scenario's)")
-	f.Uint64Var(&seed, "seed", 0, "`seed` of random faults and of the load (default the scenario's)")
+	f.DurationVar(&o.Duration, "duration", 0, "duration of the load under faults (default that of the scenario)")
+	f.Uint64Var(&seed, "seed", 0, "`seed` of random faults and of the load (default that of the scenario)")
 	gatewayFlag(f, &o.Gateway)
 	observers := p.sessionFlags(c, &o.Config, "full")
 	observers.output.addObjectives(c)

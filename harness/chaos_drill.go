@@ -13,17 +13,18 @@ func (p *Program) drillCommand() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use:   drill.Name,
-		Short: "Cause every alert by a real fault: does it fire, does it resolve, does another one fire?",
-		Long: `Cause every alert by a real fault, with a real Prometheus and Alertmanager
-beside the lab, and report how long each alert takes to fire and to resolve, and
-which others fired. It needs both programs (make deps).`,
+		Short: "Trigger every alert with a real fault, and check that it fires and resolves",
+		Long: `Trigger every alert with a real fault, with a real Prometheus and Alertmanager
+next to the lab. The report shows how long each alert takes to fire and to
+resolve, and which other alerts fired. The command needs both programs (make
+deps).`,
 		Example: `  harness chaos alert-drill
   harness chaos alert-drill --alert GatewayReplicaDown,RedisMemoryHigh`,
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
 	scenariosFlag(f, &dir)
-	f.StringSliceVar(&o.Alerts, "alert", nil, "`names` of the alerts to try (default all of them)")
+	f.StringSliceVar(&o.Alerts, "alert", nil, "`names` of the alerts to test (default all)")
 	gatewayFlag(f, &o.Gateway)
 	observers := p.sessionFlags(c, &o.Config, "full")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -27,6 +27,12 @@ func TestEveryCommandIsDescribed(t *testing.T) {
 				t.Errorf("%s: a line of %d columns: %s", c.CommandPath(), len(line)-1, line)
 			}
 		}
+		_, flags, _ := strings.Cut(c.UsageString(), "\nFlags:\n")
+		for line := range strings.Lines(flags) {
+			if len(line) > helpWidth+1 && strings.Contains(strings.TrimSpace(line), " ") { // a single word cannot be wrapped
+				t.Errorf("%s: a flag's line of %d columns: %s", c.CommandPath(), len(line)-1, line)
+			}
+		}
 		for _, sub := range c.Commands() {
 			check(sub)
 		}

@@ -29,10 +29,11 @@ func (p *Program) compareCommand() *cobra.Command {
 		Short: "Compare gateways under the same policies: parity, CPU, latency, throughput",
 		Long: `Compare gateways under the same policies: parity, CPU, latency, throughput.
 
-Every gateway is an arm of one lab: configured for the same policy, on the same
-cores, measured in turns with the others. Before any load it is asked the
-policy's probes; one that does not behave the same is excluded from that row,
-and the report says where it differs. Ratios are to the first gateway.`,
+All gateways run in one lab, on the same cores, and are configured for the same
+policy. Before any load, probes check the behaviour of each gateway. A gateway
+that behaves differently is excluded from the row of this policy, and the report
+shows the difference. The gateways are then measured in alternation. Ratios are
+relative to the first gateway.`,
 		Example: `  harness compare --with nginx,haproxy
   harness compare --with nginx --policy plain,cached --profile smoke
   harness compare --reference nginx --with haproxy
@@ -42,9 +43,9 @@ and the report says where it differs. Ratios are to the first gateway.`,
 	}
 	f := c.Flags()
 	f.StringSliceVar(&with, "with", nil, "`names` of the gateways to compare with the reference, separated by commas")
-	reference := f.String("reference", "gatelab", "`name` of the gateway that ratios are to")
+	reference := f.String("reference", "gatelab", "`name` of the gateway that the others are compared with")
 	f.StringSliceVar(&policies, "policy", nil, "`names` of the policies (default all of the profile)")
-	f.BoolVar(&list, "list", false, "list the gateways and the policies, and end")
+	f.BoolVar(&list, "list", false, "list the gateways and the policies, and exit")
 	own.add(f, &o)
 	gatewayFlag(f, &o.Gateway)
 	observers := p.sessionFlags(c, &o.Config, policy.FullProfile)
@@ -111,7 +112,7 @@ func printContenders(w io.Writer, set *policy.Set) error {
 	fmt.Fprintln(w, t.Render())
 	t = table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"policy", "published as", "what it asks for"})
+	t.AppendHeader(table.Row{"policy", "published as", "behaviour"})
 	for i := range set.Policies {
 		p := &set.Policies[i]
 		t.AppendRow(table.Row{p.Name, p.Published, p.Summary})

@@ -18,13 +18,13 @@ type ownFlags struct {
 }
 
 func (o *ownFlags) add(f *pflag.FlagSet, to *contest.Options) {
-	f.Float64Var(&to.Rate, "rate", 0, "`requests` per second of the open loop (default as the policies say; with --target at most 50)")
-	f.IntVar(&to.Connections, "connections", 0, "`number` of connections (default as the policies say; with --target at most 10)")
+	f.Float64Var(&to.Rate, "rate", 0, "`requests` per second of the open loop (default that of the policies; with --target at most 50)")
+	f.IntVar(&to.Connections, "connections", 0, "`number` of connections (default that of the policies; with --target at most 10)")
 	f.StringArrayVar(&o.commands, "command", nil, "`name=command` of a program to compare; {listen}, {host}, {port} and {origin} are replaced")
 	f.StringArrayVar(&o.images, "image", nil, "`name=image@port` of an image to compare")
 	f.StringArrayVar(&o.targets, "target", nil, "`name=URL` of a service outside the lab to compare, http://host:port")
-	f.BoolVar(&o.allowTarget, "allow-target", false, "you may send load to the addresses that --target names")
-	f.StringVar(&o.ready, "ready", "/", "`path` that is answered when a --command, --image or --target is ready")
+	f.BoolVar(&o.allowTarget, "allow-target", false, "confirm that you are allowed to send load to the addresses of --target")
+	f.StringVar(&o.ready, "ready", "/", "`path` that responds when a --command, --image or --target is ready")
 }
 
 // ownRuntime is where services of the user's run, by one rule for compare and gate: where --runtime says; images in containers; commands,

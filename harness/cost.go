@@ -19,8 +19,8 @@ func (p *Program) costCommand() *cobra.Command {
 		Short: "Turn measured CPU per request, memory and prices into a monthly bill",
 		Long: `Turn measured CPU per request, memory and prices into a monthly bill.
 
-The figures are those of the newest run of a scenario (harness run); runs of
-experiments, gates and other commands are passed over.`,
+By default, the figures come from the newest run of a scenario (harness run).
+Runs of experiments, gates and other commands are ignored.`,
 		Example: `  harness cost --run reports/latest-cache --prices prices/own.yaml
   harness cost --requests 1e9 --peak 5
   harness cost --cpu-us 250 --memory-mib 200`,
@@ -28,9 +28,9 @@ experiments, gates and other commands are passed over.`,
 	}
 	f := c.Flags()
 	reportsFlag(f, &reports)
-	f.StringVar(&run, "run", "", "`folder` of the run whose CPU per request and memory count (default the newest run of a scenario)")
-	f.StringVar(&stage, "stage", "", "`name` of the run's stage (default the last one)")
-	f.Float64Var(&given.CPUUS, "cpu-us", 0, "CPU per request in `microseconds`, instead of a run's")
+	f.StringVar(&run, "run", "", "`folder` of the run with CPU per request and memory (default the newest run of a scenario)")
+	f.StringVar(&stage, "stage", "", "`name` of the stage in the run (default the last one)")
+	f.Float64Var(&given.CPUUS, "cpu-us", 0, "CPU per request in `microseconds`, instead of that of a run")
 	f.Float64Var(&given.MemoryMiB, "memory-mib", given.MemoryMiB, "memory of a replica in `MiB`, with --cpu-us")
 	f.Float64Var(&traffic.Requests, "requests", traffic.Requests, "`number` of requests per month")
 	f.Float64Var(&traffic.PeakFactor, "peak", traffic.PeakFactor, "`ratio` of the peak rate to the mean rate")

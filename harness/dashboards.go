@@ -14,9 +14,9 @@ func (p *Program) dashboardsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dashboards",
 		Short: "Import the dashboards, their folder and their data source into a Grafana",
-		Long: `Import the dashboards, their folder and their data source into a Grafana. It can
-be repeated: what is the same is left unchanged, and what was changed in Grafana
-is not overwritten unless --overwrite is given.`,
+		Long: `Import the dashboards, their folder and their data source into a Grafana. The
+command can be repeated: equal objects are left unchanged, and objects that were
+changed in Grafana are overwritten only with --overwrite.`,
 		Example: `  GRAFANA_URL=http://127.0.0.1:3000 GRAFANA_TOKEN=... harness dashboards
   harness dashboards --prometheus-url http://prometheus:9090 --overwrite`,
 		Args: cobra.NoArgs,
@@ -32,7 +32,7 @@ is not overwritten unless --overwrite is given.`,
 	f := c.Flags()
 	p.grafanaFlags(f, &o.Config)
 	prometheus := cmp.Or(p.Getenv("PROMETHEUS_URL"), "http://127.0.0.1:9090")
-	f.StringVar(&o.PrometheusURL, "prometheus-url", prometheus, "`URL` of Prometheus as Grafana reaches it; $PROMETHEUS_URL is the default")
-	f.BoolVar(&o.Overwrite, "overwrite", false, "overwrite also what was changed in Grafana")
+	f.StringVar(&o.PrometheusURL, "prometheus-url", prometheus, "`URL` of Prometheus as seen from Grafana (default $PROMETHEUS_URL)")
+	f.BoolVar(&o.Overwrite, "overwrite", false, "also overwrite what was changed in Grafana")
 	return c
 }

@@ -16,9 +16,9 @@ func (p *Program) docsCommand() *cobra.Command {
 	var search string
 	c := &cobra.Command{
 		Use:   "docs [PAGE | WORDS]",
-		Short: "Show the documentation: a list of pages, one page, or the sections with some words",
-		Long: `Without a page it lists the pages. A page is printed as Markdown. Several
-words are searched for.
+		Short: "Show or search the documentation",
+		Long: `Without a page, list the pages. With the name of a page, print it as Markdown.
+Several words are searched for.
 
 harness serve shows the same pages in a browser, at /docs/.`,
 		Example: `  harness docs
@@ -59,7 +59,7 @@ harness serve shows the same pages in a browser, at /docs/.`,
 			return err //nolint:wrapcheck // the terminal is gone
 		},
 	}
-	c.Flags().StringVar(&search, "search", "", "list the sections that have every one of these words")
+	c.Flags().StringVar(&search, "search", "", "list the sections that contain all of these words")
 	return c
 }
 

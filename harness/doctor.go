@@ -13,10 +13,10 @@ func (p *Program) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check and measure this machine, and say what can be concluded here",
-		Long: `Check what this machine has and what is missing, measure how fast and how steady
-it is, compare the load generator with wrk, and say which conclusions can be
-drawn from measurements on it. The measurement takes about a minute, or
-one and a half with wrk; --quick leaves it out.`,
+		Long: `Check which programs this machine has and which are missing, measure how fast
+and how steady it is, compare the load generator with wrk, and report which
+conclusions measurements on this machine allow. The measurement takes about a
+minute, or one and a half with wrk. --quick skips it.`,
 		Example: `  harness doctor
   harness doctor --quick`,
 		Args: cobra.NoArgs,
@@ -27,6 +27,6 @@ one and a half with wrk; --quick leaves it out.`,
 			return doctor.Run(cmd.Context(), cmd.OutOrStdout(), o)
 		},
 	}
-	c.Flags().BoolVar(&o.Quick, "quick", false, "check only, measure nothing")
+	c.Flags().BoolVar(&o.Quick, "quick", false, "only check, and measure nothing")
 	return c
 }

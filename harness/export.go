@@ -18,9 +18,9 @@ func (p *Program) exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export RUN",
 		Short: "Write a run as OpenMetrics text, or to a Prometheus by remote write",
-		Long: `Write a run as OpenMetrics text to standard output, or to a Prometheus by remote
-write: rates, latency and hit ratio of every second of its attacks, and what its
-stages came to. docs/output.md lists the metrics.`,
+		Long: `Write a run as OpenMetrics text to standard output, or send it to a Prometheus
+by remote write. The series are rates, latency and hit ratio for every second of
+the attacks, and the figures of the stages. docs/output.md lists the metrics.`,
 		Example: `  harness export reports/latest > run.om
   harness export reports/latest --remote-write http://127.0.0.1:9090/api/v1/write`,
 		Args: cobra.ExactArgs(1),

@@ -78,15 +78,15 @@ func (p *Program) faultInjectCommand() *cobra.Command {
 		Use:   "inject [NODE] FAULT",
 		Short: "Inject a fault into a node, a container or a TCP connection, and undo it",
 		Long: `Inject a fault into a node of the lab that up started, and undo it after --for
-or on Ctrl-C. An effect that is not observed is an error.
+or on Ctrl-C. If no effect is observed, the command fails.
 
---container breaks any container of this machine's Docker engine instead: it is
-killed, stopped, restarted, paused, cut off from its networks, or given less CPU
-or memory, and gets back what it had.
+With --container, the target is any container of the Docker engine on this
+machine. It can be killed, stopped, restarted, paused, disconnected from its
+networks, or limited in CPU or memory. Its previous state is restored.
 
---proxy breaks the connections to any TCP address of this machine: the command
-listens on --listen, forwards to the address, and makes the connections slow,
-narrow, reset or silent. Clients must connect to --listen meanwhile.`,
+With --proxy, the target is any TCP address of this machine. The command listens
+on --listen, forwards to the address, and delays, throttles, resets or silences
+the connections. Clients must connect to --listen during the fault.`,
 		Example: `  harness fault inject gateway-2 kill --for 30s
   harness fault inject redis latency --latency 200ms
   harness fault inject --container my-redis pause --for 5s
@@ -104,10 +104,10 @@ narrow, reset or silent. Clients must connect to --listen meanwhile.`,
 	f := c.Flags()
 	f.DurationVar(&i.plan.RecoverAfter, "for", 10*time.Second, "time until the fault is undone")
 	f.DurationVar(&i.plan.At, "after", 0, "time until the fault is injected")
-	f.StringVar(&i.container, "container", "", "`name` or id of a container that the lab did not start")
-	f.StringVar(&i.proxy, "proxy", "", "`host:port` of this machine whose connections are broken")
-	f.StringVar(&i.listen, "listen", "127.0.0.1:0", "`host:port` on loopback where the proxy listens (port 0: a free one)")
-	f.StringVar(&i.probe, "probe", "", "`text` to which the address of --proxy responds (default: found out)")
+	f.StringVar(&i.container, "container", "", "`name` or ID of a container that the lab did not start")
+	f.StringVar(&i.proxy, "proxy", "", "`host:port` of this machine to disturb connections to")
+	f.StringVar(&i.listen, "listen", "127.0.0.1:0", "`host:port` on loopback for the proxy (port 0: any free port)")
+	f.StringVar(&i.probe, "probe", "", "`text` to which the address of --proxy responds (default detected)")
 	f.BoolVar(&i.stay, "stay", false, "keep the proxy until Ctrl-C when the fault is undone")
 	f.DurationVar(&i.spec.Latency, "latency", 0,
 		"delay of latency, jitter, slow-close and origin-slow (default 1s; jitter 200ms, origin-slow 2s)")

@@ -11,5 +11,5 @@ func listenFlag(f *pflag.FlagSet, to *string) {
 
 func hostsFlag(f *pflag.FlagSet, to *[]string) {
 	f.StringSliceVar(to, "hosts", nil,
-		"further `names` of this server: requests with a Host that is neither one of them, nor loopback, nor its address are refused")
+		"additional host `names` of this server; requests with other Host fields are rejected, except for loopback and its own address")
 }

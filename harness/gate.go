@@ -22,12 +22,12 @@ func (p *Program) gateCommand() *cobra.Command {
 		Short: "Compare two builds of a gateway or service: pass, regression or inconclusive",
 		Long: `Compare two builds of a gateway or service: pass, regression or inconclusive.
 
-The base is built from a git reference, the head from the working tree. With
---workload they are two commands or two images of any service instead, under the
-traffic of a file of policies; a head whose answers to its probes differ is a
-regression. Both run side by side in one lab and are attacked in turns. The exit
-code is 0 for a pass, 1 for a regression, 3 for an inconclusive comparison, 2 if
-it could not run.`,
+The base is built from a git reference, and the head from the working tree. With
+--workload, they are two commands or two images of any service, and a file of
+policies defines the traffic. If the responses of the head to the probes differ,
+this is a regression. Both builds run side by side in one lab and are measured
+in alternation. The exit code is 0 for a pass, 1 for a regression, 3 for an
+inconclusive comparison, and 2 if the gate could not run.`,
 		Example: `  harness gate --base main
   harness gate --patch slower.patch --profile smoke
   harness gate --baseline reports/baseline/gate.json
@@ -40,7 +40,7 @@ it could not run.`,
 	f.StringVar(&o.Patch, "patch", "", "`file` with a patch: the head is the base with this patch, instead of the working tree")
 	f.StringVar(&o.Baseline, "baseline", "",
 		"`file` with recorded rounds (gate.json) to compare with, instead of building a base; less sensitive")
-	f.IntVar(&o.MaxRounds, "max-rounds", 0, "`number` of rounds after the one extension (default twice the scenario's)")
+	f.IntVar(&o.MaxRounds, "max-rounds", 0, "`number` of rounds after the extension (default twice that of the scenario)")
 	f.BoolVar(&o.Profiles, "profiles", true, "take CPU and heap profiles of both builds if the gate fails")
 	marginFlags(f, &o.Margins)
 	services.add(f)
@@ -84,11 +84,11 @@ var margins = []margin{
 		of: func(m *gate.Margins) *float64 { return &m.Together },
 	},
 	{
-		flag: "margin-latency", usage: "difference of p50 or p90 that counts as none, in `ms`",
+		flag: "margin-latency", usage: "difference of p50 or p90 that is ignored, in `ms`",
 		of: func(m *gate.Margins) *float64 { return &m.Latency },
 	},
 	{
-		flag: "margin-slow", usage: "tolerated rise of the share of requests that take much longer than most, absolute, as a `share` of requests",
+		flag: "margin-slow", usage: "tolerated rise of the share of slow requests, absolute, as a `share` of requests",
 		of: func(m *gate.Margins) *float64 { return &m.Slow },
 	},
 	{flag: "margin-p50", usage: "tolerated rise of the corrected p50, as a `share`", of: func(m *gate.Margins) *float64 { return &m.P50 }},

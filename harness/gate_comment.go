@@ -14,14 +14,13 @@ import (
 func (p *Program) gateCommentCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "comment [RUN]",
-		Short: "Write a gate's summary as a comment on the pull or merge request, in place of the former one",
+		Short: "Write the summary of a gate as a comment on the pull or merge request",
 		Long: `Write gate.md of a run (default reports/latest-gate) as a comment on the pull or
-merge request that the CI job is about. It replaces the comment of an earlier
-run.
+merge request of the CI job. It replaces the comment of an earlier run.
 
 GitHub Actions: GITHUB_TOKEN with the permission pull-requests: write. GitLab:
-GITLAB_TOKEN, an access token of the project with the scope api. In a job that
-is not about a request nothing is written, and the exit code is 0.`,
+GITLAB_TOKEN, an access token of the project with the scope api. In a job
+without a pull or merge request, nothing is written and the exit code is 0.`,
 		Example: `  harness gate comment
   harness gate comment reports/latest-gate`,
 		Args: cobra.MaximumNArgs(1),

@@ -26,7 +26,7 @@ func (s *serviceFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.baseImage, "base-image", "", "base of any service: an `image` and its port, such as shop:1.4@8080")
 	f.StringVar(&s.headImage, "head-image", "", "head of any service: an `image` and its port")
 	f.StringVar(&s.workload, "workload", "", "`file` of policies whose traffic and probes are the workloads of the service")
-	f.StringVar(&s.ready, "ready", "", "`path` that the service answers when it is ready (default /)")
+	f.StringVar(&s.ready, "ready", "", "`path` that responds when the service is ready (default /)")
 }
 
 // given says whether any of the flags is.

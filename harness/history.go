@@ -29,8 +29,9 @@ func (p *Program) historyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history [FOLDER|FILE ...]",
 		Short: "Show trends and change points over many runs",
-		Long: `Reads every result.json below the folders and shows, for each stage and machine,
-how its figures went and where they changed. docs/history.md has the rules.`,
+		Long: `Read every result.json below the folders and show, for each stage and machine,
+how its figures developed and where they changed. docs/history.md describes the
+method.`,
 		Example: `  harness history
   harness history reports/runs --scenario all --html history.html
   harness history ci-cache --fail-on-change`,
@@ -44,10 +45,10 @@ how its figures went and where they changed. docs/history.md has the rules.`,
 	f := c.Flags()
 	f.StringVar(&o.output, "output", o.output, "`format` on standard output: table, json or markdown")
 	f.StringVar(&o.html, "html", "", "`file` to write a page with plots to")
-	f.StringVar(&o.Scenario, "scenario", "", "`name` of the only scenario to show")
-	f.IntVar(&o.Last, "last", o.Last, "`number` of points of a series at most, the newest")
-	f.Float64Var(&o.Level, "level", o.Level, "`probability` of a change point in a series that has none")
-	f.BoolVar(&o.failOnChange, "fail-on-change", false, "exit with 1 if the newest segment of a series is worse, beyond what chance explains")
+	f.StringVar(&o.Scenario, "scenario", "", "`name` of the scenario to show (default all)")
+	f.IntVar(&o.Last, "last", o.Last, "maximum `number` of points of a series; the newest are used")
+	f.Float64Var(&o.Level, "level", o.Level, "`probability` of a false change point in a series without a change")
+	f.BoolVar(&o.failOnChange, "fail-on-change", false, "exit with 1 if the newest segment of a series is significantly worse")
 	return c
 }
 

@@ -38,11 +38,11 @@ type outputFlags struct {
 func (o *outputFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.format, "output", outputText,
-		"`format` of the result on standard output, text or json; with json all else is on standard error")
+		"`format` of the result on standard output: text or json; with json, everything else goes to standard error")
 	f.BoolVarP(&o.quiet, "quiet", "q", false,
-		"no steps, no progress and no tables: only errors, and what --output json and --print-result-path ask for")
-	f.BoolVar(&o.noProgress, "no-progress", false, "steps without the progress in between")
-	f.BoolVar(&o.printPath, "print-result-path", false, "write the path of result.json as the last line")
+		"print no steps, progress or tables, only errors and the output of --output json and --print-result-path")
+	f.BoolVar(&o.noProgress, "no-progress", false, "print steps, but no progress between them")
+	f.BoolVar(&o.printPath, "print-result-path", false, "print the path of result.json as the last line")
 	remoteWriteFlag(cmd, &o.remoteWrite)
 	complete(cmd, "output", outputText, outputJSON)
 }
@@ -50,13 +50,13 @@ func (o *outputFlags) add(cmd *cobra.Command) {
 // addObjectives adds the flags of commands whose stages are held to objectives.
 func (o *outputFlags) addObjectives(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.objectives, "slo", "",
-		"`objectives` instead of the scenario's, such as 'p99<250ms,errors<2%,p99{login}<1s' (docs/slo.md)")
+		"`objectives` that replace those of the scenario, such as 'p99<250ms,errors<2%,p99{login}<1s' (docs/slo.md)")
 	o.addFailOn(cmd)
 }
 
 func (o *outputFlags) addFailOn(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&o.failOn, "fail-on", nil,
-		"`what` makes the exit code other than 0 beside the command's own reasons: slo (then it is 5)")
+		"additional `condition` for a non-zero exit code: slo (exit code 5)")
 	complete(cmd, "fail-on", failOnSLO)
 }
 

@@ -10,7 +10,7 @@ func (p *Program) redisCommand() *cobra.Command {
 	listen := "127.0.0.1:6379"
 	c := &cobra.Command{
 		Use:     "redis",
-		Short:   "Stand in for Redis on a machine without it (a node of a lab)",
+		Short:   "Replace Redis on a machine without it (a node of a lab)",
 		Example: `  harness redis --listen 127.0.0.1:6379`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return standin.Redis(cmd.Context(), listen) },

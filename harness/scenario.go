@@ -40,7 +40,7 @@ func parent(c *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 func (p *Program) scenarioCommand() *cobra.Command {
 	return parent(&cobra.Command{
 		Use:   "scenario",
-		Short: "Write and check files of scenarios",
+		Short: "Create and check scenario files",
 		Example: `  harness scenario new mine > mine.yaml
   harness scenario check mine.yaml`,
 	}, p.scenarioCheckCommand(), p.scenarioNewCommand())
@@ -49,7 +49,7 @@ func (p *Program) scenarioCommand() *cobra.Command {
 func (p *Program) scenarioNewCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "new [NAME]",
-		Short:   "Write a commented scenario that runs as it is, to standard output",
+		Short:   "Write a commented scenario that can be run to standard output",
 		Example: `  harness scenario new mine > mine.yaml`,
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,13 +70,13 @@ func (p *Program) scenarioNewCommand() *cobra.Command {
 func (p *Program) scenarioCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Check scenarios and comparisons: every mistake with its place, its value and what is allowed",
-		Long: `Check scenarios and comparisons: every mistake with its place, its value and
-what is allowed. Every stage of a scenario is checked under every profile.
-A file with policies is a comparison, for harness compare and for
-harness gate --workload. The exit code is 0 if all files are valid, else 2.
-docs/scenarios.md lists all keys of scenarios, docs/compare.md describes
-comparisons.`,
+		Short: "Check scenarios and comparisons, and report every mistake",
+		Long: `Check scenarios and comparisons. Every mistake is reported with its position,
+its value and the allowed values. Every stage of a scenario is checked with
+every profile. A file with policies is a comparison, for harness compare and for
+harness gate --workload. The exit code is 0 if all files are valid, and
+otherwise 2. docs/scenarios.md lists all keys of scenarios.
+docs/compare.md describes comparisons.`,
 		Example: `  harness scenario check mine.yaml
   harness scenario check scenarios/chaos/*.yaml scenarios/compare.yaml`,
 		Args: cobra.MinimumNArgs(1),

@@ -14,7 +14,7 @@ func (p *Program) serveCommand() *cobra.Command {
 	config := serve.Config{Listen: "127.0.0.1:8090"}
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Show all runs in a browser: reports, two side by side, a run in progress",
+		Short: "Show reports, comparisons and running measurements in a browser",
 		Example: `  harness serve
   harness serve --listen 127.0.0.1:9000 --reports reports/published`,
 		Args: cobra.NoArgs,

@@ -28,11 +28,11 @@ func (p *Program) sessionFlags(cmd *cobra.Command, c *session.Config, profile st
 	f := cmd.Flags()
 	labFlags(f, c, profile)
 	reportsFlag(f, &c.Reports)
-	f.IntVar(&c.Workers, "workers", 0, "`number` of workers that share every attack (default the scenario's, which is 1 if it says nothing)")
+	f.IntVar(&c.Workers, "workers", 0, "`number` of workers that share every attack (default that of the scenario, or 1)")
 	o := &observers{program: p}
-	f.StringVar(&o.exporter.Listen, "metrics-listen", "", "`host:port` of /metrics about the run, such as 127.0.0.1:9464 (default none)")
+	f.StringVar(&o.exporter.Listen, "metrics-listen", "", "`host:port` for /metrics of the run, such as 127.0.0.1:9464 (default none)")
 	f.StringSliceVar(&o.exporter.Hosts, "metrics-hosts", []string{"host.docker.internal"},
-		"further `names` by which metrics-listen is scraped")
+		"additional host `names` under which metrics-listen can be scraped")
 	p.grafanaFlags(f, &o.grafana)
 	o.output.add(cmd)
 	return o
@@ -40,7 +40,7 @@ func (p *Program) sessionFlags(cmd *cobra.Command, c *session.Config, profile st
 
 // gatewayFlag is not for the gate, which builds its gateways.
 func gatewayFlag(f *pflag.FlagSet, to *string) {
-	f.StringVar(to, "gateway", "", "`path` of the gateway's binary (default the one beside this program)")
+	f.StringVar(to, "gateway", "", "`path` of the gateway binary (default in the folder of this program)")
 }
 
 func reportsFlag(f *pflag.FlagSet, to *string) {
@@ -49,20 +49,20 @@ func reportsFlag(f *pflag.FlagSet, to *string) {
 
 // labFlags add the flags of a command that starts a lab.
 func labFlags(f *pflag.FlagSet, c *session.Config, profile string) {
-	f.StringVar(&c.Profile, "profile", profile, "`name` of the scenario's profile, which says how long to measure")
+	f.StringVar(&c.Profile, "profile", profile, "`name` of the profile of the scenario, which sets the durations")
 	f.StringVar(&c.Runtime, "runtime", "", "where nodes run: docker (containers), host (processes) or kubernetes (pods) "+
 		"(default docker if an engine answers)")
-	f.StringVar(&c.Cluster.Context, "context", "", "`name` of the kubeconfig's context of the cluster that pods run in "+
-		"(default the current one, if it is on this machine)")
-	f.StringVar(&c.Cluster.Registry, "registry", "", "`host[:port][/path]` that images for pods are pushed to (default loaded into a cluster "+
-		"of make kube-up)")
+	f.StringVar(&c.Cluster.Context, "context", "", "`name` of the kubeconfig context for pods "+
+		"(default the current one, if its cluster is on this machine)")
+	f.StringVar(&c.Cluster.Registry, "registry", "", "`host[:port][/path]` of the registry to push images for pods to "+
+		"(default none: images are loaded into the cluster of make kube-up)")
 }
 
 // grafanaFlags say which Grafana, and as whom. The token's place is the environment: flags are visible to every user of the machine.
 func (p *Program) grafanaFlags(f *pflag.FlagSet, c *grafana.Config) {
 	f.StringVar(&c.URL, "grafana-url", p.Getenv("GRAFANA_URL"), "`URL` of Grafana (default $GRAFANA_URL)")
-	f.StringVar(&c.Token, "grafana-token", "", "`token` of a service account (default $GRAFANA_TOKEN, where other users do not see it)")
-	f.DurationVar(&c.Timeout, "grafana-timeout", 0, "time limit of one request to Grafana (default 10s)")
+	f.StringVar(&c.Token, "grafana-token", "", "`token` of a service account (default $GRAFANA_TOKEN, which other users cannot see)")
+	f.DurationVar(&c.Timeout, "grafana-timeout", 0, "time limit of a request to Grafana (default 10s)")
 }
 
 // grafanaToken fills in the token if no flag gave one. It is not the flag's default, because help texts show defaults.

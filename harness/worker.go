@@ -26,5 +26,5 @@ func (p *Program) workerCommand() *cobra.Command {
 
 // nullFlag is the address of a server that does nothing, which shows the generator's own limit.
 func nullFlag(f *pflag.FlagSet, to *string) {
-	f.StringVar(to, "null", "", "`host:port` of a server that does nothing, to measure the generator's ceiling (default none)")
+	f.StringVar(to, "null", "", "`host:port` of a null server, to measure the ceiling of the load generator (default none)")
 }

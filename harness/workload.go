@@ -16,7 +16,7 @@ import (
 func (p *Program) workloadCommand() *cobra.Command {
 	return parent(&cobra.Command{
 		Use:     "workload",
-		Short:   "Make scenarios of your own traffic",
+		Short:   "Create scenarios from your own traffic",
 		Example: `  harness workload import access.log > my.yaml`,
 	}, p.workloadImportCommand())
 }
@@ -30,16 +30,16 @@ func (p *Program) workloadImportCommand() *cobra.Command {
 	var arrivals bool
 	c := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Write a scenario with the requests of a file",
-		Long: `Write a scenario with the requests of a file: targets of vegeta (http and JSON),
-HAR, OpenAPI 3, access logs of Kong (JSON and combined), nginx (combined) and
-Caddy (JSON), curl commands, or a CSV of variables with --template. FILE may be
-- for standard input.
+		Short: "Create a scenario from the requests in a file",
+		Long: `Create a scenario from the requests in a file. Supported are targets of vegeta
+(http and JSON), HAR, OpenAPI 3, access logs of Kong (JSON and combined), nginx
+(combined) and Caddy (JSON), curl commands, and a CSV of variables with
+--template. Use - as FILE for standard input.
 
-The scenario goes to standard output and is complete: harness run takes it. What
-was read, kept, merged and left out is on standard error. Credentials, cookies
-and tokens are left out unless --keep-secrets is given. docs/workloads.md has a
-section on every format.`,
+The complete scenario goes to standard output, and can be used with harness run.
+A summary of what was read, kept, merged and left out goes to standard error.
+Credentials, cookies and tokens are left out unless --keep-secrets is given.
+docs/workloads.md describes every format.`,
 		Example: `  harness workload import access.log > my.yaml
   harness workload import openapi.yaml --host api.example > my.yaml
   harness workload import users.csv --template 'GET /users/{id}' > my.yaml`,
@@ -48,12 +48,12 @@ section on every format.`,
 	f := c.Flags()
 	f.StringVar(&o.Format, "format", "", "`format` of the file, one of "+strings.Join(workload.Formats(), ", ")+" (default by content)")
 	f.StringVar(&o.Host, "host", "", "`host` whose requests are kept (default the most frequent one)")
-	f.StringVar(&o.Template, "template", "", "request for each row of a CSV, as in `'METHOD PATH [BODY]'` with {column} for values")
+	f.StringVar(&o.Template, "template", "", "request for each row of a CSV, as `'METHOD PATH [BODY]'` with {column} for values")
 	f.StringVar(&name, "name", "imported", "`name` of the scenario")
-	f.IntVar(&o.MaxRequests, "max-requests", workload.DefaultMaxRequests, "the most `requests` in the scenario, the most frequent ones")
+	f.IntVar(&o.MaxRequests, "max-requests", workload.DefaultMaxRequests, "maximum number of `requests`; the most frequent are kept")
 	f.BoolVar(&o.KeepSecrets, "keep-secrets", false, "keep credentials, cookies and tokens")
-	f.BoolVar(&o.KeepIDs, "keep-ids", false, "keep requests apart that differ only in ids of their path")
-	f.BoolVar(&arrivals, "arrivals", false, "keep the source's rate over time, as a shape of the open-loop attack")
+	f.BoolVar(&o.KeepIDs, "keep-ids", false, "do not merge requests that differ only in IDs")
+	f.BoolVar(&arrivals, "arrivals", false, "keep the rate of the source over time, as a shape of the open-loop attack")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		source, err := readSource(cmd.InOrStdin(), args[0])
 		if err != nil {

@@ -64,20 +64,20 @@ func nodeRows(s *Settings) Table {
 		name,
 		boolean("node_header", &s.NodeHeader, false, "add X-Gateway-Node to every response"),
 		boolean("revision_header", &s.RevisionHeader, false,
-			"add X-Gateway-Revision, the revision of the configuration that the request was served with, to every response"),
+			"add X-Gateway-Revision, the revision of the configuration that served the request, to every response"),
 		choice("lookup", &s.Lookup, "snapshot", []string{"snapshot", "database"},
-			"snapshot: requests use the configuration that was announced last; "+
-				"database: every request first asks Postgres for the current revision (strict, costs a round trip)"),
+			"snapshot: requests use the last configuration that the replica received; "+
+				"database: every request first queries Postgres for the current revision (strict, costs a round trip)"),
 	}
 }
 
 func listenerRows(s *Settings) Table {
 	return Table{
 		listen("proxy_listen", &s.ProxyListen, "0.0.0.0:8000",
-			"address of the proxy; connections are refused until there is a configuration to serve"),
+			"address of the proxy; connections are refused until a configuration is available"),
 		listen("admin_listen", &s.AdminListen, "127.0.0.1:8001",
-			"address of the Admin API; set admin_tokens_file or admin_tls_client_ca where it is not loopback, "+
-				"or every client that reaches it can change the configuration"),
+			"address of the Admin API; if it is not loopback, set admin_tokens_file or admin_tls_client_ca, "+
+				"because otherwise every client that can connect can change the configuration"),
 		listen("status_listen", &s.StatusListen, "127.0.0.1:8100",
 			"address of /health/live, /health/ready, /status/ready and /metrics"),
 	}
@@ -86,37 +86,38 @@ func listenerRows(s *Settings) Table {
 func adminRows(s *Settings) Table {
 	return Table{
 		names("admin_hosts", &s.AdminHosts, hostsAllowed,
-			"further names by which clients reach the Admin API; a request whose Host is none of these, "+
-				"nor loopback, nor the listener's address is rejected (403)", webguard.CheckHost),
+			"additional host names of the Admin API; a request with another Host is rejected (403), "+
+				"unless it is loopback or the address of the listener", webguard.CheckHost),
 		names("admin_origins", &s.AdminOrigins, "origins such as https://admin.example.com, separated by commas",
 			"web pages that may use the Admin API; pages of other origins can neither read responses nor change anything",
 			webguard.CheckOrigin),
 		file("admin_tokens_file", &s.AdminTokensFile,
-			"file of the Admin API's tokens: lines of name, role (read-only, read-write) and hash, as `gateway token new` prints them; "+
-				"read again when it changes; none: every client that reaches admin_listen is allowed"),
+			"file with the tokens of the Admin API: lines of name, role (read-only, read-write) and hash, as `gateway token new` prints them; "+
+				"read again when it changes; none: every client that can connect to admin_listen is allowed"),
 		file("admin_tls_cert", &s.AdminTLSCert,
-			"PEM file of the Admin API's certificate; with it the Admin API is served over TLS only; read again when it changes"),
-		file("admin_tls_key", &s.AdminTLSKey, "PEM file of that certificate's private key"),
+			"PEM file of the certificate of the Admin API, which is then served only over TLS; read again when it changes"),
+		file("admin_tls_key", &s.AdminTLSKey, "PEM file of the private key of admin_tls_cert"),
 		file("admin_tls_client_ca", &s.AdminTLSClientCA,
-			"PEM file of the authorities that sign the certificates of Admin API clients; with it a client needs a certificate, "+
-				"whose name is recorded with its changes"),
+			"PEM file of the authorities that sign the certificates of Admin API clients; clients then need a certificate, "+
+				"and its name is recorded with their changes"),
 		duration("admin_read_timeout", &s.AdminReadTimeout, 30*second, 10*millisecond, hour,
 			"time within which a request to admin_listen or status_listen must arrive (408)"),
 		duration("admin_wait", &s.AdminWait, second, 0, 10*second,
-			"how long the response to a change waits until this replica serves it, for X-Gateway-Revision; after that the change is acknowledged "+
-				"with X-Gateway-Revision-Pending. 0: changes are acknowledged at once, without either"),
+			"how long the response to a change waits until this replica serves it, and has X-Gateway-Revision; after this time, "+
+				"it has X-Gateway-Revision-Pending instead. 0: changes are acknowledged immediately, without either"),
 		names("status_hosts", &s.StatusHosts, hostsAllowed,
-			"further names by which clients reach status_listen, such as those that Prometheus scrapes", webguard.CheckHost),
+			"additional host names of status_listen, such as those that Prometheus scrapes", webguard.CheckHost),
 	}
 }
 
 func databaseRows(s *Settings) Table {
 	return Table{
 		choice("database", &s.Database, "postgres", []string{"postgres", DatabaseOff},
-			"where the configuration is kept; off: in a declarative file, without Postgres: the Admin API then changes nothing but by POST /config"),
+			"where the configuration is stored; off: in a declarative file, without Postgres; "+
+				"the Admin API is then read-only, except for POST /config"),
 		file("declarative_config", &s.DeclarativeConfig,
 			"file in Kong's declarative format (YAML or JSON), with database=off; read again when it changes; "+
-				"none: the configuration is what POST /config sends"),
+				"none: the configuration comes from POST /config"),
 		secretText("declarative_config_string", &s.DeclarativeText, "a declarative configuration itself, with database=off"),
 		duration("declarative_poll_interval", &s.DeclarativePoll, 500*millisecond, 10*millisecond, hour,
 			"interval at which declarative_config is checked; a file that is written in place is read when it has not changed for one interval"),

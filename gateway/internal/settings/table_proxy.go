@@ -27,11 +27,11 @@ func upstreamRows(s *Settings) Table {
 func dnsRows(s *Settings) Table {
 	return Table{
 		recordTypes("dns_order", &s.DNSOrder, []string{"LAST", "A", "AAAA", "SRV", "CNAME"},
-			"record types that the names of services and targets are resolved to, the first that has an answer; "+
-				"LAST is the type that answered last, CNAME asks for nothing of its own; Kong's order is LAST,SRV,A,CNAME"),
-		servers("dns_resolver", &s.DNSResolver, "name servers for services and targets, in the place of those in /etc/resolv.conf"),
+			"record types that are queried for the names of services and targets, in this order, until one has a response; "+
+				"LAST is the type that had the last response, CNAME causes no query; Kong's order is LAST,SRV,A,CNAME"),
+		servers("dns_resolver", &s.DNSResolver, "name servers for services and targets, instead of those in /etc/resolv.conf"),
 		duration("dns_valid_ttl", &s.DNSValidTTL, 0, 0, day,
-			"how long an answer of a name server holds; 0: for the TTL of its records, one second at least"),
+			"how long a response of a name server is valid; 0: for the TTL of its records, and at least one second"),
 	}
 }
 
@@ -68,7 +68,7 @@ func clientRows(s *Settings) Table {
 		bytesize("client_header_bytes", &s.ClientHeaderBytes, 16*kib, kib, mib, "longest request header (431)"),
 		bytesize("client_body_bytes", &s.ClientBodyBytes, 64*mib, 0, 1024*gib, "longest request body (413); 0: no limit"),
 		number("max_connections", &s.MaxConnections, 65536, 1, 10_000_000,
-			"maximum number of client connections; a further one replaces an idle one or is answered 503"),
+			"maximum number of client connections; a further connection replaces an idle one, or gets 503"),
 	}
 }
 
@@ -77,12 +77,12 @@ func requestRows(s *Settings) Table {
 		list("trusted_proxies", &s.TrustedProxies, "",
 			"addresses or CIDR blocks whose X-Forwarded-* and X-Real-IP are trusted, separated by commas"),
 		list("proxy_protocol_from", &s.ProxyProtocol, "",
-			"addresses or CIDR blocks of balancers that begin each connection with a header of the PROXY protocol, version 1 or 2, "+
-				"separated by commas; the address in it is the client's. A connection of theirs without one is closed; "+
-				"one of others is never read as having one"),
+			"addresses or CIDR blocks of load balancers that send a header of the PROXY protocol (version 1 or 2) with the address of "+
+				"the client, separated by commas. A connection from them without this header is closed; "+
+				"the header is not accepted from other addresses"),
 		choice("path_ambiguity", &s.PathAmbiguity, "strict", []string{"strict", "keep", "reject", "unescape"},
 			`paths that an upstream may decode further ("..%2f", "..;", "\\", "%00", double escapes). `+
-				"strict: 400 where that would match another route or leave the service's path; keep: passed on, as in Kong; "+
+				"strict: 400 if this would match another route or leave the path of the service; keep: forwarded, as in Kong; "+
 				"reject: 400; unescape: escaped slashes are decoded first"),
 		choice("underscores_in_headers", &s.Underscores, "safe", []string{"safe", "drop", "keep"},
 			"request headers with _ in their names. safe: those that could be mistaken for a header of the gateway or of the "+
@@ -90,8 +90,8 @@ func requestRows(s *Settings) Table {
 		pseudonym("via_name", &s.ViaName, "gatelab",
 			"name of this gateway in Via; a request that already has it is a loop (508), so gateways in a chain need different names"),
 		bytesize("plugin_body_bytes", &s.PluginBodyBytes, mib, kib, gib,
-			"longest request or response body that is kept in memory for a plugin that asks for it; "+
-				"a longer response that a plugin would change is answered with 502"),
+			"maximum size of a request or response body that is kept in memory for a plugin; "+
+				"if a plugin would change a longer response, the client gets 502"),
 	}
 }
 

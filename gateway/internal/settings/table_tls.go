@@ -9,24 +9,25 @@ import (
 func tlsRows(s *Settings) Table {
 	return Table{
 		addresses("proxy_ssl_listen", &s.TLSListen,
-			"addresses of the proxy for clients with TLS; certificates are the stored ones, chosen by SNI"),
+			"addresses of the proxy for TLS; stored certificates are selected by SNI"),
 		choice("http2", &s.HTTP2, "tls", []string{"off", "tls", "all"},
-			"where clients may speak HTTP/2. tls: on proxy_ssl_listen, by ALPN; all: also on proxy_listen, without TLS, "+
-				"where a client begins with it (prior knowledge)"),
-		number("http2_max_streams", &s.HTTP2Streams, 128, 1, 10000, "maximum number of requests at a time on an HTTP/2 connection"),
+			"where clients can use HTTP/2. tls: on proxy_ssl_listen, by ALPN; all: also on proxy_listen without TLS, "+
+				"with prior knowledge"),
+		number("http2_max_streams", &s.HTTP2Streams, 128, 1, 10000, "maximum number of concurrent requests on an HTTP/2 connection"),
 		file("ssl_cert", &s.TLSCert,
-			"PEM file of the certificate, with its chain, for names without a stored one; none: a self-signed one, made at start"),
-		file("ssl_cert_key", &s.TLSKey, "PEM file of that certificate's private key"),
-		protocols("ssl_protocols", &s.TLSProtocols, []string{"TLSv1.2", "TLSv1.3"}, "versions of TLS for clients"),
+			"PEM file of the certificate, with its chain, for names without a stored certificate; "+
+				"none: a self-signed certificate, created at start"),
+		file("ssl_cert_key", &s.TLSKey, "PEM file of the private key of ssl_cert"),
+		protocols("ssl_protocols", &s.TLSProtocols, []string{"TLSv1.2", "TLSv1.3"}, "TLS versions for clients"),
 		ciphers("ssl_ciphers", &s.TLSCiphers,
-			"ciphers of TLS 1.2 for clients; none: those with ECDHE and AES-GCM or ChaCha20-Poly1305. Those of TLS 1.3 are fixed"),
-		boolean("ssl_session_tickets", &s.TLSTickets, true, "clients may resume TLS sessions"),
+			"cipher suites of TLS 1.2 for clients; none: ECDHE with AES-GCM or ChaCha20-Poly1305. The cipher suites of TLS 1.3 are fixed"),
+		boolean("ssl_session_tickets", &s.TLSTickets, true, "clients can resume TLS sessions"),
 		boolean("ssl_stapling", &s.TLSStapling, false,
-			"ask the authorities of stored certificates for their status (OCSP, at the http address in the certificate, which must be "+
-				"stored with its issuer's), in the background, and staple the answer to handshakes"),
+			"request the OCSP status of stored certificates in the background, and staple it to handshakes; a certificate needs an "+
+				"http OCSP address, and must be stored with that of its issuer"),
 		file("ssl_session_ticket_key", &s.TLSTicketKeyFile,
-			"file of a secret, at least 32 bytes, from which all replicas derive the same keys of session tickets, every 12h others; "+
-				"none: random keys, so that a session is resumed by the replica that began it only"),
+			"file with a secret of at least 32 bytes, from which all replicas derive the same session ticket keys, new ones every 12h; "+
+				"none: random keys, so that a session can be resumed only on the replica where it began"),
 	}
 }
 

@@ -132,7 +132,7 @@ func TestOwnServicesAreArms(t *testing.T) {
 		t.Errorf("outside: %d requests on %d connections", outside.requests, len(outside.connections))
 	}
 	for _, c := range out.Result.Matrix.Rows[1].Cells {
-		if c.Outcome != result.CellLacks || !strings.Contains(c.Reasons[0], "it runs as it is") {
+		if c.Outcome != result.CellLacks || !strings.Contains(c.Reasons[0], "runs without a configuration") {
 			t.Errorf("key, %s: %s %v", c.Arm, c.Outcome, c.Reasons)
 		}
 	}

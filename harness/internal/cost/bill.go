@@ -29,7 +29,7 @@ type Demand struct {
 // Bill is the cost of one month.
 type Bill struct {
 	Machines  int
-	For       string // what decided their number: "spare", "CPU" or "memory"
+	For       string // what decided their number: "redundancy" or "CPU"
 	Items     []Item
 	Total     float64
 	FixedPart float64 // share that is due without a single request, 0 to 1
@@ -51,7 +51,7 @@ func Own(p *Prices, m Demand, t Traffic) (Bill, error) {
 		return Bill{}, fmt.Errorf("a replica took %.0f MiB, a machine has %.0f: want a larger one", m.MemoryMiB, p.Machine.MemoryMiB)
 	}
 	cores := t.Mean() * t.PeakFactor * m.CPUUS / 1e6
-	b := Bill{Machines: p.Machine.Least, For: "spare"}
+	b := Bill{Machines: p.Machine.Least, For: "redundancy"}
 	if n := int(math.Ceil(cores / (p.Machine.Cores * p.Machine.Utilisation))); n > b.Machines {
 		b.Machines, b.For = n, "CPU"
 	}
@@ -96,7 +96,7 @@ func Alternatives(p *Prices, t Traffic) []Row {
 		if same {
 			r.Monthly = &o.Monthly
 		} else {
-			r.Remark = fmt.Sprintf("published for %.3g requests per month only: %.0f", p.RequestsPerMonth, o.Monthly)
+			r.Remark = fmt.Sprintf("published only for %.3g requests per month: %.0f", p.RequestsPerMonth, o.Monthly)
 		}
 		if o.ItemsTotal != nil && *o.ItemsTotal != o.Monthly {
 			r.Remark = join(r.Remark, fmt.Sprintf("its own items add up to %.0f, not %.0f", *o.ItemsTotal, o.Monthly))
@@ -107,7 +107,7 @@ func Alternatives(p *Prices, t Traffic) []Row {
 				r.Remark = join(
 					r.Remark,
 					fmt.Sprintf(
-						"the list price of %.2f per million makes %.0f of those requests: %.0f is for something else besides",
+						"at the list price of %.2f per million, these requests cost %.0f: %.0f must include something else",
 						o.List.PerMillion,
 						at,
 						o.Monthly,
@@ -117,7 +117,7 @@ func Alternatives(p *Prices, t Traffic) []Row {
 			if !same {
 				v := o.List.PerMillion * t.Requests / 1e6
 				r.Monthly = &v
-				r.Remark = join(r.Remark, "here: the list price of requests alone, its first tier")
+				r.Remark = join(r.Remark, "this is only the list price of requests, in the first tier")
 			}
 		}
 		out = append(out, r)
@@ -137,13 +137,13 @@ func join(a, b string) string {
 func Holds(p *Prices, m Demand, t Traffic) string {
 	perMachine := p.Machine.Cores * p.Machine.Utilisation / (m.CPUUS / 1e6) // requests per second
 	share := t.Mean() / (perMachine * float64(p.Machine.Least))
-	where := "fixed cost decides: twice or half the CPU per request changes nothing"
+	where := "fixed cost dominates, so twice or half the CPU per request would not change the bill"
 	if share*t.PeakFactor > 1 {
-		where = "CPU per request decides"
+		where = "CPU per request dominates"
 	}
 	return fmt.Sprintf(
-		"%s requests per month are %.3g per second on average; %d machines carry %s per second, so %.2g%% of them is used: %s."+
-			" Up to %s requests per month, at this peak, the number of machines stays the same",
+		"%s requests per month are %.3g per second on average. %d machines can process %s per second, so %.2g%% of them is used: %s."+
+			" The number of machines is the same for up to %s requests per month with this ratio of peak to mean",
 		figure.Grouped(t.Requests),
 		t.Mean(),
 		p.Machine.Least,

@@ -40,7 +40,7 @@ func TestThePublishedTableIsReproduced(t *testing.T) {
 	if !strings.Contains(rows[2].Remark, "its own items add up to 95, not 120") {
 		t.Errorf("the sum that contradicts itself is not told: %q", rows[2].Remark)
 	}
-	if !strings.Contains(rows[0].Remark, "makes 35 of those requests") {
+	if !strings.Contains(rows[0].Remark, "these requests cost 35") {
 		t.Errorf("480 is not compared with the list price: %q", rows[0].Remark)
 	}
 }
@@ -70,11 +70,11 @@ func TestOwn(t *testing.T) {
 		machines int
 		decided  string
 	}{
-		{name: "3.9 requests/s need the least that there is", traffic: month, machines: 2, decided: "spare"},
+		{name: "3.9 requests/s need the least that there is", traffic: month, machines: 2, decided: "redundancy"},
 		// 1e10/2592000 = 3858/s, at ten times that 7.716 cores, 1.2 per machine: 6.43.
 		{name: "peaks are planned for", traffic: Traffic{Requests: 1e10, PeakFactor: 10}, machines: 7, decided: "CPU"},
-		{name: "even traffic needs a tenth", traffic: Traffic{Requests: 1e10, PeakFactor: 1}, machines: 2, decided: "spare"},
-		{name: "no traffic at all", traffic: Traffic{PeakFactor: 1}, machines: 2, decided: "spare"},
+		{name: "even traffic needs a tenth", traffic: Traffic{Requests: 1e10, PeakFactor: 1}, machines: 2, decided: "redundancy"},
+		{name: "no traffic at all", traffic: Traffic{PeakFactor: 1}, machines: 2, decided: "redundancy"},
 	} {
 		b, err := Own(p, m, row.traffic)
 		if err != nil {
@@ -96,7 +96,7 @@ func TestOwn(t *testing.T) {
 	if math.Abs(b.Total-108.858) > 0.01 {
 		t.Errorf("total %v, want 108.86", b.Total)
 	}
-	if s := Holds(p, m, month); !strings.Contains(s, "3.86 per second") || !strings.Contains(s, "fixed cost decides") {
+	if s := Holds(p, m, month); !strings.Contains(s, "3.86 per second") || !strings.Contains(s, "fixed cost dominates") {
 		t.Errorf("where it holds: %s", s)
 	}
 	for _, bad := range []struct {

@@ -28,7 +28,7 @@ func Markdown(w io.Writer, c Case) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Monthly cost at %s requests per month\n\n", figure.Grouped(c.Traffic.Requests))
 	fmt.Fprintf(&b, "| alternative | %s per month | remark |\n| --- | ---: | --- |\n", c.Own.Currency)
-	fmt.Fprintf(&b, "| **gatelab**, prices %q | %.0f | %d machines, for %s; %.0f%% is due without any request |\n", c.Own.Name, own.Total,
+	fmt.Fprintf(&b, "| **gatelab**, prices %q | %.0f | %d machines, as %s requires; %.0f%% of it is fixed cost |\n", c.Own.Name, own.Total,
 		own.Machines, own.For, own.FixedPart*100)
 	for _, p := range c.Others {
 		for _, r := range Alternatives(p, c.Traffic) {
@@ -54,7 +54,7 @@ func Markdown(w io.Writer, c Case) error {
 		fmt.Fprintf(&b, "- %s, %s, as of %s: %s\n", p.Name, p.Currency, p.AsOf, p.Source)
 		for _, o := range p.Offers {
 			if o.List != nil {
-				fmt.Fprintf(&b, "- list price beside %s: %.2f per million: %s\n", o.Name, o.List.PerMillion, o.List.Source)
+				fmt.Fprintf(&b, "- list price of %s: %.2f per million: %s\n", o.Name, o.List.PerMillion, o.List.Source)
 			}
 		}
 	}

@@ -212,7 +212,7 @@ func TestAnExperimentPassesOnlyWhenJudged(t *testing.T) {
 	if err := report.Table(&b, r, report.TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(b.String(), "Not judged: the experiment broke off") {
+	if !strings.Contains(b.String(), "Not judged: the experiment did not finish") {
 		t.Errorf("an experiment that was not judged is told as:\n%s", b.String())
 	}
 }

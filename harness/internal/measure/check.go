@@ -129,9 +129,9 @@ func skip(name, limit, why string) Check {
 }
 
 const (
-	closedLoop = "closed loop: does not apply"
-	openLoop   = "open loop: does not apply"
-	unknown    = "not known"
+	closedLoop = "does not apply to a closed loop"
+	openLoop   = "does not apply to an open loop"
+	unknown    = "unknown"
 )
 
 func (f Facts) rateKept() Check {
@@ -167,10 +167,10 @@ func (f Facts) sendLag() Check {
 	limit = fmt.Sprintf("p99 at most %.3g ms", most)
 	switch {
 	case f.OnlyAvailability && *f.LagP99MS > maxProbeLagMS:
-		return judge(name, "p99 at most 500 ms, where answers are counted", true, Invalid, "p99 %.3g ms", *f.LagP99MS)
+		return judge(name, "p99 at most 500 ms, because only responses are counted", true, Invalid, "p99 %.3g ms", *f.LagP99MS)
 	case f.OnlyAvailability:
-		return judge(name, limit+" for latencies to be the target's alone; what counts here are answers", late, Warning, "p99 %.3g ms",
-			*f.LagP99MS)
+		limit += ", so that latency includes no delay of the load generator; availability is not affected"
+		return judge(name, limit, late, Warning, "p99 %.3g ms", *f.LagP99MS)
 	}
 	return judge(name, limit, late, Invalid, "p99 %.3g ms", *f.LagP99MS)
 }
@@ -229,12 +229,12 @@ func (f Facts) errors() Check {
 	limit := fmt.Sprintf("at most %.3g%%", f.ErrorBudget*100)
 	const name = Errors
 	if f.Requests == 0 {
-		return judge(name, limit, true, Invalid, "no request at all")
+		return judge(name, limit, true, Invalid, "no requests")
 	}
 	failed := f.Failed - min(f.Refused, f.Failed)
 	saw := fmt.Sprintf("%.3g%% (%d of %d)", float64(failed)/float64(f.Requests)*100, failed, f.Requests)
 	if f.Refused > 0 {
-		saw += fmt.Sprintf(", beside %d that the origin's own limit refused", f.Refused)
+		saw += fmt.Sprintf(", in addition to %d that the limit of the origin rejected", f.Refused)
 	}
 	verdict := Invalid
 	if f.Broken {
@@ -246,7 +246,7 @@ func (f Facts) errors() Check {
 func (f Facts) content() Check {
 	const name, limit = "right content", "no mismatch, some bodies checked"
 	if f.Requests == 0 {
-		return skip(name, limit, "no request at all")
+		return skip(name, limit, "no requests")
 	}
 	if f.Mismatches == 0 && f.Hashed == 0 {
 		return judge(name, limit, true, Warning, "no body was checked")
@@ -255,7 +255,7 @@ func (f Facts) content() Check {
 }
 
 func (f Facts) origin() Check {
-	const name, limit = "origin's own count", "within 1% of what the worker saw pass the cache"
+	const name, limit = "origin's own count", "within 1% of the requests that passed the cache, as counted by the worker"
 	if f.OriginExpected == nil || f.OriginCounted == nil {
 		return skip(name, limit, unknown)
 	}

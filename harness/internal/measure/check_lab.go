@@ -14,14 +14,14 @@ func (f Facts) samples() Check {
 	short := f.Samples < minP99Samples
 	saw := fmt.Sprintf("%d successes", f.Samples)
 	if short && f.Open && f.Offered > 0 {
-		saw += fmt.Sprintf(", so that there is no p99: at %.4g/s one takes a duration of %.0f s", f.Offered, math.Ceil(minP99Samples/f.Offered))
+		saw += fmt.Sprintf(", too few for a p99: at %.4g/s, it needs a duration of %.0f s", f.Offered, math.Ceil(minP99Samples/f.Offered))
 	}
 	return judge(name, limit, short, Warning, "%s", saw)
 }
 
 // together is what makes the figures of several workers those of one attack.
 func (f Facts) together() Check {
-	const name, limit = Together, "all there to the end, at most 10 ms apart by one clock"
+	const name, limit = Together, "none lost, at most 10 ms apart"
 	var lost []string
 	farthest := f.Workers[0]
 	for _, w := range f.Workers {
@@ -40,10 +40,10 @@ func (f Facts) together() Check {
 }
 
 func (f Facts) steady() Check {
-	const name, limit = "steady state", "change over the window below 10%, or not told from noise"
+	const name, limit = "steady state", "change over the window below 10%, or not distinguishable from noise"
 	switch {
 	case f.Peak > 0 && len(f.Trends) == 0:
-		return skip(name, limit, "the rate is meant to change")
+		return skip(name, limit, "the rate changes on purpose")
 	case len(f.Trends) == 0:
 		return skip(name, limit, unknown)
 	}
@@ -69,9 +69,9 @@ func (f Facts) steady() Check {
 }
 
 func (f Facts) connections() Check {
-	const name, limit = "connections", "99% of requests on a kept one, no port exhausted"
+	const name, limit = "connections", "99% of requests on a reused one, no port exhausted"
 	if f.Requests == 0 {
-		return skip(name, limit, "no request at all")
+		return skip(name, limit, "no requests")
 	}
 	reuse := 1 - min(float64(f.ConnectionsOpened)/float64(f.Requests), 1)
 	saw := fmt.Sprintf("%.2f%% reused (%d opened), EADDRNOTAVAIL %d", reuse*100, f.ConnectionsOpened, f.PortsExhausted)
@@ -104,12 +104,12 @@ func (f Facts) host() Check {
 }
 
 func (f Facts) state() Check {
-	const name, limit = "state", "database and Redis empty before"
+	const name, limit = "state", "database and Redis empty at the start"
 	switch {
 	case f.StateReset == nil:
 		return skip(name, limit, unknown)
 	case !*f.StateReset:
-		return judge(name, limit, true, Invalid, "left over from before")
+		return judge(name, limit, true, Invalid, "not empty")
 	case f.Warm != "":
 		return skip(name, limit, f.Warm)
 	}
@@ -120,7 +120,7 @@ func (f Facts) state() Check {
 func (f Facts) durability() Check {
 	const name, limit = "durability", "printed"
 	if len(f.Shortcuts) == 0 {
-		return judge(name, limit, false, OK, "nothing traded for speed")
+		return judge(name, limit, false, OK, "no setting trades durability for speed")
 	}
-	return judge(name, limit, false, OK, "traded for speed: %s", strings.Join(f.Shortcuts, ", "))
+	return judge(name, limit, false, OK, "settings that trade durability for speed: %s", strings.Join(f.Shortcuts, ", "))
 }

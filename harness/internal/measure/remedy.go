@@ -7,34 +7,34 @@ func Remedy(check string) string {
 	case "rate kept":
 		return "lower the rate, or give the worker more cores"
 	case "send lag":
-		return "lower the rate, or take load off the worker's cores: latency counted from late sends is not the target's alone"
+		return "lower the rate, or reduce other load on the cores of the worker: the latency includes delays of the load generator"
 	case "workers":
-		return "raise the cap (and the limit of open files), or lower the rate: requests waited in the worker"
+		return "raise the maximum number of workers and the limit of open files, or lower the rate: requests waited in the load generator"
 	case "generator's CPU":
 		return "give the worker more cores, lower the rate, or use several workers (--workers)"
 	case "generator's ceiling":
-		return "give the worker more cores: the figure may be the generator's own limit"
+		return "give the worker more cores: the figure may be the limit of the load generator"
 	case Together:
-		return "look into the log of the worker; on a busy machine end what else runs: what the workers saw must be of the same seconds"
+		return "check the log of the worker, and stop other programs on a busy machine: the workers must measure the same seconds"
 	case "Little's law":
-		return "look for reconnects and pauses: latency or rate was counted wrongly, or connections stood idle"
+		return "check for reconnects and pauses: latency or rate was counted incorrectly, or connections were idle"
 	case "errors":
-		return "lower the load, or raise the budget if so many are meant to fail"
+		return "lower the load, or raise the objective for errors if these failures are expected"
 	case "right content":
-		return "look at the mismatches in the result: something answers with what was not asked for"
+		return "check the mismatches in the result: a response did not belong to its request"
 	case "origin's own count":
-		return "look for retries, for other clients of the origin, and for answers that came from elsewhere"
+		return "check for retries, other clients of the origin, and responses from other sources"
 	case "enough samples":
 		return "measure longer"
 	case "steady state":
 		return "lengthen the warm-up and measure longer"
 	case "connections":
-		return "turn keep-alive on along the way, or declare that the scenario breaks connections"
+		return "enable keep-alive on all hops, or declare that the scenario breaks connections"
 	case "host":
 		return "run again when the machine is quiet"
 	case memoryCheck:
-		return "do not use memory and CPU of this attack: a control group that is not the node's was read; report it with the manifest's kernel" +
-			" and engine"
+		return "do not use memory and CPU of this attack: the control group of another process was read; report this as a bug, with the kernel" +
+			" and engine of the manifest"
 	case "state":
 		return "empty database and Redis before the stage"
 	}

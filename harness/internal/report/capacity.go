@@ -17,7 +17,8 @@ import (
 func capacityGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Capacity within the SLO, open-loop",
-		Note:  "The highest rate that met the SLO again in every window of the confirming run. The knee is where latency begins to rise steeply.",
+		Note: "The highest rate that met the SLO in every window of the confirming run." +
+			" The knee is the rate at which latency begins to rise steeply.",
 		Heads: []string{"stage", "replicas", "SLO", "highest rate", "knee", "closed-loop QPS", "ended by"},
 		Text:  []bool{0: true, 2: true, 6: true},
 	}
@@ -66,8 +67,8 @@ func scalabilityGrid(r *result.Result) grid {
 	}
 	g := grid{
 		Title: "Universal scalability law (EXTRAPOLATION, not measured)",
-		Note: "Fitted to the closed-loop rates above, which were measured in turns on one host. In brackets: 95% bootstrap intervals" +
-			" over rounds. Contention: the share of the work that replicas wait for each other. Coherency: the cost of keeping" +
+		Note: "Fitted to the closed-loop rates above, which were measured in alternation on one host. In brackets: 95% bootstrap intervals" +
+			" over rounds. Contention: the share of the work in which replicas wait for each other. Coherency: the cost of keeping" +
 			" them consistent.",
 		Heads: []string{"what", "value"}, Text: []bool{true, true},
 	}

@@ -31,8 +31,8 @@ func comparisonPart(r *result.Result) part {
 	}
 	p.Notes = append(
 		slices.Clone(c.Notes),
-		"A metric fails where its ratio is beyond the margin with 95% confidence, passes where it is within the margin with"+
-			" 95% confidence, and is inconclusive where the data support neither",
+		"A metric fails if its ratio is beyond the margin with 95% confidence. It passes if the ratio is within the margin with"+
+			" 95% confidence. Otherwise it is inconclusive",
 	)
 	p.draw("Ratio of every metric, with its interval and margin", comparisonPlot(c))
 	p.tabulate(comparisonGrid(c))
@@ -51,7 +51,7 @@ func comparisonText(c *result.Comparison) string {
 func comparisonGrid(c *result.Comparison) grid {
 	g := grid{
 		Title: "Metrics", Heads: []string{"metric", "ratio", "change", "interval", "margin", "verdict"}, Text: []bool{0: true, 5: true},
-		Note: "Ratios are of the second arm to the first. The interval is that of the one-sided 95% bounds. Figures of " + errorRate +
+		Note: "Ratios are second arm / first arm. The interval has one-sided 95% bounds. Figures of " + errorRate +
 			" and " + slowShare + " are differences, in percent of the requests.",
 	}
 	for _, m := range c.Metrics {
@@ -136,7 +136,7 @@ func comparisonPlot(c *result.Comparison) string {
 	p := newCanvas(
 		bottom+36,
 		"Comparison: "+comparisonText(c),
-		"The dot is the ratio, the bar its interval, the dashed line the margin, the solid line no difference.",
+		"Dot: ratio. Bar: interval. Dashed line: margin. Solid line: no difference.",
 	)
 	for _, t := range ratioTicks(low, high) {
 		p.line("grid", x(t), head-6, x(t), bottom, "")

@@ -11,8 +11,8 @@ import (
 func countryGrid(s *result.Stage) grid {
 	g := grid{
 		Title: "By country",
-		Note: "Latency is open-loop, corrected. Links is the round-trip delay of the links; a hit takes only the one to the edge. Hits are" +
-			" the share of requests that the edge answered itself. Published figures do not say which percentile they are.",
+		Note: "Latency is open-loop, corrected. Links: the round-trip delay of the links; a hit uses only the link to the edge. Hits:" +
+			" the share of requests that the edge answered itself. The percentile of the published figures is not known.",
 		Heads: []string{
 			"country", "way", "links ms", "p50 ms", "p90 ms", "p99 ms", "mean ms", "errors", "hits", "published ms",
 			"published hits",

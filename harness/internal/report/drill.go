@@ -20,14 +20,14 @@ func drillSentence(d *result.Drill) string {
 		}
 		alarms += len(d.Alerts[i].Unexpected)
 	}
-	return fmt.Sprintf("%d of %d alerts fired and resolved as they should; %d false alarm(s).", ok, len(d.Alerts), alarms)
+	return fmt.Sprintf("%d of %d alerts fired and resolved as expected; %d false alarm(s).", ok, len(d.Alerts), alarms)
 }
 
 // drillNote says how the times of the drill differ from those of production.
 func drillNote(d *result.Drill) string {
 	return fmt.Sprintf(
 		"Windows and wait times of the rules were divided by %s, with a scrape every %s (a window is at least five scrapes):"+
-			" times to fire and to resolve hold for the drill, not for production.",
+			" times to fire and to resolve apply to the drill, not to production.",
 		figure.Rounded(d.Factor),
 		figure.Millis(d.ScrapeMS),
 	)

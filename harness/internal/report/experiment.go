@@ -23,7 +23,7 @@ func experimentHeadline(x *result.Experiment) string {
 	case len(missed) > 0:
 		return "Not as expected: " + strings.Join(missed, "; ")
 	case !x.Passed:
-		return "Not judged: the experiment broke off"
+		return "Not judged: the experiment did not finish"
 	}
 	return "As expected: every fault took effect, and every expectation was met"
 }
@@ -48,8 +48,8 @@ func expectationGrid(r *result.Result) grid {
 func entryGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Entry points",
-		Note: "Open-loop probes beside the load. The load balancers' results decide; those of the gateways are for information," +
-			" since no client calls a gateway directly.",
+		Note: "Open-loop probes during the load. The results at the load balancers decide. Those at the gateways are for information," +
+			" because no client calls a gateway directly.",
 		Heads: []string{"entry", "request", "probes", "failed", "availability (95% interval)", "outage", "longest", "resolution", "failures"},
 		Text:  []bool{0: true, 1: true, 8: true},
 	}
@@ -72,7 +72,7 @@ func entryGrid(r *result.Result) grid {
 func driftGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Memory and goroutines at the start and at the end",
-		Note:  "Medians of the first and of the last tenth of the readings under load. A restarted gateway starts from zero.",
+		Note:  "Medians of the first and the last tenth of the readings under load. A restarted gateway starts from zero.",
 		Heads: []string{"node", "MiB first", "MiB last", "goroutines first", "goroutines last", "restarts seen"},
 		Text:  []bool{true},
 	}
@@ -124,7 +124,7 @@ func writesSentence(w *result.Writes) string {
 	text := fmt.Sprintf("Configuration writes during the faults: %s sent, %s acknowledged, %s lost, %s half-written, %s unanswered",
 		figure.Count(w.Sent), figure.Count(w.Acknowledged), figure.Count(w.Lost), figure.Count(w.Half), figure.Count(w.Unknown))
 	if w.VisibleMaxMS != nil && w.VisibleP50MS != nil {
-		text += fmt.Sprintf("; %s were followed: every living replica served them after %s (median), %s at most",
+		text += fmt.Sprintf("; %s were followed: every running replica served them after %s (median), %s at most",
 			figure.Count(w.Followed), figure.Millis(*w.VisibleP50MS), figure.Millis(*w.VisibleMaxMS))
 	}
 	return text + "."
@@ -132,7 +132,7 @@ func writesSentence(w *result.Writes) string {
 
 func costSentence(c *result.FaultCost) string {
 	return fmt.Sprintf("Cost: %s lost per fault, over %d fault(s). At %s such faults per month (assumed), availability is %s,"+
-		" which spends %s of the error budget of an objective of %s (assumed).",
+		" which uses %s of the error budget of an objective of %s (assumed).",
 		figure.Millis(c.LostSPerFault*1000), c.Faults, figure.Rounded(c.FaultsPerMonth),
 		figure.Percent(c.MonthlyAvailability), figure.Percent(c.BudgetSpent), figure.Percent(c.Objective))
 }

@@ -54,7 +54,7 @@ func stageFacts(s *result.Stage) []fact {
 	}
 	if a := s.Availability; a != nil {
 		add(
-			"availability (probes beside the load)",
+			"availability (probes during the load)",
 			fmt.Sprintf("%s (95%% interval %s to %s), %s of %s probes failed", figure.Percent(a.Availability), figure.Percent(a.Low),
 				figure.Percent(a.High), figure.Count(a.Failed), figure.Count(a.Probes)),
 		)

@@ -17,8 +17,8 @@ const manyFaults = 30
 func faultKindGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Faults by kind",
-		Note: "Probes count from each fault to the end of its consequences; where faults overlap they count for each." +
-			" Longest: of any one fault of the kind.",
+		Note: "Probes count from each fault to the end of its consequences. If faults overlap, a probe counts for each of them." +
+			" Longest: the longest of any fault of this kind.",
 		Heads: []string{
 			"fault", "times", "effect observed", "recovered", "probes", "failed", "longest outage", "longest impact",
 			"longest recovery", "lost writes",

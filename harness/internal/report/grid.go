@@ -62,8 +62,8 @@ func stageLabel(s *result.Stage) string {
 func summaryGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Ladder",
-		Note: "QPS is closed-loop capacity: successes per second. Latency is open-loop, counted from the intended send time (corrected);" +
-			" errors and hits are of the same attack. Availability is measured by the probe.",
+		Note: "QPS: closed-loop capacity, in successes per second. Latency: open-loop, from the intended send time (corrected)." +
+			" Errors and hits are of the same attack. Availability is measured by probes.",
 		Heads: []string{
 			"stage", "QPS closed-loop", "vs first", "vs previous", "offered open-loop", "p50 ms", "p99 ms", "errors",
 			"availability", "hits", "CPU us/req", "limited by",
@@ -90,8 +90,8 @@ func summaryGrid(r *result.Result) grid {
 func latencyGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Latency, open-loop, ms",
-		Note: "Corrected latency counts from the intended send time, service latency from the actual one. A percentile without" +
-			" enough samples is n/a. Closed-loop latency is beside published figures only: no user experiences it.",
+		Note: "Corrected latency is measured from the intended send time, and service latency from the actual send time. A percentile without" +
+			" enough samples is n/a. Closed-loop latency is shown only for comparison with published figures: no user experiences it.",
 		Heads: []string{"stage", "kind", "p50", "p90", "p95", "p99", "p99.9", "max", "mean", "samples"},
 		Text:  []bool{true, true},
 	}
@@ -141,8 +141,8 @@ func costGrid(r *result.Result) grid {
 func publishedGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Published and measured figures",
-		Note: "The published figures are a closed loop's: compare them with the closed-loop row. The open-loop row is the latency that" +
-			" users experience at that rate; availability is that of the probes beside it.",
+		Note: "The published figures are from a closed loop: compare them with the closed-loop row. The open-loop row is the latency that" +
+			" users experience at that rate. Availability is measured by probes at the same time.",
 		Heads: []string{"stage", "source", "QPS", "p50 ms", "p99 ms", "errors", "availability"},
 		Text:  []bool{true, true},
 	}
@@ -175,9 +175,9 @@ func publishedGrid(r *result.Result) grid {
 func faultGrid(r *result.Result) grid {
 	g := grid{
 		Title: "Faults",
-		Note: "Outage: from the first to the last failed probe, as exact as the interval between probes. Impact: from the injection to the" +
-			" last probe that failed or was slow, before a second without one. Recovery: from the beginning of the recovery to the first" +
-			" of three consecutive answers of the target. Requests are those of the load.",
+		Note: "Outage: from the first to the last failed probe, with the resolution of the probe interval. Impact: from the injection to the" +
+			" last probe that failed or was slow, before a second without such probes. Recovery: from the start of the recovery to the first" +
+			" of three consecutive responses of the target. Requests: those of the load.",
 		Heads: []string{
 			"fault", "stage", "effect observed", "probes", "failed", "availability (95% interval)", "outage", "impact",
 			"recovery", "requests failed (idempotent)", "lost writes",

@@ -23,7 +23,7 @@ func replicaNote(now result.Rung) string {
 	if *now.VsPrevious >= 1.1 {
 		return head + was + ", and the loss of one replica no longer interrupts the service"
 	}
-	return head + ": the replica was not the bottleneck" + was + "; the additional replicas improve availability alone"
+	return head + ": the replica was not the bottleneck" + was + "; the additional replicas improve only availability"
 }
 
 // anyPublished reports whether a stage has published figures.

@@ -11,8 +11,8 @@ import (
 func limitGrid(h *result.LimitHeld) grid {
 	g := grid{
 		Title: "What the limit admitted",
-		Note: "Successes by the window in which they were sent, in windows that lie in the load as a whole. The fullest window counts " +
-			"requests only that began and ended in it.",
+		Note: "Successes by the window in which they were sent, for windows that are completely within the load. The fullest window counts " +
+			"only requests that began and ended in it.",
 		Heads: []string{"windows", "number", "allowed", "admitted", "share", "least in one", "most in one"},
 		Text:  []bool{true},
 	}
@@ -52,8 +52,8 @@ func limitGrid(h *result.LimitHeld) grid {
 func tokenGrid(h *result.TokensHeld) grid {
 	g := grid{
 		Title: "What the token limit admitted",
-		Note: "Served is the origins' own count, counted is what the gateways tell a client that is refused. What a request had reserved " +
-			"remains counted if its replica is killed.",
+		Note: "Served: the count of the origins. Counted: the count that the gateways report to a rejected client. The reservation of a " +
+			"request remains counted if its replica is killed.",
 		Heads: []string{"limit", "served", "counted", "share", "requests that failed"},
 	}
 	if h != nil {

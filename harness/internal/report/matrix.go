@@ -66,7 +66,7 @@ func matrixGrid(x *result.Matrix, m matrixMetric) grid {
 // matrixGaps are the cells without figures, or without some, with the reasons.
 func matrixGaps(x *result.Matrix) grid {
 	g := grid{
-		Title: "Cells without a figure, or with a remark",
+		Title: "Cells without a figure or with a remark",
 		Heads: []string{"policy", "gateway", "outcome", "why"}, Text: []bool{true, true, true, true},
 	}
 	for i := range x.Rows {
@@ -95,7 +95,7 @@ func matrixArms(x *result.Matrix) grid {
 
 func matrixPolicies(x *result.Matrix) grid {
 	g := grid{
-		Title: "Policies", Heads: []string{"policy", "what it asks for", "published as", "requests/s, open-loop"}, Text: []bool{true, true, true},
+		Title: "Policies", Heads: []string{"policy", "behaviour", "published as", "requests/s, open-loop"}, Text: []bool{true, true, true},
 	}
 	for i := range x.Rows {
 		r := &x.Rows[i]
@@ -106,8 +106,8 @@ func matrixPolicies(x *result.Matrix) grid {
 
 // ratioNote says what the ratios are.
 func ratioNote(x *result.Matrix) string {
-	return "Ratios are to " + x.Reference + ", each the median of the rounds' own ratios with its 95% interval, and not the quotient of two" +
-		" figures of the table; there are none in runs of fewer than six rounds"
+	return "Ratios are relative to " + x.Reference + ". Each is the median of the ratios of the rounds, with its 95% interval," +
+		" and not the quotient of two figures of the table. Runs with fewer than six rounds have no ratios"
 }
 
 // MatrixMarkdown writes the matrix as tables.
@@ -147,9 +147,9 @@ func matrixSentence(x *result.Matrix) string {
 	what := fmt.Sprintf("%s, %s", counted(len(x.Rows), "policy", "policies"), counted(len(x.Arms), "arm", "arms"))
 	switch {
 	case ratios == 0:
-		return what + ": nothing that could be compared with " + x.Reference + " was measured."
+		return what + ": no measurement can be compared with " + x.Reference + "."
 	case told == 0:
-		return what + ": too few rounds to tell a ratio to " + x.Reference + "; six carry an interval (profile full)."
+		return what + ": too few rounds for a ratio to " + x.Reference + "; an interval needs six (profile full)."
 	}
 	var said []string
 	for j, a := range x.Arms {
@@ -166,7 +166,7 @@ func matrixSentence(x *result.Matrix) string {
 			}
 		}
 		if less+more+same > 0 {
-			said = append(said, fmt.Sprintf("%s needs less CPU per request under %s, more under %d, not told under %d",
+			said = append(said, fmt.Sprintf("%s needs less CPU per request with %s, more with %d, undecided with %d",
 				a.Name, counted(less, "policy", "policies"), more, same))
 		}
 	}
@@ -244,7 +244,7 @@ func viewCell(m matrixMetric, c *result.MatrixCell) matrixViewCell {
 	out := matrixViewCell{Text: figure.Rounded(*v), Hover: c.Arm}
 	if m.name == "qps" && c.Limited {
 		out.Text = ">= " + out.Text
-		out.Hover += "; the generator may be the limit"
+		out.Hover += "; the load generator may be the limit"
 	}
 	if c.Outcome == result.CellInvalid {
 		out.Class, out.Hover = "gap", "INVALID: "+strings.Join(c.Reasons, "; ")

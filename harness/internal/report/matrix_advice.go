@@ -12,12 +12,12 @@ import (
 func MatrixAdvice(x *result.Matrix, logs string) []string {
 	var out []string
 	for _, kind := range []struct{ outcome, what, next string }{
-		{result.CellFailed, "could not be had, started or configured", "read why above and in " + logs +
-			" (ARM-POLICY.log); leave an arm out with --with, a policy with --policy"},
-		{result.CellExcluded, "behaved otherwise than the policy says", "the difference is above, the arm's log in " + logs +
-			"; correct the arm's configuration or version, or leave the policy out with --policy: there is no figure without parity"},
-		{result.CellInvalid, "have figures that may not be used", "the reason is above; for a rate that an arm does not carry: --rate;" +
-			" for a busy machine: run again when it is idle, with --profile full"},
+		{result.CellFailed, "could not be obtained, started or configured", "see the reason above and in " + logs +
+			" (ARM-POLICY.log); to leave out an arm or a policy, use --with and --policy"},
+		{result.CellExcluded, "behaved differently from the policy", "see the difference above and the log of the arm in " + logs +
+			"; correct the configuration or version of the arm, or leave out the policy with --policy: there are no figures without parity"},
+		{result.CellInvalid, "have figures that must not be used", "see the reason above; if an arm cannot handle the rate, use --rate;" +
+			" if the machine was busy, run again when it is idle, with --profile full"},
 	} {
 		if cells := cellsOf(x, kind.outcome); len(cells) > 0 {
 			out = append(out, fmt.Sprintf("%s: %s %s; next: %s", kind.outcome, strings.Join(cells, ", "), kind.what, kind.next))

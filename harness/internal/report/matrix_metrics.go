@@ -18,24 +18,24 @@ func matrixMetrics() []matrixMetric {
 	return []matrixMetric{
 		{
 			name: "cpu", title: "CPU per request, us", of: func(c *result.MatrixCell) *float64 { return c.CPUUS },
-			note: "Of the arm's own processes, at the same rate for all, and the figure that travels between machines. Lower is better.",
+			note: "CPU of the processes of the arm, at the same rate for all arms. Its ratios can be compared between machines. Lower is better.",
 		},
 		{
 			name: "p50", title: "p50, ms", of: func(c *result.MatrixCell) *float64 { return c.P50MS },
-			note: "Open loop, at the same rate for all, counted from the intended send time (corrected). Lower is better.",
+			note: "Open-loop, at the same rate for all arms, measured from the intended send time (corrected). Lower is better.",
 		},
 		{
 			name: "p99", title: "p99, ms", of: func(c *result.MatrixCell) *float64 { return c.P99MS },
-			note: "Open loop, corrected. On a shared machine its stalls are in it. Lower is better.",
+			note: "Open-loop, corrected. On a shared machine, it includes stalls of the machine. Lower is better.",
 		},
 		{
 			name: "qps", title: "Throughput, QPS closed-loop", higher: true, of: func(c *result.MatrixCell) *float64 { return c.QPS },
-			note: "Successes per second, the median of the rounds, on the same cores for all. Higher is better. A figure with >= may be the" +
-				" generator's limit, not the gateway's.",
+			note: "Successes per second, median of the rounds, on the same cores for all arms. Higher is better. A figure with >= may be the" +
+				" limit of the load generator instead of the gateway.",
 		},
 		{
 			name: "memory", title: "Memory, MiB", of: func(c *result.MatrixCell) *float64 { return c.MemoryMiB },
-			note: "Resident after the load, all processes of the gateway. Lower is better.",
+			note: "Resident memory of all processes of the gateway after the load. Lower is better.",
 		},
 	}
 }

@@ -32,7 +32,7 @@ func objectivePart(r *result.Result) part {
 	if len(p.Grids) == 0 {
 		return part{}
 	}
-	p.Grids[0].Title = "What was asked and what was seen"
+	p.Grids[0].Title = "Objectives and observed values"
 	p.Lead = objectiveText(r)
 	p.Verdict = stats.Pass
 	for _, o := range r.Objectives() {
@@ -66,7 +66,7 @@ func objectiveText(r *result.Result) string {
 	case missed == len(unmet):
 		return fmt.Sprintf("SLO: %d of %d objectives missed", missed, len(all))
 	}
-	return fmt.Sprintf("SLO: %d of %d objectives missed, %d not known", missed, len(all), len(unmet)-missed)
+	return fmt.Sprintf("SLO: %d of %d objectives missed, %d unknown", missed, len(all), len(unmet)-missed)
 }
 
 // JUnit writes a test report: a suite for each stage, with a case for its validity and one for each objective; one for the expectations of
@@ -127,7 +127,7 @@ func capacitySuite(r *result.Result) junit.Suite {
 	for _, c := range r.Capacity {
 		one := junit.Case{Class: s.Name, Name: c.Stage, Out: line("highest rate: " + figure.RoundedOr(c.QPS) + "; " + c.Limit)}
 		if c.QPS == nil {
-			one.Failure = &junit.Said{Message: line("no rate was within " + c.SLO + ": " + c.Limit)}
+			one.Failure = &junit.Said{Message: line("no rate met " + c.SLO + ": " + c.Limit)}
 		}
 		s.Add(one)
 	}

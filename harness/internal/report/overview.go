@@ -30,8 +30,8 @@ func overviewSentence(o *result.Overview) string {
 func overviewGrid(o *result.Overview) grid {
 	g := grid{
 		Title: "Experiments",
-		Note: "Load failed counts requests of any kind; in brackets the idempotent ones, probes included. Probes are open-loop and beside" +
-			" the load, with a 95% interval. Impact and recovery are the longest of any fault. Writes are those that the Admin API" +
+		Note: "Load failed: requests of any kind; in brackets the idempotent ones, including probes. Probes are open-loop, during" +
+			" the load, with a 95% interval. Impact and recovery: the longest of any fault. Writes: those that the Admin API" +
 			" acknowledged.",
 		Heads: []string{
 			"experiment", "changes", "faults", "load, requests/s", "p99 ms", "load failed (idempotent)", "GET probes failed",

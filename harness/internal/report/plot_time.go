@@ -45,7 +45,7 @@ func timePlot(stage *result.Stage, a *result.Attack, faults []result.Fault) stri
 	c.faultBands(a, faults, x, of.seconds, names, bottom)
 	name := "successes/s"
 	if a.Series[0].TargetQPS != nil {
-		name += "; lines: sent/s, and dashed the rate asked for"
+		name += "; lines: sent/s, and dashed the offered rate"
 	}
 	y := c.panel(names, name, ratePanel, of.top, func(scale func(float64) float64, floor float64) {
 		c.successes(a.Series, x, scale, floor)
@@ -64,7 +64,7 @@ func timePlot(stage *result.Stage, a *result.Attack, faults []result.Fault) stri
 		)
 	}
 	if of.bad > 0 {
-		c.panel(y, "failed/s, and limited/s in the lighter colour", badPanel, of.bad,
+		c.panel(y, "failed/s, and limited/s in a lighter colour", badPanel, of.bad,
 			func(scale func(float64) float64, floor float64) { c.failures(a.Series, x, scale, floor) })
 	}
 	for _, t := range niceTicks(of.seconds, 6) {

@@ -44,7 +44,7 @@ func timelinePlot(r *result.Result) string {
 	rows, level := stacked(r.Experiment.Bands)
 	top := 20 + float64(rows)*timelineBand + 18
 	height := top + 4*timelinePanel + 3*timelineGap + 40
-	c := newCanvas(height, "Rate, failures, p99 and answering replicas, with the faults", "")
+	c := newCanvas(height, "Rate, failures, p99, available replicas and faults", "")
 	end := float64(series[len(series)-1].Offset + 1)
 	x := func(s float64) float64 {
 		return timelineLeft + min(max(s, 0), end)/end*(plotWidth-26-timelineLeft)

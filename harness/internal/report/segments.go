@@ -11,8 +11,8 @@ import (
 func segmentGrid(s *result.Stage) grid {
 	g := grid{
 		Title: "Segments of the shape, open-loop",
-		Note: "A request belongs to the segment in which it was due. Sent: of what was due, by chance too where arrivals are random." +
-			" Latency is corrected.",
+		Note: "A request belongs to the segment in which it was due. Sent: the share of the requests that were due, which varies" +
+			" with random arrivals. Latency is corrected.",
 		Heads: []string{"segment", "from s", "to s", "rate/s", "due", "sent", "QPS", "p50 ms", "p99 ms", "errors"},
 		Text:  []bool{true},
 	}

@@ -77,7 +77,7 @@ func TestSegmentsAndWorkersAndDriftInWords(t *testing.T) {
 func TestTimePlotHasTheRateAskedFor(t *testing.T) {
 	s := shapedStage()
 	plot := timePlot(s, &s.Attacks[0], nil)
-	for _, want := range []string{"lines: sent/s, and dashed the rate asked for", "125 successes, 250 asked for", `class="line l1"`} {
+	for _, want := range []string{"lines: sent/s, and dashed the offered rate", "125 successes, 250 asked for", `class="line l1"`} {
 		if !strings.Contains(plot, want) {
 			t.Errorf("there is no %q in the plot", want)
 		}

@@ -12,8 +12,8 @@ import (
 func soakGrid(s *result.Stage) grid {
 	g := grid{
 		Title: "Drift over the attack, open-loop",
-		Note: "The line through all values, and the 95% interval of how much it rises. Drift: all of the interval is above what is allowed." +
-			" No drift: none of it is. Inconclusive: measure longer.",
+		Note: "The line through all values, with the 95% interval of its rise. Drift: the whole interval is above the allowed rise." +
+			" No drift: the whole interval is below it. Inconclusive: measure longer.",
 		Heads: []string{"what", "begins at", "rises by", "95% interval", "in an hour", "allowed", "verdict"},
 		Text:  []bool{0: true, 6: true},
 	}

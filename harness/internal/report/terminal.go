@@ -88,7 +88,7 @@ func use(r *result.Result) string {
 		text += fmt.Sprintf(", with %d warnings above", warnings)
 	}
 	if r.Profile == "smoke" {
-		text += "; the smoke profile is too short for figures to quote"
+		text += "; the smoke profile is too short: do not quote its figures"
 	}
 	return text
 }

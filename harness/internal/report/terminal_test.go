@@ -16,7 +16,7 @@ func TestTheLastLineSaysWhatFiguresAreGoodFor(t *testing.T) {
 		{name: "valid", run: result.Result{Valid: true, Stages: stages[1:]}, want: "valid"},
 		{name: "a warning", run: result.Result{Valid: true, Stages: stages}, want: "valid, with 1 warning above"},
 		{name: "smoke", run: result.Result{Valid: true, Profile: "smoke", Stages: stages[1:]},
-			want: "valid; the smoke profile is too short for figures to quote"},
+			want: "valid; the smoke profile is too short: do not quote its figures"},
 		{name: "not valid", run: result.Result{Stages: stages}},
 		{name: "no stage", run: result.Result{Valid: true}},
 	} {

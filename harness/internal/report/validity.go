@@ -21,10 +21,10 @@ func validityText(r *result.Result) string {
 		return "Every experiment was checked in its own run."
 	}
 	if all == 0 && r.Matrix != nil {
-		return "Every cell was checked: what is not valid says so in its place."
+		return "Every cell was checked. Cells that are not valid show the reason."
 	}
 	if all == 0 {
-		return "No check was made."
+		return "There were no checks."
 	}
 	return fmt.Sprintf("%d checks: %d ok, %d with a warning, %d INVALID, %d not applicable.",
 		all, count[measure.OK], count[measure.Warning], count[measure.Invalid], count[measure.Skipped])

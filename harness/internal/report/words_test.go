@@ -30,7 +30,7 @@ func TestLadderRatios(t *testing.T) {
 		before.Bottleneck = &measure.Bottleneck{Component: "machine"}
 		r := result.Result{Stages: []result.Stage{before, stage("multi", 9090, 3, true)}}
 		want := "3 replicas instead of 1: 1.0x the capacity: the replica was not the bottleneck (machine limited limits);" +
-			" the additional replicas improve availability alone"
+			" the additional replicas improve only availability"
 		if got := replicaNote(r.Ladder()[1]); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}

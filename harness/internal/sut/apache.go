@@ -27,13 +27,13 @@ func apache() *System {
 		Tested: true,
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"jwt needs a module that it does not bring":                  p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
-				"limits on requests need a module that it does not bring":    len(p.Limits) > 0,
-				"JSON bodies cannot be rewritten without a scripting module": p.RequestBody != nil || p.ResponseBody != nil,
+				"jwt needs an additional module":                p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
+				"limits on requests need an additional module":  len(p.Limits) > 0,
+				"changing JSON bodies needs a scripting module": p.RequestBody != nil || p.ResponseBody != nil,
 				"the Server header cannot be removed": slices.ContainsFunc(p.Response.Remove,
 					func(h string) bool { return strings.EqualFold(h, "Server") }),
 				"its time-outs towards an origin are whole seconds": p.Origins != nil && p.Origins.Timeout%time.Second != 0,
-				"its cache is local to a replica":                   p.Cache != nil && p.Cache.Shared,
+				"its cache is local to each replica":                p.Cache != nil && p.Cache.Shared,
 			})
 		},
 		Spec: apacheSpec, Speaks: bothProtocols(), Strict: true, Sockets: true, Balances: true,
@@ -68,7 +68,7 @@ func apacheSpec(a *Arm) (lab.Spec, error) {
 	var scratch []string
 	if p.Cache != nil {
 		scratch = []string{"/tmp/cache"} // in memory where a container's own file system would be measured instead
-		settings["cache"] = "mod_cache_disk; a path with a query is kept only if the origin gives it a time"
+		settings["cache"] = "mod_cache_disk; a path with a query is cached only if the origin specifies a lifetime"
 	}
 	return lab.Spec{
 		Source: lab.Source{

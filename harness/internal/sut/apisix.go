@@ -24,9 +24,9 @@ func apisix() *System {
 		Name: "apisix", About: "Apache APISIX in standalone mode, from its official image; written from its documentation",
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"JSON bodies are rewritten by templates of the whole body, not field by field":      p.RequestBody != nil || p.ResponseBody != nil,
-				"limits that are shared between replicas (policy redis) are not set up by this lab": slices.ContainsFunc(p.Limits, shared),
-				"its cache is local to a replica":                                                   p.Cache != nil && p.Cache.Shared,
+				"JSON bodies can only be replaced with a template of the whole body": p.RequestBody != nil || p.ResponseBody != nil,
+				"the lab does not configure shared limits (policy redis) for it":     slices.ContainsFunc(p.Limits, shared),
+				"its cache is local to each replica":                                 p.Cache != nil && p.Cache.Shared,
 			})
 		},
 		Spec: apisixSpec,

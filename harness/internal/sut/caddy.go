@@ -28,11 +28,11 @@ func caddy() *System {
 		Module: "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9",
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"jwt needs a plugin":                               p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
-				"rate limits need a plugin":                        len(p.Limits) > 0,
-				"a cache needs a plugin":                           p.Cache != nil,
-				"JSON bodies cannot be rewritten without a plugin": p.RequestBody != nil || p.ResponseBody != nil,
-				"a key that begins or ends with * is a pattern": p.Auth != nil && p.Auth.Kind == policy.AuthKey &&
+				"jwt needs a plugin":                  p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
+				"rate limits need a plugin":           len(p.Limits) > 0,
+				"a cache needs a plugin":              p.Cache != nil,
+				"changing JSON bodies needs a plugin": p.RequestBody != nil || p.ResponseBody != nil,
+				"a key that begins or ends with * is treated as a pattern": p.Auth != nil && p.Auth.Kind == policy.AuthKey &&
 					strings.Trim(p.Auth.Key, "*") != p.Auth.Key,
 			})
 		},
@@ -59,7 +59,7 @@ func caddySpec(a *Arm) (lab.Spec, error) {
 		Ports: ports,
 		Args:  []string{"run", "--config=" + caddyFile}, Files: map[string][]byte{caddyFile: content},
 		Env:      map[string]string{"GOMAXPROCS": threads},
-		Settings: map[string]string{"max_procs": threads, "basic_auth": "bcrypt, with a cache of passwords that were right"},
+		Settings: map[string]string{"max_procs": threads, "basic_auth": "bcrypt, with a cache of verified passwords"},
 	}, nil
 }
 

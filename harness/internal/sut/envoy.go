@@ -20,9 +20,9 @@ func envoy() *System {
 		Name: "envoy", About: "Envoy with a static configuration, from its official image; written from its documentation",
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"its HTTP cache is work in progress, as its documentation says":             p.Cache != nil,
-				"JSON bodies cannot be rewritten without a script or an external processor": p.RequestBody != nil || p.ResponseBody != nil,
-				"limits for each address need an external rate-limit service": slices.ContainsFunc(p.Limits,
+				"its documentation calls its HTTP cache work in progress":      p.Cache != nil,
+				"changing JSON bodies needs a script or an external processor": p.RequestBody != nil || p.ResponseBody != nil,
+				"limits per address need an external rate-limit service": slices.ContainsFunc(p.Limits,
 					func(l policy.Limit) bool { return l.By == policy.ByAddress }),
 				"limits that are shared between replicas need an external rate-limit service": slices.ContainsFunc(p.Limits, shared),
 				"one request can count for one limit only, the route's or that of all routes": mixed(p.Limits),

@@ -28,9 +28,9 @@ func haproxy() *System {
 		Name: haproxyName, About: "HAProxy community, from the distribution's package or the official image", Tested: true,
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"its cache keeps no answer that varies by a header such as Accept-Language": p.Cache != nil,
-				"JSON bodies cannot be rewritten without a script in Lua":                   p.RequestBody != nil || p.ResponseBody != nil,
-				"limits are shared over its own peers protocol, not in Redis": slices.ContainsFunc(p.Limits,
+				"its cache does not store responses that vary by a header such as Accept-Language": p.Cache != nil,
+				"changing JSON bodies needs a Lua script":                                          p.RequestBody != nil || p.ResponseBody != nil,
+				"limits are shared by its own peers protocol instead of Redis": slices.ContainsFunc(p.Limits,
 					func(l policy.Limit) bool { return l.Shared }),
 				fmt.Sprintf("a request can be counted for %d limits at most", haproxyCounters): len(p.Limits) > haproxyCounters,
 			})

@@ -24,9 +24,9 @@ func kongOpen() *System {
 		Name: "kong", About: "Kong Gateway, open source, without a database, from its official image; written from its documentation",
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"its open-source cache does not honour the origin's Vary header":                    p.Cache != nil,
-				"limits that are shared between replicas (policy redis) are not set up by this lab": slices.ContainsFunc(p.Limits, shared),
-				"its open-source limits know windows of a second, a minute, an hour and a day": slices.ContainsFunc(p.Limits,
+				"its open-source cache ignores the Vary header of the origin":    p.Cache != nil,
+				"the lab does not configure shared limits (policy redis) for it": slices.ContainsFunc(p.Limits, shared),
+				"its open-source limits support only windows of a second, a minute, an hour and a day": slices.ContainsFunc(p.Limits,
 					func(l policy.Limit) bool { return kongWindow(l.Window) == "" }),
 				"it writes X-Forwarded-For after its plugins, so that they cannot remove it": removes(p.Request, "X-Forwarded-For"),
 			})

@@ -22,17 +22,17 @@ func krakend() *System {
 		Name: "krakend", About: "KrakenD Community Edition, from its official image; written from its documentation",
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"routes by prefix or expression need the Enterprise Edition":                 len(p.Routes) > 0,
-				"keys and passwords need the Enterprise Edition":                             p.Auth != nil && p.Auth.Kind != policy.AuthJWT,
-				"it looks for a token's key by the token's kid, which these tokens have not": p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
-				"its limit of an endpoint counts each path of its own, and answers with 503": slices.ContainsFunc(p.Limits,
+				"routes by prefix or regular expression need the Enterprise Edition": len(p.Routes) > 0,
+				"keys and passwords need the Enterprise Edition":                     p.Auth != nil && p.Auth.Kind != policy.AuthJWT,
+				"it finds keys by the kid of a token, and these tokens have none":    p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
+				"its endpoint limits count each path separately, and respond with 503": slices.ContainsFunc(p.Limits,
 					func(l policy.Limit) bool { return l.By == policy.ByService }),
 				"its limit for an address counts each endpoint of its own": slices.ContainsFunc(p.Limits,
 					func(l policy.Limit) bool { return l.By == policy.ByAddress }),
 				"its cache of the origin's answers does not honour Vary": p.Cache != nil,
 				"JSON bodies cannot be rewritten where answers are passed on as they are (no-op)": p.RequestBody != nil ||
 					p.ResponseBody != nil,
-				"its access log goes to standard output, not to a file": p.AccessLog,
+				"its access log goes to standard output instead of a file": p.AccessLog,
 			})
 		},
 		Spec: krakendSpec,

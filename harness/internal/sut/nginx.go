@@ -24,12 +24,12 @@ func nginx() *System {
 		Name: nginxName, About: "nginx open source, from the distribution's package or the official image", Tested: true,
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"jwt needs nginx Plus or the njs module":                     p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
-				"JSON bodies cannot be rewritten without a scripting module": p.RequestBody != nil || p.ResponseBody != nil,
-				"its own Server header cannot be removed without a further module": slices.ContainsFunc(p.Response.Remove,
+				"jwt needs nginx Plus or the njs module":        p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
+				"changing JSON bodies needs a scripting module": p.RequestBody != nil || p.ResponseBody != nil,
+				"removing its Server header needs an additional module": slices.ContainsFunc(p.Response.Remove,
 					func(h string) bool { return strings.EqualFold(h, "Server") }),
-				"limits cannot be shared between replicas":     slices.ContainsFunc(p.Limits, func(l policy.Limit) bool { return l.Shared }),
-				"its cache is local to a replica, and on disk": p.Cache != nil && p.Cache.Shared,
+				"limits cannot be shared between replicas":        slices.ContainsFunc(p.Limits, func(l policy.Limit) bool { return l.Shared }),
+				"its cache is local to each replica, and on disk": p.Cache != nil && p.Cache.Shared,
 			})
 		},
 		Spec: nginxSpec, Speaks: bothProtocols(), Strict: true, Balances: true, Sockets: true,

@@ -48,7 +48,7 @@ func ParseOwn(flag, text, ready string) (Own, error) {
 	return Own{Name: name, Value: value, Ready: ready}, nil
 }
 
-const unconfigurable = "it runs as it is: this policy would have to be configured"
+const unconfigurable = "it runs without a configuration by the lab, and this policy needs one"
 
 // system is what all three have in common.
 func (o Own) system(about string) *System {
@@ -93,7 +93,7 @@ func (o Own) Command() (*System, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--command %s: %w", o.Name, err)
 	}
-	s := o.system("a command of the user's: " + o.Value)
+	s := o.system("command: " + o.Value)
 	if s.Binary, err = filepath.Abs(program); err != nil {
 		return nil, fmt.Errorf("--command %s: %w", o.Name, err)
 	}
@@ -123,7 +123,7 @@ func (o Own) Image() (*System, error) {
 		return nil, fmt.Errorf("--image %s: port %q is not allowed: want 1 to 65535", o.Name, o.Value[i+1:])
 	}
 	ref := o.Value[:i]
-	s := o.system("an image of the user's: " + ref)
+	s := o.system("image: " + ref)
 	s.Port = port
 	s.Spec = func(a *Arm) (lab.Spec, error) {
 		return lab.Spec{
@@ -150,8 +150,8 @@ func (o Own) Target() (*System, error) {
 	if port == "" {
 		port = "80"
 	}
-	s := o.system("outside the lab at " + o.Value + ": its CPU, memory and restarts are not seen, and its figures hold the network and " +
-		"whatever else it serves; no closed loop, which would send as much as it takes")
+	s := o.system("outside the lab at " + o.Value + ": its CPU, memory and restarts are not measured, and its figures include the network " +
+		"and its other load; no closed loop, because it would send as much as the service accepts")
 	s.Address, s.ReadyPath = net.JoinHostPort(u.Hostname(), port), o.Ready
 	configured := s.Lacks
 	s.Lacks = func(p *policy.Policy) string {
@@ -160,7 +160,7 @@ func (o Own) Target() (*System, error) {
 		}
 		for i := range p.Probes {
 			if p.Probes[i].Reach != nil {
-				return "the policy counts what reaches the lab's origin, which is not behind it"
+				return "the policy counts requests at the origin of the lab, which this service does not use"
 			}
 		}
 		return ""

@@ -22,11 +22,11 @@ func skipper() *System {
 		Module: "github.com/zalando/skipper/cmd/skipper@v0.22.0",
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"jwt is checked with the keys of an issuer's server (JWKS), not with a shared secret": p.Auth != nil &&
+				"jwt needs keys from a server of the issuer (JWKS) instead of a shared secret": p.Auth != nil &&
 					p.Auth.Kind == policy.AuthJWT,
 				"it has no cache": p.Cache != nil,
-				"JSON bodies can be changed as text only (its sed filters)": p.RequestBody != nil || p.ResponseBody != nil,
-				"its own Server header cannot be removed": slices.ContainsFunc(p.Response.Remove,
+				"JSON bodies can be changed only as text (sed filters)": p.RequestBody != nil || p.ResponseBody != nil,
+				"its Server header cannot be removed": slices.ContainsFunc(p.Response.Remove,
 					func(h string) bool { return strings.EqualFold(h, "Server") }),
 				"limits that are shared between replicas (clusterRatelimit) are not set up by this lab": slices.ContainsFunc(p.Limits,
 					func(l policy.Limit) bool { return l.Shared }),
@@ -63,7 +63,7 @@ func skipperSpec(a *Arm) (lab.Spec, error) {
 		Env:   map[string]string{"GOMAXPROCS": threads},
 		Settings: map[string]string{
 			"max_procs": threads, "prefixes": "end at a slash: /few is no prefix of /fewer",
-			"addresses of limits": "taken from X-Real-IP, whoever sends it",
+			"addresses of limits": "read from X-Real-IP of any client",
 		},
 	}
 	if p.WebSocket {

@@ -145,13 +145,13 @@ func (s *System) able() {
 	s.Lacks = func(p *policy.Policy) string {
 		mute := s.Mute
 		if mute == "" {
-			mute = "TLS and HTTP/2 are not set up for it by this lab"
+			mute = "the lab does not configure TLS and HTTP/2 for it"
 		}
 		return lacks(map[string]bool{
-			"balancing is not set up for it by this lab":                     p.Origins != nil && !s.Balances,
-			"changes while it runs are not set up for it by this lab":        changes(p) && s.Change == nil,
-			"WebSockets are not set up for it by this lab":                   p.WebSocket && !s.Sockets,
-			"404 for paths without a route is not set up for it by this lab": p.Only && !s.Strict,
+			"the lab does not configure load balancing for it":                p.Origins != nil && !s.Balances,
+			"the lab does not configure changes at run time for it":           changes(p) && s.Change == nil,
+			"the lab does not configure WebSockets for it":                    p.WebSocket && !s.Sockets,
+			"the lab does not configure 404 for paths without a route for it": p.Only && !s.Strict,
 			its(p): true, mute: p.Client.TLS() && !slices.Contains(s.Speaks, p.Client.Protocol),
 		})
 	}

@@ -26,11 +26,11 @@ func traefik() *System {
 		Module: "github.com/traefik/traefik/v3/cmd/traefik@v3.6.0",
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"a key in a header needs a plugin":                 p.Auth != nil && p.Auth.Kind == policy.AuthKey,
-				"jwt needs Traefik Hub":                            p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
-				"a cache needs a plugin":                           p.Cache != nil,
-				"JSON bodies cannot be rewritten without a plugin": p.RequestBody != nil || p.ResponseBody != nil,
-				"it counts requests by address, host or header, not all together": slices.ContainsFunc(p.Limits,
+				"a key in a header needs a plugin":    p.Auth != nil && p.Auth.Kind == policy.AuthKey,
+				"jwt needs Traefik Hub":               p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
+				"a cache needs a plugin":              p.Cache != nil,
+				"changing JSON bodies needs a plugin": p.RequestBody != nil || p.ResponseBody != nil,
+				"its limits count requests by address, host or header only": slices.ContainsFunc(p.Limits,
 					func(l policy.Limit) bool { return l.By == policy.ByService }),
 				"limits that are shared between replicas are not set up by this lab": slices.ContainsFunc(p.Limits, shared),
 			})
@@ -51,7 +51,7 @@ func traefikSpec(a *Arm) (lab.Spec, error) {
 	threads := strconv.Itoa(a.Threads())
 	return lab.Spec{
 		Args: []string{"--configFile=" + traefikStatic}, Files: files, Env: map[string]string{"GOMAXPROCS": threads},
-		Settings: map[string]string{"max_procs": threads, "addresses of limits": "taken from X-Real-IP of trusted peers"},
+		Settings: map[string]string{"max_procs": threads, "addresses of limits": "read from X-Real-IP of trusted peers"},
 	}, nil
 }
 

@@ -18,12 +18,12 @@ func tyk() *System {
 		Needs: []string{topology.RoleRedis},
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"its keys, passwords and tokens live in Redis, which this lab does not set up":       p.Auth != nil,
-				"its limits are spread over its nodes and not exact, which this lab does not set up": len(p.Limits) > 0,
-				"its cache does not honour the origin's Vary header":                                 p.Cache != nil,
-				"JSON bodies are rewritten by templates of the whole body, not field by field":       p.RequestBody != nil || p.ResponseBody != nil,
-				"its access log goes to standard output, not to a file":                              p.AccessLog,
-				"further routes to one origin would be interfaces of their own":                      len(p.Routes) > 0,
+				"its credentials are stored in Redis, which the lab does not configure for it":  p.Auth != nil,
+				"its limits are distributed and not exact, and the lab does not configure them": len(p.Limits) > 0,
+				"its cache ignores the Vary header of the origin":                               p.Cache != nil,
+				"JSON bodies can only be replaced with a template of the whole body":            p.RequestBody != nil || p.ResponseBody != nil,
+				"its access log goes to standard output instead of a file":                      p.AccessLog,
+				"each further route to an origin needs a separate API definition":               len(p.Routes) > 0,
 			})
 		},
 		Spec: tykSpec,

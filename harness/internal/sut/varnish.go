@@ -25,15 +25,15 @@ func varnish() *System {
 		Name: varnishName, About: "Varnish Cache with varnish-modules, from the distribution's packages or the official image", Tested: true,
 		Lacks: func(p *policy.Policy) string {
 			return lacks(map[string]bool{
-				"jwt needs a module that neither it nor varnish-modules brings":      p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
-				"JSON bodies cannot be rewritten: its language does not read bodies": p.RequestBody != nil || p.ResponseBody != nil,
+				"jwt needs a module that varnish-modules does not include":                        p.Auth != nil && p.Auth.Kind == policy.AuthJWT,
+				"its configuration language cannot read bodies, so JSON bodies cannot be changed": p.RequestBody != nil || p.ResponseBody != nil,
 				"limits cannot be shared between replicas": slices.ContainsFunc(p.Limits,
 					func(l policy.Limit) bool { return l.Shared }),
-				"its cache is local to a replica":                                            p.Cache != nil && p.Cache.Shared,
+				"its cache is local to each replica":                                         p.Cache != nil && p.Cache.Shared,
 				"access logs are written by a second program, varnishncsa, which is not run": p.AccessLog,
 			})
 		},
-		Spec: varnishSpec, Strict: true, Sockets: true, Balances: true, Mute: "TLS needs a further program in front of it, such as hitch",
+		Spec: varnishSpec, Strict: true, Sockets: true, Balances: true, Mute: "TLS needs another program in front of it, such as hitch",
 	}
 }
 
@@ -68,7 +68,7 @@ func varnishSpec(a *Arm) (lab.Spec, error) {
 		},
 		Files:    map[string][]byte{"/etc/varnish/default.vcl": conf},
 		ReadyIn:  time.Minute, // it compiles its configuration first
-		Settings: map[string]string{"storage": "malloc,256m", "threads": "its own default: 2 pools of 100 to 5,000"},
+		Settings: map[string]string{"storage": "malloc,256m", "threads": "default: 2 pools of 100 to 5,000"},
 	}, nil
 }
 

@@ -90,16 +90,16 @@ func compare(t *testing.T, path, page, want string) {
 func reference(t *testing.T, d *plugin.Definition, meanings map[string]string) string {
 	t.Helper()
 	var b strings.Builder
-	on := []string{"everywhere"}
+	on := []string{"global"}
 	for _, place := range []struct {
 		name string
 		not  bool
-	}{{"a service", d.NoService}, {"a route", d.NoRoute}, {"a consumer", d.NoConsumer}} {
+	}{{"service", d.NoService}, {"route", d.NoRoute}, {"consumer", d.NoConsumer}} {
 		if !place.not {
 			on = append(on, place.name)
 		}
 	}
-	fmt.Fprintf(&b, "Priority %d. Can be configured: %s.\n\n", d.Priority, strings.Join(on, ", "))
+	fmt.Fprintf(&b, "Priority: %d. Scopes: %s.\n\n", d.Priority, strings.Join(on, ", "))
 	b.WriteString("| field of `config` | type | default | meaning |\n|---|---|---|---|\n")
 	rows(t, &b, d.Name, "", d.Config, meanings)
 	return b.String()
@@ -172,11 +172,11 @@ func shown(v any) string {
 }
 
 // TestOverview wants README.md's table to be of the schemas: how many of the
-// fields that Kong 3.4 has are read here.
+// fields that Kong 3.4 has are supported here.
 func TestOverview(t *testing.T) {
 	kong := pairs(t, "testdata/kong-3.4.txt")
 	var b strings.Builder
-	b.WriteString("| plugin | priority | fields read / of Kong 3.4's | not read | beyond Kong |\n|---|---|---|---|---|\n")
+	b.WriteString("| plugin | priority | fields of Kong 3.4 that are supported | not supported | additional fields |\n|---|---|---|---|---|\n")
 	definitions := Definitions()
 	slices.SortFunc(definitions, func(a, b plugin.Definition) int { return strings.Compare(a.Name, b.Name) })
 	for _, d := range definitions {
@@ -185,7 +185,7 @@ func TestOverview(t *testing.T) {
 			t.Fatalf("testdata/kong-3.4.txt has no line for %s", d.Name)
 		}
 		if theirs[0] == "-" {
-			fmt.Fprintf(&b, "| [%s](%s.md) | %d | not Kong's | | all |\n", d.Name, d.Name, d.Priority)
+			fmt.Fprintf(&b, "| [%s](%s.md) | %d | not in Kong | | all |\n", d.Name, d.Name, d.Priority)
 			continue
 		}
 		var missing, more []string
@@ -200,7 +200,7 @@ func TestOverview(t *testing.T) {
 				more = append(more, d.Config[i].Name)
 			}
 		}
-		fmt.Fprintf(&b, "| [%s](%s.md) | %d | %d / %d | %s | %s |\n", d.Name, d.Name, d.Priority, len(theirs)-len(missing), len(theirs),
+		fmt.Fprintf(&b, "| [%s](%s.md) | %d | %d of %d | %s | %s |\n", d.Name, d.Name, d.Priority, len(theirs)-len(missing), len(theirs),
 			strings.Join(missing, ", "), strings.Join(more, ", "))
 	}
 	path := filepath.Join(docs, "README.md")

@@ -38,7 +38,7 @@ func Definition() plugin.Definition {
 				{Name: "upstream_uri", Kind: entity.String, Match: "service_path"},
 				{
 					Name: "upstream_fallback", Kind: entity.Boolean, Required: true, Default: false,
-					Only: &entity.Only{Value: false, Why: "a canary without a healthy target is answered with 503: give its upstream more targets"},
+					Only: &entity.Only{Value: false, Why: "without a healthy target of the canary, the response is 503: add targets to its upstream"},
 				},
 				{Name: "groups", Kind: entity.Array, Elements: &entity.Field{Kind: entity.String}},
 				{Name: "hash_header", Kind: entity.String, Match: "header"},

@@ -33,7 +33,7 @@ func Definition() plugin.Definition {
 				{
 					Name: "revocation_check_mode", Kind: entity.String, Default: "SKIP",
 					OneOf: []any{"SKIP", "IGNORE_CA_ERROR", "STRICT"},
-					Only:  &entity.Only{Value: "SKIP", Why: "revocation is not checked: give certificates a short life"},
+					Only:  &entity.Only{Value: "SKIP", Why: "revocation is not checked: use certificates with a short lifetime"},
 				},
 			},
 		},

@@ -13,7 +13,8 @@ import (
 const maxSeconds = 100_000_000
 
 // otherGrant is why a grant is refused.
-const otherGrant = "the gateway has the grants client_credentials and refresh_token; use an authorization server, and jwt for its tokens"
+const otherGrant = "only the grants client_credentials and refresh_token are supported; " +
+	"for others, use an authorization server, and jwt for its tokens"
 
 // Definition declares the plugin, its credentials and its tokens.
 func Definition() plugin.Definition {

@@ -111,7 +111,7 @@ func advancedFields() []entity.Field {
 		redisconfig.Field(),
 		{
 			Name: "disable_penalty", Kind: entity.Boolean, Required: true, Default: true,
-			Only: &entity.Only{Value: true, Why: "a request that is refused counts nowhere"},
+			Only: &entity.Only{Value: true, Why: "a rejected request is not counted"},
 		},
 		errorCode(), errorMessage(),
 	}

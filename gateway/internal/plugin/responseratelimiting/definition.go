@@ -24,7 +24,7 @@ func Definition() plugin.Definition {
 		{Name: "policy", Kind: entity.String, Default: "local", OneOf: []any{"local", "cluster", "redis"}},
 		{
 			Name: "fault_tolerant", Kind: entity.Boolean, Required: true, Default: true,
-			Only: &entity.Only{Value: true, Why: "while Redis is away each replica counts for itself"},
+			Only: &entity.Only{Value: true, Why: "while Redis is not available, each replica counts separately"},
 		},
 	}
 	for _, f := range redisconfig.Server() {
