@@ -28,6 +28,7 @@ func Send(ctx context.Context, url, service string, spans []Span) error {
 	if err != nil {
 		return fmt.Errorf("send spans: %w", err)
 	}
+	req.Close = true // exports are rare, and a sender may end at any time
 	req.Header.Set("Content-Type", ContentType)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
