@@ -118,15 +118,15 @@ func (t *tree) checkSpan(s *otlp.Span, elsewhere func(otlp.SpanID) (otlp.TraceID
 
 // checkTimes wants a span within its parent p. A server in another service may go on after its client has the response.
 func (t *tree) checkTimes(s, p *otlp.Span) {
-	early, late, over := withinService, withinService, withinService
+	off, over := withinService, withinService
 	if s.Service != p.Service {
-		early, late, over = betweenServices, betweenServices, afterwards
+		off, over = betweenServices, afterwards
 	}
 	above := fmt.Sprintf("%s of %s", p.Name, named(p.Service))
 	switch {
-	case s.Start.Before(p.Start.Add(-early)):
+	case s.Start.Before(p.Start.Add(-off)):
 		t.find(Outside, s, "begins %s before %s", p.Start.Sub(s.Start), above)
-	case s.Start.After(p.End.Add(late)):
+	case s.Start.After(p.End.Add(off)):
 		t.find(Outside, s, "begins %s after the end of %s", s.Start.Sub(p.End), above)
 	case s.End.After(p.End.Add(over)):
 		t.find(Outside, s, "ends %s after %s", s.End.Sub(p.End), above)
