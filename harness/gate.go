@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -30,6 +31,7 @@ in alternation. The exit code is 0 for a pass, 1 for a regression, 3 for an
 inconclusive comparison, and 2 if the gate could not run.`,
 		Example: `  harness gate --base main
   harness gate --patch slower.patch --profile smoke
+  harness gate --base HEAD --head-tracing 0.01
   harness gate --baseline reports/baseline/gate.json
   harness gate --workload shop.yaml --base-image shop:1.4@8080 --head-image shop:1.5@8080
   harness gate --workload shop.yaml --base-command './v1 {listen}' --head-command './v2 {listen}'`,
@@ -42,6 +44,7 @@ inconclusive comparison, and 2 if the gate could not run.`,
 		"`file` with recorded rounds (gate.json) to compare with, instead of building a base; less sensitive")
 	f.IntVar(&o.MaxRounds, "max-rounds", 0, "`number` of rounds after the extension (default twice that of the scenario)")
 	f.BoolVar(&o.Profiles, "profiles", true, "take CPU and heap profiles of both builds if the gate fails")
+	tracing := f.Float64("head-tracing", 0, "the head also traces this `share` of its requests (plugin opentelemetry), the base none")
 	marginFlags(f, &o.Margins)
 	services.add(f)
 	observers := p.sessionFlags(c, &o.Config, "full")
@@ -50,6 +53,12 @@ inconclusive comparison, and 2 if the gate could not run.`,
 		o.File = "scenarios/gate.yaml"
 		if len(args) == 1 {
 			o.File = args[0]
+		}
+		if f.Changed("head-tracing") {
+			if services.given() {
+				return errors.New("head-tracing: is not allowed with a service: only gateways of ours have the plugin")
+			}
+			o.Tracing = tracing
 		}
 		closed, err := observers.open(cmd, &o.Config)
 		if err != nil {

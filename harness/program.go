@@ -121,7 +121,7 @@ func (p *Program) command() *cobra.Command {
 	root.SetCompletionCommandGroupID(groupMachine)
 	for _, node := range []*cobra.Command{
 		p.workerCommand(), p.originCommand(), p.linkCommand(), p.redisCommand(), p.balancerCommand(), p.receiverCommand(),
-		withExits(p.readyCommand(), exitFailed), p.monitorCommand(),
+		withExits(p.readyCommand(), exitFailed), p.monitorCommand(), p.collectorCommand(),
 	} {
 		node.Hidden = true // nodes of a lab run them
 		root.AddCommand(node)

@@ -43,6 +43,7 @@ type Exchange struct {
 	Withdrawn       bool          // the client ended the wait for an answer: it left, its body broke off, or its own deadline passed
 	CacheStatus     string        // "" where no cache was asked
 	Limited         bool          // a limit refused the request
+	Trace           [16]byte      // id of the trace of which this request's spans are sent; zero: none is
 	Received, Sent  int64         // bytes of body, from and to the client; set for Log
 	UpstreamURI     []byte        // path and query that the upstream was asked for
 

@@ -66,6 +66,18 @@ func DeleteField(h *fasthttp.RequestHeader, name string) {
 	h.Del(name)
 }
 
+// AnyField tells whether a request has a field of whose name that is true, in one pass. Names that the codec keeps apart (Host, User-Agent
+// and the like) are not asked for.
+func AnyField(h *fasthttp.RequestHeader, is func(name []byte) bool) bool {
+	fields := *(*[]headerField)(unsafe.Add(unsafe.Pointer(h), fieldsAt().request))
+	for i := range fields {
+		if is(fields[i].key) {
+			return true
+		}
+	}
+	return false
+}
+
 // few names are looked for one by one.
 const few = 8
 

@@ -22,11 +22,11 @@ func (r *record) write(p *Proxy, x *plugin.Exchange, s *series, now time.Time) {
 	s.count(status)
 	latency := s.latency.get()
 	if r.tunnel == nil { // which lasts as long as it is used
-		latency.total.Observe(total.Seconds())
+		x.Observe(latency.total, total.Seconds())
 	}
-	latency.overhead.Observe(r.ownTime.Seconds())
+	x.Observe(latency.overhead, r.ownTime.Seconds())
 	if x.Proxied {
-		latency.upstream.Observe(x.UpstreamLatency.Seconds())
+		x.Observe(latency.upstream, x.UpstreamLatency.Seconds())
 	}
 	if p.access.wants(status, r.failure, now) {
 		if r.refused != nil { // no failure: a client may send as many as it likes

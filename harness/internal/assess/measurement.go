@@ -26,6 +26,7 @@ type Measurement struct {
 	Accounts   readings.Accounts
 	// OpenCapacity is the rate of an open loop that the lab is estimated to carry, in requests per second; 0 if it was not looked for.
 	OpenCapacity float64
+	Traces       *Traces // nil: the stage has no collector of traces
 	// Experiment is a stage that is broken while it is measured: only availability is judged.
 	Experiment bool
 }
@@ -75,6 +76,7 @@ func (m *Measurement) Result() (result.Stage, map[string][]byte) {
 	s.Published = publishedOf(m)
 	s.Countries = m.countries()
 	s.Soak = soakOf(m.Stage, m.Open)
+	s.Traces = tracesOf(m)
 	histograms := map[string][]byte{}
 	for _, a := range slices.Concat(all, m.Direct) {
 		one := attackOf(m, &s, a, histograms)
@@ -85,6 +87,7 @@ func (m *Measurement) Result() (result.Stage, map[string][]byte) {
 	}
 	s.SLO = m.judgeObjectives(&s, open)
 	m.judge(&s)
+	m.judgeTraces(&s)
 	s.Bottleneck = m.bottleneck(closed)
 	return s, histograms
 }

@@ -24,7 +24,7 @@ const headDatabase = lab.PostgresDatabase + "_head"
 // the running lab's to tell.
 func (t *trial) topology(arms int, running *lab.Lab) topology.Topology {
 	out := stage.Topology(&t.stages[0])
-	out.Replicas = arms
+	out.Replicas, out.Collector = arms, out.Collector || t.options.Tracing != nil
 	out.Programs, out.Settings = map[string]string{}, map[string]map[string]string{}
 	for i := range arms {
 		name := topology.GatewayName(i + 1)
@@ -64,8 +64,7 @@ func (b *bench) prepare(ctx context.Context) error {
 			return err
 		}
 		if arm != gate.Again { // which has Base's database, and so its configuration
-			entities, _ := apart(stage.Entities(&b.stages[0], s.Lab), i).(map[string]any)
-			if err := sut.Apply(ctx, sut.Admin(node), entities); err != nil {
+			if err := sut.Apply(ctx, sut.Admin(node), b.entities(arm, i)); err != nil {
 				return fmt.Errorf("configure %s: %w", arm, err)
 			}
 		}

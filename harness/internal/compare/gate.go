@@ -34,6 +34,8 @@ type GateOptions struct {
 	MaxRounds int    // after the one extension; 0: twice the scenario's rounds
 	Margins   gate.Margins
 	Profiles  bool // take CPU and heap profiles if the gate fails
+	// Tracing is the share of its requests that the head alone traces, 0 to 1; nil: no arm has a plugin that the scenario does not name.
+	Tracing *float64
 }
 
 // GateOutcome is what came of a gate.
@@ -91,6 +93,9 @@ func newTrial(o GateOptions) (*trial, error) {
 		err = plan.Ask(o.Config)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := checkTracing(o, plan.Stages); err != nil {
 		return nil, err
 	}
 	t := &trial{
@@ -152,6 +157,9 @@ func (t *trial) run(ctx context.Context) (*GateOutcome, error) {
 		return nil, err
 	}
 	defer t.builds.remove()
+	if o.Tracing != nil {
+		t.builds.said[gate.Head] += fmt.Sprintf(", tracing %.4g%% of its requests", 100**o.Tracing)
+	}
 	maps.Copy(t.record.Arms, t.builds.said)
 	step("built %s (%.1f s)", strings.Join(t.builds.made(), " and "), t.builds.took.Seconds())
 	first := &t.stages[0]

@@ -10,7 +10,7 @@ import (
 )
 
 // notBilled are the roles whose CPU is not part of a gateway's bill: the load, and the API behind the gateway.
-var notBilled = []string{"worker", "origin", "link"}
+var notBilled = []string{"worker", "origin", "link", "collector"}
 
 // FromRun is what a run measured in one stage, by default the last one: the CPU of everything that serves a request, and the memory of the
 // largest replica. The basis says in words where the figures come from. It is an error if the run has no such stage, or measured no CPU.

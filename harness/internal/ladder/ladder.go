@@ -76,6 +76,11 @@ func (l *rung) measure(ctx context.Context) error {
 			return err
 		}
 		l.found.Empty = empty && (round == 1 || l.found.Empty)
+		if round == 1 {
+			if err := l.beginTraces(ctx); err != nil {
+				return err
+			}
+		}
 		before := readings.Read(ctx, s.Lab)
 		if err := l.round(ctx, round); err != nil {
 			return err
@@ -84,8 +89,12 @@ func (l *rung) measure(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-time.After(drainFor):
 		}
+		after := readings.Read(ctx, s.Lab)
 		if len(l.stage.Schedule()) == 0 {
-			l.found.Accounts.Add(before, readings.Read(ctx, s.Lab))
+			l.found.Accounts.Add(before, after)
+		}
+		if err := l.endTraces(ctx, before, after); err != nil {
+			return err
 		}
 	}
 	stage.Report(s, l.found)
@@ -232,7 +241,7 @@ func (l *rung) attack(ctx context.Context, a load.Attack, faults []scenario.Faul
 		return nil, err
 	}
 	got.Probes, got.Events = probes, events
-	return got, nil
+	return got, l.tell(ctx, probes)
 }
 
 // probeOf sends idempotent requests that must succeed, at a low rate, beside the load and for as long.
@@ -243,6 +252,7 @@ func probeOf(s *scenario.Stage, beside load.Attack) load.Attack {
 	p.Timeout = s.Load.Probe.Timeout
 	p.Connections, p.Warmup = 0, 0
 	p.Shape, p.Arrivals = nil, load.Even
+	p.Trace = s.Topology.Tracing.On
 	p.Requests = slices.DeleteFunc(slices.Clone(beside.Requests), func(q load.Request) bool {
 		return q.Method != http.MethodGet && q.Method != ""
 	})

@@ -22,6 +22,7 @@ func TestValidate(t *testing.T) {
 		{want: "tls", change: func(a *Attack) { a.Target = "https://127.0.0.1" }},
 		{want: "target", change: func(a *Attack) { a.Target = "http://127.0.0.1/path" }},
 		{want: "model", change: func(a *Attack) { a.Model = "wide" }},
+		{want: "trace", change: func(a *Attack) { a.Trace = true }},
 		{want: "connections", change: func(a *Attack) { a.Connections = 0 }},
 		{want: "rate", change: func(a *Attack) { a.Model = Open }},
 		{want: "rate", change: func(a *Attack) { a.Model, a.Rate = Open, math.NaN() }},

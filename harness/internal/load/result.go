@@ -217,9 +217,11 @@ type Probe struct {
 	Offset  time.Duration `json:"offset"` // due time, from Result.Began
 	OK      bool          `json:"ok"`     // a success, or limited where that is allowed
 	Status  int           `json:"status,omitempty"`
-	Err     string        `json:"err,omitempty"`  // kind of failure
-	Node    string        `json:"node,omitempty"` // X-Gateway-Node
-	Latency time.Duration `json:"latency"`        // from due time
+	Err     string        `json:"err,omitempty"`   // kind of failure
+	Node    string        `json:"node,omitempty"`  // X-Gateway-Node
+	Latency time.Duration `json:"latency"`         // from due time
+	Trace   string        `json:"trace,omitempty"` // Attack.Trace: the traceparent that was sent
+	Name    string        `json:"name,omitempty"`  // Attack.Trace: of the request
 }
 
 // States of an attack.

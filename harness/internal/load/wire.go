@@ -39,6 +39,9 @@ func (a *Attack) validateWire() error {
 		return fmt.Errorf("websocket: want an http target, no reconnect and no standby")
 	case a.WebSocket && (len(a.Requests) != 1 || a.Requests[0].Body == "" || !slices.Contains([]string{"", "GET"}, a.Requests[0].Method)):
 		return fmt.Errorf("websocket: want one request: a GET whose body is the message")
+	case a.Trace && (a.Model != Probes || a.Streams > 0 || a.WebSocket):
+		return fmt.Errorf("trace: is not allowed of model %s with streams %d and websocket %t: want probes over HTTP/1.1", a.Model, a.Streams,
+			a.WebSocket)
 	case a.Standby != "" && secure:
 		return fmt.Errorf("standby: is not allowed with an https target")
 	}

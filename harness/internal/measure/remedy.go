@@ -35,6 +35,14 @@ func Remedy(check string) string {
 	case memoryCheck:
 		return "do not use memory and CPU of this attack: the control group of another process was read; report this as a bug, with the kernel" +
 			" and engine of the manifest"
+	case tracesWhole:
+		return "look at the trace (result.json, traces.examples): a plugin or a proxy on the way drops or replaces traceparent, or spans were lost"
+	case tracesSampled:
+		return "look for spans that were lost (the gateways' logs), and for a sampling_rate that is not the scenario's"
+	case tracesPassedOn:
+		return "look for a plugin that removes traceparent, and for services without the plugin opentelemetry"
+	case tracesCollected:
+		return "lower topology.tracing.sample, or measure for a shorter time"
 	case "state":
 		return "empty database and Redis before the stage"
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -173,8 +174,17 @@ func (o *Origin) Serve(ctx context.Context, listen string) error {
 
 // ServeListener is Serve on a listener, which it closes. An Origin serves once.
 func (o *Origin) ServeListener(ctx context.Context, ln net.Listener) error {
+	handler := o.Handler
+	if o.tracer != nil {
+		handler = o.tracer.wrap(handler)
+		sending, end := context.WithCancel(context.WithoutCancel(ctx)) // until the last request was answered
+		var sender sync.WaitGroup
+		sender.Go(func() { o.tracer.run(sending) })
+		defer sender.Wait()
+		defer end()
+	}
 	server := &fasthttp.Server{
-		Handler:         o.Handler,
+		Handler:         handler,
 		Name:            "origin",
 		IdleTimeout:     5 * time.Minute, // longer than any gateway keeps its idle connections
 		ReadTimeout:     time.Minute,

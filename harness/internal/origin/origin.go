@@ -7,6 +7,7 @@ package origin
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type Config struct {
 	BodyBytes       int           // size of a model
 	CacheMaxAge     time.Duration // Cache-Control: max-age; 0 sends none
 	Seed            uint64
+	Traces          string // URL of a collector (OTLP over HTTP) that gets a span of every sampled request; empty: none
 }
 
 // Flags adds a flag for each field, with its default.
@@ -56,6 +58,7 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 	fs.IntVar(&c.BodyBytes, "body-bytes", 1024, "size of a model's body")
 	fs.DurationVar(&c.CacheMaxAge, "cache-max-age", 0, "Cache-Control: max-age, in whole seconds; 0 sends none")
 	fs.Uint64Var(&c.Seed, "seed", 1, "of delays, errors and bodies")
+	fs.StringVar(&c.Traces, "traces", "", "`URL` of an OTLP collector for spans of sampled requests; empty sends none")
 }
 
 // Validate says which setting is not allowed, and what is.
@@ -81,8 +84,15 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("body-bytes: %d is not allowed: want 0 to %d", c.BodyBytes, 16<<20)
 	case c.CacheMaxAge < 0 || c.CacheMaxAge%time.Second != 0:
 		return fmt.Errorf("cache-max-age: %s is not allowed: want whole seconds, 0 or more", c.CacheMaxAge)
+	case c.Traces != "" && !isURL(c.Traces):
+		return fmt.Errorf("traces: %q is not allowed: want a URL such as http://127.0.0.1:4318/v1/traces", c.Traces)
 	}
 	return nil
+}
+
+func isURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 // Origin is the API. Its methods are safe for concurrent use.
@@ -95,6 +105,7 @@ type Origin struct {
 	chats  delay
 	guard  *webguard.Guard // of what is not the API: /stats, /reset, /illness
 	done   chan struct{}   // closed when no delay is worth waiting for
+	tracer *tracer         // nil: no spans are sent
 }
 
 // New makes an API; c has been validated.
@@ -103,12 +114,16 @@ func New(c Config) *Origin {
 	if err != nil {
 		panic(err) // there are no entries that could be wrong
 	}
-	return &Origin{
+	o := &Origin{
 		config: c, guard: guard,
 		models: delay{c.Median, c.P99},
 		chats:  delay{c.ChatMedian, c.ChatP99},
 		done:   make(chan struct{}),
 	}
+	if c.Traces != "" {
+		o.tracer = newTracer(c.Traces)
+	}
+	return o
 }
 
 // delay is a log-normal distribution.

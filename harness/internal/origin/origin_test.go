@@ -352,12 +352,14 @@ func TestFlagsSetEveryField(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 	if err := fs.Parse([]string{"--listen=:1", "--models=2", "--median=3ms", "--p99=4ms", "--chat-median=5ms", "--chat-p99=6ms",
-		"--chat-concurrency=7", "--error-rate=0.8", "--body-bytes=9", "--cache-max-age=10s", "--seed=11"}); err != nil {
+		"--chat-concurrency=7", "--error-rate=0.8", "--body-bytes=9", "--cache-max-age=10s", "--seed=11",
+		"--traces=http://h/v1/traces"}); err != nil {
 		t.Fatal(err)
 	}
 	const ms = time.Millisecond
 	if want := (origin.Config{Listen: ":1", Models: 2, Median: 3 * ms, P99: 4 * ms, ChatMedian: 5 * ms, ChatP99: 6 * ms,
-		ChatConcurrency: 7, ErrorRate: 0.8, BodyBytes: 9, CacheMaxAge: 10 * time.Second, Seed: 11}); c != want {
+		ChatConcurrency: 7, ErrorRate: 0.8, BodyBytes: 9, CacheMaxAge: 10 * time.Second, Seed: 11,
+		Traces: "http://h/v1/traces"}); c != want {
 		t.Errorf("got %+v, want %+v", c, want)
 	}
 }
@@ -381,6 +383,8 @@ func TestValidate(t *testing.T) {
 			want: "cache-max-age: 1ms is not allowed: want whole seconds, 0 or more"},
 		{say: "less than no chats", set: func(c *origin.Config) { c.ChatConcurrency = -1 },
 			want: "chat-concurrency: -1 is not allowed: want 0 or more"},
+		{say: "a collector without a scheme", set: func(c *origin.Config) { c.Traces = "collector:4318" },
+			want: `traces: "collector:4318" is not allowed: want a URL such as http://127.0.0.1:4318/v1/traces`},
 	} {
 		t.Run(row.say, func(t *testing.T) {
 			c := config()

@@ -31,6 +31,9 @@ type Stats struct {
 	Ill              uint64                       `json:"ill"` // requests that an illness disturbed
 	ChatInFlight     int                          `json:"chat_in_flight"`
 	ChatInFlightMax  int                          `json:"chat_in_flight_max"`
+	Traced           uint64                       `json:"traced"`     // requests that belong to a trace; counted only with Config.Traces
+	Sampled          uint64                       `json:"sampled"`    // of Traced, those of which a span was to be sent
+	SpansLost        uint64                       `json:"spans_lost"` // of Sampled, those that could not be sent
 }
 
 // counts are the figures behind Stats. One lock for all of them costs less than
@@ -118,6 +121,10 @@ func (o *Origin) Stats() Stats {
 		ChatInFlight: c.chats, ChatInFlightMax: c.chatsMax,
 		Endpoints: make(map[string]map[string]uint64, len(c.served)),
 	}
+	if t := o.tracer; t != nil {
+		s.Traced, s.Sampled = t.traced.Load(), t.sampled.Load()
+		s.SpansLost = t.lost.Load()
+	}
 	for e, statuses := range c.served {
 		s.Endpoints[string(e)] = make(map[string]uint64, len(statuses))
 		for status, n := range statuses {
@@ -146,4 +153,9 @@ func (o *Origin) Reset() {
 	c.answered = 0
 	c.ill = 0
 	c.chatsMax = c.chats
+	if t := o.tracer; t != nil {
+		t.traced.Store(0)
+		t.sampled.Store(0)
+		t.lost.Store(0)
+	}
 }

@@ -16,6 +16,10 @@ type OriginStats struct {
 
 	PromptTokens     uint64 `json:"prompt_tokens"`     // of chats that were answered
 	CompletionTokens uint64 `json:"completion_tokens"` // likewise; of a stream those that were sent
+
+	// Of an origin that sends spans: requests with a traceparent, and spans that could not be sent.
+	Traced    uint64 `json:"traced"`
+	SpansLost uint64 `json:"spans_lost"`
 }
 
 // Refused is how many requests the origin answered 429.

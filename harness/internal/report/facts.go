@@ -63,6 +63,7 @@ func stageFacts(s *result.Stage) []fact {
 		add("SLO", sloText(o))
 	}
 	add("soak", soakText(s))
+	add("traces (all attacks)", tracesText(s))
 	add("CPU in use, of its limit"+closed, shares(s.Utilisation))
 	add("peak memory, MiB"+both, figures(s.MemoryPeakMiB))
 	if b := s.Bottleneck; b != nil {

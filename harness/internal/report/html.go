@@ -57,7 +57,7 @@ type section struct {
 	ID                                           string
 	Facts                                        []fact
 	ByCountry, Consumers, Mix, Checks, NodesGrid grid
-	Segments, Soak                               grid
+	Segments, Soak, Traces                       grid
 	Links                                        string
 	Times                                        []drawing
 }
@@ -124,6 +124,7 @@ func newSection(r *result.Result, i int, s *result.Stage) section {
 		Consumers: outcomes("Consumers"+open, "group", s.Consumers).below(3),
 		Mix:       outcomes("Requests"+open, "request", s.Mix).below(3),
 		NodesGrid: nodeGrid(m).below(3), ByCountry: countryGrid(s).below(3), Segments: segmentGrid(s).below(3), Soak: soakGrid(s).below(3),
+		Traces: traceGrid(s).below(3),
 	}
 	out.Checks = checkGrid(s).below(2)
 	out.Checks.Title = "Checks of " + stageLabel(s)

@@ -100,6 +100,7 @@ func stageMarkdown(b *bufio.Writer, s *result.Stage, m result.StageManifest) {
 	markdownTable(b, countryGrid(s))
 	markdownTable(b, segmentGrid(s))
 	markdownTable(b, soakGrid(s))
+	markdownTable(b, traceGrid(s))
 	open, _, _ := scopes(s)
 	markdownTable(b, outcomes("Consumers"+open, "group", s.Consumers))
 	markdownTable(b, outcomes("Requests"+open, "request", s.Mix))

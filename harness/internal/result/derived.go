@@ -50,7 +50,7 @@ func (s *Stage) CPUTotalUS() *float64 {
 
 // roleOrder is the order of components along the path of a request.
 func roleOrder() []string {
-	return []string{"worker", "edge", "lb", "gateway", "redis", "postgres", "link", "origin"}
+	return []string{"worker", "edge", "lb", "gateway", "redis", "postgres", "link", "origin", "collector"}
 }
 
 // Roles are the components with a known CPU time, in the order of roleOrder, then

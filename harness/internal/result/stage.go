@@ -46,6 +46,7 @@ type Stage struct {
 	MixLatencyMS    map[string]Latency  `json:"mix_latency_ms,omitempty"` // corrected, of requests that an objective names
 	Countries       []Country           `json:"countries,omitempty"`      // of a stage with an edge, by distance
 	Soak            []Soak              `json:"soak,omitempty"`           // of a soak: whether memory, goroutines and latency grew
+	Traces          *Traces             `json:"traces,omitempty"`         // of a stage with a collector of traces
 	Checks          []measure.Check     `json:"checks,omitempty"`
 	Attacks         []Attack            `json:"attacks,omitempty"`
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // nodeRoles are the roles of a lab's nodes.
-var nodeRoles = []string{"gateway", "lb", "postgres", "redis", "origin", "worker", "link", "edge"}
+var nodeRoles = []string{"gateway", "lb", "postgres", "redis", "origin", "worker", "link", "edge", "collector"}
 
 // wantObjectives is what slo may be.
 const wantObjectives = "objectives, as in p99<250ms, errors<2%"

@@ -78,6 +78,7 @@ func (d *decoder) resolve(name, profile string, n *node) Stage {
 	d.checkEdge(n, &s)
 	d.checkObjectives(n, &s)
 	d.checkSoak(n, &s)
+	d.checkTracing(n, &s)
 	return s
 }
 
@@ -103,6 +104,7 @@ func (d *decoder) topology(path string, n *node, out *Topology) {
 			}
 			d.object(p, n, f)
 		},
+		"tracing": func(p string, n *node) { d.tracing(p, n, &out.Tracing) },
 	})
 }
 

@@ -71,8 +71,15 @@ type Topology struct {
 	Balancers int             // 1, or 2: lb-2 stands by
 	Origins   int             // 1, or 2: origin and origin-2
 	Workers   int             // that share every attack, 1 to 9
-	Nodes     map[string]Node // by role: gateway, lb, postgres, redis, origin, worker, link, edge
+	Nodes     map[string]Node // by role: gateway, lb, postgres, redis, origin, worker, link, edge, collector
 	Links     map[string]Link // by far end: postgres, redis, origin, or gateway for the ways from the balancers
+	Tracing   Tracing
+}
+
+// Tracing is a collector of traces beside the gateways, which all have the plugin opentelemetry.
+type Tracing struct {
+	On     bool    // the file has a tracing
+	Sample float64 // share of the requests without a trace of their own that the gateways trace, 0 to 1
 }
 
 // Node limits one node's resources. Zero is no limit. The host runtime enforces

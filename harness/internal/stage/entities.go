@@ -24,7 +24,19 @@ func Entities(s *scenario.Stage, l *lab.Lab) map[string]any {
 		}
 	}
 	out["consumers"] = merged(consumers)
+	if t := s.Topology.Tracing; t.On {
+		plugins, _ := out["plugins"].([]any)
+		out["plugins"] = append(plugins, TracingPlugin(t.Sample, l.Layout()))
+	}
 	return out
+}
+
+// TracingPlugin is the plugin by which a gateway sends the spans of a share of its requests, 0 to 1, to the lab's collector.
+func TracingPlugin(sample float64, l lab.Layout) map[string]any {
+	return map[string]any{"name": "opentelemetry", "config": map[string]any{
+		"endpoint": topology.TracesURL(l), "sampling_rate": sample,
+		"resource_attributes": map[string]any{"service.name": topology.RoleGateway},
+	}}
 }
 
 // merged joins consumers of one username: a scenario may give one of the
@@ -57,8 +69,8 @@ func merged(consumers []any) []any {
 // ConsumerKey is the name and key of the i-th consumer of a group, from 1.
 func ConsumerKey(group string, i int) string { return fmt.Sprintf("%s-%d", group, i) }
 
-// readdress copies entities, with redis and origin replaced by the address at
-// which the gateways reach them.
+// readdress copies entities, with redis, origin and collector replaced by the
+// address at which the gateways reach them.
 func readdress(far func(role string, port int) string, v any) any {
 	switch x := v.(type) {
 	case map[string]any:
@@ -80,8 +92,10 @@ func readdress(far func(role string, port int) string, v any) any {
 		}
 		return out
 	case string:
-		name := fmt.Sprintf("//%s:%d", topology.RoleOrigin, topology.PortOrigin)
-		return strings.Replace(x, name, "//"+far(topology.RoleOrigin, topology.PortOrigin), 1)
+		for role, port := range map[string]int{topology.RoleOrigin: topology.PortOrigin, topology.RoleCollector: topology.PortCollector} {
+			x = strings.Replace(x, fmt.Sprintf("//%s:%d", role, port), "//"+far(role, port), 1)
+		}
+		return x
 	}
 	return v
 }

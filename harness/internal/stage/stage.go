@@ -66,6 +66,7 @@ func Topology(s *scenario.Stage) topology.Topology {
 		Balancers: s.Topology.Balancers,
 		Origins:   s.Topology.Origins,
 		Workers:   s.Topology.Workers,
+		Collector: s.Topology.Tracing.On,
 		SmallDisk: slices.ContainsFunc(s.Faults, fillsDisk) || slices.ContainsFunc(s.Random.Faults, fillsDisk),
 		Resources: map[string]topology.Resources{},
 		Links:     map[string]topology.Link{},

@@ -133,6 +133,41 @@ func TestEntitiesNameAddressesOfTheLab(t *testing.T) {
 	}
 }
 
+// A tracing is a plugin of all services, with the collector's address in this lab. So is the address in a plugin of the scenario's own.
+func TestEntitiesOfATracedStage(t *testing.T) {
+	l := lab.New(nil, lab.Options{Layout: lab.Layout{Addr: func(node string, _ int) string {
+		return "127.0.0.1:" + map[string]string{"redis": "11", "origin": "12", "collector": "13"}[node]
+	}}})
+	own := map[string]any{"name": "opentelemetry", "config": map[string]any{"endpoint": "http://collector:4318/v1/traces"}}
+	s := &scenario.Stage{Entities: map[string]any{
+		"services": []any{map[string]any{"name": "api", "url": "http://origin:9000", "plugins": []any{own}}},
+		"plugins":  []any{map[string]any{"name": "prometheus"}},
+	}}
+	s.Topology.Tracing = scenario.Tracing{On: true, Sample: 0.25}
+	if !Topology(s).Collector {
+		t.Error("the lab has no collector")
+	}
+	got := Entities(s, l)
+	plugins := got["plugins"].([]any)
+	if len(plugins) != 2 || len(s.Entities["plugins"].([]any)) != 1 {
+		t.Fatalf("plugins %v of %v", plugins, s.Entities["plugins"])
+	}
+	p := plugins[1].(map[string]any)
+	config := p["config"].(map[string]any)
+	const url = "http://127.0.0.1:13/v1/traces"
+	if p["name"] != "opentelemetry" || config["endpoint"] != url || config["sampling_rate"] != 0.25 {
+		t.Errorf("plugin %v", p)
+	}
+	mine := got["services"].([]any)[0].(map[string]any)["plugins"].([]any)[0].(map[string]any)
+	if at := mine["config"].(map[string]any)["endpoint"]; at != url {
+		t.Errorf("the service's own plugin sends to %v", at)
+	}
+	s.Topology.Tracing.On = false
+	if n := len(Entities(s, l)["plugins"].([]any)); n != 1 || Topology(s).Collector {
+		t.Errorf("%d plugins without a tracing", n)
+	}
+}
+
 func TestAttacksFollowTheStage(t *testing.T) {
 	plan, err := Load(ladderFile, "smoke", "multi")
 	if err != nil {

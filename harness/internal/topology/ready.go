@@ -25,7 +25,7 @@ func ReadyByRole(ctx context.Context, n lab.Node) error {
 		RoleOrigin: readyHTTP(PortOrigin, "/health"), RoleWorker: readyHTTP(PortWorker, "/health"),
 		RoleLink: readyHTTP(PortLinkAdmin, "/version"), RolePrometheus: readyHTTP(PortPrometheus, "/-/ready"),
 		RoleAlertmanager: readyHTTP(PortAlertmanager, "/-/ready"), RoleGrafana: readyHTTP(PortGrafana, "/api/health"),
-		RoleMonitor: readyHTTP(PortMonitor, "/health"),
+		RoleMonitor: readyHTTP(PortMonitor, "/health"), RoleCollector: readyHTTP(PortCollector, "/health"),
 	}
 	return lab.WaitReady(ctx, n, lab.Spec{Name: n.Name(), Ready: ready[n.Role()]})
 }
@@ -104,5 +104,5 @@ func KnownNode(name string) bool {
 	}
 	return slices.Contains([]string{RolePostgres, RoleRedis, RoleOrigin, NameOf(RoleOrigin, 2), RoleLink,
 		RoleBalancer, NameOf(RoleBalancer, 2), RoleWorker, RoleEdge, RolePrometheus, RoleAlertmanager, RoleGrafana,
-		RoleMonitor}, name)
+		RoleMonitor, RoleCollector}, name)
 }

@@ -63,6 +63,9 @@ func (t Topology) Specs(l lab.Layout) ([]lab.Spec, error) {
 		specs = append(specs, Origin(t, l, i))
 	}
 	specs = append(specs, t.workers(l)...)
+	if t.Collector {
+		specs = append(specs, Collector(t, l))
+	}
 	if len(t.Links) > 0 || t.Edge != nil {
 		link, err := LinkNode(t, l)
 		if err != nil {
@@ -181,6 +184,9 @@ func Origin(t Topology, l lab.Layout, i int) lab.Spec {
 		// time, and the ceiling would be half of what it is.
 		args = append(args, "--null="+l.ListenAddr(name, PortNull))
 		inner = []int{PortNull}
+	}
+	if t.Collector {
+		args = append(args, "--traces="+TracesURL(l))
 	}
 	return t.limit(lab.Spec{
 		Name: name, Role: RoleOrigin, Program: lab.ProgramHarness,

@@ -16,6 +16,8 @@ const (
 	RoleWorker   = "worker"
 	RoleEdge     = "edge"
 
+	RoleCollector = "collector" // of traces
+
 	RolePrometheus   = "prometheus"
 	RoleAlertmanager = "alertmanager"
 	RoleGrafana      = "grafana"
@@ -36,6 +38,7 @@ const (
 	PortBalancerStat = 8100 // balancer: /health and /status
 	PortWorker       = 7000
 	PortNull         = 9100 // origin: the null server
+	PortCollector    = 4318 // OTLP over HTTP, and what was found in it
 	PortPrometheus   = 9090
 	PortAlertmanager = 9093
 	PortGrafana      = 3000
@@ -77,6 +80,7 @@ type Topology struct {
 	Edge      *Edge    // nil: clients reach the balancer without one
 	Observe   bool     // a Prometheus with our alerts and an Alertmanager, where they can be had, and a page about both
 	Grafana   bool     // a Grafana with our dashboards, where it can be had
+	Collector bool     // a collector of traces, to which the origins send spans
 	SmallDisk bool     // Postgres has a disk that can be filled, at SmallDisk
 	Worker    []string // further arguments of the worker command
 	// Programs are builds of the gateway other than ProgramGateway, by node name:

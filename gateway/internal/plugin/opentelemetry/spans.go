@@ -34,6 +34,9 @@ func (t *tracer) Access(x *plugin.Exchange) (answered bool) {
 	if !tr.Decided {
 		tr.Sampled = mathrand.Float64() < t.rate
 	}
+	if tr.Sampled {
+		x.Trace = tr.ID
+	}
 	switch t.headerType {
 	case tracing.Preserve:
 		tr.Write(h, tr.Format)

@@ -125,10 +125,10 @@ func (p *prom) Log(x *plugin.Exchange) {
 	}
 	if s.request != nil {
 		total := time.Since(x.Started)
-		s.request.Observe(ms(total))
-		s.kong.Observe(ms(total - x.UpstreamLatency))
+		x.Observe(s.request, ms(total))
+		x.Observe(s.kong, ms(total-x.UpstreamLatency))
 		if x.Proxied {
-			s.upstreams.Observe(ms(x.UpstreamLatency))
+			x.Observe(s.upstreams, ms(x.UpstreamLatency))
 		}
 	}
 }

@@ -3,8 +3,10 @@
 package tracing
 
 import (
-	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
+	mathrand "math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -38,6 +40,9 @@ type Trace struct {
 // Read takes the trace from a request's header. What is malformed counts as not
 // there.
 func Read(h *fasthttp.RequestHeader) (t Trace) {
+	if !plugin.AnyField(h, isField) {
+		return Trace{}
+	}
 	peek := func(name string) string { return string(h.Peek(name)) }
 	switch {
 	case t.readW3C(peek("Traceparent")):
@@ -133,16 +138,21 @@ func (t *Trace) readState(state string) {
 // Begin gives the request a span, and a trace where it has none: with an id of 8
 // bytes if it is to be short.
 func (t *Trace) Begin(short bool) {
-	_, _ = rand.Read(t.Span[:]) // never fails
+	draw(t.Span[:])
 	if t.Format != "" {
 		return
 	}
 	t.Short = short
-	from := t.ID[:]
-	if short {
-		from = t.ID[8:]
+	draw(t.ID[8:])
+	if !short {
+		draw(t.ID[:8])
 	}
-	_, _ = rand.Read(from)
+}
+
+// draw fills the 8 bytes of an id. Ids are unique and no secrets: a generator without system calls is enough, as in the SDK of
+// OpenTelemetry. Zero is no id.
+func draw(id []byte) {
+	binary.BigEndian.PutUint64(id, max(mathrand.Uint64(), 1)) //nolint:gosec // see above
 }
 
 // HexID is the trace's id in hexadecimal digits.
@@ -161,8 +171,14 @@ var fields = []string{
 
 // Write tells the upstream, in one format alone.
 func (t *Trace) Write(h *fasthttp.RequestHeader, format string) {
-	for _, name := range fields {
-		plugin.DeleteField(h, name)
+	if plugin.AnyField(h, isField) { // most requests have none
+		for _, name := range fields {
+			plugin.DeleteField(h, name)
+		}
+	}
+	if format != B3 && format != B3Single && format != Jaeger && format != OT {
+		t.writeW3C(h)
+		return
 	}
 	id, span := t.HexID(), hex.EncodeToString(t.Span[:])
 	state, parent := "0", ""
@@ -195,7 +211,34 @@ func (t *Trace) Write(h *fasthttp.RequestHeader, format string) {
 		h.Set("Ot-Tracer-TraceId", id)
 		h.Set("Ot-Tracer-SpanId", span)
 		h.Set("Ot-Tracer-Sampled", state)
-	default:
-		h.Set("Traceparent", "00-"+hex.EncodeToString(t.ID[:])+"-"+span+"-0"+state)
 	}
+}
+
+// traceparent is the name of W3C's field as the codec writes it.
+var traceparent = []byte("Traceparent")
+
+func (t *Trace) writeW3C(h *fasthttp.RequestHeader) {
+	var room [55]byte // version, trace, span and flags with dashes between them
+	b := hex.AppendEncode(append(room[:0], "00-"...), t.ID[:])
+	b = hex.AppendEncode(append(b, '-'), t.Span[:])
+	if t.Sampled {
+		b = append(b, "-01"...)
+	} else {
+		b = append(b, "-00"...)
+	}
+	h.SetCanonical(traceparent, b)
+}
+
+// isField tells whether a name is one of fields, mostly by its length and its first letter.
+func isField(name []byte) bool {
+	switch len(name) {
+	case 2, 10, 11, 12, 13, 16, 17:
+	default:
+		return false
+	}
+	switch name[0] | 0x20 {
+	case 't', 'b', 'x', 'u', 'o':
+		return slices.ContainsFunc(fields, func(f string) bool { return len(f) == len(name) && strings.EqualFold(f, plugin.View(name)) })
+	}
+	return false
 }

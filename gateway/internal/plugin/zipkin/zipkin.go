@@ -39,6 +39,9 @@ func (t *tracer) Access(x *plugin.Exchange) (answered bool) {
 	if !v.Decided {
 		v.Sampled = mathrand.Float64() < t.rate
 	}
+	if v.Sampled {
+		x.Trace = v.ID
+	}
 	if t.TagsHeader != "" && v.Sampled {
 		v.tags = clientTags(h.Peek(t.TagsHeader))
 	}

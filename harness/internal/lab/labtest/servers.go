@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/gatelab/gatelab/harness/internal/collector"
 	"github.com/gatelab/gatelab/harness/internal/load/engine"
 	"github.com/gatelab/gatelab/harness/internal/topology"
 )
@@ -44,10 +45,21 @@ func servers(n *node) map[int]serveFunc {
 			topology.PortBalancer:     handler(proxyHandler(inTurn(r.gateways))),
 			topology.PortBalancerStat: handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})),
 		}
+	case topology.RoleCollector:
+		return map[int]serveFunc{topology.PortCollector: handler(collectorHandler())}
 	case topology.RoleLink:
 		return map[int]serveFunc{topology.PortLinkAdmin: handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))}
 	}
 	return nil
+}
+
+// collectorHandler is a real collector.
+func collectorHandler() http.Handler {
+	h, err := collector.Handler(collector.Config{Listen: "127.0.0.1:0", Traces: collector.DefaultTraces})
+	if err != nil {
+		panic(err) // there are no names that could be wrong
+	}
+	return h
 }
 
 // handler serves HTTP.

@@ -12,6 +12,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/otlp"
 )
 
 // Of an open attack's workers.
@@ -132,6 +133,9 @@ func (t *transport) exchange(seq uint64) *pendingEvent {
 	e := t.done.fresh()
 	random := newStream(t.attack.Seed, t.attack.Part.Seq(seq))
 	e.draw = t.plan.draw(&random)
+	if t.attack.Trace {
+		e.trace = otlp.NewContext().Append(nil)
+	}
 	now := time.Now()
 	deadline := now.Add(t.attack.Timeout)
 	if !t.acquire(now.Add(time.Duration(waitShare * float64(t.attack.Timeout)))) {

@@ -41,6 +41,8 @@ type draw struct {
 	id   int
 	key  int // in the pair's group
 	from int // the client's address; of requests with Addresses
+	// trace is the traceparent of a request that begins a trace; nil: none is sent.
+	trace []byte
 }
 
 func newPlan(a load.Attack) (*plan, error) {

@@ -185,8 +185,11 @@ func (r *recorder) record(i int, e *event) {
 		}
 	}
 	if r.plan.attack.Model == load.Probes {
-		s.probes = append(s.probes, load.Probe{Offset: e.due, OK: e.outcome != failure, Status: e.status, Err: e.kind,
-			Node: string(e.node), Latency: latency})
+		one := load.Probe{Offset: e.due, OK: e.outcome != failure, Status: e.status, Err: e.kind, Node: string(e.node), Latency: latency}
+		if e.trace != nil {
+			one.Trace, one.Name = string(e.trace), e.req.Name
+		}
+		s.probes = append(s.probes, one)
 	}
 }
 

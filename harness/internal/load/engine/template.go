@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gatelab/gatelab/harness/internal/load"
+	"github.com/gatelab/gatelab/harness/internal/otlp"
 )
 
 const userAgent = "gatelab"
@@ -71,6 +72,10 @@ func (t *template) append(b []byte, d draw, key string) []byte {
 	if d.req.Addresses > 0 {
 		b = append(b, load.AddressHeader+": "...)
 		b = append(load.AppendAddress(b, d.from), "\r\n"...)
+	}
+	if d.trace != nil {
+		b = append(b, otlp.TraceparentHeader+": "...)
+		b = append(append(b, d.trace...), "\r\n"...)
 	}
 	if t.body != nil {
 		b = append(b, "Content-Length: "...)
