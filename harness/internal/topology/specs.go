@@ -125,6 +125,9 @@ func Postgres(t Topology, l lab.Layout) lab.Spec {
 		"log_checkpoints": "off",   // likewise noise in the logs
 		"max_wal_size":    "256MB", // a lab lives minutes
 	}
+	if t.Connections > 0 {
+		settings["max_connections"] = strconv.Itoa(t.Connections)
+	}
 	args := []string{}
 	for _, k := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", k+"="+settings[k])

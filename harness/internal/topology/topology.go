@@ -74,11 +74,13 @@ type Topology struct {
 	Gateway   map[string]string    // GATEWAY_* settings by lower-case name without the prefix
 	Origin    map[string]string    // flags of the origin command by name, without dashes
 	Balancer  Balance
-	Edge      *Edge    // nil: clients reach the balancer without one
-	Observe   bool     // a Prometheus with our alerts and an Alertmanager, where they can be had, and a page about both
-	Grafana   bool     // a Grafana with our dashboards, where it can be had
-	SmallDisk bool     // Postgres has a disk that can be filled, at SmallDisk
-	Worker    []string // further arguments of the worker command
+	Edge      *Edge // nil: clients reach the balancer without one
+	Observe   bool  // a Prometheus with our alerts and an Alertmanager, where they can be had, and a page about both
+	Grafana   bool  // a Grafana with our dashboards, where it can be had
+	// Connections is how many connections Postgres allows; 0 is 200.
+	Connections int
+	SmallDisk   bool     // Postgres has a disk that can be filled, at SmallDisk
+	Worker      []string // further arguments of the worker command
 	// Programs are builds of the gateway other than ProgramGateway, by node name:
 	// "gateway-2" -> "gateway@base". What follows the @ is the build's name; the
 	// runtime must know its binary.
