@@ -28,6 +28,6 @@ func (p *Program) linkCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&config.Admin, "admin", config.Admin, "`host:port` of the HTTP admin API")
 	hostsFlag(f, &config.Hosts)
-	f.StringArrayVar(&proxies, "proxy", nil, "`name=listen,upstream[,latency[,jitter]]` of a proxy; may be repeated")
+	f.StringArrayVar(&proxies, "proxy", nil, "`name=listen,upstream[,latency[,jitter[,loss]]]` of a proxy; may be repeated")
 	return c
 }

@@ -77,6 +77,16 @@ var measurements = []measurement{
 		nodes: []string{"gateway-1", "postgres"}, tags: []string{"stage", "verdict"}, live: []string{follow.Attack},
 	},
 	{
+		name: "scale redis", args: []string{"scale", "redis", "testdata/measure/scale.yaml", "--window", "1s", "--depths", "4"},
+		nodes: []string{"gateway-1", "redis"}, tags: []string{"stage"}, live: []string{follow.Attack},
+		said: "What one Redis carries",
+	},
+	{
+		name: "scale postgres", args: []string{"scale", "postgres", "--watchers", "1,3", "--changes", "2"},
+		nodes: []string{"postgres"}, live: []string{follow.Step},
+		said: "How a change reaches clients that LISTEN",
+	},
+	{
 		name:  "gate",
 		args:  []string{"gate", "testdata/measure/gate.yaml", "--max-rounds", "8", "--profiles=false"},
 		nodes: []string{"gateway-1", "gateway-2", "gateway-3"}, tags: []string{"stage", "verdict"}, live: []string{follow.Attack},

@@ -37,13 +37,13 @@ type Fanout struct {
 	Reads    bool `json:"reads"` // each watcher reads the change after its notification
 	Changes  int  `json:"changes"`
 	// Times from just before COMMIT was sent. Last is when the last watcher knew of the change, and had read it where Reads is set.
-	CommitMS    MedianMax   `json:"commit_ms"`
-	FirstMS     MedianMax   `json:"first_ms"`
-	LastMS      MedianMax   `json:"last_ms"`
-	PostgresMS  float64  `json:"postgres_cpu_ms_per_change"`
-	ClientMS    float64  `json:"client_cpu_ms_per_change"` // of all watchers together, on the same machine
-	MemoryMiB   *float64 `json:"postgres_memory_mib,omitempty"`
-	MachineBusy *float64 `json:"machine_busy,omitempty"`
+	CommitMS    MedianMax `json:"commit_ms"`
+	FirstMS     MedianMax `json:"first_ms"`
+	LastMS      MedianMax `json:"last_ms"`
+	PostgresMS  float64   `json:"postgres_cpu_ms_per_change"`
+	ClientMS    float64   `json:"client_cpu_ms_per_change"` // of all watchers together, on the same machine
+	MemoryMiB   *float64  `json:"postgres_memory_mib,omitempty"`
+	MachineBusy *float64  `json:"machine_busy,omitempty"`
 }
 
 // MedianMax is the middle and the end of several times, which are too few for other percentiles.

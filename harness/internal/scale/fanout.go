@@ -19,8 +19,8 @@ const (
 	channel       = "gatelab_scale"
 	dialAtOnce    = 16
 	connectWithin = 2 * time.Minute
-	arriveWithin  = 30 * time.Second       // of all watchers' notifications of one change
-	pause         = 50 * time.Millisecond  // between changes: each is measured alone
+	arriveWithin  = 30 * time.Second      // of all watchers' notifications of one change
+	pause         = 50 * time.Millisecond // between changes: each is measured alone
 	readChange    = "SELECT id, note FROM gatelab_scale WHERE id = $1"
 	makeChange    = "INSERT INTO gatelab_scale (note) VALUES ('a change of the configuration') RETURNING id"
 	makeTable     = "CREATE TABLE IF NOT EXISTS gatelab_scale (id bigserial PRIMARY KEY, note text NOT NULL)"

@@ -3,7 +3,6 @@ package scale
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -46,15 +45,19 @@ var ofConnection = []string{
 	"hello", "auth", "client", "select", "ping", "subscribe", "unsubscribe", "psubscribe", "monitor", "info", "command", "readonly", "quit",
 }
 
-// record collects the commands of all clients through MONITOR until ctx ends, which is no error. ready is called when it has begun.
+// lastWithin is how long the lines of the last commands may take when a recording ends.
+const lastWithin = 5 * time.Second
+
+// record collects the commands of all clients through MONITOR until ctx ends, which is no error. ready is called when it has begun. All
+// that Redis executed before ctx ended is there: the reply to a PING comes after it.
 func record(ctx context.Context, addr string, ready func()) (*trace, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("monitor: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now()) })
-	defer func() { stop(); _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(lastWithin)) // of the greeting
+	defer c.Close()
 	if _, err := io.WriteString(c, "*1\r\n$7\r\nMONITOR\r\n"); err != nil {
 		return nil, fmt.Errorf("monitor: %w", err)
 	}
@@ -63,15 +66,21 @@ func record(ctx context.Context, addr string, ready func()) (*trace, error) {
 	if err != nil || strings.TrimSpace(first) != "+OK" {
 		return nil, fmt.Errorf("monitor: answered %q, error %w", strings.TrimSpace(first), err)
 	}
+	_ = c.SetDeadline(time.Time{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = c.SetDeadline(time.Now().Add(lastWithin))
+		_, _ = io.WriteString(c, "*1\r\n$4\r\nPING\r\n") // what fails here fails below
+	})
+	defer stop()
 	ready()
 	t := &trace{count: map[string]uint64{}, kept: map[string][][]any{}}
 	for {
 		text, err := lines.ReadString('\n')
 		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-				return t, nil
-			}
 			return nil, fmt.Errorf("monitor: %w", err)
+		}
+		if text == "+PONG\r\n" {
+			return t, nil
 		}
 		if err := t.add(text); err != nil {
 			return nil, err

@@ -2,7 +2,10 @@
 // gateway replicas, load balancers, the edge, the load worker, and Prometheus, Alertmanager and Grafana beside them.
 package topology
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // The nodes' roles. Every role but RoleGateway has one node, named after it;
 // there may be a second balancer and a second origin.
@@ -59,13 +62,20 @@ type Resources struct {
 type Link struct {
 	Latency time.Duration // one way, each direction
 	Jitter  time.Duration // plus or minus, uniform
+	Loss    float64       // share of what is sent that is lost once, 0 to 1
 }
+
+// arg is the delay as the link command takes it.
+func (k Link) arg() string { return fmt.Sprintf("%s,%s,%g", k.Latency, k.Jitter, k.Loss) }
 
 // Topology is the whole lab, as a scenario's stage wants it.
 type Topology struct {
 	// Roles keeps nodes of these roles only, as for a comparison whose arms are no replicas of ours; none: all.
-	Roles     []string
-	Replicas  int
+	Roles    []string
+	Replicas int
+	// Regions are several sets of gateways, each with a balancer and a Redis of its own; none: all gateways are one set. Then Replicas and
+	// Balancers are those of all regions together.
+	Regions   []Region
 	Balancers int                  // 0 is 1; the second, lb-2, stands by
 	Origins   int                  // 0 is 1; the second is origin-2
 	Workers   int                  // 0 is 1; they share every attack

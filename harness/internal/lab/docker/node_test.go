@@ -26,7 +26,7 @@ func start(t *testing.T, r *docker.Runtime) (redis, origin, other lab.Node) {
 	second := topology.Origin(wanted, lab.Layout{}, 1)
 	second.Name = "other"
 	nodes := make([]lab.Node, 3)
-	for i, s := range []lab.Spec{topology.Redis(wanted, lab.Layout{}), first, second} {
+	for i, s := range []lab.Spec{topology.Redis(wanted, lab.Layout{}, 1), first, second} {
 		n, err := r.Start(t.Context(), s)
 		must(t, err)
 		eventually(t, s.Name+" ready", func() error { return s.Ready(t.Context(), n) })
