@@ -69,6 +69,11 @@ var measurements = []measurement{
 		nodes: []string{"gateway-1", "postgres"}, tags: []string{"stage", "fault"}, live: []string{follow.Attack, follow.Fault},
 	},
 	{
+		name: "chaos regions", args: []string{"chaos", "testdata/measure/regions.yaml"},
+		nodes: []string{"gateway-1", "gateway-2", "redis-2", "lb-2", "link"}, tags: []string{"stage", "fault"},
+		live: []string{follow.Attack, follow.Fault}, said: "admitted by all regions together in the fullest window",
+	},
+	{
 		name: "capacity",
 		args: []string{
 			"capacity", "testdata/measure/tiny.yaml", "--stage", "only", "--replicas", "1", "--closed", "1",

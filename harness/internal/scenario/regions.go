@@ -45,7 +45,7 @@ func (d *decoder) checkRegions(n *node, s *Stage) {
 	}
 	for _, key := range []string{"replicas", "balancers", "links"} {
 		if other := n.field("topology").field(key); other != nil {
-			d.wrong(other, "topology."+key, "is not allowed beside topology.regions, which say it")
+			d.wrong(other, "topology."+key, "%s is not allowed beside topology.regions: want none, since they say it", other.string())
 		}
 	}
 	if e := n.field("edge"); e != nil {
