@@ -17,7 +17,7 @@ func regionGrid(x *result.Experiment) grid {
 			" the region that answers serves them, known to within a quarter. Caught up: from the beginning of the recovery until a later change was served.",
 		Heads: []string{"region", "nodes", "requests", "failed", "how", "writes", "writes in the fault", "changes before the fault", "changes from then on",
 			"caught up"},
-		Text:  []bool{0: true, 1: true, 4: true},
+		Text: []bool{0: true, 1: true, 4: true},
 	}
 	of := func(c result.WriteCount) string { return figure.Count(c.Acknowledged) + " of " + figure.Count(c.Sent) }
 	for _, r := range x.Regions {
