@@ -232,7 +232,8 @@ func (x *experiment) together() *result.LimitTogether {
 		for _, w := range windowsOf(r.load, e.Window, uint64(e.Permits), x.events).Windows { //nolint:gosec // checked when read
 			at := r.load.Began.Add(time.Duration(w.OffsetS*float64(time.Second))+e.Window/2).UnixNano() / int64(e.Window)
 			s := sum[at]
-			s.Admitted, s.Certain, s.Faulty = s.Admitted+w.Admitted, s.Certain+w.Certain, s.Faulty || w.Faulty
+			s.Admitted, s.Certain = s.Admitted+w.Admitted, s.Certain+w.Certain
+			s.Faulty = s.Faulty || w.Faulty
 			sum[at] = s
 			count[at]++
 		}

@@ -79,7 +79,8 @@ func TestHowLongChangesTake(t *testing.T) {
 		b.add(s)
 	}
 	before, after := x.followed(b)
-	if before.Changes != 3 || *before.P50MS != 200 || *before.MaxMS != 300 || after.Changes != 3 || *after.P50MS != 4000 || *after.MaxMS != 12_000 {
+	if before.Changes != 3 || *before.P50MS != 200 || *before.MaxMS != 300 ||
+		after.Changes != 3 || *after.P50MS != 4000 || *after.MaxMS != 12_000 {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	if got := x.caughtUp(b); got == nil || *got != 4000 { // the change of second 23 was served in second 24

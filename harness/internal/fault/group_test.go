@@ -119,8 +119,12 @@ func TestAGroupRecoversWhatItCan(t *testing.T) {
 func TestAGroupRefuses(t *testing.T) {
 	p, _ := newPlace()
 	for want, s := range map[string]fault.Spec{
-		"fault cpu on the nodes of region-a is not allowed: want one of [kill stop pause cut-off]": {Kind: fault.KindCPU, Target: "region-a", Nodes: []string{"lb"}},
-		`fault kill: the lab has no node "redis": want one of postgres, gateway-1, lb`:             {Kind: fault.KindKill, Target: "region-a", Nodes: []string{"lb", "redis"}},
+		"fault cpu on the nodes of region-a is not allowed: want one of [kill stop pause cut-off]": {
+			Kind: fault.KindCPU, Target: "region-a", Nodes: []string{"lb"},
+		},
+		`fault kill: the lab has no node "redis": want one of postgres, gateway-1, lb`: {
+			Kind: fault.KindKill, Target: "region-a", Nodes: []string{"lb", "redis"},
+		},
 	} {
 		if _, err := fault.Make(s, p); err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)

@@ -41,7 +41,8 @@ func askedGrid(s *result.Scale) grid {
 		for _, name := range slices.Sorted(maps.Keys(one.Commands)) {
 			which = append(which, name+" "+figure.Count(one.Commands[name]))
 		}
-		g.add(false, one.Stage, figure.Count(one.Requests), figure.Count(one.Recorded), fmt.Sprintf("%.3f", one.PerReq), strings.Join(which, ", "))
+		g.add(false, one.Stage, figure.Count(one.Requests), figure.Count(one.Recorded), fmt.Sprintf("%.3f", one.PerReq),
+			strings.Join(which, ", "))
 	}
 	return g
 }
@@ -51,14 +52,15 @@ func replayGrid(s *result.Scale) grid {
 	g := grid{
 		Title: "What one Redis carries",
 		Note: "The recorded commands, sent again as fast as Redis answers. Redis executes commands in one thread: with a core of its own it" +
-			" executes as many per second as it did per second of CPU time. Requests are those of gateways that ask as recorded.",
+			" executes as many per second as it did per second of CPU time. Requests are those of gateways that ask as recorded." +
+			" Marked: Redis had less than half a core, because others used the machine, or replies were errors.",
 		Heads: []string{"stage", "at a time", "commands/s", "cores used", "us per command", "commands/s of a core", "requests/s of a core",
 			"errors", "machine busy"},
 		Text: []bool{0: true},
 	}
 	for _, one := range s.Redis {
 		for _, x := range one.Replays {
-			g.add(x.Errors > 0, one.Stage, strconv.Itoa(x.Depth), figure.Rounded(x.CommandsPS), fmt.Sprintf("%.2f", x.RedisCores),
+			g.add(x.Errors > 0 || x.RedisCores < 0.5, one.Stage, strconv.Itoa(x.Depth), figure.Rounded(x.CommandsPS), fmt.Sprintf("%.2f", x.RedisCores),
 				fmt.Sprintf("%.1f", x.CommandUS), figure.Rounded(x.CorePS), figure.Rounded(x.RequestsPS),
 				strconv.FormatUint(x.Errors, 10), busyText(x.MachineBusy))
 		}

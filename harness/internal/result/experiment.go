@@ -34,7 +34,7 @@ type Region struct {
 	// Writes through the Admin APIs of the region's gateways; in the faults those that were sent while one was at work.
 	Writes       WriteCount `json:"writes"`
 	FaultyWrites WriteCount `json:"faulty_writes"`
-	// Changes that the first region acknowledged, until every gateway of this region that answers served them: before the first fault, and
+	// Changes from the first region's answer until every gateway of this region that answers serves them: before the first fault, and
 	// from then on.
 	Visible     Followed `json:"visible"`
 	LateVisible Followed `json:"late_visible"`
@@ -49,7 +49,7 @@ type Followed struct {
 	MaxMS   *float64 `json:"max_ms,omitempty"`
 }
 
-// WriteCount counts writes of configuration.
+// WriteCount is of changes sent to Admin APIs.
 type WriteCount struct {
 	Sent         uint64 `json:"sent"`
 	Acknowledged uint64 `json:"acknowledged"`

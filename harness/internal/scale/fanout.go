@@ -181,7 +181,8 @@ func fanout(ctx context.Context, dsn string, w *watchers, changes int, measured 
 			return out, fmt.Errorf("change %d: %w", i+1, err)
 		}
 		if i >= warmupChanges {
-			commit, first, last = append(commit, one.commit), append(first, one.first), append(last, one.last)
+			commit = append(commit, one.commit)
+			first, last = append(first, one.first), append(last, one.last)
 		}
 		select {
 		case <-ctx.Done():
@@ -189,8 +190,8 @@ func fanout(ctx context.Context, dsn string, w *watchers, changes int, measured 
 		case <-time.After(pause):
 		}
 	}
-	out.Changes = changes
-	out.CommitMS, out.FirstMS, out.LastMS = spread(commit), spread(first), spread(last)
+	out.Changes, out.CommitMS = changes, spread(commit)
+	out.FirstMS, out.LastMS = spread(first), spread(last)
 	return out, nil
 }
 

@@ -98,8 +98,8 @@ func (o RedisOptions) stage(ctx context.Context, s *session.Session, st *scenari
 	if err != nil {
 		return out, err
 	}
-	out.Requests, out.Recorded, out.Commands = requests, t.total(), t.count
-	out.PerReq = float64(out.Recorded) / float64(requests)
+	out.Requests, out.Recorded = requests, t.total()
+	out.Commands, out.PerReq = t.count, float64(out.Recorded)/float64(requests)
 	s.Step("%s: %d commands for %d requests: %.3f per request", st.Name, out.Recorded, requests, out.PerReq)
 	node, ok := s.Lab.Node(topology.RoleRedis)
 	if !ok {

@@ -53,7 +53,8 @@ func replay(ctx context.Context, n lab.Node, t *trace, length time.Duration, dep
 		return out, err
 	}
 	commands := float64(done.Load())
-	out.DurationS, out.Errors, out.MachineBusy = s.wall.Seconds(), failed.Load(), s.busy
+	out.DurationS, out.Errors = s.wall.Seconds(), failed.Load()
+	out.MachineBusy = s.busy
 	out.CommandsPS, out.RedisCores = commands/s.wall.Seconds(), s.node.Seconds()/s.wall.Seconds()
 	out.CommandUS, out.CorePS = s.node.Seconds()/commands*1e6, commands/s.node.Seconds()
 	return out, nil

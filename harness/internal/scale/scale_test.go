@@ -177,7 +177,8 @@ func TestALostWatcherIsTold(t *testing.T) {
 	if err := execute(t.Context(), dsn, end); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fanout(t.Context(), dsn, w, 3, func() error { return nil }); err == nil || !strings.Contains(err.Error(), "terminating connection") {
+	_, err = fanout(t.Context(), dsn, w, 3, func() error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "terminating connection") {
 		t.Errorf("error %v", err)
 	}
 }

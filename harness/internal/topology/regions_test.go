@@ -30,7 +30,8 @@ func TestRegionsHaveABalancerAndARedisEach(t *testing.T) {
 	if got := strings.Join(names, " "); got != "postgres redis redis-2 origin worker link gateway-1 gateway-2 gateway-3 lb lb-2" {
 		t.Errorf("nodes %s", got)
 	}
-	if got := strings.Join(spec(t, wanted, "link").Args, " "); got != "link --admin=:8474 --proxy=postgres=:15432,postgres:5432,40ms,4ms,0.01" {
+	const link = "link --admin=:8474 --proxy=postgres=:15432,postgres:5432,40ms,4ms,0.01"
+	if got := strings.Join(spec(t, wanted, "link").Args, " "); got != link {
 		t.Errorf("link runs %q", got)
 	}
 	for name, want := range map[string][2]string{

@@ -150,8 +150,9 @@ func Postgres(t Topology, l lab.Layout) lab.Spec {
 	return s
 }
 
-// Redis is that of the i-th region, from 1; the only one without regions. It holds nothing that must survive: cached responses and counters. So it
-// writes nothing to disk, which Settings says.
+// Redis is that of the i-th region, from 1; without regions there is one. It holds
+// nothing that must survive: cached responses and counters. So it writes nothing
+// to disk, which Settings says.
 func Redis(t Topology, l lab.Layout, i int) lab.Spec {
 	name := NameOf(RoleRedis, i)
 	most := int64(256 << 20)
@@ -291,7 +292,8 @@ func (t Topology) chosen(l lab.Layout) ([]lab.Spec, error) {
 		return func() []lab.Spec { return []lab.Spec{node(t, l)} }
 	}
 	makers := map[string]func() []lab.Spec{
-		RolePostgres: one(Postgres), RoleRedis: one(func(t Topology, l lab.Layout) lab.Spec { return Redis(t, l, 1) }), RoleWorker: func() []lab.Spec { return t.workers(l) },
+		RolePostgres: one(Postgres), RoleWorker: func() []lab.Spec { return t.workers(l) },
+		RoleRedis:  one(func(t Topology, l lab.Layout) lab.Spec { return Redis(t, l, 1) }),
 		RoleOrigin: one(func(t Topology, l lab.Layout) lab.Spec { return Origin(t, l, 1) }),
 	}
 	var specs []lab.Spec

@@ -70,7 +70,7 @@ func TestNodeLifecycle(t *testing.T) {
 		must(t, redis.Pause(ctx))
 		state, err := redis.State(ctx)
 		must(t, err)
-		ready := topology.Redis(topology.Topology{}, lab.Layout{}).Ready
+		ready := topology.Redis(topology.Topology{}, lab.Layout{}, 1).Ready
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
 		if !state.Running || !state.Paused || ready(short, redis) == nil {
