@@ -29,6 +29,22 @@ func scaleGrids(r *result.Result) []grid {
 	return []grid{askedGrid(r.Scale), replayGrid(r.Scale), fanoutGrid(r.Scale)}
 }
 
+// scaleSentence is what was found, in one sentence: by the largest numbers that were measured.
+func scaleSentence(s *result.Scale) string {
+	var said []string
+	for _, one := range s.Redis {
+		if n := len(one.Replays); n > 0 {
+			said = append(said, fmt.Sprintf("%s: a core of Redis carries %s requests/s", one.Stage, figure.Rounded(one.Replays[n-1].RequestsPS)))
+		}
+	}
+	if n := len(s.Fanout); n > 0 {
+		last := s.Fanout[n-1]
+		said = append(said, fmt.Sprintf("the last of %s watchers knows a change after %s (median), which costs Postgres %s of CPU time",
+			figure.Count(uint64(last.Watchers)), figure.Millis(last.LastMS.Median), figure.Millis(last.PostgresMS))) //nolint:gosec // a count
+	}
+	return strings.Join(said, "; ")
+}
+
 // askedGrid is what gateways ask Redis for.
 func askedGrid(s *result.Scale) grid {
 	g := grid{
