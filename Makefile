@@ -24,7 +24,7 @@ GOLANGCI_VERSION := v2.5.0
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build allocations chart scenario chaos serve gate compare capacity cost up down kube-up kube-down kube-status doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
+.PHONY: help build allocations chart scenario chaos serve gate compare capacity scale cost up down kube-up kube-down kube-status doctor dashboards alerts conformance release test test-short lint bench pgo recording deps clean
 
 help: ## prints this list
 	@awk 'BEGIN{FS=":.*## "} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ compare: build ## compares gateways under the same policies: WITH=nginx,haproxy,
 
 capacity: build ## finds the highest rate within SLO='p99<50ms,errors<0.1%' of one stage, with 1, 2 and 3 replicas (PROFILE=scaling: small ones, for the scalability law); STAGE=all: of every stage
 	@bin/harness capacity scenarios/ladder.yaml --stage '$(STAGE)' --slo '$(SLO)' --profile '$(PROFILE)' $(if $(RUNTIME),--runtime '$(RUNTIME)') $(ARGS)
+
+scale: build ## measures what one Redis and one Postgres carry of many replicas
+	@bin/harness scale redis --profile '$(PROFILE)' $(if $(RUNTIME),--runtime '$(RUNTIME)')
+	@bin/harness scale postgres $(if $(RUNTIME),--runtime '$(RUNTIME)')
 
 cost: build ## computes a monthly bill from the newest run of a scenario, and compares it with published ones: PRICES=mine.yaml
 	@bin/harness cost --prices '$(PRICES)' $(ARGS)

@@ -84,7 +84,8 @@ func first(c completer) completer {
 func argumentCompleters() map[string]completer {
 	yaml := filesOf("yaml", "yml")
 	return map[string]completer{
-		"harness run": first(yaml), "harness capacity": first(yaml), "harness up": first(yaml), "harness gate": first(yaml),
+		"harness run": first(yaml), "harness capacity": first(yaml), "harness scale redis": first(yaml),
+		"harness up": first(yaml), "harness gate": first(yaml),
 		"harness compare": first(yaml), "harness scenario check": yaml, "harness scenario new": nothing,
 		"harness chaos": first(experiments), "harness fault inject": nodeAndFault,
 		"harness report": first(folders), "harness chaos overview": folders, "harness gate replay": folders, "harness serve": nothing,

@@ -28,6 +28,6 @@ func (p *Program) linkCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&config.Admin, "admin", config.Admin, "`host:port` of the HTTP admin API")
 	hostsFlag(f, &config.Hosts)
-	f.StringArrayVar(&proxies, "proxy", nil, "`proxy` as name=listen,upstream[,latency[,jitter]]; can be repeated")
+	f.StringArrayVar(&proxies, "proxy", nil, "`name=listen,upstream[,latency[,jitter[,loss]]]` of a proxy; can be repeated")
 	return c
 }

@@ -69,12 +69,27 @@ var measurements = []measurement{
 		nodes: []string{"gateway-1", "postgres"}, tags: []string{"stage", "fault"}, live: []string{follow.Attack, follow.Fault},
 	},
 	{
+		name: "chaos regions", args: []string{"chaos", "testdata/measure/regions.yaml"},
+		nodes: []string{"gateway-1", "gateway-2", "redis-2", "lb-2", "link"}, tags: []string{"stage", "fault"},
+		live: []string{follow.Attack, follow.Fault}, said: "admitted by all regions together in the fullest window",
+	},
+	{
 		name: "capacity",
 		args: []string{
 			"capacity", "testdata/measure/tiny.yaml", "--stage", "only", "--replicas", "1", "--closed", "1",
 			"--from", "1000", "--to", "1500", "--precision", "0.5", "--confirms", "1", "--window", "1s", "--slo", "p99<2s,errors<50%",
 		},
 		nodes: []string{"gateway-1", "postgres"}, tags: []string{"stage", "verdict"}, live: []string{follow.Attack},
+	},
+	{
+		name: "scale redis", args: []string{"scale", "redis", "testdata/measure/scale.yaml", "--window", "1s", "--depths", "4"},
+		nodes: []string{"gateway-1", "redis"}, tags: []string{"stage"}, live: []string{follow.Attack},
+		said: "What one Redis carries",
+	},
+	{
+		name: "scale postgres", args: []string{"scale", "postgres", "--watchers", "1,3", "--changes", "2"},
+		nodes: []string{"postgres"}, live: []string{follow.Step},
+		said: "How a change reaches clients that LISTEN",
 	},
 	{
 		name:  "gate",

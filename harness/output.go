@@ -137,6 +137,8 @@ func outcomeText(w io.Writer, out *session.Outcome) (err error) {
 	switch r := out.Result; {
 	case r.Drill != nil:
 		err = report.DrillText(w, r)
+	case r.Scale != nil:
+		err = report.ScaleText(w, r)
 	case len(r.Capacity) > 0:
 		err = report.CapacityText(w, r)
 	default:

@@ -89,6 +89,7 @@ func (p *Program) command() *cobra.Command {
 		{id: groupMeasure, title: "Measure:", commands: []*cobra.Command{
 			withExits(p.runCommand(), exitFailed, exitInvalid, exitObjectives),
 			withExits(p.capacityCommand(), exitInvalid, exitObjectives),
+			p.scaleCommand(),
 		}},
 		{id: groupBreak, title: "Break:", commands: []*cobra.Command{
 			withExits(p.chaosCommand(), exitFailed, exitInvalid, exitObjectives), p.faultCommand(),

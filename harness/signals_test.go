@@ -46,6 +46,14 @@ var stops = []interruption{
 		},
 	},
 	{
+		name: "scale", when: "watchers are told: ", args: []string{"scale", "postgres", "--watchers", "2,3", "--changes", "50"},
+		kept: func(t *testing.T, r *result.Result) {
+			if s := r.Scale; s == nil || len(s.Fanout) == 0 || len(s.Fanout) == 4 {
+				t.Errorf("scale %+v", s)
+			}
+		},
+	},
+	{
 		name: "drill", when: ": fired after ",
 		args: []string{
 			"chaos", "alert-drill", "--scenarios", "testdata/measure", "--alert", "ConfigurationRejected,GatewayReplicaDown,RedisMemoryHigh",

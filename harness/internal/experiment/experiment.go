@@ -94,6 +94,7 @@ type experiment struct {
 	session *session.Session
 	stage   *scenario.Stage
 	entries []*entry
+	regions []*region // none: the lab is in one place
 	writes  *writer
 	// capacity is what the lab carries of an open loop, in requests per second; nil if it was not measured.
 	capacity *float64
@@ -109,6 +110,7 @@ type experiment struct {
 
 func newExperiment(s *session.Session, st *scenario.Stage) *experiment {
 	x := &experiment{session: s, stage: st, roles: map[string]*sync.Mutex{}}
+	x.regions = regionsOf(st)
 	for _, one := range st.Schedule() {
 		x.roles[lab.RoleOf(one.Target)] = &sync.Mutex{}
 	}
@@ -171,10 +173,10 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recordin
 	a.Rate = rate
 	a.KeepRaw = x.stage.Expect.Limit.Permits > 0
 	stage.Shape(&a, x.stage)
-	if x.stage.Topology.Balancers > 1 {
+	if x.stage.Topology.Balancers > 1 && len(x.regions) == 0 {
 		a.Standby = x.session.URL(topology.NameOf(topology.RoleBalancer, 2), topology.PortBalancer)
 	}
-	var tasks []session.Task
+	tasks := x.regionLoads(a)
 	if a.KeepRaw {
 		tasks = append(tasks, x.watchCommands)
 	}
@@ -193,7 +195,7 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recordin
 		})
 	}
 	if x.stage.Writes.Rate > 0 {
-		x.writes = newWriter(x.session.Lab, x.stage.Writes.Rate)
+		x.writes = newWriter(x.session.Lab, x.stage.Writes.Rate, x.regions)
 		tasks = append(tasks, func(ctx context.Context) error {
 			x.writes.write(ctx, a.Duration)
 			return nil
@@ -206,6 +208,9 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recordin
 		return nil, errors.Join(err, errors.Join(x.errs...))
 	}
 	got.Round, got.Events = 1, x.events
+	if len(x.regions) > 0 {
+		x.regions[0].load = got.Result
+	}
 	for _, e := range x.entries {
 		if e.name == topology.RoleBalancer && e.method == http.MethodGet {
 			got.Probes = e.result
@@ -230,7 +235,9 @@ func (x *experiment) inject(ctx context.Context, one scenario.Injection) {
 		return
 	}
 	var event fault.Event
-	f, err := fault.Make(stage.Fault(one.Fault, one.Target), fault.NewLab(x.session.Lab))
+	spec := stage.Fault(one.Fault, one.Target)
+	spec.Nodes = stage.Topology(x.stage).RegionNodes(one.Target)
+	f, err := fault.Make(spec, fault.NewLab(x.session.Lab))
 	if err == nil {
 		event, err = fault.Run(ctx, f, fault.Plan{RecoverAfter: one.RecoverAfter, RecoverIn: time.Minute, OnStep: x.session.Fault})
 	}

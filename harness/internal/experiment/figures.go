@@ -52,6 +52,7 @@ func (x *experiment) report(out *result.Experiment, a *assess.Recording) {
 	}
 	out.Timeline = x.timeline(began)
 	out.Cost = x.cost()
+	out.Regions, out.Together = x.regionFigures(out)
 	x.judge(out, a)
 }
 
@@ -203,6 +204,7 @@ func (x *experiment) judge(out *result.Experiment, a *assess.Recording) {
 	}
 	x.judgeGrowth(out, expect)
 	x.judgeLimit(out, expect)
+	x.judgeRegions(out, expect)
 	judgeTokens(e.Tokens, out.Tokens, expect)
 	seen := 0
 	for _, f := range x.session.Result.Faults {

@@ -48,6 +48,18 @@ func (x *experiment) requests(method string) []load.Request {
 	})
 }
 
+// probed are the requests of probes. Those that are no part of the load, whose weight is 0, are probed where there is no other.
+func probed(all []load.Request) []load.Request {
+	if slices.ContainsFunc(all, func(q load.Request) bool { return q.Weight > 0 }) {
+		return all
+	}
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Weight = 1
+	}
+	return all
+}
+
 // probe sends probes to one entry point for as long as the load lasts.
 func (x *experiment) probe(ctx context.Context, beside load.Attack, e *entry) error {
 	p := beside
@@ -61,7 +73,7 @@ func (x *experiment) probe(ctx context.Context, beside load.Attack, e *entry) er
 	p.Timeout = x.stage.Load.Probe.Timeout
 	p.Connections, p.Warmup = 0, 0
 	p.Shape, p.Arrivals = nil, load.Even
-	p.Requests, p.SampleEvery = x.requests(e.method), 1
+	p.Requests, p.SampleEvery = probed(x.requests(e.method)), 1
 	res, err := x.session.Workers.Run(ctx, p, func(load.Progress) {})
 	e.result = res
 	return err

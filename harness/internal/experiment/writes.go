@@ -33,6 +33,7 @@ const (
 type write struct {
 	path  string // of the entity
 	body  map[string]any
+	node  string // that it was sent to
 	at    time.Time
 	acked bool
 	known bool // refused is known too; without an answer nothing is
@@ -43,19 +44,21 @@ type write struct {
 // writer writes configuration while things break: every entity is another one,
 // told by a counter, so that each can be asked for afterwards.
 type writer struct {
-	lab    *lab.Lab
-	rate   float64
-	client *http.Client
-	work   sync.WaitGroup
+	lab *lab.Lab
+	// regions are looked at one by one; none: all replicas are one place.
+	regions []*region
+	rate    float64
+	client  *http.Client
+	work    sync.WaitGroup
 
 	mu      sync.Mutex
 	sent    []*write
 	visible []time.Duration // of followed writes
 }
 
-func newWriter(l *lab.Lab, rate float64) *writer {
+func newWriter(l *lab.Lab, rate float64, regions []*region) *writer {
 	transport := &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}
-	return &writer{lab: l, rate: rate, client: &http.Client{Timeout: writeWithin, Transport: transport}}
+	return &writer{lab: l, rate: rate, regions: regions, client: &http.Client{Timeout: writeWithin, Transport: transport}}
 }
 
 // write writes for a time. It returns when all writes are over.
@@ -77,13 +80,14 @@ func (w *writer) write(ctx context.Context, length time.Duration) {
 		if len(gateways) == 0 {
 			continue // one is being made anew, and there is no other
 		}
-		follow := time.Since(followed) >= askEvery
+		to := gateways[i%len(gateways)]
+		follow := time.Since(followed) >= askEvery && w.tells(to.Name())
 		if follow {
 			followed = time.Now()
 		}
 		// A write that is slow must not keep the others waiting.
 		w.work.Go(func() {
-			w.one(context.WithoutCancel(ctx), i, sut.Admin(gateways[i%len(gateways)]), follow)
+			w.one(context.WithoutCancel(ctx), i, to, follow)
 		})
 	}
 }
@@ -99,8 +103,8 @@ func entityOf(i int) (path string, body map[string]any) {
 	return "/consumers/" + name, map[string]any{"username": name, "custom_id": "id-" + name, "tags": []any{name, "gatelab"}}
 }
 
-func (w *writer) one(ctx context.Context, i int, admin string, follow bool) {
-	one := &write{at: time.Now()}
+func (w *writer) one(ctx context.Context, i int, to lab.Node, follow bool) {
+	admin, one := sut.Admin(to), &write{node: to.Name(), at: time.Now()}
 	one.path, one.body = entityOf(i)
 	w.mu.Lock()
 	w.sent = append(w.sent, one)
@@ -112,7 +116,11 @@ func (w *writer) one(ctx context.Context, i int, admin string, follow bool) {
 	one.acked = acked
 	one.known = acked || status != 0 && status < http.StatusInternalServerError
 	w.mu.Unlock()
-	if acked && follow {
+	switch {
+	case !acked || !follow:
+	case len(w.regions) > 0:
+		w.followRegions(ctx, one, time.Now())
+	default:
 		w.follow(ctx, admin, time.Now())
 	}
 }

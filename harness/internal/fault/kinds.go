@@ -18,7 +18,8 @@ import (
 // Spec says what to break. A zero value means the fault's own default.
 type Spec struct {
 	Kind    string
-	Target  string        // a node; for rolling and churn a role; for a link its far end
+	Target  string        // a node; for rolling and churn a role; for a link its far end; for Nodes what they are together
+	Nodes   []string      // broken together, and recovered in this order; none: Target alone
 	Latency time.Duration // of latency, jitter, slow-close, origin-slow
 	Rate    float64       // KiB per second of bandwidth, changes per second of churn
 	Share   float64       // of the origin's requests
@@ -71,6 +72,9 @@ func Make(s Spec, l Lab) (Fault, error) {
 	maker, ok := kinds()[s.Kind]
 	if !ok {
 		return nil, fmt.Errorf("unknown fault %q%s: want %s", s.Kind, suggest.Hint(s.Kind, Kinds()), strings.Join(Kinds(), ", "))
+	}
+	if len(s.Nodes) > 0 {
+		return makeGroup(s, l, maker)
 	}
 	return maker(s, l)
 }

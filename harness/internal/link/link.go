@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type Proxy struct {
 	Upstream string        // host:port, dialled for each connection
 	Latency  time.Duration // one way, added in each direction
 	Jitter   time.Duration // plus or minus, uniform
+	Loss     float64       // share of what is sent that is lost once, 0 to 1; see Delay
 }
 
 // Config is a link node's whole configuration.
@@ -39,12 +41,12 @@ type Config struct {
 }
 
 // ParseProxy reads a proxy as it is written on a command line:
-// name=listen,upstream[,latency[,jitter]].
+// name=listen,upstream[,latency[,jitter[,loss]]].
 func ParseProxy(text string) (Proxy, error) {
 	name, rest, ok := strings.Cut(text, "=")
 	parts := strings.Split(rest, ",")
-	if !ok || name == "" || len(parts) < 2 || len(parts) > 4 {
-		return Proxy{}, fmt.Errorf("proxy %q: want name=listen,upstream[,latency[,jitter]]", text)
+	if !ok || name == "" || len(parts) < 2 || len(parts) > 5 {
+		return Proxy{}, fmt.Errorf("proxy %q: want name=listen,upstream[,latency[,jitter[,loss]]]", text)
 	}
 	p := Proxy{Name: name, Listen: parts[0], Upstream: parts[1]}
 	for i, d := range []*time.Duration{&p.Latency, &p.Jitter} {
@@ -57,6 +59,13 @@ func ParseProxy(text string) (Proxy, error) {
 		}
 		*d = value
 	}
+	if len(parts) > 4 {
+		loss, err := strconv.ParseFloat(parts[4], 64)
+		if err != nil {
+			return Proxy{}, fmt.Errorf("proxy %q: loss %q: want a number from 0 to 1", text, parts[4])
+		}
+		p.Loss = loss
+	}
 	return p, p.validate()
 }
 
@@ -68,6 +77,9 @@ func (p Proxy) validate() error {
 	}
 	if p.Latency < 0 || p.Jitter < 0 || p.Jitter > p.Latency {
 		return fmt.Errorf("proxy %s: latency %s and jitter %s: want 0 <= jitter <= latency", p.Name, p.Latency, p.Jitter)
+	}
+	if !(p.Loss >= 0 && p.Loss <= 1) { // also false for NaN
+		return fmt.Errorf("proxy %s: loss %g is not allowed: want 0 to 1", p.Name, p.Loss)
 	}
 	return nil
 }
@@ -98,13 +110,13 @@ func add(server *toxiproxy.ApiServer, p Proxy) error {
 	if err := server.Collection.Add(proxy, true); err != nil {
 		return err
 	}
-	if p.Latency == 0 {
+	if p.Latency == 0 && p.Loss == 0 {
 		return nil
 	}
 	for _, direction := range []stream.Direction{stream.Upstream, stream.Downstream} {
 		toxic, err := json.Marshal(map[string]any{
 			"name": "delay_" + direction.String(), "type": delayToxic, "stream": direction.String(),
-			"attributes": Delay{Latency: p.Latency.Microseconds(), Jitter: p.Jitter.Microseconds()},
+			"attributes": Delay{Latency: p.Latency.Microseconds(), Jitter: p.Jitter.Microseconds(), Loss: p.Loss},
 		})
 		if err != nil {
 			return err

@@ -101,6 +101,17 @@ func TestDelayIsAddedInEachDirection(t *testing.T) {
 	}
 }
 
+// What is lost comes a round trip of the link and 200 ms later, in each direction.
+func TestWhatIsLostComesLater(t *testing.T) {
+	c := link.Config{Admin: free(t), Proxies: []link.Proxy{
+		{Name: "postgres", Listen: free(t), Upstream: echo(t), Latency: time.Millisecond, Loss: 1},
+	}}
+	run(t, c)
+	if got := roundTrip(t, c.Proxies[0].Listen); got < 2*(time.Millisecond+202*time.Millisecond) {
+		t.Errorf("round trip %s, want at least 406 ms", got)
+	}
+}
+
 func TestDelayCanBeTakenAwayAtRunTime(t *testing.T) {
 	c := link.Config{Admin: free(t), Proxies: []link.Proxy{
 		{Name: "redis", Listen: free(t), Upstream: echo(t), Latency: 200 * time.Millisecond, Jitter: time.Millisecond},
@@ -177,6 +188,8 @@ func TestParseProxy(t *testing.T) {
 	}{
 		{text: "postgres=:15432,postgres:5432,2.5ms,500µs", want: link.Proxy{Name: "postgres", Listen: ":15432",
 			Upstream: "postgres:5432", Latency: 2500 * time.Microsecond, Jitter: 500 * time.Microsecond}},
+		{text: "postgres=:1,a:2,40ms,4ms,0.01", want: link.Proxy{Name: "postgres", Listen: ":1", Upstream: "a:2",
+			Latency: 40 * time.Millisecond, Jitter: 4 * time.Millisecond, Loss: 0.01}},
 		{text: "redis=127.0.0.1:1,[::1]:2", want: link.Proxy{Name: "redis", Listen: "127.0.0.1:1", Upstream: "[::1]:2"}},
 	} {
 		if got, err := link.ParseProxy(c.text); err != nil || got != c.want {
@@ -184,7 +197,7 @@ func TestParseProxy(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "postgres", "=:1,a:2", "x=:1", "x=:1,a:2,b", "x=1,a:2", "x=:1,a:2,-1s", "x=:1,a:2,1s,2s",
-		"x=:1,a:2,1s,1s,1s"} {
+		"x=:1,a:2,1s,1s,1s", "x=:1,a:2,1s,1s,2", "x=:1,a:2,1s,1s,NaN", "x=:1,a:2,1s,1s,-1", "x=:1,a:2,1s,1s,0,0"} {
 		if got, err := link.ParseProxy(text); err == nil {
 			t.Errorf("%q was taken: %+v", text, got)
 		}

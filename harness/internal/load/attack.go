@@ -68,6 +68,10 @@ type Attack struct {
 	// its ids.
 	Trace bool `json:"trace,omitempty"`
 
+	// Beside is the ID of another attack that may be under way meanwhile, as where two places have clients of their own. Both then share
+	// the worker's cores. Probes need none.
+	Beside string `json:"beside,omitempty"`
+
 	// Part is this worker's part of an attack that several workers make together; nil: it makes all of it.
 	Part *Part `json:"part,omitempty"`
 	// Begin is when the attack, with its warm-up, begins by the worker's clock; nil: at once. A worker that is late for it is late with its

@@ -190,6 +190,9 @@ func decision(r *result.Result) string {
 	if r.Drill != nil {
 		return drillSentence(r.Drill)
 	}
+	if r.Scale != nil {
+		return scaleSentence(r.Scale)
+	}
 	if r.Overview != nil {
 		return overviewSentence(r.Overview)
 	}

@@ -145,6 +145,8 @@ func experimentPart(r *result.Result) part {
 	p := part{ID: "experiment", Title: "Experiment", Notes: consequences(r)}
 	p.drawFile("What happened, second by second", timelinePlot(r), result.FileTimeline)
 	p.tabulate(expectationGrid(r))
+	p.tabulate(regionGrid(r.Experiment))
+	p.tabulate(togetherGrid(r.Experiment))
 	p.tabulate(limitGrid(r.Experiment.Limit))
 	p.tabulate(tokenGrid(r.Experiment.Tokens))
 	p.tabulate(entryGrid(r))

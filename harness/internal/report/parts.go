@@ -60,7 +60,8 @@ func (p *part) tabulate(g grid) {
 
 // firstParts come before the stages: what the run was made to decide.
 func firstParts(r *result.Result) []part {
-	return present(overviewPart(r), matrixPart(r), experimentPart(r), comparisonPart(r), objectivePart(r), capacityPart(r), drillPart(r))
+	return present(overviewPart(r), matrixPart(r), experimentPart(r), comparisonPart(r), objectivePart(r), capacityPart(r), scalePart(r),
+		drillPart(r))
 }
 
 // lastParts come after the stages.

@@ -19,6 +19,49 @@ type Experiment struct {
 	Limit *LimitHeld `json:"limit,omitempty"`
 	// Tokens is what a limit of tokens admitted.
 	Tokens *TokensHeld `json:"tokens,omitempty"`
+	// Regions are what each of several regions met; Together is what they admitted of one limit.
+	Regions  []Region       `json:"regions,omitempty"`
+	Together *LimitTogether `json:"together,omitempty"`
+}
+
+// Region is one of several sets of gateways, with a balancer and a Redis of its own.
+type Region struct {
+	Name     string            `json:"name"`
+	Nodes    []string          `json:"nodes"`
+	Requests uint64            `json:"requests"` // of the load
+	Failed   uint64            `json:"failed"`
+	Errors   map[string]uint64 `json:"errors,omitempty"` // of the load, by kind
+	// Writes through the Admin APIs of the region's gateways; in the faults those that were sent while one was at work.
+	Writes       WriteCount `json:"writes"`
+	FaultyWrites WriteCount `json:"faulty_writes"`
+	// Changes from the first region's answer until every gateway of this region that answers serves them: before the first fault, and
+	// from then on.
+	Visible     Followed `json:"visible"`
+	LateVisible Followed `json:"late_visible"`
+	// CaughtUpMS is from the end of the last fault until the region served a change made after it.
+	CaughtUpMS *float64 `json:"caught_up_ms,omitempty"`
+}
+
+// Followed is how long changes took to be served.
+type Followed struct {
+	Changes uint64   `json:"changes"`
+	P50MS   *float64 `json:"p50_ms,omitempty"`
+	MaxMS   *float64 `json:"max_ms,omitempty"`
+}
+
+// WriteCount is of changes sent to Admin APIs.
+type WriteCount struct {
+	Sent         uint64 `json:"sent"`
+	Acknowledged uint64 `json:"acknowledged"`
+}
+
+// LimitTogether is what all regions admitted of one limit, which each of them counts for itself.
+type LimitTogether struct {
+	Permits int         `json:"permits"` // of each window
+	Windows int         `json:"windows"` // without a fault
+	Share   float64     `json:"share"`   // admitted in them, of the limit: 1 is the limit, 2 twice as much
+	Fullest uint64      `json:"fullest"` // admitted in any window, of requests that were under way in that window only
+	Faulty  WindowsHeld `json:"faulty"`  // windows in which a fault was at work
 }
 
 // LimitHeld is what a limit on all requests admitted, window by window. A request is in the window in which it was sent; one that was

@@ -12,16 +12,19 @@ const (
 	KindComparison Kind = "comparison" // several gateways
 	KindDrill      Kind = "drill"      // alerts
 	KindOverview   Kind = "overview"   // many experiments
+	KindScale      Kind = "scale"      // what shared servers carry
 )
 
 // Kinds are all of them.
 func Kinds() []Kind {
-	return []Kind{KindScenario, KindExperiment, KindCapacity, KindGate, KindComparison, KindDrill, KindOverview}
+	return []Kind{KindScenario, KindExperiment, KindCapacity, KindGate, KindComparison, KindDrill, KindOverview, KindScale}
 }
 
 // Kind is the run's.
 func (r *Result) Kind() Kind {
 	switch {
+	case r.Scale != nil:
+		return KindScale
 	case r.Overview != nil:
 		return KindOverview
 	case r.Drill != nil:

@@ -14,6 +14,7 @@ func TestKind(t *testing.T) {
 		result.KindGate:       {Comparison: &result.Comparison{}, Matrix: &result.Matrix{}},
 		result.KindComparison: {Matrix: &result.Matrix{}},
 		result.KindDrill:      {Drill: &result.Drill{}},
+		result.KindScale:      {Scale: &result.Scale{}, Stages: []result.Stage{{}}},
 		result.KindOverview:   {Overview: &result.Overview{}},
 	} {
 		if got := r.Kind(); got != want {

@@ -34,6 +34,8 @@ type Result struct {
 	// replicas; Scalability is what follows from them.
 	Capacity    []Capacity   `json:"capacity,omitempty"`
 	Scalability *Scalability `json:"scalability,omitempty"`
+	// Scale is what shared servers carry.
+	Scale *Scale `json:"scale,omitempty"`
 
 	// Histograms are raw latency histograms by file name without a folder; Write
 	// puts them into histograms/. They are not part of result.json.

@@ -27,8 +27,8 @@ func (r *Result) Settle() {
 			r.addReason(s.Name + ": " + why)
 		}
 	}
-	// A drill measures alerts, an overview sums up other runs, a matrix has cells.
-	if len(r.Stages) == 0 && r.Drill == nil && r.Overview == nil && r.Matrix == nil {
+	// A drill measures alerts, an overview sums up other runs, a matrix has cells, Postgres is asked without gateways.
+	if len(r.Stages) == 0 && r.Drill == nil && r.Overview == nil && r.Matrix == nil && r.Scale == nil {
 		r.addReason("no stage was measured")
 	}
 	r.Valid = len(r.InvalidReasons) == 0

@@ -152,6 +152,9 @@ func (t Topology) targets(kind string) []string {
 		for far := range t.Links {
 			out = append(out, t.nodes(far)...)
 		}
+		if len(t.Regions) > 0 {
+			out = append(out, "postgres") // the way between the regions leads to it
+		}
 	case onlyRedis, onlyPg:
 		out = []string{faultKinds[kind]}
 	case anOrigin:
@@ -160,9 +163,13 @@ func (t Topology) targets(kind string) []string {
 		for _, role := range []string{"gateway", "lb", "origin", "postgres", "redis"} {
 			out = append(out, t.nodes(role)...)
 		}
-		if len(t.Links) > 0 {
+		if len(t.Links) > 0 || len(t.Regions) > 0 {
 			out = append(out, "link")
 		}
+		if len(t.Regions) > 0 {
+			out = append(out, "redis-2")
+		}
+		out = append(out, t.regionTargets(kind)...)
 	}
 	slices.Sort(out)
 	return out

@@ -13,6 +13,7 @@ var common = []struct {
 	{pattern: regexp.MustCompile(`^topology\.nodes\.[a-z]+`), by: "topology.nodes.ROLE"},
 	{pattern: regexp.MustCompile(`^topology\.links\.[a-z]+`), by: "topology.links.END"},
 	{pattern: regexp.MustCompile(`^random\.faults\[\]`), by: "faults[]"},
+	{pattern: regexp.MustCompile(`^topology\.regions\[\]\.link\.`), by: "topology.links.END."},
 	{pattern: regexp.MustCompile(`^edge\.(?:origin|countries\[\]\.(?:direct|near))\.`), by: "topology.links.END."},
 }
 
@@ -63,6 +64,14 @@ var meanings = map[string]string{
 	"topology.links.END":         "Delay on the way to this role.",
 	"topology.links.END.latency": "Delay in one direction; a request waits for both.",
 	"topology.links.END.jitter":  "Random deviation of the delay, at most the delay.",
+	"topology.links.END.loss": "Share of what is sent that is lost once: it comes a round trip and 200ms later, and what was sent after it " +
+		"waits for it, as on a TCP connection.",
+	"topology.regions": "Two regions, each with gateways, a load balancer and a Redis of its own (lb-2 and redis-2 are the second one's). " +
+		"They share the configuration, in the Postgres of the first one. The load, and its rate, is that of each region. Entities name " +
+		"redis: each gateway uses its region's. The origin is in none of them.",
+	"topology.regions[].name":     "Name of the region; region-NAME is a target of kill, stop, pause and cut-off.",
+	"topology.regions[].replicas": "Gateways of the region.",
+	"topology.regions[].link":     "The way to the first region, whose far end is postgres for faults of links.",
 
 	"gateway":               "Settings of the gateway by name, in lower case and without GATEWAY_, as in lookup or pg_max_conns.",
 	"lb":                    "The load balancer (nginx) in front of the gateways.",

@@ -121,7 +121,7 @@ var beyondSchema = map[string]bool{
 	"anchor": true, "base": true, "empty-load": true, "fault-fields": true, "fault-target": true,
 	"group-twice": true, "group": true, "jitter": true, "no-stages": true, "nothing-to-do": true,
 	"p99-below-median": true, "profile-too-short": true, "setting-name": true, "share-and-rate": true, "share-of-nothing": true,
-	"shape-rates": true, "soak": true, "tracing-twice": true,
+	"shape-rates": true, "soak": true, "region-faults": true, "regions-beside": true, "tracing-twice": true,
 	"stage-all": true, "stage-twice": true, "stages-missing": true, "two-documents": true, "unknown-stage": true,
 }
 

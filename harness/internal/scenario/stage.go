@@ -72,6 +72,7 @@ func (d *decoder) resolve(name, profile string, n *node) Stage {
 		s.Origin.Seed = s.Seed
 	}
 	d.checkMissing(n)
+	d.checkRegions(n, &s)
 	d.checkLoad(n, &s)
 	d.checkFaults(n, &s)
 	d.checkLimit(n, &s)
@@ -88,6 +89,7 @@ func (d *decoder) topology(path string, n *node, out *Topology) {
 		"balancers": d.whole(&out.Balancers, 1, 2),
 		"origins":   d.whole(&out.Origins, 1, 2),
 		"workers":   d.whole(&out.Workers, 1, 9),
+		"regions":   d.items(func(p string, n *node) { out.Regions = append(out.Regions, d.region(p, n)) }),
 		"nodes": func(p string, n *node) {
 			out.Nodes = make(map[string]Node, 8)
 			f := fields{}
@@ -128,6 +130,7 @@ func (d *decoder) link(path string, n *node) (out Link) {
 	d.object(path, n, fields{
 		"latency": d.duration(&out.Latency, 0, 10*time.Second),
 		"jitter":  d.duration(&out.Jitter, 0, 10*time.Second),
+		"loss":    d.number(&out.Loss, 1),
 	})
 	if j := n.field("jitter"); j != nil && out.Jitter > out.Latency && !d.partial {
 		d.refuse(j, join(path, "jitter"), "at most the latency, "+out.Latency.String())

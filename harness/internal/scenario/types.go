@@ -67,7 +67,8 @@ func (b Bytes) String() string {
 
 // Topology is what the lab builds.
 type Topology struct {
-	Replicas  int             // gateways, 1 to 9
+	Replicas  int             // gateways, 1 to 9; those of all regions
+	Regions   []Region        // none: all nodes are in one place
 	Balancers int             // 1, or 2: lb-2 stands by
 	Origins   int             // 1, or 2: origin and origin-2
 	Workers   int             // that share every attack, 1 to 9
@@ -94,6 +95,14 @@ type Node struct {
 type Link struct {
 	Latency time.Duration // one way, each direction
 	Jitter  time.Duration // plus or minus, never above Latency
+	Loss    float64       // share of what is sent that is lost once
+}
+
+// Region is a set of gateways with a load balancer and a Redis of its own. The first one has Postgres.
+type Region struct {
+	Name     string
+	Replicas int
+	Link     Link // the way to the first region
 }
 
 // LB is the load balancer's behaviour.

@@ -12,7 +12,13 @@ import (
 // Entities are the stage's, with the workload's consumers, and with the
 // addresses under which the gateways reach what lies behind a link.
 func Entities(s *scenario.Stage, l *lab.Lab) map[string]any {
-	far := func(role string, port int) string { return Topology(s).Far(l.Layout(), role, port) }
+	far := func(role string, port int) string {
+		if role == topology.RoleRedis && len(s.Topology.Regions) > 0 {
+			far := Topology(s).Far(l.Layout(), role, port)
+			return topology.RegionRedisReference + far[strings.LastIndexByte(far, ':'):] // a region's own host, a port for all
+		}
+		return Topology(s).Far(l.Layout(), role, port)
+	}
 	out, _ := readdress(far, s.Entities).(map[string]any)
 	consumers, _ := out["consumers"].([]any)
 	for _, g := range s.Workload.Consumers {
@@ -79,7 +85,8 @@ func readdress(far func(role string, port int) string, v any) any {
 			out[k] = readdress(far, e)
 		}
 		if x["host"] == topology.RoleRedis {
-			host, port, _ := strings.Cut(far(topology.RoleRedis, topology.PortRedis), ":")
+			addr := far(topology.RoleRedis, topology.PortRedis)
+			host, port := addr[:strings.LastIndexByte(addr, ':')], addr[strings.LastIndexByte(addr, ':')+1:]
 			var n int64
 			_, _ = fmt.Sscan(port, &n)
 			out["host"], out["port"] = host, n

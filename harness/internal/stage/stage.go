@@ -78,6 +78,9 @@ func Topology(s *scenario.Stage) topology.Topology {
 			"--allow-target=" + topology.RoleBalancer, "--allow-target=" + topology.RoleOrigin, "--allow-target=" + topology.RoleLink,
 		},
 	}
+	for _, r := range s.Topology.Regions {
+		t.Regions = append(t.Regions, topology.Region{Name: r.Name, Replicas: r.Replicas, Link: topology.Link(r.Link)})
+	}
 	if s.Topology.Balancers > 1 {
 		t.Worker = append(t.Worker, "--allow-target="+topology.NameOf(topology.RoleBalancer, 2))
 	}
@@ -96,7 +99,7 @@ func Topology(s *scenario.Stage) topology.Topology {
 		}
 	}
 	for far, l := range s.Topology.Links {
-		t.Links[far] = topology.Link{Latency: l.Latency, Jitter: l.Jitter}
+		t.Links[far] = topology.Link(l)
 	}
 	return t
 }
@@ -219,6 +222,10 @@ func Describe(s *session.Session, st *scenario.Stage) {
 	}
 	for far, l := range st.Topology.Links {
 		links[far] = l.Latency.String() + " each way"
+	}
+	if r := st.Topology.Regions; len(r) > 1 {
+		l := r[1].Link
+		links[r[1].Name+" to "+r[0].Name] = fmt.Sprintf("%s ± %s each way, %g of it lost once", l.Latency, l.Jitter, l.Loss)
 	}
 	out := result.StageManifest{Links: links, Entities: maps.Clone(st.Entities)}
 	conditions := s.Conditions()

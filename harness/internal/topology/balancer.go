@@ -24,8 +24,8 @@ func Balancer(t Topology, l lab.Layout, i int) (lab.Spec, error) {
 		Idempotent:  t.Balancer.Idempotent,
 		Workers:     int(math.Ceil(t.Resources[RoleBalancer].CPUs)),
 	}
-	for i := 1; i <= t.Replicas; i++ {
-		c.Upstreams = append(c.Upstreams, t.toGateway(l, GatewayName(i)))
+	for _, name := range t.behind(i) {
+		c.Upstreams = append(c.Upstreams, t.toGateway(l, name))
 	}
 	conf, err := nginx.Render(c)
 	if err != nil {

@@ -85,7 +85,7 @@ func (e *Edge) proxies(l lab.Layout) ([]string, error) {
 		return nil, fmt.Errorf("edge: %d ways are not allowed: want 1 to %d", len(e.Ways), maxWays)
 	}
 	proxy := func(name string, port int, to string, d Link) string {
-		return fmt.Sprintf("--proxy=%s=%s,%s,%s,%s", name, l.ListenAddr(RoleLink, port), to, d.Latency, d.Jitter)
+		return fmt.Sprintf("--proxy=%s=%s,%s,%s", name, l.ListenAddr(RoleLink, port), to, d.arg())
 	}
 	balancer := l.DialAddr(RoleBalancer, PortBalancer)
 	out := []string{proxy("edge-origin", portWays, balancer, e.Origin)}

@@ -102,7 +102,7 @@ func KnownNode(name string) bool {
 		i, err := strconv.Atoi(number)
 		return err == nil && i >= 2 && i <= MaxWorkers
 	}
-	return slices.Contains([]string{RolePostgres, RoleRedis, RoleOrigin, NameOf(RoleOrigin, 2), RoleLink,
+	return slices.Contains([]string{RolePostgres, RoleRedis, NameOf(RoleRedis, 2), RoleOrigin, NameOf(RoleOrigin, 2), RoleLink,
 		RoleBalancer, NameOf(RoleBalancer, 2), RoleWorker, RoleEdge, RolePrometheus, RoleAlertmanager, RoleGrafana,
 		RoleMonitor, RoleCollector}, name)
 }

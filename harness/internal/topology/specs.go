@@ -58,7 +58,13 @@ func (t Topology) Specs(l lab.Layout) ([]lab.Spec, error) {
 	if err := t.checkWorkers(); err != nil {
 		return nil, err
 	}
-	specs := []lab.Spec{Postgres(t, l), Redis(t, l)}
+	if err := t.checkRegions(l); err != nil {
+		return nil, err
+	}
+	specs := []lab.Spec{Postgres(t, l)}
+	for i := 1; i <= max(len(t.Regions), 1); i++ {
+		specs = append(specs, Redis(t, l, i))
+	}
 	for i := 1; i <= max(t.Origins, 1); i++ {
 		specs = append(specs, Origin(t, l, i))
 	}
@@ -66,7 +72,7 @@ func (t Topology) Specs(l lab.Layout) ([]lab.Spec, error) {
 	if t.Collector {
 		specs = append(specs, Collector(t, l))
 	}
-	if len(t.Links) > 0 || t.Edge != nil {
+	if len(t.Links) > 0 || len(t.Regions) > 0 || t.Edge != nil {
 		link, err := LinkNode(t, l)
 		if err != nil {
 			return nil, err
@@ -128,6 +134,9 @@ func Postgres(t Topology, l lab.Layout) lab.Spec {
 		"log_checkpoints": "off",   // likewise noise in the logs
 		"max_wal_size":    "256MB", // a lab lives minutes
 	}
+	if t.Connections > 0 {
+		settings["max_connections"] = strconv.Itoa(t.Connections)
+	}
 	args := []string{}
 	for _, k := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", k+"="+settings[k])
@@ -144,9 +153,11 @@ func Postgres(t Topology, l lab.Layout) lab.Spec {
 	return s
 }
 
-// Redis holds nothing that must survive: cached responses and counters. So it
-// writes nothing to disk, which Settings says.
-func Redis(t Topology, l lab.Layout) lab.Spec {
+// Redis is that of the i-th region, from 1; without regions there is one. It holds
+// nothing that must survive: cached responses and counters. So it writes nothing
+// to disk, which Settings says.
+func Redis(t Topology, l lab.Layout, i int) lab.Spec {
+	name := NameOf(RoleRedis, i)
 	most := int64(256 << 20)
 	if m := t.Resources[RoleRedis].Memory; m > 0 {
 		most = m * 3 / 4 // the rest is for buffers and fragmentation: the kernel must not kill it
@@ -162,14 +173,14 @@ func Redis(t Topology, l lab.Layout) lab.Spec {
 	for _, k := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "--"+k, settings[k])
 	}
-	host, port := split(l.ListenAddr(RoleRedis, PortRedis))
+	host, port := split(l.ListenAddr(name, PortRedis))
 	if host == "" {
 		host = "0.0.0.0"
 	}
 	args = append(args, "--bind", host, "--port", port, "--protected-mode", "no", "--dir", "/tmp")
 	return t.limit(lab.Spec{
-		Name: RoleRedis, Role: RoleRedis, Program: lab.ProgramRedis, Args: args,
-		StandIn: []string{"redis", "--listen=" + l.ListenAddr(RoleRedis, PortRedis)},
+		Name: name, Role: RoleRedis, Program: lab.ProgramRedis, Args: args,
+		StandIn: []string{"redis", "--listen=" + l.ListenAddr(name, PortRedis)},
 		Ports:   []int{PortRedis}, Settings: settings, Ready: readyRedis, Grace: 2 * time.Second,
 	})
 }
@@ -201,6 +212,9 @@ func (t Topology) LinkProxies() (map[string]int, error) {
 	ports := map[string]int{RolePostgres: PortPostgres, RoleRedis: PortRedis, RoleOrigin: PortOrigin, RoleGateway: PortProxy}
 	counts := map[string]int{RoleOrigin: t.Origins, RoleGateway: t.Replicas}
 	out := map[string]int{}
+	if len(t.Regions) > 0 {
+		out[RolePostgres] = PortPostgres // of the first region, for the gateways of the second
+	}
 	for role := range t.Links {
 		port, ok := ports[role]
 		if !ok {
@@ -223,8 +237,8 @@ func LinkNode(t Topology, l lab.Layout) (lab.Spec, error) {
 	ports := []int{PortLinkAdmin}
 	for _, far := range slices.Sorted(maps.Keys(proxies)) {
 		role := lab.RoleOf(far)
-		args = append(args, fmt.Sprintf("--proxy=%s=%s,%s,%s,%s", far,
-			l.ListenAddr(RoleLink, LinkPortOf(far, proxies[far])), l.DialAddr(far, proxies[far]), t.Links[role].Latency, t.Links[role].Jitter))
+		args = append(args, fmt.Sprintf("--proxy=%s=%s,%s,%s", far,
+			l.ListenAddr(RoleLink, LinkPortOf(far, proxies[far])), l.DialAddr(far, proxies[far]), t.linkTo(role).arg()))
 		ports = append(ports, LinkPortOf(far, proxies[far])) // so that a fault's effect can be seen from outside
 	}
 	var inner []int
@@ -252,7 +266,11 @@ func Gateway(t Topology, l lab.Layout, i int) lab.Spec {
 		"GATEWAY_ADMIN_LISTEN":  l.ListenAddr(name, PortAdmin),
 		"GATEWAY_STATUS_LISTEN": l.ListenAddr(name, PortStatus),
 		"GATEWAY_PG_DSN": fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable",
-			lab.PostgresUser, lab.PostgresPassword, t.Far(l, RolePostgres, PortPostgres), lab.PostgresDatabase),
+			lab.PostgresUser, lab.PostgresPassword, t.postgresOf(l, i), lab.PostgresDatabase),
+	}
+	if r := t.regionOf(i); r >= 0 {
+		host, _ := split(l.DialAddr(NameOf(RoleRedis, r+1), PortRedis))
+		env[RegionRedisVariable] = host
 	}
 	if t.Observe && l.Addr == nil && t.Programs[name] == "" {
 		// Prometheus scrapes by name. Another build may not know the setting, and
@@ -280,7 +298,8 @@ func (t Topology) chosen(l lab.Layout) ([]lab.Spec, error) {
 		return func() []lab.Spec { return []lab.Spec{node(t, l)} }
 	}
 	makers := map[string]func() []lab.Spec{
-		RolePostgres: one(Postgres), RoleRedis: one(Redis), RoleWorker: func() []lab.Spec { return t.workers(l) },
+		RolePostgres: one(Postgres), RoleWorker: func() []lab.Spec { return t.workers(l) },
+		RoleRedis:  one(func(t Topology, l lab.Layout) lab.Spec { return Redis(t, l, 1) }),
 		RoleOrigin: one(func(t Topology, l lab.Layout) lab.Spec { return Origin(t, l, 1) }),
 	}
 	var specs []lab.Spec

@@ -2,7 +2,10 @@
 // gateway replicas, load balancers, the edge, the load worker, and Prometheus, Alertmanager and Grafana beside them.
 package topology
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // The nodes' roles. Every role but RoleGateway has one node, named after it;
 // there may be a second balancer and a second origin.
@@ -62,13 +65,20 @@ type Resources struct {
 type Link struct {
 	Latency time.Duration // one way, each direction
 	Jitter  time.Duration // plus or minus, uniform
+	Loss    float64       // share of what is sent that is lost once, 0 to 1
 }
+
+// arg is the delay as the link command takes it.
+func (k Link) arg() string { return fmt.Sprintf("%s,%s,%g", k.Latency, k.Jitter, k.Loss) }
 
 // Topology is the whole lab, as a scenario's stage wants it.
 type Topology struct {
 	// Roles keeps nodes of these roles only, as for a comparison whose arms are no replicas of ours; none: all.
-	Roles     []string
-	Replicas  int
+	Roles    []string
+	Replicas int
+	// Regions are several sets of gateways, each with a balancer and a Redis of its own; none: all gateways are one set. Then Replicas and
+	// Balancers are those of all regions together.
+	Regions   []Region
 	Balancers int                  // 0 is 1; the second, lb-2, stands by
 	Origins   int                  // 0 is 1; the second is origin-2
 	Workers   int                  // 0 is 1; they share every attack
@@ -77,12 +87,14 @@ type Topology struct {
 	Gateway   map[string]string    // GATEWAY_* settings by lower-case name without the prefix
 	Origin    map[string]string    // flags of the origin command by name, without dashes
 	Balancer  Balance
-	Edge      *Edge    // nil: clients reach the balancer without one
-	Observe   bool     // a Prometheus with our alerts and an Alertmanager, where they can be had, and a page about both
-	Grafana   bool     // a Grafana with our dashboards, where it can be had
-	Collector bool     // a collector of traces, to which the origins send spans
-	SmallDisk bool     // Postgres has a disk that can be filled, at SmallDisk
-	Worker    []string // further arguments of the worker command
+	Edge      *Edge // nil: clients reach the balancer without one
+	Observe   bool  // a Prometheus with our alerts and an Alertmanager, where they can be had, and a page about both
+	Grafana   bool  // a Grafana with our dashboards, where it can be had
+	Collector bool  // a collector of traces, to which the origins send spans
+	// Connections is how many connections Postgres allows; 0 is 200.
+	Connections int
+	SmallDisk   bool     // Postgres has a disk that can be filled, at SmallDisk
+	Worker      []string // further arguments of the worker command
 	// Programs are builds of the gateway other than ProgramGateway, by node name:
 	// "gateway-2" -> "gateway@base". What follows the @ is the build's name; the
 	// runtime must know its binary.

@@ -26,7 +26,7 @@ func start(t *testing.T, r *docker.Runtime) (redis, origin, other lab.Node) {
 	second := topology.Origin(wanted, lab.Layout{}, 1)
 	second.Name = "other"
 	nodes := make([]lab.Node, 3)
-	for i, s := range []lab.Spec{topology.Redis(wanted, lab.Layout{}), first, second} {
+	for i, s := range []lab.Spec{topology.Redis(wanted, lab.Layout{}, 1), first, second} {
 		n, err := r.Start(t.Context(), s)
 		must(t, err)
 		eventually(t, s.Name+" ready", func() error { return s.Ready(t.Context(), n) })
@@ -70,7 +70,7 @@ func TestNodeLifecycle(t *testing.T) {
 		must(t, redis.Pause(ctx))
 		state, err := redis.State(ctx)
 		must(t, err)
-		ready := topology.Redis(topology.Topology{}, lab.Layout{}).Ready
+		ready := topology.Redis(topology.Topology{}, lab.Layout{}, 1).Ready
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
 		if !state.Running || !state.Paused || ready(short, redis) == nil {

@@ -34,7 +34,7 @@ func doomed() {
 	if err != nil {
 		panic(err)
 	}
-	specs := []lab.Spec{topology.Postgres(topology.Topology{}, r.Layout()), topology.Redis(topology.Topology{}, r.Layout())}
+	specs := []lab.Spec{topology.Postgres(topology.Topology{}, r.Layout()), topology.Redis(topology.Topology{}, r.Layout(), 1)}
 	balancer, err := topology.Balancer(topology.Topology{Replicas: 1}, r.Layout(), 1)
 	if err != nil {
 		panic(err)

@@ -23,7 +23,7 @@ func lacking() *programs {
 
 func TestStandInsAreNamed(t *testing.T) {
 	p := lacking()
-	redis := topology.Redis(topology.Topology{}, lab.Layout{})
+	redis := topology.Redis(topology.Topology{}, lab.Layout{}, 1)
 	lb, err := topology.Balancer(topology.Topology{Replicas: 2, Balancer: topology.Balance{Retries: true}}, lab.Layout{}, 1)
 	must(t, err)
 	if got := p.missing([]lab.Spec{redis}); !slices.Equal(got, []string{lab.ProgramRedis}) {
@@ -85,7 +85,7 @@ func TestServersOfASourceAreAskedForByName(t *testing.T) {
 
 func TestMissingPostgresSaysWhatToDo(t *testing.T) {
 	err := lacking().resolve([]lab.Spec{
-		topology.Postgres(topology.Topology{}, lab.Layout{}), topology.Redis(topology.Topology{}, lab.Layout{}),
+		topology.Postgres(topology.Topology{}, lab.Layout{}), topology.Redis(topology.Topology{}, lab.Layout{}, 1),
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "postgres missing: install with `make deps`") ||
 		!strings.Contains(err.Error(), "Docker") {

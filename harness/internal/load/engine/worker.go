@@ -148,7 +148,7 @@ func (w *Worker) add(a load.Attack) (*run, error) {
 			continue
 		default:
 		}
-		if id == a.ID || (a.Model != load.Probes && r.attack.Model != load.Probes) {
+		if id == a.ID || (a.Model != load.Probes && r.attack.Model != load.Probes && id != a.Beside) {
 			return nil, fmt.Errorf("%w: attack %s is not over", errBusy, id)
 		}
 	}

@@ -150,6 +150,14 @@ func TestOneAttackBesideProbes(t *testing.T) {
 			t.Errorf("%s: %v, want status %d", row.id, err, row.want)
 		}
 	}
+	beside := load.Attack{ID: "elsewhere", Model: load.Open, Rate: 10, Connections: 1, Target: target, Duration: time.Minute,
+		Requests: []load.Request{{Name: "get", Path: "/"}}, Beside: "load"}
+	if _, err := c.Start(t.Context(), beside); err != nil {
+		t.Errorf("beside the load that it names: %v", err)
+	}
+	if p, err := c.Stop(t.Context(), "elsewhere"); err != nil || p.State != load.Aborted {
+		t.Errorf("%+v, %v", p.State, err)
+	}
 	if p, err := c.Stop(t.Context(), "load"); err != nil || p.State != load.Aborted {
 		t.Errorf("%+v, %v", p.State, err)
 	}
