@@ -19,7 +19,7 @@ no root or several, a parent that was never received, a span outside of its
 parent in time, a service without a name, or a response that no server's span
 explains. GET /traces/ID shows the spans of one trace, POST /reset forgets all.`,
 		Example: `  harness collector --listen 127.0.0.1:4318`,
-		Args: cobra.NoArgs,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := config.Validate(); err != nil {
 				return err

@@ -54,11 +54,8 @@ inconclusive comparison, and 2 if the gate could not run.`,
 		if len(args) == 1 {
 			o.File = args[0]
 		}
-		if f.Changed("head-tracing") {
-			if services.given() {
-				return errors.New("head-tracing: is not allowed with a service: only gateways of ours have the plugin")
-			}
-			o.Tracing = tracing
+		if err := headTracing(f, &services, &o, tracing); err != nil {
+			return err
 		}
 		closed, err := observers.open(cmd, &o.Config)
 		if err != nil {
@@ -78,6 +75,18 @@ inconclusive comparison, and 2 if the gate could not run.`,
 	}
 	c.AddCommand(p.replayCommand(), p.gateCommentCommand())
 	return c
+}
+
+// headTracing has the head trace a share of its requests where the flag was given.
+func headTracing(f *pflag.FlagSet, services *serviceFlags, o *compare.GateOptions, share *float64) error {
+	if !f.Changed("head-tracing") {
+		return nil
+	}
+	if services.given() {
+		return errors.New("head-tracing: is not allowed with a service: only gateways of ours have the plugin")
+	}
+	o.Tracing = share
+	return nil
 }
 
 // margin is one margin's flag.

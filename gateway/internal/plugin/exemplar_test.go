@@ -26,7 +26,8 @@ func TestExemplars(t *testing.T) {
 		t.Errorf("exemplar %v of requests without a trace", buckets[0].GetExemplar())
 	}
 	e := buckets[1].GetExemplar()
-	if l := e.GetLabel(); len(l) != 1 || l[0].GetName() != "trace_id" || l[0].GetValue() != hex.EncodeToString(x.Trace[:]) || e.GetValue() != 1.5 {
+	l, id := e.GetLabel(), hex.EncodeToString(x.Trace[:])
+	if len(l) != 1 || l[0].GetName() != "trace_id" || l[0].GetValue() != id || e.GetValue() != 1.5 {
 		t.Errorf("exemplar %v", e)
 	}
 	// What takes no exemplars gets the value.

@@ -48,7 +48,8 @@ func TestTracesInTheReport(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]measure.Verdict{
-		"traces whole": measure.Invalid, "traces sampled": measure.OK, "trace context at the origin": measure.OK, "spans collected": measure.Invalid,
+		"traces whole": measure.Invalid, "traces sampled": measure.OK, "trace context at the origin": measure.OK,
+		"spans collected": measure.Invalid,
 	} {
 		if verdicts[name] != want {
 			t.Errorf("%s: %q, want %s", name, verdicts[name], want)

@@ -123,7 +123,8 @@ func TestBrokenTraces(t *testing.T) {
 	}{
 		{"a parent is lost", func(t *trace) *otlp.Span { return t.gateway }, collector.MissingParent + ", " + collector.NotContinued,
 			"of origin: its parent "},
-		{"the client is lost", func(t *trace) *otlp.Span { return t.worker }, collector.NoRoot + ", " + collector.MissingParent, "was not received"},
+		{"the client is lost", func(t *trace) *otlp.Span { return t.worker }, collector.NoRoot + ", " + collector.MissingParent,
+			"was not received"},
 		{"the gateway begins a second root", func(t *trace) *otlp.Span { t.gateway.Parent = otlp.SpanID{}; return nil },
 			collector.SeveralRoots + ", " + collector.NotContinued, "it has no parent, as "},
 		{"the gateway begins another trace", func(t *trace) *otlp.Span {
@@ -293,7 +294,8 @@ func TestServeUntilTheContextEnds(t *testing.T) {
 	addr := l.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := collector.Serve(ctx, collector.Config{Listen: addr, Traces: 1}); err == nil || !strings.Contains(err.Error(), "collector: listen: ") {
+	err = collector.Serve(ctx, collector.Config{Listen: addr, Traces: 1})
+	if err == nil || !strings.Contains(err.Error(), "collector: listen: ") {
 		t.Errorf("on an address in use: %v", err)
 	}
 	l.Close()

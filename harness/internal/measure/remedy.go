@@ -36,7 +36,7 @@ func Remedy(check string) string {
 		return "do not use memory and CPU of this attack: the control group of another process was read; report this as a bug, with the kernel" +
 			" and engine of the manifest"
 	case tracesWhole:
-		return "look at the trace (result.json, traces.examples): a plugin or a proxy on the way drops or replaces traceparent, or spans were lost"
+		return "look at the trace (result.json, traces.examples): something on the way drops or replaces traceparent, or spans were lost"
 	case tracesSampled:
 		return "look for spans that were lost (the gateways' logs), and for a sampling_rate that is not the scenario's"
 	case tracesPassedOn:

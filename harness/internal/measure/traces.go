@@ -75,8 +75,8 @@ func (t Tracing) whole() Check {
 	return judge(name, limit, t.Whole < t.Traces, t.bad(), "%s", saw)
 }
 
-// sampled compares the number of traces that gateways began with what chance allows: four standard deviations of a binomial distribution, and
-// the requests at both ends of the time. A trace of which every span was lost is seen here alone.
+// sampled compares the number of traces that gateways began with what chance allows: four standard deviations of a binomial distribution,
+// and the requests at both ends of the time. A trace of which every span was lost is seen here alone.
 func (t Tracing) sampled() Check {
 	const name = tracesSampled
 	limit := fmt.Sprintf("%.4g%% of the requests without a trace, but for chance", t.Sample*100)
@@ -87,7 +87,8 @@ func (t Tracing) sampled() Check {
 	want := n * t.Sample
 	slack := 4*math.Sqrt(want*(1-t.Sample)) + 0.001*want + 2
 	limit += fmt.Sprintf(": %.0f to %.0f", max(0, math.Ceil(want-slack)), math.Floor(want+slack))
-	return judge(name, limit, math.Abs(float64(t.Begun)-want) > slack, t.bad(), "%.4g%% (%d of %d)", float64(t.Begun)/n*100, t.Begun, *t.Requests)
+	off := math.Abs(float64(t.Begun)-want) > slack
+	return judge(name, limit, off, t.bad(), "%.4g%% (%d of %d)", float64(t.Begun)/n*100, t.Begun, *t.Requests)
 }
 
 func (t Tracing) passedOn() Check {

@@ -45,20 +45,20 @@ func (c Context) Append(b []byte) []byte {
 
 // ParseContext reads the value of a header field of version 00.
 func ParseContext(value []byte) (c Context, err error) {
-	wrong := func(why string) (Context, error) {
-		return Context{}, fmt.Errorf("traceparent %.60q: %s: want 00-TRACE-SPAN-FLAGS with 32, 16 and 2 hexadecimal digits", value, why)
+	wrong := func(why string) error {
+		return fmt.Errorf("traceparent %.60q: %s: want 00-TRACE-SPAN-FLAGS with 32, 16 and 2 hexadecimal digits", value, why)
 	}
 	if len(value) != contextLength || value[0] != '0' || value[1] != '0' || value[2] != '-' || value[35] != '-' || value[52] != '-' {
-		return wrong("the form is not allowed")
+		return Context{}, wrong("the form is not allowed")
 	}
 	var flags [1]byte
 	for _, part := range []struct{ to, from []byte }{{c.Trace[:], value[3:35]}, {c.Span[:], value[36:52]}, {flags[:], value[53:]}} {
 		if _, err := hex.Decode(part.to, part.from); err != nil {
-			return wrong(err.Error())
+			return Context{}, wrong(err.Error())
 		}
 	}
 	if c.Trace == (TraceID{}) || c.Span == (SpanID{}) {
-		return wrong("an id of zeros is not allowed")
+		return Context{}, wrong("an id of zeros is not allowed")
 	}
 	c.Sampled = flags[0]&1 == 1
 	return c, nil

@@ -48,9 +48,12 @@ func TestSpansOverHTTP(t *testing.T) {
 }
 
 func TestSendSaysWhatWasAnswered(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "full", 503) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "full", http.StatusServiceUnavailable)
+	}))
 	defer server.Close()
-	if err := otlp.Send(t.Context(), server.URL, "s", []otlp.Span{span()}); err == nil || !strings.Contains(err.Error(), "answered 503: full") {
+	err := otlp.Send(t.Context(), server.URL, "s", []otlp.Span{span()})
+	if err == nil || !strings.Contains(err.Error(), "answered 503: full") {
 		t.Error(err)
 	}
 	if err := otlp.Send(t.Context(), "http://127.0.0.1:1", "s", nil); err != nil {

@@ -56,7 +56,8 @@ func tracesText(s *result.Stage) string {
 	}
 	text := fmt.Sprintf("%s of %s whole, %s spans", figure.Count(t.Whole), figure.Count(t.Traces), figure.Count(t.Spans))
 	if t.Requests != nil && *t.Requests > 0 {
-		text += fmt.Sprintf("; %s of the requests sampled, want %s", figure.Percent(float64(t.Begun)/float64(*t.Requests)), figure.Percent(t.Sample))
+		share := float64(t.Begun) / float64(*t.Requests)
+		text += fmt.Sprintf("; %s of the requests sampled, want %s", figure.Percent(share), figure.Percent(t.Sample))
 	}
 	if t.Clients > 0 {
 		text += fmt.Sprintf("; %s begun by probes", figure.Count(t.Clients))

@@ -56,8 +56,8 @@ var meanings = map[string]string{
 	"topology.nodes.ROLE.cpus":   "CPUs, also fractions; 0 is no limit.",
 	"topology.nodes.ROLE.cores":  "Numbers of the cores that it may run on, from 0; none is all.",
 	"topology.nodes.ROLE.memory": "Memory, at least 16MiB, as in 256MiB or 1GiB; 0 is no limit.",
-	"topology.tracing": "A collector of traces, to which the gateways (plugin opentelemetry) and the origins send spans. The trees that they " +
-		"make are checked and reported. Requests of load.probe are all traced, from the worker to the origin.",
+	"topology.tracing": "A collector of traces, to which the gateways (plugin opentelemetry) and the origins send spans. " +
+		"The trees that they make are checked and reported. Requests of load.probe are all traced, from the worker to the origin.",
 	"topology.tracing.sample": "Share of the other requests that the gateways trace.",
 	"topology.links": "Delays by the far end: between the gateways and postgres, redis or the origin, or between the load " +
 		"balancers and the gateways.",
