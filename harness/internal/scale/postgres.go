@@ -80,22 +80,31 @@ func (o PostgresOptions) measure(ctx context.Context, s *session.Session) error 
 	}
 	s.Result.Scale = &result.Scale{}
 	for _, n := range o.Watchers {
-		for _, reads := range []bool{false, true} {
-			one, err := watched(ctx, node, dsn, n, reads, o.Changes)
-			if err == nil {
-				err = gone(ctx, dsn)
-			}
-			if err != nil {
-				return fmt.Errorf("%d watchers: %w", n, err)
-			}
-			s.Result.Scale.Fanout = append(s.Result.Scale.Fanout, one)
-			does := "are told"
-			if reads {
-				does = "are told and read"
-			}
-			s.Step("%d watchers %s: the last one after %.1f ms (median of %d changes), %.1f ms of Postgres' CPU time for each",
-				n, does, one.LastMS.Median, one.Changes, one.PostgresMS)
+		if err := o.number(ctx, s, node, dsn, n); err != nil {
+			return fmt.Errorf("%d watchers: %w", n, err)
 		}
+	}
+	return nil
+}
+
+// number measures one number of watchers, without and with a read of each change.
+func (o PostgresOptions) number(ctx context.Context, s *session.Session, node lab.Node, dsn string, n int) error {
+	defer s.Stage(fmt.Sprintf("watchers-%d", n))()
+	for _, reads := range []bool{false, true} {
+		one, err := watched(ctx, node, dsn, n, reads, o.Changes)
+		if err == nil {
+			err = gone(ctx, dsn)
+		}
+		if err != nil {
+			return err
+		}
+		s.Result.Scale.Fanout = append(s.Result.Scale.Fanout, one)
+		does := "are told"
+		if reads {
+			does = "are told and read"
+		}
+		s.Step("%d watchers %s: the last one after %.1f ms (median of %d changes), %.1f ms of Postgres' CPU time for each",
+			n, does, one.LastMS.Median, one.Changes, one.PostgresMS)
 	}
 	return nil
 }
