@@ -70,7 +70,7 @@ var measurements = []measurement{
 	},
 	{
 		name: "chaos regions", args: []string{"chaos", "testdata/measure/regions.yaml"},
-		nodes: []string{"gateway-1", "gateway-2", "redis-2", "lb-2", "link"}, tags: []string{"stage", "fault"},
+		nodes: []string{"gateway-1", "gateway-2", "redis-2", "lb-2"}, tags: []string{"stage", "fault"},
 		live: []string{follow.Attack, follow.Fault}, said: "admitted by all regions together in the fullest window",
 	},
 	{
@@ -88,7 +88,7 @@ var measurements = []measurement{
 	},
 	{
 		name: "scale postgres", args: []string{"scale", "postgres", "--watchers", "1,3", "--changes", "2"},
-		nodes: []string{"postgres"}, live: []string{follow.Step},
+		nodes: []string{"postgres"}, tags: []string{"stage"}, live: []string{follow.Step},
 		said: "How a change reaches clients that LISTEN",
 	},
 	{

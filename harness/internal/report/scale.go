@@ -76,8 +76,8 @@ func replayGrid(s *result.Scale) grid {
 	}
 	for _, one := range s.Redis {
 		for _, x := range one.Replays {
-			g.add(x.Errors > 0 || x.RedisCores < 0.5, one.Stage, strconv.Itoa(x.Depth), figure.Rounded(x.CommandsPS), fmt.Sprintf("%.2f", x.RedisCores),
-				fmt.Sprintf("%.1f", x.CommandUS), figure.Rounded(x.CorePS), figure.Rounded(x.RequestsPS),
+			g.add(x.Errors > 0 || x.RedisCores < 0.5, one.Stage, strconv.Itoa(x.Depth), figure.Rounded(x.CommandsPS),
+				fmt.Sprintf("%.2f", x.RedisCores), fmt.Sprintf("%.1f", x.CommandUS), figure.Rounded(x.CorePS), figure.Rounded(x.RequestsPS),
 				strconv.FormatUint(x.Errors, 10), busyText(x.MachineBusy))
 		}
 	}

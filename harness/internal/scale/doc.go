@@ -45,9 +45,10 @@ func (m *meter) end(ctx context.Context) (spent, error) {
 	if err != nil {
 		return out, fmt.Errorf("read the use of %s: %w", m.node.Name(), err)
 	}
-	out.node = time.Duration((used.CPUSeconds - m.used.CPUSeconds) * float64(time.Second))
+	// The time of processes that have ended is told in hundredths of a second, so that little use may seem to be less than none.
+	out.node = max(0, time.Duration((used.CPUSeconds-m.used.CPUSeconds)*float64(time.Second)))
 	out.memory = used.MemoryBytes
-	if out.node <= 0 {
+	if used.CPUSeconds == 0 {
 		return out, fmt.Errorf("%s: %w", m.node.Name(), errNoCPU)
 	}
 	return out, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -79,19 +80,31 @@ func (o PostgresOptions) measure(ctx context.Context, s *session.Session) error 
 	}
 	s.Result.Scale = &result.Scale{}
 	for _, n := range o.Watchers {
-		for _, reads := range []bool{false, true} {
-			one, err := watched(ctx, node, dsn, n, reads, o.Changes)
-			if err != nil {
-				return fmt.Errorf("%d watchers: %w", n, err)
-			}
-			s.Result.Scale.Fanout = append(s.Result.Scale.Fanout, one)
-			does := "are told"
-			if reads {
-				does = "are told and read"
-			}
-			s.Step("%d watchers %s: the last one after %.1f ms (median of %d changes), %.1f ms of Postgres' CPU time for each",
-				n, does, one.LastMS.Median, one.Changes, one.PostgresMS)
+		if err := o.number(ctx, s, node, dsn, n); err != nil {
+			return fmt.Errorf("%d watchers: %w", n, err)
 		}
+	}
+	return nil
+}
+
+// number measures one number of watchers, without and with a read of each change.
+func (o PostgresOptions) number(ctx context.Context, s *session.Session, node lab.Node, dsn string, n int) error {
+	defer s.Stage(fmt.Sprintf("watchers-%d", n))()
+	for _, reads := range []bool{false, true} {
+		one, err := watched(ctx, node, dsn, n, reads, o.Changes)
+		if err == nil {
+			err = gone(ctx, dsn)
+		}
+		if err != nil {
+			return err
+		}
+		s.Result.Scale.Fanout = append(s.Result.Scale.Fanout, one)
+		does := "are told"
+		if reads {
+			does = "are told and read"
+		}
+		s.Step("%d watchers %s: the last one after %.1f ms (median of %d changes), %.1f ms of Postgres' CPU time for each",
+			n, does, one.LastMS.Median, one.Changes, one.PostgresMS)
 	}
 	return nil
 }
@@ -119,6 +132,36 @@ func watched(ctx context.Context, node lab.Node, dsn string, n int, reads bool, 
 		out.MemoryMiB = new(float64(s.memory) / (1 << 20))
 	}
 	return out, nil
+}
+
+// goneWithin is how long the server's processes of closed connections may take to end: a thousand on a busy machine take seconds.
+const goneWithin = time.Minute
+
+// gone waits until the server's processes of all watchers have ended. They would cost the next measurement time, and the lab its removal.
+func gone(ctx context.Context, dsn string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, goneWithin)
+	defer cancel()
+	c, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+	const count = "SELECT count(*) FROM pg_stat_activity" +
+		" WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+	for {
+		var n int
+		if err := c.QueryRow(ctx, count).Scan(&n); err != nil {
+			return fmt.Errorf("wait for the end of %d connections: %w", n, err)
+		}
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d connections have not ended: %w", n, context.Cause(ctx))
+		case <-time.After(pause):
+		}
+	}
 }
 
 func execute(ctx context.Context, dsn, sql string) (err error) {

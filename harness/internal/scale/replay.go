@@ -52,6 +52,9 @@ func replay(ctx context.Context, n lab.Node, t *trace, length time.Duration, dep
 	if err != nil {
 		return out, err
 	}
+	if s.node == 0 {
+		return out, fmt.Errorf("redis used no CPU time for %d commands: %w", done.Load(), errNoCPU)
+	}
 	commands := float64(done.Load())
 	out.DurationS, out.Errors = s.wall.Seconds(), failed.Load()
 	out.MachineBusy = s.busy

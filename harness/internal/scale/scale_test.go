@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatelab/gatelab/harness/internal/lab"
@@ -157,8 +156,8 @@ func TestEveryWatcherIsWaitedFor(t *testing.T) {
 			t.Errorf("reads %t: %+v", reads, out)
 		}
 	}
-	if n := listening(t, dsn); n != 0 {
-		t.Errorf("%d watchers are still connected", n)
+	if err := gone(t.Context(), dsn); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -181,26 +180,6 @@ func TestALostWatcherIsTold(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "terminating connection") {
 		t.Errorf("error %v", err)
 	}
-}
-
-func listening(t *testing.T, dsn string) (n int) {
-	t.Helper()
-	c, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close(context.WithoutCancel(t.Context()))
-	// A server process outlives its client's goodbye by a moment.
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		const count = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
-		if err := c.QueryRow(t.Context(), count).Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		if n == 0 {
-			return 0
-		}
-	}
-	return n
 }
 
 func TestOptionsAreChecked(t *testing.T) {

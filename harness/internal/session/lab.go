@@ -163,7 +163,9 @@ func (s *Session) describeLab(ctx context.Context) {
 	m.Durability = map[string]map[string]string{}
 	settings := s.Lab.Settings()
 	for _, role := range []string{topology.RolePostgres, topology.RoleRedis} {
-		m.Durability[role] = settings[role]
+		if have, ok := settings[role]; ok { // a lab may have one of them
+			m.Durability[role] = have
+		}
 	}
 	if pg := m.Durability[topology.RolePostgres]; pg != nil {
 		pg = maps.Clone(pg)

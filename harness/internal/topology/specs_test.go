@@ -73,7 +73,7 @@ func TestSpecs(t *testing.T) {
 		}
 	})
 	for name, want := range map[string]string{
-		"link":   "link --admin=:8474 --proxy=postgres=:15432,postgres:5432,2.5ms,0s,0",
+		"link":   "link --admin=:8474 --proxy=postgres=:15432,postgres:5432,2.5ms,0s",
 		"origin": "origin --listen=:9000 --null=:9100 --models=500 --seed=42",
 		"worker": "worker --listen=:7000 --cap=10",
 	} {

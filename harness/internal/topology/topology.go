@@ -69,7 +69,12 @@ type Link struct {
 }
 
 // arg is the delay as the link command takes it.
-func (k Link) arg() string { return fmt.Sprintf("%s,%s,%g", k.Latency, k.Jitter, k.Loss) }
+func (k Link) arg() string {
+	if k.Loss == 0 {
+		return fmt.Sprintf("%s,%s", k.Latency, k.Jitter)
+	}
+	return fmt.Sprintf("%s,%s,%g", k.Latency, k.Jitter, k.Loss)
+}
 
 // Topology is the whole lab, as a scenario's stage wants it.
 type Topology struct {
