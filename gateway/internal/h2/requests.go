@@ -1,0 +1,146 @@
+package h2
+
+import (
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// onHeaders takes a header, which begins a request or ends its body.
+func (c *Conn) onHeaders(f *http2.HeadersFrame) error {
+	id, ended := f.StreamID, f.StreamEnded() // the frame does not outlive the next one
+	if id%2 == 0 {
+		return errProtocol
+	}
+	if err := c.readBlock(f); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	if id <= c.last {
+		defer c.mu.Unlock()
+		return c.onTrailers(id, ended)
+	}
+	s, err := c.begin(id, ended)
+	c.mu.Unlock()
+	if s != nil {
+		c.server.workers.start(s)
+	}
+	return err
+}
+
+// mostWaiting is how many times as many requests as may be open wait for those
+// that have been taken back and are still being worked on.
+const mostWaiting = 4
+
+// begin begins a request, and returns it where it is to be answered now. c.mu is held.
+func (c *Conn) begin(id uint32, ended bool) (*Stream, error) {
+	c.last = id
+	config := &c.server.config
+	if c.leaving.without(id) {
+		return nil, nil //nolint:nilnil // the client asks elsewhere, and knows why
+	}
+	if c.open >= config.Streams {
+		code := http2.ErrCodeProtocol // it should know better
+		if !c.settingsBy.IsZero() {
+			code = http2.ErrCodeRefusedStream
+		}
+		return nil, http2.StreamError{StreamID: id, Code: code}
+	}
+	if len(c.waiting) >= mostWaiting*config.Streams {
+		return nil, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
+	}
+	r, ok := c.block.request(ended)
+	if !ok {
+		return nil, http2.StreamError{StreamID: id, Code: http2.ErrCodeProtocol}
+	}
+	r.Fields = c.block.fields
+	c.block.fields = c.server.takeFields()
+	s := c.newStream(id, r, ended)
+	c.streams[id] = s
+	c.open++
+	if c.running >= config.Streams {
+		c.waiting = append(c.waiting, s)
+		return nil, nil //nolint:nilnil // as above
+	}
+	c.running++
+	return s, nil
+}
+
+// next is a request that has waited for another one to end. c.mu is held.
+func (c *Conn) next() *Stream {
+	for len(c.waiting) > 0 {
+		s := c.waiting[0]
+		c.waiting[0] = nil
+		c.waiting = c.waiting[1:]
+		if !s.closed {
+			c.running++
+			return s
+		}
+		delete(c.streams, s.id)
+	}
+	c.waiting = nil
+	return nil
+}
+
+// onTrailers takes the fields behind a body. c.mu is held.
+func (c *Conn) onTrailers(id uint32, ended bool) error {
+	s, b := c.streams[id], &c.block
+	switch {
+	case c.resets.had(id) || c.leaving.without(id):
+		return nil // it cannot have known
+	case s == nil:
+		return errProtocol // a stream's number is used once
+	case s.closed || s.remoteEnded:
+		return http2.StreamError{StreamID: id, Code: http2.ErrCodeStreamClosed}
+	case !ended || !b.ok() || b.had != [4]bool{} || b.fault != nil || !s.fits(true):
+		return http2.StreamError{StreamID: id, Code: http2.ErrCodeProtocol}
+	}
+	s.trailers = append([]hpack.HeaderField(nil), b.fields...)
+	s.remoteEnded = true
+	wake(s.readable)
+	return nil
+}
+
+// handle has a request answered, and ends it.
+func (s *Server) handle(x *Stream) {
+	defer s.handled(x)
+	s.config.Handle(x)
+}
+
+// handled ends a stream that Handle has returned from.
+func (s *Server) handled(x *Stream) {
+	reason := recover()
+	if reason != nil {
+		s.config.Panicked(reason, debug.Stack())
+	}
+	s.putFields(x.Fields)
+	c := x.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+	if !x.closed {
+		c.reset(x, http2.ErrCodeInternal) // the answer is not whole
+	}
+	delete(c.streams, x.id)
+	if next := c.next(); next != nil {
+		s.workers.start(next)
+	}
+	c.idleSince = time.Now()
+	c.mayEnd()
+	c.flush()
+}
+
+func (s *Server) takeFields() []hpack.HeaderField {
+	if had, ok := s.fields.Get().(*[]hpack.HeaderField); ok {
+		return *had
+	}
+	return make([]hpack.HeaderField, 0, 16)
+}
+
+func (s *Server) putFields(f []hpack.HeaderField) {
+	clear(f)
+	f = f[:0]
+	s.fields.Put(&f)
+}
