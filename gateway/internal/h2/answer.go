@@ -25,7 +25,6 @@ func (s *Stream) SendInterim(status int, fields []Field) {
 }
 
 func (s *Stream) sendInterim(status int, fields []Field) {
-	s.expects = false
 	_ = s.send(status, fields, false) // of no consequence: the answer meets the same
 }
 
@@ -44,6 +43,7 @@ func (s *Stream) send(status int, fields []Field, ended bool) error {
 	if err := s.mayWrite(); err != nil {
 		return err
 	}
+	s.expects = false // what comes now says as much, or that it is too late
 	w := &c.writer
 	w.begin()
 	if status != 0 {
@@ -118,7 +118,7 @@ func (s *Stream) Send(p []byte, ended bool, most time.Duration) (waited time.Dur
 			p = p[n:]
 			continue
 		}
-		if c.flush(); c.room(s, 1) > 0 || c.broken != nil {
+		if c.flush(); c.room(s, 1) > 0 || c.broken != nil || s.closed {
 			continue
 		}
 		if waited >= most {

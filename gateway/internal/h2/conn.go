@@ -14,6 +14,8 @@ const (
 	// mostFrame is the length of the longest frame that clients may send, in bytes:
 	// HTTP/2's least. A longer one would only have to wait in memory.
 	mostFrame = 16 << 10
+	// mostSent is the length of the longest frame that is sent, in bytes.
+	mostSent = 32 << 10
 	// initialWindow is HTTP/2's, until settings say otherwise.
 	initialWindow = 65535
 	// mostSettings bounds those in a frame.
@@ -66,7 +68,7 @@ type Conn struct {
 	over       bool // the reader is to end
 }
 
-// NewConn makes a connection of one that a client has just made.
+// NewConn makes a connection of one that a client has just made. Serve must follow.
 func (s *Server) NewConn(t Transport) *Conn {
 	c := &Conn{
 		server: s, transport: t, streams: map[uint32]*Stream{}, inflow: newInflow(s.config.ConnWindow),
@@ -77,6 +79,7 @@ func (s *Server) NewConn(t Transport) *Conn {
 	c.framer.SetReuseFrames()
 	c.decoder = hpack.NewDecoder(4096, c.block.add)
 	c.decoder.SetMaxStringLength(2 * s.config.HeaderBytes)
+	c.greet()
 	return c
 }
 
@@ -85,15 +88,12 @@ func (s *Stream) Transport() Transport { return s.conn.transport }
 
 // Serve reads until the connection ends, which is the caller's to close then.
 // Requests may still be being answered, to nobody.
-func (c *Conn) Serve() {
-	c.greet()
-	c.end(c.read())
-}
+func (c *Conn) Serve() { c.end(c.read()) }
 
-// greet tells the client what it may do.
+// greet puts what the client may do before all other frames.
 func (c *Conn) greet() {
 	config := &c.server.config
-	c.mu.Lock()
+	c.mu.Lock() // against the alarm
 	defer c.mu.Unlock()
 	now := time.Now()
 	c.idleSince, c.settingsBy = now, now.Add(config.Settings)

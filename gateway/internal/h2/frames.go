@@ -154,12 +154,12 @@ func (c *Conn) set(s http2.Setting) error {
 	case http2.SettingHeaderTableSize:
 		c.writer.limit(s.Val)
 	case http2.SettingMaxFrameSize:
-		c.frameSize = int(min(s.Val, mostPending))
+		c.frameSize = int(min(s.Val, mostSent))
 	case http2.SettingInitialWindowSize:
 		more := int64(s.Val) - int64(c.streamOutflow)
 		c.streamOutflow = outflow(s.Val)
 		for _, s := range c.streams {
-			if !s.outflow.add(more) {
+			if !s.outflow.add(more) && !s.closed {
 				return errFlow
 			}
 		}

@@ -37,9 +37,7 @@ func (c *Conn) GoAway() {
 	c.leaving.by = time.Now().Add(drainWait)
 	c.control(func(f *http2.Framer) error { return f.WriteGoAway(everyStream, http2.ErrCodeNo, nil) })
 	c.control(func(f *http2.Framer) error { return f.WritePing(false, drainPing) })
-	if c.alarm != nil {
-		c.alarm.Reset(drainWait)
-	}
+	c.alarm.Reset(drainWait)
 	c.flushSoon()
 }
 

@@ -34,8 +34,9 @@ type headerBlock struct {
 	pseudo  [4]string // method, scheme, authority, path
 	had     [4]bool
 	hosts   []string
-	cookies int // index of the first
-	left    int // bytes that the header may still have
+	crumbs  []string // of Cookie (RFC 9113, 8.2.3)
+	cookie  int      // its index
+	left    int      // bytes that the header may still have
 	lengths []string
 	regular bool // a field that is none of HTTP/2's own has come
 	forged  bool // it has pseudo fields that a request does not have, or a malformed field
@@ -48,7 +49,7 @@ var pseudoNames = [4]string{":method", ":scheme", ":authority", ":path"}
 
 func (b *headerBlock) begin(most int) {
 	clear(b.fields)
-	*b = headerBlock{fields: b.fields[:0], hosts: b.hosts[:0], lengths: b.lengths[:0], left: most, cookies: -1}
+	*b = headerBlock{fields: b.fields[:0], hosts: b.hosts[:0], lengths: b.lengths[:0], crumbs: b.crumbs[:0], left: most}
 }
 
 // ok tells whether all of it so far is worth to be kept.
@@ -104,11 +105,10 @@ func (b *headerBlock) addField(f hpack.HeaderField) {
 		b.lengths = append(b.lengths, f.Value)
 		return
 	case "cookie":
-		if b.cookies >= 0 { // RFC 9113, 8.2.3
-			b.fields[b.cookies].Value += "; " + f.Value
+		if b.crumbs = append(b.crumbs, f.Value); len(b.crumbs) > 1 {
 			return
 		}
-		b.cookies = len(b.fields)
+		b.cookie = len(b.fields)
 	case "expect":
 		b.expects = b.expects || httpguts.HeaderValuesContainsToken([]string{f.Value}, "100-continue")
 	}
@@ -129,6 +129,9 @@ func (b *headerBlock) request(ended bool) (r Request, ok bool) {
 	length, err := b.length(ended)
 	if err != nil && r.Fault == nil {
 		r.Fault = err
+	}
+	if len(b.crumbs) > 1 {
+		b.fields[b.cookie].Value = strings.Join(b.crumbs, "; ")
 	}
 	r.Length = length
 	r.expects = b.expects && !ended

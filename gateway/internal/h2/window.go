@@ -23,11 +23,11 @@ func (w *inflow) take(n int) bool {
 	return true
 }
 
-// give makes room again. It returns what the client is to be told: a half at a
-// time, so that most requests need no frame for it.
+// give makes room again. It returns what the client is to be told: a quarter of the
+// window at a time, so that most requests need no frame for it.
 func (w *inflow) give(n int) (tell int) {
 	w.due += n
-	if w.due < w.size/2 {
+	if w.due < w.size/4 {
 		return 0
 	}
 	tell = w.due

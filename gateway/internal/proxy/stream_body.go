@@ -37,6 +37,8 @@ func (b *streamBody) Read(p []byte) (int, error) {
 		b.left = credit(b.left, b.bounds.body, b.bounds.bodyRate, waited, n)
 	}
 	switch {
+	case errors.Is(err, io.EOF) && len(b.stream.Trailers()) > mostTrailers:
+		return 0, errTrailer
 	case n > 0 || err == nil || errors.Is(err, io.EOF):
 		return n, err
 	case errors.Is(err, h2.ErrStopped):
