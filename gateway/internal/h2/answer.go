@@ -74,8 +74,10 @@ func (s *Stream) mayWrite() error {
 		return s.conn.broken
 	case s.localEnded:
 		return errAnswered
-	case s.closed:
+	case s.closed && s.failure != nil:
 		return s.failure
+	case s.closed:
+		return errAnswered
 	}
 	return nil
 }
@@ -134,7 +136,7 @@ func (s *Stream) Send(p []byte, ended bool, most time.Duration) (waited time.Dur
 func (s *Stream) awaitRoom(most time.Duration) time.Duration {
 	c := s.conn
 	c.enqueue(s)
-	waited := c.wait(s.writable, most)
+	waited := c.wait(&s.writable, most)
 	c.unblock(s)
 	c.wakeBlocked() // there may be room for others
 	return waited

@@ -120,17 +120,23 @@ func (c *Conn) read() error {
 			c.flushSoon()
 			c.mu.Unlock()
 		}
-		var of http2.StreamError
-		switch err := c.readFrame(); {
-		case err == nil:
-		case errors.As(err, &of):
-			c.mu.Lock()
-			c.resetID(of.StreamID, of.Code)
-			c.mu.Unlock()
-		default:
+		if err := c.readFrame(); err != nil && !c.resetBy(err) {
 			return err
 		}
 	}
+}
+
+// resetBy resets the stream that an error is about. It returns false for one that
+// is about the connection.
+func (c *Conn) resetBy(err error) bool {
+	var of http2.StreamError
+	if !errors.As(err, &of) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resetID(of.StreamID, of.Code)
+	return true
 }
 
 func (c *Conn) readPreface() error {

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -55,9 +56,9 @@ func (c *Conn) begin(id uint32, ended bool) (*Stream, error) {
 	if !ok {
 		return nil, http2.StreamError{StreamID: id, Code: http2.ErrCodeProtocol}
 	}
-	r.Fields = c.block.fields
-	c.block.fields = c.server.takeFields()
 	s := c.newStream(id, r, ended)
+	s.fields = c.block.take(&c.server.fields)
+	s.Fields = s.fields.all
 	c.streams[id] = s
 	c.open++
 	if c.running >= config.Streams {
@@ -115,7 +116,7 @@ func (s *Server) handled(x *Stream) {
 	if reason != nil {
 		s.config.Panicked(reason, debug.Stack())
 	}
-	s.putFields(x.Fields)
+	x.fields.release(&s.fields)
 	c := x.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,15 +133,20 @@ func (s *Server) handled(x *Stream) {
 	c.flush()
 }
 
-func (s *Server) takeFields() []hpack.HeaderField {
-	if had, ok := s.fields.Get().(*[]hpack.HeaderField); ok {
-		return *had
-	}
-	return make([]hpack.HeaderField, 0, 16)
+// fieldList is a list of fields that is used again.
+type fieldList struct{ all []hpack.HeaderField }
+
+// take gives the fields of a header away, and gets an empty list for them.
+func (b *headerBlock) take(pool *sync.Pool) *fieldList {
+	l := pool.Get().(*fieldList)
+	had := l.all
+	l.all = b.fields
+	b.fields = had
+	return l
 }
 
-func (s *Server) putFields(f []hpack.HeaderField) {
-	clear(f)
-	f = f[:0]
-	s.fields.Put(&f)
+func (l *fieldList) release(pool *sync.Pool) {
+	clear(l.all)
+	l.all = l.all[:0]
+	pool.Put(l)
 }

@@ -35,7 +35,7 @@ type Config struct {
 type Server struct {
 	config  Config
 	workers workers
-	fields  sync.Pool // *[]hpack.HeaderField
+	fields  sync.Pool // *fieldList
 	outputs sync.Pool // *output
 }
 
@@ -43,6 +43,7 @@ type Server struct {
 func NewServer(c Config) *Server {
 	s := &Server{config: c}
 	s.workers.run = s.handle
+	s.fields.New = func() any { return &fieldList{} }
 	s.outputs.New = func() any { return newOutput() }
 	return s
 }

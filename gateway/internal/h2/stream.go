@@ -19,7 +19,7 @@ var (
 	ErrStopped = errors.New("the body is not wanted any more")
 
 	errAnswered = errors.New("the request has been answered")
-	errBody     = errors.New("the body of the request does not have its announced length")
+	errSpoilt   = errors.New("the stream has been reset")
 )
 
 var zeroTime time.Time
@@ -28,14 +28,14 @@ var zeroTime time.Time
 // may read the body meanwhile, and still when the answer has ended.
 type Stream struct {
 	Request
-	conn *Conn
-	id   uint32
-	gone atomic.Bool
-
-	readable chan struct{} // what a reader waits for may have come
-	writable chan struct{}
+	conn   *Conn
+	id     uint32
+	gone   atomic.Bool
+	fields *fieldList
 
 	// The connection's lock guards all below.
+	readable    chan struct{} // what a reader waits for may have come; nil: none has waited yet
+	writable    chan struct{}
 	closed      bool
 	remoteEnded bool // the client has sent everything
 	localEnded  bool // everything has been sent to the client
@@ -52,7 +52,6 @@ type Stream struct {
 func (c *Conn) newStream(id uint32, r Request, ended bool) *Stream {
 	return &Stream{
 		Request: r, conn: c, id: id, remoteEnded: ended, outflow: c.streamOutflow, inflow: newInflow(c.server.config.StreamWindow),
-		readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
 	}
 }
 
@@ -95,7 +94,7 @@ func (s *Stream) Read(p []byte, most time.Duration) (n int, waited time.Duration
 			return 0, waited, ErrTimeout
 		}
 		c.flushSoon()
-		waited += c.wait(s.readable, most-waited)
+		waited += c.wait(&s.readable, most-waited)
 	}
 }
 
@@ -118,7 +117,11 @@ func (s *Stream) take(p []byte) (int, error) {
 }
 
 // wait releases the lock until something has happened, or for a time.
-func (c *Conn) wait(happened <-chan struct{}, most time.Duration) time.Duration {
+func (c *Conn) wait(on *chan struct{}, most time.Duration) time.Duration {
+	if *on == nil {
+		*on = make(chan struct{}, 1)
+	}
+	happened := *on
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	began := time.Now()
@@ -171,14 +174,11 @@ func (c *Conn) reset(s *Stream, code http2.ErrCode) {
 	}
 	c.control(func(f *http2.Framer) error { return f.WriteRSTStream(s.id, code) })
 	c.resets.note(s.id)
-	why := errAnswered
-	if code == http2.ErrCodeProtocol {
-		why = errBody
+	if code == http2.ErrCodeNo {
+		c.close(s, errAnswered)
+		return
 	}
-	if code != http2.ErrCodeNo {
-		s.gone.Store(true)
-	}
-	c.close(s, why)
+	c.abandon(s, errSpoilt)
 }
 
 // buffer is what has come of a body and has not been read.

@@ -100,7 +100,7 @@ func (c *Conn) unblock(s *Stream) {
 	}
 }
 
-// wake has who waits on the channel look again.
+// wake has who waits on the channel look again. Who holds the lock until it waits misses nothing.
 func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
