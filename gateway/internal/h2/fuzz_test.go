@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"runtime"
@@ -55,18 +56,21 @@ func attempt(t *testing.T, words []byte) {
 		}
 	}
 	s.Close()
-	for end := time.Now().Add(patience); running.Load() > 0 || runtime.NumGoroutine() > before; runtime.Gosched() {
+	left := func() string {
+		conn.mu.Lock()
+		defer conn.mu.Unlock()
+		if n := runtime.NumGoroutine() - before; n > 0 || conn.open != 0 || conn.running != 0 || len(conn.blocked) != 0 {
+			return fmt.Sprintf("%d goroutines; %d streams are open, %d are answered, %d wait", n, conn.open, conn.running, len(conn.blocked))
+		}
+		return ""
+	}
+	for end := time.Now().Add(patience); running.Load() > 0 || left() != ""; runtime.Gosched() {
 		if time.Now().After(end) {
-			t.Fatalf("%d of %d requests and %d goroutines are left", running.Load(), begun.Load(), runtime.NumGoroutine()-before)
+			t.Fatalf("%d of %d requests are left, %s", running.Load(), begun.Load(), left())
 		}
 	}
 	if stack := broken.Load(); stack != nil {
 		t.Fatal(stack)
-	}
-	conn.mu.Lock()
-	defer conn.mu.Unlock()
-	if conn.open != 0 || conn.running != 0 || len(conn.blocked) != 0 {
-		t.Fatalf("%d streams are open, %d are answered, %d wait", conn.open, conn.running, len(conn.blocked))
 	}
 }
 

@@ -99,6 +99,12 @@ func (c *Conn) onTrailers(id uint32, ended bool) error {
 		return http2.StreamError{StreamID: id, Code: http2.ErrCodeProtocol}
 	}
 	s.trailers = append([]hpack.HeaderField(nil), b.fields...)
+	for _, v := range b.hosts { // for who reads them to refuse
+		s.trailers = append(s.trailers, hpack.HeaderField{Name: "host", Value: v})
+	}
+	for _, v := range b.lengths {
+		s.trailers = append(s.trailers, hpack.HeaderField{Name: "content-length", Value: v})
+	}
 	s.remoteEnded = true
 	wake(s.readable)
 	return nil
@@ -139,9 +145,7 @@ type fieldList struct{ all []hpack.HeaderField }
 // take gives the fields of a header away, and gets an empty list for them.
 func (b *headerBlock) take(pool *sync.Pool) *fieldList {
 	l := pool.Get().(*fieldList)
-	had := l.all
-	l.all = b.fields
-	b.fields = had
+	l.all, b.fields = b.fields, l.all
 	return l
 }
 

@@ -146,7 +146,7 @@ func (c *Conn) close(s *Stream, why error) {
 	}
 	s.closed = true
 	c.open--
-	if s.failure == nil && (why != errAnswered || s.body.len() > 0 || !s.remoteEnded) { // a part must not look like the whole
+	if s.failure == nil && !(s.localEnded && s.remoteEnded && s.body.len() == 0) { // a part must not look like the whole
 		s.failure = why
 	}
 	c.giveBack(s.body.len())

@@ -198,15 +198,20 @@ func (o *streamWriter) send(b []byte, ended bool) bool {
 	for {
 		part := b[:min(len(b), copyBufferSize)]
 		b = b[len(part):]
-		waited, err := o.stream.Send(part, ended && len(b) == 0, o.left)
+		last := len(b) == 0
+		waited, err := o.stream.Send(part, ended && last, o.left)
 		o.left = credit(o.left, o.bounds.write, o.bounds.writeRate, waited, len(part))
 		switch {
 		case errors.Is(err, h2.ErrTimeout):
 			o.metrics.write.Inc()
 			return false
-		case err != nil || o.left <= 0 && !(ended && len(b) == 0):
+		case err != nil:
 			return false
-		case len(b) == 0:
+		case last && ended:
+			return true
+		case o.left <= 0:
+			return false
+		case last:
 			return true
 		}
 	}

@@ -37,7 +37,7 @@ func (b *streamBody) Read(p []byte) (int, error) {
 		b.left = credit(b.left, b.bounds.body, b.bounds.bodyRate, waited, n)
 	}
 	switch {
-	case errors.Is(err, io.EOF) && len(b.stream.Trailers()) > mostTrailers:
+	case errors.Is(err, io.EOF) && !b.checkTrailers():
 		return 0, errTrailer
 	case n > 0 || err == nil || errors.Is(err, io.EOF):
 		return n, err
@@ -48,6 +48,20 @@ func (b *streamBody) Read(p []byte) (int, error) {
 		return 0, errSlowBody
 	}
 	return 0, err
+}
+
+// checkTrailers holds for trailers what holds behind a chunked body.
+func (b *streamBody) checkTrailers() bool {
+	all := b.stream.Trailers()
+	if len(all) > mostTrailers {
+		return false
+	}
+	for _, f := range all {
+		if framesOrForwards([]byte(f.Name)) {
+			return false
+		}
+	}
+	return true
 }
 
 // interrupt ends a read under way: what is left is not wanted. Other goroutines
