@@ -3,6 +3,7 @@ package h2
 import (
 	"errors"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -88,7 +89,15 @@ func (s *Stream) Transport() Transport { return s.conn.transport }
 
 // Serve reads until the connection ends, which is the caller's to close then.
 // Requests may still be being answered, to nobody.
-func (c *Conn) Serve() { c.end(c.read()) }
+func (c *Conn) Serve() {
+	defer func() {
+		if reason := recover(); reason != nil { // a bug ends a connection, not the process
+			c.server.config.Panicked(reason, debug.Stack())
+			c.end(errClosed)
+		}
+	}()
+	c.end(c.read())
+}
 
 // greet puts what the client may do before all other frames.
 func (c *Conn) greet() {

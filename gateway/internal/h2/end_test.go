@@ -187,3 +187,29 @@ func TestRequestsThatAreTakenBackDoNotPileUp(t *testing.T) {
 		t.Errorf("got %v", g)
 	}
 }
+
+// brokenSocket panics where a connection reads.
+type brokenSocket struct{ *socket }
+
+func (brokenSocket) Buffered() int { panic("a bug of the transport") }
+
+// TestAPanicOfAConnection ends it, with its requests.
+func TestAPanicOfAConnection(t *testing.T) {
+	told := make(chan any, 1)
+	c := config(ok)
+	c.Panicked = func(reason any, _ []byte) { told <- reason }
+	client, server := sockets(t)
+	defer client.Close()
+	s := NewServer(c)
+	defer s.Close()
+	conn := s.NewConn(brokenSocket{newSocket(server)})
+	_, err := io.WriteString(client, http2.ClientPreface)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Serve()
+	_ = server.Close()
+	if reason := <-told; reason != "a bug of the transport" {
+		t.Errorf("told %v", reason)
+	}
+}

@@ -18,17 +18,21 @@ func (c *Conn) onHeaders(f *http2.HeadersFrame) error {
 	if err := c.readBlock(f); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	if id <= c.last {
-		defer c.mu.Unlock()
-		return c.onTrailers(id, ended)
-	}
-	s, err := c.begin(id, ended)
-	c.mu.Unlock()
+	s, err := c.take(id, ended)
 	if s != nil {
 		c.server.workers.start(s)
 	}
 	return err
+}
+
+// take is onHeaders for a header that has been decoded.
+func (c *Conn) take(id uint32, ended bool) (*Stream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id <= c.last {
+		return nil, c.onTrailers(id, ended)
+	}
+	return c.begin(id, ended)
 }
 
 // mostWaiting is how many times as many requests as may be open wait for those

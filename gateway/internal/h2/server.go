@@ -27,7 +27,7 @@ type Config struct {
 
 	// Handle answers a request, on a goroutine that it may keep for as long as the answer takes.
 	Handle func(*Stream)
-	// Panicked is told what Handle panicked with; the stream has been reset.
+	// Panicked is told what Handle, or a connection, panicked with; that one is ended.
 	Panicked func(reason any, stack []byte)
 }
 

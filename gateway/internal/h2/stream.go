@@ -146,7 +146,8 @@ func (c *Conn) close(s *Stream, why error) {
 	}
 	s.closed = true
 	c.open--
-	if s.failure == nil && !(s.localEnded && s.remoteEnded && s.body.len() == 0) { // a part must not look like the whole
+	whole := s.localEnded && s.remoteEnded && s.body.len() == 0
+	if s.failure == nil && !whole { // who reads on must not take a part for the whole
 		s.failure = why
 	}
 	c.giveBack(s.body.len())

@@ -40,8 +40,9 @@ type http2Server struct {
 
 	running atomic.Int64 // requests; they may outlive their connections
 
-	mu    sync.Mutex
-	conns map[*http2Conn]struct{}
+	mu      sync.Mutex
+	conns   map[*http2Conn]struct{}
+	leaving bool // goAway was called
 }
 
 // http2Metrics are about connections of HTTP/2.
@@ -95,6 +96,9 @@ func (h *http2Server) serve(c *clientConn) {
 	conn.codec = h.codec.NewConn(conn)
 	h.mu.Lock()
 	h.conns[conn] = struct{}{}
+	if h.leaving { // it came before the listener closed
+		conn.codec.GoAway()
+	}
 	h.mu.Unlock()
 	defer func() {
 		h.mu.Lock()
@@ -138,6 +142,7 @@ func (h *http2Server) open() int {
 func (h *http2Server) goAway() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.leaving = true
 	for c := range h.conns {
 		c.codec.GoAway()
 	}
