@@ -53,7 +53,8 @@ func TestStreamsShareTheWindowOfAll(t *testing.T) {
 	for i := range uint32(streams) {
 		x.ask(2*i+1, true, "/")
 	}
-	got, owed, ended := map[uint32]int{}, 0, 0
+	got := map[uint32]int{}
+	owed, ended := 0, 0
 	for ended < streams {
 		f, ok := x.frame().(*http2.DataFrame)
 		if !ok {

@@ -114,7 +114,8 @@ func orders(b []byte) []byte {
 	enc := hpack.NewEncoder(&head)
 	_ = f.WriteSettings()
 	for len(b) >= 3 {
-		kind, id, n := b[0]%16, uint32(b[1])%24, int(b[2])
+		id, n := uint32(b[1])%24, int(b[2])
+		kind := b[0] % 16
 		b = b[3:]
 		switch kind {
 		case 0, 1, 2, 3:
