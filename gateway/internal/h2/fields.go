@@ -57,10 +57,16 @@ func (w *fieldWriter) status(code int) {
 // write cannot fail: a bytes.Buffer takes everything.
 func (w *fieldWriter) write(f hpack.HeaderField) { _ = w.enc.WriteField(f) }
 
+// field leaves out what is no field: clients would take the connection for broken.
 func (w *fieldWriter) field(f Field) {
+	if !isFieldValue(f.Value) {
+		return
+	}
 	k := w.known[string(f.Name)]
 	if k == nil {
-		w.lower = appendLower(w.lower[:0], f.Name)
+		if w.lower = appendLower(w.lower[:0], f.Name); !isFieldName(view(w.lower)) {
+			return
+		}
 		if len(w.known) >= mostKnown || len(f.Name) > mostValue {
 			w.literal(view(w.lower), f.Value)
 			return
@@ -86,6 +92,16 @@ func (w *fieldWriter) field(f Field) {
 // literal writes a field past the table: nothing keeps its strings.
 func (w *fieldWriter) literal(name string, value []byte) {
 	w.write(hpack.HeaderField{Name: name, Value: view(value), Sensitive: true})
+}
+
+// isFieldValue tells a value without control characters.
+func isFieldValue(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // view is a string that holds for as long as nothing changes the bytes.

@@ -148,7 +148,7 @@ func TestHPACKStaysInStep(t *testing.T) {
 
 // TestAHeaderLongerThanAFrame goes out in several.
 func TestAHeaderLongerThanAFrame(t *testing.T) {
-	value := []byte(strings.Repeat("\x01", 0) + strings.Repeat("~", 50_000)) // which Huffman's code makes longer
+	value := []byte(strings.Repeat("~", 50_000)) // which Huffman's code makes longer
 	x := start(t, config(func(s *Stream) {
 		_ = s.SendHead(200, []Field{{[]byte("X-Long"), value}}, true)
 		s.Flush()
@@ -183,6 +183,30 @@ func TestFieldsThatRepeatAreIndexed(t *testing.T) {
 	}
 	if sizes[1] > sizes[0] || sizes[2] >= sizes[1]-10 || sizes[5] != sizes[2] {
 		t.Errorf("headers of %v bytes", sizes)
+	}
+}
+
+// TestWhatIsNoFieldIsNotSent: a plugin may be told to add what HTTP/2 does not allow.
+func TestWhatIsNoFieldIsNotSent(t *testing.T) {
+	x := start(t, config(func(s *Stream) {
+		fields := []Field{{[]byte("X-Ok"), []byte("1\t2")}}
+		for _, name := range []string{"", "a b", "a:b", "\xc3\xa4", "a\r\nb"} {
+			fields = append(fields, Field{[]byte(name), []byte("1")})
+		}
+		for _, value := range []string{"a\r\nb", "\x00", "\x7f"} {
+			fields = append(fields, Field{[]byte("X-Bad"), []byte(value)})
+		}
+		_ = s.SendHead(200, fields, false)
+		_ = s.SendTrailers(fields)
+		s.Flush()
+	}))
+	x.greet()
+	x.ask(1, true, "/")
+	for range 2 { // the header and the trailers
+		f, ok := x.frame().(*http2.MetaHeadersFrame)
+		if !ok || len(f.RegularFields()) != 1 || f.RegularFields()[0].Value != "1\t2" {
+			t.Fatalf("got %v", f)
+		}
 	}
 }
 
