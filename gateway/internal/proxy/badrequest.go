@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/gatelab/gatelab/gateway/internal/h2"
 )
 
 // badRequest answers a request whose header the codec cannot read.
@@ -35,7 +37,7 @@ func (p *Proxy) badRequest(ctx *fasthttp.RequestCtx, err error) {
 
 func isTooLong(err error) bool {
 	var small *fasthttp.ErrSmallBuffer
-	return errors.As(err, &small)
+	return errors.As(err, &small) || errors.Is(err, h2.ErrHeader)
 }
 
 // headerFaults are the codec's errors, by identity or by how their texts begin,
@@ -54,8 +56,8 @@ var headerFaults = []struct {
 	{err: fasthttp.ErrorInvalidURI, reason: "malformed request target"},
 	{err: errStreamTarget, reason: "malformed request target"},
 	{err: errStreamHost, reason: "malformed host"},
-	{err: errStreamField, reason: "malformed or forbidden field"},
-	{err: errStreamLength, reason: "wrong Content-Length"},
+	{err: h2.ErrField, reason: "malformed or forbidden field"},
+	{err: h2.ErrLength, reason: "wrong Content-Length"},
 	{prefix: "invalid request uri", reason: "malformed request target"},
 	{prefix: "unsupported http version", reason: "malformed HTTP version"},
 	{prefix: "missing required host header", reason: "no Host field"},

@@ -22,7 +22,7 @@ import (
 // benchmarked is a proxy that is called without a listener.
 func benchmarked(b *testing.B, c *entity.Config) (*Proxy, *fasthttp.RequestCtx) {
 	b.Helper()
-	pools := upstream.NewPools(upstream.Config{Keepalive: 8}, nil)
+	pools := upstream.NewPools(upstream.Config{Keepalive: 128}, nil)
 	reg := prometheus.NewRegistry()
 	p := New(Config{AccessLog: LogOff, NodeName: "gw-1", NodeHeader: true},
 		&plugin.Deps{Plugins: all.Plugins(), Registerer: reg, Log: slog.New(slog.DiscardHandler)}, pools, reg, slog.New(slog.DiscardHandler))
@@ -87,14 +87,14 @@ func BenchmarkAnswered(b *testing.B) {
 	}
 }
 
-// BenchmarkForwarded is a request to an upstream on the loopback that answers
-// at once, on a kept connection.
-func BenchmarkForwarded(b *testing.B) {
+// answerer is an upstream on the loopback that answers at once.
+func answerer(b *testing.B) (address string) {
+	b.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer ln.Close()
+	b.Cleanup(func() { ln.Close() })
 	go func() {
 		answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"id\": \"one\"}")
 		for {
@@ -116,7 +116,13 @@ func BenchmarkForwarded(b *testing.B) {
 			}()
 		}
 	}()
-	c := config("http://"+ln.Addr().String(), entity.Route{Paths: []string{"/ai"}})
+	return ln.Addr().String()
+}
+
+// BenchmarkForwarded is a request to an upstream on the loopback that answers
+// at once, on a kept connection.
+func BenchmarkForwarded(b *testing.B) {
+	c := config("http://"+answerer(b), entity.Route{Paths: []string{"/ai"}})
 	c.Services[0].ReadTimeout, c.Services[0].WriteTimeout = 60000, 60000
 	p, ctx := benchmarked(b, c)
 	asked := newBenchRequest()

@@ -153,7 +153,7 @@ func (b *requestBody) incoming() *upload {
 func (b *requestBody) interrupt() {
 	if c := b.upload.client; c != nil {
 		c.interrupt()
-	} else if s := streamOf(b.x.Ctx.Conn()); s != nil {
+	} else if s := streamOf(b.x.Ctx.Conn()); s != nil && s.body != nil {
 		s.body.interrupt()
 	}
 }

@@ -156,9 +156,9 @@ func isToken(c byte) bool {
 }
 
 // isText tells whether there are no control characters but tabs.
-func isText(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
+func isText[T string | []byte](b T) bool {
+	for i := range len(b) {
+		if c := b[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}

@@ -115,7 +115,7 @@ func (v *visit) beginGRPC() {
 	if d, ok := parseGRPCTimeout(h.PeekBytes(headerGRPCTimeout)); ok {
 		v.forwarding.call.Deadline = v.Started.Add(d)
 	}
-	if s := streamOf(v.Ctx.Conn()); s != nil {
+	if s := streamOf(v.Ctx.Conn()); s != nil && s.body != nil {
 		s.body.patient = true
 	}
 }

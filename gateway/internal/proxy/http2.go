@@ -2,15 +2,15 @@ package proxy
 
 import (
 	"context"
-	"io"
-	"log"
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/net/http2"
+
+	"github.com/gatelab/gatelab/gateway/internal/h2"
 )
 
 // HTTP2Config bounds what a client may do on an HTTP/2 connection.
@@ -24,21 +24,25 @@ const (
 	// stream, and of all of a connection.
 	streamWindow     = 256 << 10
 	connectionWindow = 1 << 20
+	// fieldBytes is what HTTP/2 counts for some fields beside their names and values.
+	fieldBytes = 10 * 32
+	// settingsWait is how long a client may take to acknowledge the settings.
+	settingsWait = 30 * time.Second
 )
 
 // http2Server serves connections of HTTP/2. What it makes of a stream is answered
 // by the same handler as a request of HTTP/1.1.
 type http2Server struct {
 	server  *Server
-	codec   http2.Server //nolint:staticcheck // http.Server takes no connection from its caller
-	base    http.Server  // that the codec knows; it serves nothing itself
+	codec   *h2.Server
 	streams sync.Pool
 	metrics *http2Metrics
 
 	running atomic.Int64 // requests; they may outlive their connections
 
-	mu    sync.Mutex
-	conns map[*http2Conn]struct{}
+	mu      sync.Mutex
+	conns   map[*http2Conn]struct{}
+	leaving bool // goAway was called
 }
 
 // http2Metrics are about connections of HTTP/2.
@@ -54,14 +58,14 @@ func newHTTP2Server(s *Server, c ServerConfig, reg prometheus.Registerer) *http2
 	h := &http2Server{server: s, conns: map[*http2Conn]struct{}{}}
 	h.metrics = newHTTP2Metrics(reg, h)
 	h.streams.New = func() any { return newStream(h, c.MaxHeaderBytes) }
-	h.codec = http2.Server{ //nolint:staticcheck // http.Server takes no connection from its caller
-		MaxConcurrentStreams: uint32(c.HTTP2.MaxStreams), //nolint:gosec // a setting of at most 10,000
-		IdleTimeout:          s.clients.bounds.idle, MaxUploadBufferPerConnection: connectionWindow, MaxUploadBufferPerStream: streamWindow,
+	header := c.MaxHeaderBytes
+	if header == 0 {
+		header = http.DefaultMaxHeaderBytes
 	}
-	h.base = http.Server{MaxHeaderBytes: c.MaxHeaderBytes, ErrorLog: log.New(io.Discard, "", 0)}
-	// With it base's Shutdown tells all connections. It fails for a TLS
-	// configuration only, and there is none.
-	_ = http2.ConfigureServer(&h.base, &h.codec) //nolint:staticcheck // http.Server takes no connection from its caller
+	h.codec = h2.NewServer(h2.Config{
+		Streams: c.HTTP2.MaxStreams, HeaderBytes: header + fieldBytes, StreamWindow: streamWindow, ConnWindow: connectionWindow,
+		Idle: s.clients.bounds.idle, Settings: settingsWait, Handle: h.handle, Panicked: h.panicked,
+	})
 	return h
 }
 
@@ -89,40 +93,42 @@ func (h *http2Server) serve(c *clientConn) {
 	c.used = true
 	c.phase.Store(phaseBody) // so that it lingers when it is closed: a farewell must arrive
 	conn := newHTTP2Conn(c, h.metrics)
+	conn.codec = h.codec.NewConn(conn)
 	h.mu.Lock()
 	h.conns[conn] = struct{}{}
+	if h.leaving { // it came before the listener closed
+		conn.codec.GoAway()
+	}
 	h.mu.Unlock()
 	defer func() {
 		h.mu.Lock()
 		delete(h.conns, conn)
 		h.mu.Unlock()
 	}()
-	ctx := context.WithValue(context.Background(), http2ConnKey{}, conn)
-	opts := &http2.ServeConnOpts{Context: ctx, BaseConfig: &h.base, Handler: h} //nolint:staticcheck // as above
-	h.codec.ServeConn(conn.forCodec(), opts)                                    //nolint:staticcheck // as above
+	conn.codec.Serve()
 	_ = c.Close()
 }
 
-// http2ConnKey is the connection's in a stream's context.
-type http2ConnKey struct{}
-
-// ServeHTTP answers a stream.
-func (h *http2Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn := r.Context().Value(http2ConnKey{}).(*http2Conn)
+// handle answers a stream.
+func (h *http2Server) handle(s *h2.Stream) {
+	conn := s.Transport().(*http2Conn)
 	conn.activity.begin()
 	defer conn.activity.end()
 	h.running.Add(1)
 	defer h.running.Add(-1)
 	h.metrics.requests.Inc()
 	x := h.streams.Get().(*stream)
-	whole := x.serve(conn, w, r)
+	x.serve(conn, s) // what is not answered whole is reset
 	h.streams.Put(x)
-	if r.Context().Err() != nil {
+	if s.Gone() {
 		conn.brokeOff()
 	}
-	if !whole {
-		panic(http.ErrAbortHandler) // the codec resets the stream
-	}
+}
+
+// panicked notes a bug beside the handler's, which answers for its own.
+func (h *http2Server) panicked(reason any, stack []byte) {
+	h.server.proxy.metrics.panics.Inc()
+	h.server.proxy.log.Error("panic while answering over HTTP/2", "panic", fmt.Sprint(reason), "stack", string(stack))
 }
 
 func (h *http2Server) open() int {
@@ -133,11 +139,19 @@ func (h *http2Server) open() int {
 
 // goAway tells all clients to send further requests elsewhere. Those that have
 // begun are answered; a connection without any ends.
-func (h *http2Server) goAway() { _ = h.base.Shutdown(context.Background()) }
+func (h *http2Server) goAway() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.leaving = true
+	for c := range h.conns {
+		c.codec.GoAway()
+	}
+}
 
 // wait returns when the last connection has ended, and the last request. When ctx ends before, it closes
 // them.
 func (h *http2Server) wait(ctx context.Context) error {
+	defer h.codec.Close()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for h.open() > 0 || h.running.Load() > 0 {

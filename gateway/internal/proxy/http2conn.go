@@ -2,16 +2,17 @@ package proxy
 
 import (
 	"bufio"
-	"crypto/tls"
 	"errors"
 	"io"
-	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/gatelab/gatelab/gateway/internal/h2"
 )
 
 // http2Conn is a client's connection as the codec of HTTP/2 sees it. It looks at
@@ -19,22 +20,19 @@ import (
 // many may come that ask for work and bring nothing, and how slowly.
 type http2Conn struct {
 	client   *clientConn
+	codec    *h2.Conn
 	activity activity
 	metrics  *http2Metrics
 	br       *bufio.Reader
 	frames   frameGuard
 	bounded  bool // a read deadline is set
 
+	interrupted atomic.Bool // nothing is to be read any more
+
 	mu     sync.Mutex
 	broken bucket      // requests that ended before their answer did
 	calm   atomic.Bool // there were too many of them
 }
-
-// secureHTTP2Conn is one over TLS: by its further method the codec knows.
-type secureHTTP2Conn struct{ *http2Conn }
-
-// ConnectionState is *tls.Conn's.
-func (c secureHTTP2Conn) ConnectionState() tls.ConnectionState { return c.client.secure.state }
 
 // http2Buffer is enough for the frames of several short requests.
 const http2Buffer = 4 << 10
@@ -45,14 +43,6 @@ func newHTTP2Conn(c *clientConn, m *http2Metrics) *http2Conn {
 	h.broken = bucket{left: resetsAtOnce, most: resetsAtOnce, rate: resetsRate, at: time.Now()}
 	h.activity.since.Store(time.Now().UnixNano())
 	return h
-}
-
-// forCodec is the connection as the codec gets it.
-func (c *http2Conn) forCodec() net.Conn {
-	if c.client.secure != nil {
-		return secureHTTP2Conn{c}
-	}
-	return c
 }
 
 // brokeOff notes a request that has ended before its answer did. A client need not
@@ -66,11 +56,14 @@ func (c *http2Conn) brokeOff() {
 	}
 }
 
-// Read is net.Conn's.
+// Read is h2.Transport's.
 func (c *http2Conn) Read(b []byte) (int, error) {
 	if c.br.Buffered() == 0 {
 		if err := c.bound(); err != nil {
 			return 0, err
+		}
+		if c.interrupted.Load() { // looked at behind the deadline, which may have overwritten Interrupt's
+			return 0, os.ErrDeadlineExceeded
 		}
 	}
 	n, err := c.br.Read(b)
@@ -86,7 +79,7 @@ func (c *http2Conn) Read(b []byte) (int, error) {
 		c.metrics.abuses.WithLabelValues(abuse).Inc()
 		return 0, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
 	}
-	if isTimeout(err) {
+	if isTimeout(err) && !c.interrupted.Load() {
 		c.client.all.metrics.header.Inc()
 	}
 	return n, err
@@ -112,33 +105,24 @@ func (c *http2Conn) bound() error {
 	return nil
 }
 
-// Write is net.Conn's.
+// Write is h2.Transport's.
 func (c *http2Conn) Write(b []byte) (int, error) {
 	n, err := c.client.Write(b)
-	if err != nil { // the codec would read on
+	if err != nil { // a read would go on
 		c.client.reset()
 		_ = c.client.raw.Close()
 	}
 	return n, err
 }
 
-// Close is net.Conn's.
-func (c *http2Conn) Close() error { return c.client.Close() }
+// Buffered is h2.Transport's.
+func (c *http2Conn) Buffered() int { return c.br.Buffered() }
 
-// LocalAddr is net.Conn's.
-func (c *http2Conn) LocalAddr() net.Addr { return c.client.raw.LocalAddr() }
-
-// RemoteAddr is net.Conn's.
-func (c *http2Conn) RemoteAddr() net.Addr { return c.client.RemoteAddr() }
-
-// SetReadDeadline is net.Conn's; Read sets its own.
-func (c *http2Conn) SetReadDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline is net.Conn's; clientConn sets its own.
-func (c *http2Conn) SetWriteDeadline(time.Time) error { return nil }
-
-// SetDeadline is net.Conn's.
-func (c *http2Conn) SetDeadline(time.Time) error { return nil }
+// Interrupt is h2.Transport's.
+func (c *http2Conn) Interrupt() {
+	c.interrupted.Store(true)
+	_ = c.client.Conn.SetReadDeadline(longAgo)
+}
 
 // errNotHTTP2 says that a client does not begin as one with prior knowledge of
 // HTTP/2 does.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/gatelab/gatelab/gateway/internal/h2"
 )
 
 // passInterim passes an interim answer of the upstream (103 Early Hints, say) on
@@ -32,15 +34,9 @@ func (v *visit) passInterim(h *fasthttp.ResponseHeader) {
 
 // interim sends an interim answer over HTTP/2.
 func (c *streamConn) interim(h *fasthttp.ResponseHeader) {
-	fields := c.writer.Header()
-	eachInterim(h, func(name, value string) { fields[name] = append(fields[name], value) })
-	for _, name := range []string{"Date", fasthttp.HeaderContentType} {
-		if fields[name] == nil {
-			fields[name] = nil // the codec would add its own
-		}
-	}
-	c.writer.WriteHeader(h.StatusCode())
-	clear(fields)
+	var fields []h2.Field
+	eachInterim(h, func(name, value string) { fields = append(fields, h2.Field{Name: []byte(name), Value: []byte(value)}) })
+	c.stream.SendInterim(h.StatusCode(), fields)
 }
 
 // eachInterim goes through the fields of an interim answer that are for the client.

@@ -3,17 +3,17 @@ package proxy
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"sync"
+	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/gatelab/gatelab/gateway/internal/h2"
 	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
@@ -28,22 +28,24 @@ type stream struct {
 	head []byte // the header as one of HTTP/1.1
 	src  bytes.Reader
 	br   *bufio.Reader
-	body *streamBody   // of one request each: a timer that is late must not
-	out  *streamWriter // meet another request
+	body *streamBody // nil: none. Of one request only: who still reads it when that has ended must not meet another
+	out  streamWriter
+
+	fields []h2.Field // of the answer
+	length [20]byte   // digits
 }
 
 // streamConn is the connection that a stream stands for.
 type streamConn struct {
 	net.Conn // only its addresses are asked for
 	client   *clientConn
-	body     *streamBody
-	writer   http.ResponseWriter
+	stream   *h2.Stream
+	body     *streamBody      // nil: none
 	trailers []upstream.Field // of the answer, once its body has been read
-	lifetime context.Context
 }
 
 // isGone tells whether the client has taken the request back, or gone.
-func (c *streamConn) isGone() bool { return c.lifetime.Err() != nil }
+func (c *streamConn) isGone() bool { return c.stream.Gone() }
 
 // secureStreamConn is one over TLS.
 type secureStreamConn struct{ *streamConn }
@@ -79,11 +81,14 @@ func newStream(h *http2Server, headerBytes int) *stream {
 	return x
 }
 
-// serve answers a request. It returns false where the answer broke off.
-func (x *stream) serve(conn *http2Conn, w http.ResponseWriter, r *http.Request) (whole bool) {
+// serve answers a request. Where the answer breaks off, it does not end the stream.
+func (x *stream) serve(conn *http2Conn, s *h2.Stream) {
 	bounds, m := &conn.client.all.bounds, conn.client.all.metrics
-	x.body, x.out = newStreamBody(r, w, bounds, m), newStreamWriter(w, bounds, m)
-	x.plain = streamConn{Conn: conn, client: conn.client, body: x.body, writer: w, lifetime: r.Context()}
+	if s.Body && s.Length != 0 {
+		x.body = newStreamBody(s, bounds, m)
+	}
+	x.out = streamWriter{stream: s, bounds: bounds, metrics: m, left: bounds.write}
+	x.plain = streamConn{Conn: conn.client, client: conn.client, body: x.body, stream: s}
 	var c net.Conn = &x.plain
 	if conn.client.secure != nil {
 		c = x.secure
@@ -91,155 +96,139 @@ func (x *stream) serve(conn *http2Conn, w http.ResponseWriter, r *http.Request) 
 	x.ctx.Init2(c, nullLogger{}, false)
 	x.ctx.Response.Header.SetNoDefaultContentType(true)
 	defer x.release()
-	if err := x.read(r); err != nil {
+	if err := x.read(&s.Request); err != nil {
 		x.http2.server.proxy.badRequest(&x.ctx, err)
 	} else {
 		x.ctx.Response.SkipBody = x.ctx.IsHead()
 		x.http2.server.proxy.Handler(&x.ctx)
 	}
-	return x.answer(w)
+	x.answer()
+	if x.http2.server.draining.Load() {
+		conn.codec.GoAway()
+	}
 }
 
 // release forgets the request.
 func (x *stream) release() {
 	_ = x.ctx.Response.CloseBodyStream() // ends the visit, where answer has not
-	x.body.end()
-	x.out.end()
-	x.body, x.out = nil, nil
+	x.body = nil
 	x.ctx.ResetUserValues()
 	x.ctx.Request.Reset()
 	x.ctx.Response.Reset()
-	x.plain = streamConn{}
+	x.plain, x.out = streamConn{}, streamWriter{}
+	clear(x.fields)
+	x.fields = x.fields[:0]
 	if cap(x.head) > 64<<10 {
 		x.head = nil
 	}
 }
 
-// answer sends what Handler has made. It returns false where the client must not
-// take what it got for the whole.
-func (x *stream) answer(w http.ResponseWriter) bool {
+// answer sends what Handler has made. Where it fails, it leaves the stream without
+// its end: the client must not take what it got for the whole.
+func (x *stream) answer() {
 	res := &x.ctx.Response
 	status := res.StatusCode()
 	bodiless := res.SkipBody || status == fasthttp.StatusNoContent || status == fasthttp.StatusNotModified
-	fields := w.Header()
-	copyAnswer(fields, &res.Header)
-	if x.http2.server.draining.Load() {
-		fields.Set("Connection", "close") // by which the codec sends GOAWAY
-	}
+	x.fields = appendAnswer(x.fields[:0], &res.Header)
 	switch {
 	case res.IsBodyStream() && !bodiless:
 		if n := res.Header.ContentLength(); n >= 0 {
-			setLength(fields, n)
+			x.setLength(n)
 		}
-		w.WriteHeader(status)
-		whole := x.out.copy(res.BodyStream())
-		x.addTrailers(fields)
-		return whole
+		if x.out.stream.SendHead(status, x.fields, false) == nil && x.out.copy(res.BodyStream()) {
+			x.end()
+		}
+		return
 	case bodiless && len(res.Body()) == 0:
 		if had := res.Header.Peek(fasthttp.HeaderContentLength); len(had) > 0 && status != fasthttp.StatusNoContent {
-			fields.Set(fasthttp.HeaderContentLength, string(had))
+			x.fields = append(x.fields, h2.Field{Name: contentLengthName, Value: had})
 		}
 	default:
-		setLength(fields, len(res.Body()))
+		x.setLength(len(res.Body()))
 	}
-	w.WriteHeader(status)
+	body := res.Body()
 	if bodiless {
-		return true
+		body = nil
 	}
-	whole := x.out.write(res.Body())
-	x.addTrailers(fields)
-	return whole
+	alone := len(body) == 0 && len(x.plain.trailers) == 0
+	if x.out.stream.SendHead(status, x.fields, alone) != nil {
+		return
+	}
+	switch {
+	case alone:
+		x.out.stream.Flush()
+	case len(x.plain.trailers) == 0:
+		x.out.send(body, true)
+	case x.out.send(body, false):
+		x.end()
+	}
+}
+
+var contentLengthName = []byte("content-length")
+
+func (x *stream) setLength(n int) {
+	x.fields = append(x.fields, h2.Field{Name: contentLengthName, Value: strconv.AppendInt(x.length[:0], int64(n), 10)})
+}
+
+// end ends an answer, with the trailers that there are.
+func (x *stream) end() {
+	if len(x.plain.trailers) == 0 {
+		x.out.send(nil, true)
+		return
+	}
+	x.fields = x.fields[:0]
+	for _, f := range x.plain.trailers {
+		x.fields = append(x.fields, h2.Field{Name: []byte(f.Name), Value: []byte(f.Value)})
+	}
+	if x.out.stream.SendTrailers(x.fields) == nil {
+		x.out.stream.Flush()
+	}
 }
 
 // streamWriter sends a body within the limits of a client that takes it.
 type streamWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
+	stream  *h2.Stream
 	bounds  *bounds
 	metrics *clientMetrics
 	left    time.Duration // credit, as clientConn's
-
-	mu    sync.Mutex
-	timer *time.Timer
-	open  bool // w may be used
-	late  bool
 }
 
-func newStreamWriter(w http.ResponseWriter, b *bounds, m *clientMetrics) *streamWriter {
-	return &streamWriter{w: w, control: http.NewResponseController(w), bounds: b, metrics: m, left: b.write, open: true}
-}
-
-// end has nothing use w any more.
-func (o *streamWriter) end() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.timer != nil {
-		o.timer.Stop()
-	}
-	o.open = false
-}
-
-// expire resets a stream whose client takes nothing.
-func (o *streamWriter) expire() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.open && !o.late {
-		o.late = true
-		o.metrics.write.Inc()
-		_ = o.control.SetWriteDeadline(longAgo)
-	}
-}
-
-// write sends bytes, and returns false where the client did not take them.
-func (o *streamWriter) write(b []byte) bool {
-	for len(b) > 0 {
+// send sends bytes, and returns false where the client did not take them.
+func (o *streamWriter) send(b []byte, ended bool) bool {
+	for {
 		part := b[:min(len(b), copyBufferSize)]
-		if !o.send(part) {
-			return false
-		}
 		b = b[len(part):]
+		last := len(b) == 0
+		waited, err := o.stream.Send(part, ended && last, o.left)
+		o.left = credit(o.left, o.bounds.write, o.bounds.writeRate, waited, len(part))
+		switch {
+		case errors.Is(err, h2.ErrTimeout):
+			o.metrics.write.Inc()
+			return false
+		case err != nil:
+			return false
+		case last && ended:
+			return true
+		case o.left <= 0:
+			return false
+		case last:
+			return true
+		}
 	}
-	return true
-}
-
-func (o *streamWriter) send(b []byte) bool {
-	if o.timer == nil {
-		o.timer = time.AfterFunc(o.left, o.expire)
-	} else {
-		o.timer.Reset(o.left)
-	}
-	began := time.Now()
-	_, err := o.w.Write(b)
-	if err == nil {
-		err = o.control.Flush()
-	}
-	o.timer.Stop()
-	o.left = credit(o.left, o.bounds.write, o.bounds.writeRate, time.Since(began), len(b))
-	return err == nil && o.left > 0
 }
 
 // copy sends a body as it comes.
 func (o *streamWriter) copy(body io.Reader) bool {
-	if err := o.control.Flush(); err != nil { // the header, before the first of the body
-		return false
-	}
+	o.stream.Flush() // the header, before the first of the body
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
 	for {
 		n, err := body.Read(*buf)
-		if n > 0 && !o.send((*buf)[:n]) {
+		if n > 0 && !o.send((*buf)[:n], false) {
 			return false
 		}
 		if err != nil {
 			return errors.Is(err, io.EOF)
 		}
-	}
-}
-
-// addTrailers has the codec send the trailers of the answer.
-func (x *stream) addTrailers(to http.Header) {
-	for _, f := range x.plain.trailers {
-		key := http.TrailerPrefix + f.Name
-		to[key] = append(to[key], f.Value)
 	}
 }

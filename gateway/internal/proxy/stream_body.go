@@ -3,44 +3,24 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net/http"
-	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/gatelab/gatelab/gateway/internal/h2"
 	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
 
 // streamBody is the body of a request of HTTP/2, within the limits of a client
 // that sends it.
 type streamBody struct {
-	src     io.Reader
-	request *http.Request
-	control *http.ResponseController
+	stream  *h2.Stream
 	bounds  *bounds
 	metrics *clientMetrics
 	left    time.Duration // credit, as clientConn's
-	refused atomic.Bool   // the rest is not wanted
 	patient bool          // the pauses are not limited here
-
-	mu    sync.Mutex
-	timer *time.Timer
-	open  bool // control may be used
 }
 
-func newStreamBody(r *http.Request, w http.ResponseWriter, b *bounds, m *clientMetrics) *streamBody {
-	return &streamBody{src: r.Body, request: r, control: http.NewResponseController(w), bounds: b, metrics: m, left: b.body, open: true}
-}
-
-// end has nothing use the stream any more.
-func (b *streamBody) end() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.timer != nil {
-		b.timer.Stop()
-	}
-	b.open = false
+func newStreamBody(s *h2.Stream, b *bounds, m *clientMetrics) *streamBody {
+	return &streamBody{stream: s, bounds: b, metrics: m, left: b.body}
 }
 
 // Read is io.Reader's.
@@ -48,59 +28,50 @@ func (b *streamBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errSlowBody
 	}
+	most := b.left
 	if b.patient {
-		n, err := b.src.Read(p)
-		if n == 0 && err != nil && !errors.Is(err, io.EOF) && b.refused.Load() {
-			err = errRefused
-		}
-		return n, err
+		most = unlimited
 	}
-	if b.timer == nil {
-		b.timer = time.AfterFunc(b.left, b.expire)
-	} else {
-		b.timer.Reset(b.left)
+	n, waited, err := b.stream.Read(p, most)
+	if !b.patient {
+		b.left = credit(b.left, b.bounds.body, b.bounds.bodyRate, waited, n)
 	}
-	began := time.Now()
-	n, err := b.src.Read(p)
-	b.timer.Stop()
-	b.left = credit(b.left, b.bounds.body, b.bounds.bodyRate, time.Since(began), n)
 	switch {
+	case errors.Is(err, io.EOF) && !b.checkTrailers():
+		return 0, errTrailer
 	case n > 0 || err == nil || errors.Is(err, io.EOF):
 		return n, err
-	case b.refused.Load():
+	case errors.Is(err, h2.ErrStopped):
 		return 0, errRefused
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, h2.ErrTimeout):
 		b.metrics.body.Inc()
 		return 0, errSlowBody
 	}
 	return 0, err
 }
 
-// expire ends a read that waits too long.
-func (b *streamBody) expire() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.open {
-		_ = b.control.SetReadDeadline(longAgo)
+// checkTrailers holds for trailers what holds behind a chunked body.
+func (b *streamBody) checkTrailers() bool {
+	all := b.stream.Trailers()
+	if len(all) > mostTrailers {
+		return false
 	}
+	for _, f := range all {
+		if framesOrForwards([]byte(f.Name)) {
+			return false
+		}
+	}
+	return true
 }
 
 // interrupt ends a read under way: what is left is not wanted. Other goroutines
 // may call it.
-func (b *streamBody) interrupt() {
-	b.refused.Store(true)
-	b.expire()
-}
+func (b *streamBody) interrupt() { b.stream.Stop() }
 
-// trailers are what came behind the body, of those fields that were announced: the
-// codec has no others.
+// trailers are what came behind the body.
 func (b *streamBody) trailers() (out []upstream.Field) {
-	for name, values := range b.request.Trailer {
-		for _, v := range values {
-			if isText([]byte(v)) {
-				out = append(out, upstream.Field{Name: name, Value: v})
-			}
-		}
+	for _, f := range b.stream.Trailers() {
+		out = append(out, upstream.Field{Name: f.Name, Value: f.Value})
 	}
 	return out
 }

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/gatelab/gatelab/gateway/internal/h2"
 )
 
 // What is written out must be read as the same request, with nothing more in it.
@@ -22,7 +25,7 @@ func FuzzStreamHead(f *testing.F) {
 		f.Add(s[0], s[1], s[2], s[3], s[4])
 	}
 	f.Fuzz(func(t *testing.T, method, target, host, name, value string) {
-		r := &http.Request{Method: method, RequestURI: target, Host: host, Header: http.Header{name: {value}}}
+		r := &h2.Request{Method: method, Path: target, Authority: host, Fields: []hpack.HeaderField{{Name: name, Value: value}}, Length: -1}
 		head, err := appendHead(nil, r)
 		if err != nil {
 			return

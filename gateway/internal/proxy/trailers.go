@@ -24,7 +24,7 @@ func (t *trailers) reset() { t.own, t.announced = nil, t.announced[:0] }
 func (t *trailers) ofRequest() []upstream.Field {
 	body := &t.visit.body
 	all := body.upload.chunks.trailers
-	if s := streamOf(t.visit.Ctx.Conn()); s != nil {
+	if s := streamOf(t.visit.Ctx.Conn()); s != nil && s.body != nil {
 		all = s.body.trailers()
 	}
 	return t.filter(all)

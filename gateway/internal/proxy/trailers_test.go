@@ -98,6 +98,61 @@ func TestRequestTrailersPass(t *testing.T) {
 	}
 }
 
+// TestRequestTrailersNeedNoAnnouncement over HTTP/2, where a client may find out
+// what it has to say when the body has ended.
+func TestRequestTrailersNeedNoAnnouncement(t *testing.T) {
+	seen := make(chan *http.Request, 1)
+	g, url := startHTTP2(t, Config{}, false, func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err == nil { // else the request was refused for its trailers
+			seen <- r
+		}
+	}, nil)
+	client := dialHTTP2(t, url)
+	send := func(stream uint32, fields ...string) string {
+		client.ask(stream, false, postFields...)
+		client.must(client.WriteData(stream, false, []byte("hello")))
+		client.ask(stream, true, fields...)
+		return client.next()
+	}
+	stream, fields := uint32(1), []string{"x-sum", "1", "x-sum", "2"}
+	for _, name := range forbidden {
+		if !framesOrForwards([]byte(name)) {
+			fields = append(fields, strings.ToLower(name), "x")
+			continue
+		}
+		if got := send(stream, strings.ToLower(name), "x"); got != "400" {
+			t.Errorf("%s: %s", name, got)
+		}
+		stream += 2
+	}
+	if got := send(stream, fields...); got != "200" {
+		t.Fatal(got)
+	}
+	r := <-seen
+	if want := (http.Header{"X-Sum": {"1", "2"}}); fmt.Sprint(r.Trailer) != fmt.Sprint(want) {
+		t.Errorf("trailers %v, want %v", r.Trailer, want)
+	}
+	for _, name := range append([]string{"X-Sum"}, forbidden...) {
+		if v := r.Header.Get(name); v == "x" || v == "1" {
+			t.Errorf("%s: %s is in the header", name, v)
+		}
+	}
+	for n, want := range map[int]string{mostTrailers: "200", mostTrailers + 1: "400"} {
+		fields = fields[:0]
+		for range n {
+			fields = append(fields, "a", "b")
+		}
+		stream += 2
+		if got := send(stream, fields...); got != want {
+			t.Errorf("%d trailers: %s, want %s", n, got, want)
+		}
+		if want == "200" {
+			<-seen
+		}
+	}
+	await(t, "all are answered", func() bool { return g.busy.Load() == 0 })
+}
+
 // rawExchange sends words and returns the first line that comes.
 func rawExchange(t *testing.T, g *gateway, words string) (net.Conn, string) {
 	t.Helper()

@@ -128,8 +128,22 @@ func (h *http2Pool) close() {
 		k.SetDoNotReuse()
 		if s := k.State(); s.StreamsActive+s.StreamsReserved+s.StreamsPending == 0 {
 			_ = k.Close()
+		} else {
+			go k.finish()
 		}
 	}
+}
+
+// resetWait is for how long finish waits for requests.
+const resetWait = time.Second
+
+// finish closes a connection whose last request was reset just now: the codec counts
+// it until the target has acknowledged that, and then does not close by itself. Others
+// close with their last request.
+func (k *http2Conn) finish() {
+	ctx, cancel := context.WithTimeout(context.Background(), resetWait)
+	defer cancel()
+	_ = k.Shutdown(ctx)
 }
 
 // dialHTTP2 opens a connection; name is the server's for TLS.
