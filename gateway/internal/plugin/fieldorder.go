@@ -69,7 +69,7 @@ func DeleteField(h *fasthttp.RequestHeader, name string) {
 // AnyField tells whether a request has a field of whose name that is true, in one pass. Names that the codec keeps apart (Host, User-Agent
 // and the like) are not asked for.
 func AnyField(h *fasthttp.RequestHeader, is func(name []byte) bool) bool {
-	fields := *(*[]headerField)(unsafe.Add(unsafe.Pointer(h), fieldsAt().request))
+	fields := fieldsOf(unsafe.Pointer(h), layout.request)
 	for i := range fields {
 		if is(fields[i].key) {
 			return true
