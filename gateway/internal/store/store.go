@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -140,6 +141,7 @@ func (p *Postgres) transaction(ctx context.Context, o pgx.TxOptions, do func(con
 }
 
 func transact(ctx context.Context, c *pgxpool.Conn, o pgx.TxOptions, do func(context.Context, pgx.Tx) error) error {
+	o.BeginQuery = beginQuery(o)
 	tx, err := c.BeginTx(ctx, o)
 	if err != nil {
 		return err
@@ -156,4 +158,23 @@ func transact(ctx context.Context, c *pgxpool.Conn, o pgx.TxOptions, do func(con
 		return &commitError{err}
 	}
 	return nil
+}
+
+// abandoned is how long a transaction may wait for its gateway. A gateway that is cut
+// off in the middle of a write holds locks, for which the writes of all others wait;
+// the server learns of the loss minutes later.
+var abandoned = 10 * time.Second
+
+// beginQuery begins a transaction of these options, with its limit, in one round trip.
+func beginQuery(o pgx.TxOptions) string {
+	var b strings.Builder
+	b.WriteString("begin")
+	if o.IsoLevel != "" {
+		b.WriteString(" isolation level " + string(o.IsoLevel))
+	}
+	if o.AccessMode != "" {
+		b.WriteString(" " + string(o.AccessMode))
+	}
+	fmt.Fprintf(&b, "; set local idle_in_transaction_session_timeout = %d", abandoned.Milliseconds())
+	return b.String()
 }
