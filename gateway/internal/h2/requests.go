@@ -47,11 +47,7 @@ func (c *Conn) begin(id uint32, ended bool) (*Stream, error) {
 		return nil, nil //nolint:nilnil // the client asks elsewhere, and knows why
 	}
 	if c.open >= config.Streams {
-		code := http2.ErrCodeProtocol // it should know better
-		if !c.settingsBy.IsZero() {
-			code = http2.ErrCodeRefusedStream
-		}
-		return nil, http2.StreamError{StreamID: id, Code: code}
+		return nil, http2.StreamError{StreamID: id, Code: http2.ErrCodeRefusedStream} // which the client may send again
 	}
 	if len(c.waiting) >= mostWaiting*config.Streams {
 		return nil, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
