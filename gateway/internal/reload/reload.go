@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -75,6 +76,7 @@ type Reloader struct {
 	first   sync.Once
 
 	awaited chan struct{} // has an element when a revision is waited for
+	busy    atomic.Int64  // what the last Load cost, in nanoseconds
 
 	mu      sync.Mutex
 	inUse   int64         // revision; guarded by mu
@@ -144,12 +146,8 @@ func (r *Reloader) decide(revision int64, inUse bool) {
 // Load reads the newest configuration and puts it into use. The error is a
 // *RejectedError where the configuration was read and rejected.
 func (r *Reloader) Load(ctx context.Context) error {
-	// Before Snapshot, which then reads this revision or a newer one.
-	revision, err := r.store.Revision(ctx)
-	if err != nil {
-		return err
-	}
-	cfg, err := r.store.Snapshot(ctx)
+	revision, cfg, busy, err := r.read(ctx)
+	r.busy.Store(int64(busy))
 	if err != nil {
 		if r.config.Undecodable(err) {
 			return r.rejected(revision, r.plane.Refuse(revision, err))
@@ -157,13 +155,28 @@ func (r *Reloader) Load(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	if err := r.plane.Apply(cfg); err != nil {
+	err = r.plane.Apply(cfg)
+	took := time.Since(began)
+	r.busy.Add(int64(took))
+	if err != nil {
 		return r.rejected(cfg.Revision, err)
 	}
 	r.decide(cfg.Revision, true)
-	r.metrics.applySeconds.Observe(time.Since(began).Seconds())
+	r.metrics.applySeconds.Observe(took.Seconds())
 	r.first.Do(func() { close(r.applied) })
 	return nil
+}
+
+// read reads the newest configuration. busy is the CPU time that it took: a database
+// that is far away takes long to answer, and waiting for it keeps nobody from anything.
+func (r *Reloader) read(ctx context.Context) (revision int64, cfg *entity.Config, busy time.Duration, err error) {
+	defer onThread(&busy)()
+	// Before Snapshot, which then reads this revision or a newer one.
+	if revision, err = r.store.Revision(ctx); err != nil {
+		return 0, nil, 0, err
+	}
+	cfg, err = r.store.Snapshot(ctx)
+	return revision, cfg, 0, err
 }
 
 func (r *Reloader) rejected(revision int64, err error) error {
@@ -231,9 +244,8 @@ func (r *Reloader) Run(ctx context.Context) error {
 				return nil
 			case <-r.pending:
 			}
-			began := time.Now()
 			r.reload(ctx)
-			r.rest(ctx, time.Since(began))
+			r.rest(ctx, time.Duration(r.busy.Load()))
 		}
 	})
 	return group.Wait()
@@ -248,7 +260,7 @@ func (r *Reloader) request() {
 	}
 }
 
-// restAfter returns the pause after a reload that took so long: changes that
+// restAfter returns the pause after a reload that cost so much: changes that
 // come faster are applied together, and use at most a fifth of a core. The first
 // change after a pause is applied at once.
 func restAfter(took time.Duration) time.Duration { return min(4*took, 2*time.Second) }

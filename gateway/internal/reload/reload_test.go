@@ -27,9 +27,10 @@ var (
 type fakeStore struct {
 	mu       sync.Mutex
 	revision int64
-	err      error // of Revision
-	unread   error // of Snapshot
-	asked    int   // calls of Revision
+	err      error         // of Revision
+	unread   error         // of Snapshot
+	asked    int           // calls of Revision
+	far      time.Duration // a round trip
 	watch    chan int64
 	texts    chan string
 }
@@ -58,6 +59,7 @@ func (s *fakeStore) Revision(context.Context) (int64, error) {
 }
 
 func (s *fakeStore) Snapshot(context.Context) (*entity.Config, error) {
+	time.Sleep(s.far) // of a synctest bubble
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &entity.Config{Revision: s.revision}, s.unread
@@ -399,6 +401,24 @@ func TestChangesThatComeFastAreAppliedTogether(t *testing.T) {
 			t.Errorf("after %s: %s, want %s", took, got, want)
 		}
 	}
+}
+
+// A change must not wait for the pause after another one that had only to come a long way.
+func TestADistantStoreCostsNoPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		b.store.far, b.plane.took = 300*time.Millisecond, time.Millisecond
+		b.run(t)
+		began := time.Now()
+		for range 3 {
+			b.store.commit()
+			time.Sleep(b.store.far + b.plane.took + 10*time.Millisecond)
+			synctest.Wait()
+		}
+		if b.plane.last() != 4 || len(b.plane.applied) != 3 {
+			t.Errorf("revision %d is in use after %s, applied %v", b.plane.last(), time.Since(began), b.plane.applied)
+		}
+	})
 }
 
 func TestMessagesArePassedOn(t *testing.T) {
