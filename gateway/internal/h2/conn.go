@@ -3,6 +3,7 @@ package h2
 import (
 	"errors"
 	"io"
+	"math"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -21,7 +22,8 @@ const (
 	initialWindow = 65535
 	// mostSettings bounds those in a frame.
 	mostSettings = 100
-	// farewell is how long the last frames to a client may take.
+	// farewell is how long the last frames to a client may take, where it has been answered
+	// or cannot be.
 	farewell = time.Second
 )
 
@@ -45,7 +47,7 @@ type Conn struct {
 	streams map[uint32]*Stream // whose requests are being answered
 	open    int                // those that are not closed
 	running int                // requests being answered: what is closed may have one still
-	waiting []*Stream          // for one of those to end
+	waiting []*Stream          // for one of those to end, or for the client to read
 	last    uint32             // the highest stream that the client has begun
 	resets  resets
 	inflow  inflow
@@ -73,7 +75,7 @@ type Conn struct {
 func (s *Server) NewConn(t Transport) *Conn {
 	c := &Conn{
 		server: s, transport: t, streams: map[uint32]*Stream{}, inflow: newInflow(s.config.ConnWindow),
-		frameSize: mostFrame, streamOutflow: initialWindow, outflow: initialWindow,
+		resets: resets{most: max(leastResets, s.config.Streams)}, frameSize: mostFrame, streamOutflow: initialWindow, outflow: initialWindow,
 	}
 	c.framer = http2.NewFramer(nil, t)
 	c.framer.SetMaxReadFrameSize(mostFrame)
@@ -167,8 +169,12 @@ func (c *Conn) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.alarm.Stop()
+	patience := farewell
+	if c.over && c.leaving.announced { // the last answers may be among what waits: the Transport has their time limits
+		patience = math.MaxInt64
+	}
 	if code, tell := codeOf(err); tell && !c.over {
-		c.control(func(f *http2.Framer) error { return f.WriteGoAway(c.last, code, nil) })
+		c.sayLast(code)
 	}
 	c.over = true
 	for _, s := range c.streams {
@@ -179,12 +185,12 @@ func (c *Conn) end(err error) {
 		drained := make(chan struct{})
 		c.drained = drained
 		c.mu.Unlock()
-		patience := time.NewTimer(farewell)
+		timer := time.NewTimer(patience)
 		select {
 		case <-drained:
-		case <-patience.C:
+		case <-timer.C:
 		}
-		patience.Stop()
+		timer.Stop()
 		c.mu.Lock()
 	}
 	if c.broken == nil {

@@ -22,13 +22,21 @@ type socket struct {
 	net.Conn
 	br     *bufio.Reader
 	writes atomic.Int64
+	late   atomic.Pointer[chan struct{}] // what has come is handed over when it is closed
 }
 
 func newSocket(c net.Conn) *socket { return &socket{Conn: c, br: bufio.NewReader(c)} }
 
-func (s *socket) Read(b []byte) (int, error) { return s.br.Read(b) }
-func (s *socket) Buffered() int              { return s.br.Buffered() }
-func (s *socket) Interrupt()                 { _ = s.SetReadDeadline(time.Unix(1, 0)) }
+func (s *socket) Buffered() int { return s.br.Buffered() }
+func (s *socket) Interrupt()    { _ = s.SetReadDeadline(time.Unix(1, 0)) }
+func (s *socket) Read(b []byte) (int, error) {
+	n, err := s.br.Read(b)
+	if late := s.late.Load(); late != nil {
+		<-*late
+	}
+	return n, err
+}
+
 func (s *socket) Write(b []byte) (int, error) {
 	s.writes.Add(1)
 	return s.Conn.Write(b)

@@ -179,15 +179,22 @@ func (c *Conn) onPing(f *http2.PingFrame) {
 }
 
 // resets are the last streams that the server has reset: what the client has sent
-// for one meanwhile is no error.
+// for one meanwhile is no error. As many as a client may have open can be unknown to it.
 type resets struct {
-	ids  [32]uint32
-	next int
+	ids  []uint32
+	next int // the oldest, once there are most
+	most int
 }
 
+const leastResets = 32
+
 func (r *resets) note(id uint32) {
+	if len(r.ids) < r.most {
+		r.ids = append(r.ids, id)
+		return
+	}
 	r.ids[r.next] = id
-	r.next = (r.next + 1) % len(r.ids)
+	r.next = (r.next + 1) % r.most
 }
 
 func (r *resets) had(id uint32) bool {

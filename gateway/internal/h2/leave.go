@@ -47,10 +47,18 @@ func (c *Conn) leave() {
 	if !l.announced || l.final || c.over {
 		return
 	}
-	l.final, l.last = true, c.last
-	c.control(func(f *http2.Framer) error { return f.WriteGoAway(l.last, http2.ErrCodeNo, nil) })
+	c.sayLast(http2.ErrCodeNo)
 	c.flushSoon()
 	c.mayEnd()
+}
+
+// sayLast tells the client which stream is answered last: from then on, no later one is.
+func (c *Conn) sayLast(code http2.ErrCode) {
+	l := &c.leaving
+	if !l.final {
+		l.final, l.last = true, c.last
+	}
+	c.control(func(f *http2.Framer) error { return f.WriteGoAway(l.last, code, nil) })
 }
 
 // mayEnd ends a connection that is about to when its last request has been answered.
@@ -72,7 +80,7 @@ func (c *Conn) finish() {
 
 // quit ends the connection at once, with a reason.
 func (c *Conn) quit(code http2.ErrCode) {
-	c.control(func(f *http2.Framer) error { return f.WriteGoAway(c.last, code, nil) })
+	c.sayLast(code)
 	c.finish()
 }
 
@@ -99,7 +107,7 @@ func (c *Conn) check() {
 		}
 		next = min(next, c.leaving.by.Sub(now))
 	}
-	if c.open == 0 && c.running == 0 {
+	if c.open == 0 && c.running == 0 && !c.flushing { // else a slow client is still taking the last answer
 		left := c.idleSince.Add(config.Idle).Sub(now)
 		if left <= 0 {
 			c.quit(http2.ErrCodeNo)

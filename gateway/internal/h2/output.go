@@ -102,6 +102,7 @@ func (c *Conn) flushAll() {
 func (c *Conn) write() {
 	o := c.out
 	c.out = nil
+	c.resume()
 	c.mu.Unlock()
 	_, err := c.transport.Write(o.buf)
 	if cap(o.buf) <= keptOutput {

@@ -36,7 +36,7 @@ func (c *Conn) take(id uint32, ended bool) (*Stream, error) {
 }
 
 // mostWaiting is how many times as many requests as may be open wait for those
-// that have been taken back and are still being worked on.
+// that have been taken back and are still being worked on, or for the client to read.
 const mostWaiting = 4
 
 // begin begins a request, and returns it where it is to be answered now. c.mu is held.
@@ -61,7 +61,7 @@ func (c *Conn) begin(id uint32, ended bool) (*Stream, error) {
 	s.Fields = s.fields.all
 	c.streams[id] = s
 	c.open++
-	if c.running >= config.Streams {
+	if !c.mayRun() {
 		c.waiting = append(c.waiting, s)
 		return nil, nil //nolint:nilnil // as above
 	}
@@ -69,20 +69,25 @@ func (c *Conn) begin(id uint32, ended bool) (*Stream, error) {
 	return s, nil
 }
 
-// next is a request that has waited for another one to end. c.mu is held.
-func (c *Conn) next() *Stream {
-	for len(c.waiting) > 0 {
+// mayRun tells whether one more request may be answered now. Headers wait for no
+// window: a client that reads nothing must not have any number of them made.
+func (c *Conn) mayRun() bool {
+	return c.running < c.server.config.Streams && c.pending() < mostControl
+}
+
+// resume has requests answered that have waited until they may. c.mu is held.
+func (c *Conn) resume() {
+	for len(c.waiting) > 0 && c.mayRun() {
 		s := c.waiting[0]
 		c.waiting[0] = nil
 		c.waiting = c.waiting[1:]
-		if !s.closed {
-			c.running++
-			return s
+		if s.closed {
+			delete(c.streams, s.id)
+			continue
 		}
-		delete(c.streams, s.id)
+		c.running++
+		c.server.workers.start(s)
 	}
-	c.waiting = nil
-	return nil
 }
 
 // onTrailers takes the fields behind a body. c.mu is held.
@@ -131,9 +136,7 @@ func (s *Server) handled(x *Stream) {
 		c.reset(x, http2.ErrCodeInternal) // the answer is not whole
 	}
 	delete(c.streams, x.id)
-	if next := c.next(); next != nil {
-		s.workers.start(next)
-	}
+	c.resume()
 	c.idleSince = time.Now()
 	c.mayEnd()
 	c.flush()
