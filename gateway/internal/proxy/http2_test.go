@@ -133,6 +133,34 @@ func TestHTTP2AnswersWithoutBodies(t *testing.T) {
 	count(t, g.server.http2.metrics.requests, 5)
 }
 
+// TestAnHTTP2AnswerWithoutContentHasNoLength: clients take a 204 with one for
+// malformed (RFC 9110, 8.6), also where a plugin has made a body for it.
+func TestAnHTTP2AnswerWithoutContentHasNoLength(t *testing.T) {
+	g, url := startHTTP2(t, Config{}, false, func(http.ResponseWriter, *http.Request) {}, nil)
+	g.apply(t, config("http://127.0.0.1:1", entity.Route{Paths: []string{"/"}}, entity.Plugin{
+		ID: "p", Name: "request-termination", Enabled: true, Config: map[string]any{"status_code": 204, "message": "gone"},
+	}))
+	client := dialHTTP2(t, url)
+	client.ask(1, true, getFields...)
+	for {
+		f, err := client.ReadFrame()
+		client.must(err)
+		h, ok := f.(*http2.MetaHeadersFrame)
+		if !ok {
+			continue
+		}
+		if got := h.PseudoValue("status"); got != "204" || !h.StreamEnded() {
+			t.Errorf("status %s, ended: %t", got, h.StreamEnded())
+		}
+		for _, f := range h.RegularFields() {
+			if f.Name == "content-length" {
+				t.Errorf("content-length: %s", f.Value)
+			}
+		}
+		return
+	}
+}
+
 func TestHTTP2BodiesStreamBothWays(t *testing.T) {
 	onBoth(t, func(t *testing.T, secure bool) {
 		_, url := startHTTP2(t, Config{}, secure, func(w http.ResponseWriter, r *http.Request) {

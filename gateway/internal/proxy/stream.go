@@ -143,7 +143,7 @@ func (x *stream) answer() {
 		if had := res.Header.Peek(fasthttp.HeaderContentLength); len(had) > 0 && status != fasthttp.StatusNoContent {
 			x.fields = append(x.fields, h2.Field{Name: contentLengthName, Value: had})
 		}
-	default:
+	case status != fasthttp.StatusNoContent: // which has no length, whatever body a plugin has made
 		x.setLength(len(res.Body()))
 	}
 	body := res.Body()
