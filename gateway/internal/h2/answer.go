@@ -43,7 +43,9 @@ func (s *Stream) send(status int, fields []Field, ended bool) error {
 	if err := s.mayWrite(); err != nil {
 		return err
 	}
-	s.expects = false // what comes now says as much, or that it is too late
+	if status == 100 || status >= 200 { // what comes now says as much, or that it is too late
+		s.expects = false
+	}
 	w := &c.writer
 	w.begin()
 	if status != 0 {

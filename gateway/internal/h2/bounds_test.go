@@ -190,3 +190,25 @@ func TestTrailersOfManyStreamsThatWereReset(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestHintsDoNotStandFor100Continue: a client that waits for it has to be told also when
+// it has got another answer before the answer.
+func TestHintsDoNotStandFor100Continue(t *testing.T) {
+	x := start(t, config(func(s *Stream) {
+		s.SendInterim(103, []Field{{[]byte("link"), []byte("</a>")}})
+		_, _, _ = s.Read(make([]byte, 8), patience)
+		ok(s)
+	}))
+	x.greet()
+	x.ask(1, false, "/", "expect", "100-continue")
+	if got := x.status(1); got != "103" {
+		t.Fatalf("got %s", got)
+	}
+	if got := x.status(1); got != "100" {
+		t.Fatalf("got %s", got)
+	}
+	x.must(x.WriteData(1, true, []byte("a")))
+	if got := x.status(1); got != "200" {
+		t.Errorf("got %s", got)
+	}
+}
