@@ -95,6 +95,9 @@ func answerSlowly(t *testing.T, idle time.Duration, leave func(x *served)) {
 		t.Error("the connection has ended before its client has read the answer")
 	case <-time.After(farewell + farewell/2):
 	}
+	if x.conn.IsIdle() {
+		t.Error("the connection may make room for others before its client has read the answer")
+	}
 	got, ended := 0, false
 	for !ended {
 		f, err := x.ReadFrame()

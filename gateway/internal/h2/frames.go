@@ -55,12 +55,12 @@ func (c *Conn) on(f http2.Frame) error {
 	return nil // PRIORITY has lost its meaning, GOAWAY ends nothing that runs, and the others are unknown
 }
 
-// isIdle tells whether a stream has not begun yet.
-func (c *Conn) isIdle(id uint32) bool { return id%2 == 0 || id > c.last }
+// hasNotBegun tells whether a stream is idle.
+func (c *Conn) hasNotBegun(id uint32) bool { return id%2 == 0 || id > c.last }
 
 func (c *Conn) onData(f *http2.DataFrame) error {
 	id, n := f.StreamID, int(f.Length) // with the padding
-	if c.isIdle(id) {
+	if c.hasNotBegun(id) {
 		return errProtocol
 	}
 	if !c.inflow.take(n) {
@@ -104,7 +104,7 @@ func (c *Conn) onWindow(f *http2.WindowUpdateFrame) error {
 		c.wakeBlocked()
 		return nil
 	}
-	if c.isIdle(f.StreamID) {
+	if c.hasNotBegun(f.StreamID) {
 		return errProtocol
 	}
 	s := c.streams[f.StreamID]
@@ -119,7 +119,7 @@ func (c *Conn) onWindow(f *http2.WindowUpdateFrame) error {
 }
 
 func (c *Conn) onReset(f *http2.RSTStreamFrame) error {
-	if c.isIdle(f.StreamID) {
+	if c.hasNotBegun(f.StreamID) {
 		return errProtocol
 	}
 	if s := c.streams[f.StreamID]; s != nil {

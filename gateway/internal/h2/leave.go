@@ -84,6 +84,17 @@ func (c *Conn) quit(code http2.ErrCode) {
 	c.finish()
 }
 
+// IsIdle tells whether there is no request, and the client has taken all answers.
+func (c *Conn) IsIdle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isIdle()
+}
+
+// isIdle: a slow client may still be taking the last answer when its request has ended.
+// c.mu is held.
+func (c *Conn) isIdle() bool { return c.open == 0 && c.running == 0 && !c.flushing }
+
 // check is the alarm's: it looks at what may have been waited for for too long.
 func (c *Conn) check() {
 	c.mu.Lock()
@@ -107,7 +118,7 @@ func (c *Conn) check() {
 		}
 		next = min(next, c.leaving.by.Sub(now))
 	}
-	if c.open == 0 && c.running == 0 && !c.flushing { // else a slow client is still taking the last answer
+	if c.isIdle() {
 		left := c.idleSince.Add(config.Idle).Sub(now)
 		if left <= 0 {
 			c.quit(http2.ErrCodeNo)

@@ -175,7 +175,7 @@ func (h *http2Server) evict(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for c := range h.conns {
-		if c.activity.idleFor(now) > parkAfter {
+		if c.activity.idleFor(now) > parkAfter && c.codec.IsIdle() {
 			_ = c.client.raw.Close()
 			return true
 		}
