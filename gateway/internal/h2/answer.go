@@ -84,8 +84,8 @@ func (s *Stream) mayWrite() error {
 	return nil
 }
 
-// endLocal notes that the answer is complete. A client that is still sending is told
-// that nobody listens.
+// endLocal marks the answer as complete. If the client is still sending, the stream is
+// reset with NO_ERROR (RFC 9113, 8.1).
 func (s *Stream) endLocal() {
 	s.localEnded = true
 	if s.remoteEnded {

@@ -61,7 +61,7 @@ type Conn struct {
 	writer   fieldWriter
 	out      *output
 	flushing bool
-	drained  chan struct{} // closed when nothing waits to be written any more; nil: nobody asks
+	drained  chan struct{} // closed when all frames are written; nil: nobody waits for that
 	broken   error         // nothing can be written any more
 
 	alarm      *time.Timer
@@ -90,7 +90,7 @@ func (s *Server) NewConn(t Transport) *Conn {
 func (s *Stream) Transport() Transport { return s.conn.transport }
 
 // Serve reads until the connection ends, which is the caller's to close then.
-// Requests may still be being answered, to nobody.
+// Handlers may still be running; their answers are discarded.
 func (c *Conn) Serve() {
 	defer func() {
 		if reason := recover(); reason != nil { // a bug ends a connection, not the process
@@ -198,7 +198,7 @@ func (c *Conn) end(err error) {
 	}
 }
 
-// codeOf is what a client is told of an error; nothing where it has gone itself.
+// codeOf is the error code for GOAWAY; tell is false if the client closed the connection.
 func codeOf(err error) (code http2.ErrCode, tell bool) {
 	var of http2.ConnectionError
 	switch {
