@@ -5,7 +5,7 @@
 // block. Sockets of the network poller never block, so this is of no use, and it is
 // expensive where requests come one at a time: the first such note after an idle
 // moment wakes the runtime's monitor thread, which then looks around every 20 us.
-// At 1,500 requests/s these wake-ups were a third of the gateway's CPU time
+// At 1,500 requests/s they were a good part of the gateway's CPU time
 // (docs/adr/0023-system-calls-without-the-scheduler.md).
 package socket
 
