@@ -31,6 +31,8 @@ type RuntimeConfig struct {
 	// Cut are the roles whose nodes must be able to be disconnected, for runtimes that
 	// need a proxy in front of them (host). The proxy costs CPU.
 	Cut []string
+	// Spread puts the nodes of a role on different machines, for faults that drain one (kubernetes).
+	Spread bool
 	// Install is called once for programs that are missing (host); may be nil.
 	Install func(ctx context.Context, programs []string) error
 	// Progress receives one line per step; may be nil.
@@ -41,6 +43,7 @@ type RuntimeConfig struct {
 type Driver struct {
 	Name        string // as in --runtime
 	Description string // what the nodes are: "containers of a Docker engine"
+	Machines    bool   // the nodes may be on several machines
 	// Remedy is what to do where the runtime is not available.
 	Remedy string
 	// Available returns nil if a runtime can be made on this machine, and an error

@@ -6,6 +6,7 @@ import (
 
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -30,7 +31,7 @@ var now = meta.DeleteOptions{GracePeriodSeconds: new(int64)}
 
 func newAPI(config *rest.Config) (*api, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{core.AddToScheme, networking.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{core.AddToScheme, networking.AddToScheme, policy.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}

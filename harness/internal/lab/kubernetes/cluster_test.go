@@ -19,23 +19,36 @@ import (
 	"github.com/gatelab/gatelab/harness/internal/lab"
 )
 
-// open connects to the cluster that GATELAB_TEST_KUBECONFIG names, with a stand-in for our own programs.
-func open(t *testing.T, runID string) *Runtime {
+// reach names the cluster that GATELAB_TEST_KUBECONFIG names to the runtime.
+func reach(t *testing.T) {
 	t.Helper()
 	path := os.Getenv("GATELAB_TEST_KUBECONFIG")
 	if path == "" {
-		t.Skip("GATELAB_TEST_KUBECONFIG names no cluster (make kube-up): pods started, killed, cut off, measured and swept are not tested")
+		t.Skip("GATELAB_TEST_KUBECONFIG names no cluster (make kube-up): pods started, killed, cut off, evicted, measured and swept, " +
+			"and several workers, are not tested")
 	}
 	t.Setenv("KUBECONFIG", path)
-	program := filepath.Join(t.TempDir(), "standin")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "../docker/testdata/standin")
+}
+
+// open connects to the cluster, with a stand-in for our own programs.
+func open(t *testing.T, runID string) *Runtime {
+	t.Helper()
+	reach(t)
+	return openWith(t, lab.RuntimeConfig{RunID: runID}, "../docker/testdata/standin")
+}
+
+// openWith has a program in place of ours, by its folder.
+func openWith(t *testing.T, config lab.RuntimeConfig, folder string) *Runtime {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "program")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, folder)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the stand-in: %v\n%s", err, out)
+		t.Fatalf("build %s: %v\n%s", folder, err, out)
 	}
-	r, err := New(t.Context(), Config{}, lab.RuntimeConfig{
-		RunID: runID, Binaries: map[string]string{lab.ProgramHarness: program}, Progress: func(line string) { t.Log(line) },
-	})
+	config.Binaries = map[string]string{lab.ProgramHarness: program}
+	config.Progress = func(line string) { t.Log(line) }
+	r, err := New(t.Context(), Config{}, config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ func Driver(to Config) lab.Driver {
 	return lab.Driver{
 		Name:        Name,
 		Description: "pods of a Kubernetes cluster",
+		Machines:    true,
 		Remedy:      "start one on this machine with `make kube-up`, or name a context of your kubeconfig: --context NAME",
 		Available: func(context.Context) error {
 			_, err := locate(to)
@@ -57,12 +58,13 @@ type Runtime struct {
 	imaging sync.Mutex // held while images come; guards engine
 	engine  *docker.Runtime
 
-	mu     sync.Mutex // guards what follows
-	made   bool       // the namespace is there
-	images map[string]image
-	nodes  map[string]*node
-	ports  map[string]int // "node:port" -> port on loopback, kept when a node is replaced
-	closed bool
+	mu      sync.Mutex // guards what follows
+	made    bool       // the namespace is there
+	images  map[string]image
+	nodes   map[string]*node
+	ports   map[string]int // "node:port" -> port on loopback, kept when a node is replaced
+	placing placing
+	closed  bool
 
 	alive context.CancelFunc // ends the sign of life
 	live  sync.WaitGroup
@@ -94,7 +96,7 @@ func New(ctx context.Context, to Config, c lab.RuntimeConfig) (*Runtime, error) 
 	}
 	return &Runtime{
 		config: c, to: to, cluster: found, api: client, space: "gatelab-" + strings.ToLower(c.RunID),
-		images: map[string]image{}, nodes: map[string]*node{}, ports: map[string]int{},
+		images: map[string]image{}, nodes: map[string]*node{}, ports: map[string]int{}, placing: placing{spread: c.Spread},
 	}, nil
 }
 
@@ -186,7 +188,9 @@ func (r *Runtime) Close(ctx context.Context) error {
 	if !made {
 		return nil
 	}
-	return r.removeSpace(ctx, r.space)
+	// A fault that was cut short has left its machine cordoned. Without the namespace no later run would know whose that was.
+	_, err := r.uncordon(ctx, func(runID string) bool { return runID == r.config.RunID })
+	return errors.Join(err, r.removeSpace(ctx, r.space))
 }
 
 func (r *Runtime) progress(format string, args ...any) {

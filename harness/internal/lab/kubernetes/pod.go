@@ -54,13 +54,13 @@ func (r *Runtime) secretOf(s lab.Spec) *core.Secret {
 	return &core.Secret{ObjectMeta: meta.ObjectMeta{Name: s.Name, Labels: r.labels(s.Name, s.Role)}, Data: data}
 }
 
-// podOf is a node. It is not restarted by the cluster: when a node that was killed comes back is the lab's affair.
+// podOf is a node. It is not restarted by the cluster: when a node that was killed comes back is the lab's affair. r.mu is held.
 func (r *Runtime) podOf(s lab.Spec, img image) *core.Pod {
 	grace, most := int64(1), int64(lastsAtMost.Seconds())
 	no := false
 	c := core.Container{
 		Name: containerName, Image: img.name, ImagePullPolicy: img.pull, Command: img.Entrypoint, Args: img.Args,
-		Env: environment(img.Env, s.Env), Resources: resources(s), SecurityContext: security(img.User),
+		Env: environment(img.Env, r.variables(s)), Resources: resources(s), SecurityContext: security(img.User),
 	}
 	volumes := scratch(s, &c)
 	if len(s.Files) > 0 {
@@ -76,7 +76,7 @@ func (r *Runtime) podOf(s lab.Spec, img image) *core.Pod {
 			Hostname: s.Name, Containers: []core.Container{c}, Volumes: volumes, RestartPolicy: core.RestartPolicyNever,
 			TerminationGracePeriodSeconds: &grace, ActiveDeadlineSeconds: &most,
 			AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
-			Affinity: r.apart(s),
+			Affinity: r.placing.affinity(s),
 			SecurityContext: &core.PodSecurityContext{Sysctls: []core.Sysctl{
 				{Name: "net.ipv4.ip_local_port_range", Value: "1024 65535"}, // without keep-alive every request takes a port for a minute
 			}},
@@ -84,26 +84,16 @@ func (r *Runtime) podOf(s lab.Spec, img image) *core.Pod {
 	}
 }
 
-// apart keeps the worker off the machines of the other nodes, and them off its, as far as there are machines.
-func (r *Runtime) apart(s lab.Spec) *core.Affinity {
-	operator := meta.LabelSelectorOpIn
-	if s.Role == roleWorker {
-		operator = meta.LabelSelectorOpNotIn
+// variables are the spec's own, with the threads of a worker according to its machine.
+func (r *Runtime) variables(s lab.Spec) map[string]string {
+	n, ok := r.placing.threadsOf(s)
+	if !ok {
+		return s.Env
 	}
-	term := core.PodAffinityTerm{
-		TopologyKey: "kubernetes.io/hostname",
-		LabelSelector: &meta.LabelSelector{
-			MatchLabels:      map[string]string{labelLab: r.config.RunID},
-			MatchExpressions: []meta.LabelSelectorRequirement{{Key: labelRole, Operator: operator, Values: []string{roleWorker}}},
-		},
-	}
-	return &core.Affinity{PodAntiAffinity: &core.PodAntiAffinity{
-		PreferredDuringSchedulingIgnoredDuringExecution: []core.WeightedPodAffinityTerm{{Weight: 100, PodAffinityTerm: term}},
-	}}
+	out := maps.Clone(s.Env)
+	out[threads] = n
+	return out
 }
-
-// roleWorker is the role of the load generators.
-const roleWorker = "worker"
 
 // environment is sorted, so that equal specs make equal pods; what the spec says goes over what the image needs.
 func environment(image, spec map[string]string) (env []core.EnvVar) {

@@ -101,14 +101,20 @@ func (r *Runtime) Sweep(ctx context.Context) ([]string, error) {
 	}
 	var removed []string
 	var errs []error
+	alive := map[string]bool{r.config.RunID: true} // runs
 	for _, space := range list.Items {
 		if space.Name == r.space || !abandoned(space.Annotations, time.Now()) {
+			alive[space.Labels[labelLab]] = true
 			continue
 		}
 		removed = append(removed, "namespace "+space.Name)
 		errs = append(errs, r.removeSpace(ctx, space.Name))
 	}
-	return removed, errors.Join(errs...)
+	machines, err := r.uncordon(ctx, func(runID string) bool { return !alive[runID] })
+	for _, name := range machines {
+		removed = append(removed, "cordon of machine "+name)
+	}
+	return removed, errors.Join(append(errs, err)...)
 }
 
 // abandoned says whether the process that made a namespace is gone: it was one of this machine, or it has given no sign of life for long.
@@ -151,6 +157,11 @@ func (r *Runtime) deletePod(ctx context.Context, name string, grace time.Duratio
 	if err := gone(r.api.pods(r.space).Delete(ctx, name, meta.DeleteOptions{GracePeriodSeconds: &seconds})); err != nil {
 		return err
 	}
+	return r.awaitGone(ctx, name)
+}
+
+// awaitGone waits until the API has no pod of a node's name.
+func (r *Runtime) awaitGone(ctx context.Context, name string) error {
 	return poll(ctx, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
 		_, err := r.api.pods(r.space).Get(ctx, name, meta.GetOptions{})
 		return apierrors.IsNotFound(err), gone(err)

@@ -30,6 +30,9 @@ func (r *Runtime) Prepare(ctx context.Context, specs []lab.Spec) error {
 			return err
 		}
 	}
+	if err := r.place(ctx, specs); err != nil {
+		return err
+	}
 	return r.ensureSpace(ctx)
 }
 
