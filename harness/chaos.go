@@ -14,6 +14,7 @@ import (
 	"github.com/gatelab/gatelab/harness/internal/drill"
 	"github.com/gatelab/gatelab/harness/internal/experiment"
 	"github.com/gatelab/gatelab/harness/internal/result"
+	"github.com/gatelab/gatelab/harness/internal/session"
 )
 
 func scenariosFlag(f *pflag.FlagSet, to *string) {
@@ -31,7 +32,8 @@ func (p *Program) chaosCommand() *cobra.Command {
 
 The name of an experiment is the name of its file in the folder of experiments,
 without .yaml. "all" runs every experiment except game days, one after another.
-If one fails, the others still run. An overview is written at the end.`,
+If one fails, the others still run. Experiments that need several machines are
+skipped without --runtime kubernetes. An overview is written at the end.`,
 		Example: `  harness chaos kill-gateway
   harness chaos all --profile smoke
   harness chaos game-day --duration 60m --seed 7`,
@@ -94,6 +96,10 @@ func (s *observers) runExperiments(cmd *cobra.Command, o experiment.Options, fil
 		}
 		if cmd.Context().Err() != nil {
 			return err
+		}
+		if errors.Is(err, session.ErrOneMachine) {
+			fmt.Fprintf(w, "%s skipped: %v\n\n", file, err)
+			continue
 		}
 		if err != nil {
 			fmt.Fprintf(w, "%s: %v\n", file, err)

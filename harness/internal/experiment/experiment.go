@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,7 +51,8 @@ func Run(ctx context.Context, o Options) (*session.Outcome, error) {
 	}
 	first := &plan.Stages[0]
 	out, err := session.Run(ctx, o.Config, session.Plan{
-		Name: plan.Name, Topology: stage.Topology(first), Cut: stage.Cut(plan.Stages), Seed: first.Seed,
+		Name: plan.Name, Topology: stage.Topology(first), Cut: stage.Cut(plan.Stages), Drain: stage.Drains(plan.Stages),
+		Seed:               first.Seed,
 		CeilingConnections: max(first.Load.Closed.Connections, 1),
 	}, session.Program{Measure: func(ctx context.Context, s *session.Session) error {
 		for i := range plan.Stages {
@@ -219,6 +222,23 @@ func (x *experiment) attack(ctx context.Context, rate float64) (*assess.Recordin
 	return got, nil
 }
 
+// hold waits until no node is broken of the role that an injection breaks, or of any role if it breaks a whole machine, and keeps others
+// from breaking one. It returns what ends that.
+func (x *experiment) hold(one scenario.Injection) (release func()) {
+	roles := []string{lab.RoleOf(one.Target)}
+	if one.Kind == fault.KindDrain {
+		roles = slices.Sorted(maps.Keys(x.roles))
+	}
+	for _, role := range roles {
+		x.roles[role].Lock()
+	}
+	return func() {
+		for _, role := range roles {
+			x.roles[role].Unlock()
+		}
+	}
+}
+
 // inject carries out one fault when it is due, and not while another node of its role is broken.
 func (x *experiment) inject(ctx context.Context, one scenario.Injection) {
 	timer := time.NewTimer(one.At)
@@ -228,9 +248,7 @@ func (x *experiment) inject(ctx context.Context, one scenario.Injection) {
 		return
 	case <-timer.C:
 	}
-	role := x.roles[lab.RoleOf(one.Target)]
-	role.Lock()
-	defer role.Unlock()
+	defer x.hold(one)()
 	if ctx.Err() != nil {
 		return
 	}

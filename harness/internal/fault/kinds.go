@@ -50,6 +50,7 @@ func kinds() map[string]func(Spec, Lab) (Fault, error) {
 		KindRollingRestart: makeRollingRestart,
 		KindRollingUpgrade: makeRollingUpgrade,
 		KindChurn:          makeChurn,
+		KindDrain:          makeDrain,
 	}
 	for k := range stateChanges() {
 		out[k] = makeStateFault

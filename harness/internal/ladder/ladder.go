@@ -39,7 +39,8 @@ func Run(ctx context.Context, o Options) (*session.Outcome, error) {
 	}
 	first := &plan.Stages[0]
 	return session.Run(ctx, o.Config, session.Plan{
-		Name: plan.Name, Topology: stage.Topology(first), Cut: stage.Cut(plan.Stages), Seed: first.Seed,
+		Name: plan.Name, Topology: stage.Topology(first), Cut: stage.Cut(plan.Stages), Drain: stage.Drains(plan.Stages),
+		Seed:               first.Seed,
 		CeilingConnections: max(first.Load.Closed.Connections, 1),
 	}, session.Program{Measure: func(ctx context.Context, s *session.Session) error {
 		s.Step("stages: %s", strings.Join(plan.Names(), ", "))

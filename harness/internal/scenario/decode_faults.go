@@ -159,6 +159,8 @@ func (t Topology) targets(kind string) []string {
 		out = []string{faultKinds[kind]}
 	case anOrigin:
 		out = t.nodes("origin")
+	case aMachine:
+		out = append(t.nodes("gateway"), t.nodes("lb")...)
 	case anyNode:
 		for _, role := range []string{"gateway", "lb", "origin", "postgres", "redis"} {
 			out = append(out, t.nodes(role)...)

@@ -83,6 +83,7 @@ const (
 	onlyRedis = "redis"
 	onlyPg    = "postgres"
 	anOrigin  = "an origin"
+	aMachine  = "the machine of a replica" // of a gateway or a balancer
 )
 
 // faultKinds are all kinds with what they can be done to.
@@ -91,6 +92,7 @@ var faultKinds = map[string]string{
 	"latency": aLink, "jitter": aLink, "bandwidth": aLink, "reset": aLink, "slow-close": aLink, "black-hole": aLink,
 	"flush": onlyRedis, "connections": onlyPg, "disk-full": onlyPg,
 	"origin-429": anOrigin, "origin-5xx": anOrigin, "origin-slow": anOrigin, "origin-truncate": anOrigin,
+	"drain":           aMachine,
 	"rolling-restart": aGateway, "rolling-upgrade": aGateway, "churn": aGateway,
 }
 

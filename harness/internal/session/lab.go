@@ -49,7 +49,7 @@ type Runtime struct {
 func (s *Session) inLab(ctx context.Context, measure func(context.Context, *Session) error) (err error) {
 	rt := s.Existing
 	if rt == nil {
-		if rt, err = makeRuntime(ctx, s.Config, lab.RuntimeConfig{Binaries: s.Binaries, Cut: s.Cut}, s.Step); err != nil {
+		if rt, err = makeRuntime(ctx, s.Config, lab.RuntimeConfig{Binaries: s.Binaries, Cut: s.Cut, Spread: s.Drain}, s.Step); err != nil {
 			return err
 		}
 	}
@@ -124,6 +124,9 @@ func makeRuntime(ctx context.Context, of Config, c lab.RuntimeConfig, step func(
 	})
 	if err != nil {
 		return nil, err
+	}
+	if c.Spread && !driver.Machines {
+		return nil, fmt.Errorf("runtime %s: %w: want runtime %s (make kube-up starts a cluster)", driver.Name, ErrOneMachine, RuntimeKubernetes)
 	}
 	step("runtime %s: the nodes are %s", driver.Name, driver.Description)
 	if c.Binaries == nil {

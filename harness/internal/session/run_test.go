@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatelab/gatelab/harness/internal/fault"
 	"github.com/gatelab/gatelab/harness/internal/follow"
+	"github.com/gatelab/gatelab/harness/internal/lab"
 	"github.com/gatelab/gatelab/harness/internal/lab/labtest"
 	"github.com/gatelab/gatelab/harness/internal/result"
 	"github.com/gatelab/gatelab/harness/internal/topology"
@@ -290,5 +291,15 @@ func TestStandInsAreNamed(t *testing.T) {
 	}}}}
 	if got := s.Conditions().StandIns; !slices.Equal(got, []string{"lb: ours", "redis: miniredis"}) {
 		t.Errorf("stand-ins %q", got)
+	}
+}
+
+// A run that drains machines is rejected by a runtime that has only this one, before anything is made.
+func TestDrainNeedsMachines(t *testing.T) {
+	c := Config{Runtime: RuntimeHost}
+	_, err := makeRuntime(t.Context(), c, lab.RuntimeConfig{Spread: true}, func(string, ...any) {})
+	if !errors.Is(err, ErrOneMachine) || !strings.Contains(err.Error(), "runtime host: the fault drain needs a runtime with several machines: "+
+		"want runtime kubernetes") {
+		t.Errorf("error %v, want ErrOneMachine", err)
 	}
 }

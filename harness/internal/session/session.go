@@ -55,6 +55,7 @@ type Plan struct {
 	Name     string            // of the run: the scenario in the report, and the end of the run's id
 	Topology topology.Topology // of the lab to begin with
 	Cut      []string          // roles whose nodes must be able to be disconnected
+	Drain    bool              // machines are drained: the nodes of a role are spread over them
 	Binaries map[string]string // our own programs; nil: Config's two
 	Seed     uint64            // of the scenario
 	// CeilingConnections are the connections of the attack on the null server, before anything else; 0: it is not measured.
@@ -95,6 +96,9 @@ type Outcome struct {
 
 // ErrInvalid says that a run is complete, but that not all of its figures may be used; the report says why.
 var ErrInvalid = errors.New("the run is not valid")
+
+// ErrOneMachine says that a run drains machines, and that its runtime has only this one.
+var ErrOneMachine = errors.New("the fault drain needs a runtime with several machines")
 
 // Run carries out a program. The lab is always removed, also when ctx ends. A report is written if there is something to report; if it is
 // not valid, the error is ErrInvalid. If the run broke off, the report is not valid and says why, and so does the error; the Outcome is nil

@@ -121,6 +121,13 @@ func Cut(stages []scenario.Stage) []string {
 	return roles
 }
 
+// Drains says whether a fault of the stages drains a machine.
+func Drains(stages []scenario.Stage) bool {
+	return slices.ContainsFunc(stages, func(s scenario.Stage) bool {
+		return slices.ContainsFunc(slices.Concat(s.Faults, s.Random.Faults), func(f scenario.Fault) bool { return f.Kind == fault.KindDrain })
+	})
+}
+
 // SetUp makes the lab as the stage wants it, empty of all that was before, and configures the gateways. A fresh lab needs no emptying.
 // empty says whether nothing but the stage's entities was seen in the database and in Redis afterwards.
 func SetUp(ctx context.Context, s *session.Session, st *scenario.Stage, fresh bool) (empty bool, err error) {

@@ -215,6 +215,23 @@ func TestCutNamesEachRoleOnce(t *testing.T) {
 	}
 }
 
+func TestDrainsFindsTheFault(t *testing.T) {
+	drain := scenario.Fault{Kind: fault.KindDrain, Target: "gateway-2"}
+	for _, row := range []struct {
+		name  string
+		stage scenario.Stage
+		want  bool
+	}{
+		{name: "scheduled", stage: scenario.Stage{Faults: []scenario.Fault{{Kind: fault.KindKill}, drain}}, want: true},
+		{name: "random", stage: scenario.Stage{Random: scenario.Random{Faults: []scenario.Fault{drain}}}, want: true},
+		{name: "none", stage: scenario.Stage{Faults: []scenario.Fault{{Kind: fault.KindKill}}}},
+	} {
+		if got := Drains([]scenario.Stage{{}, row.stage}); got != row.want {
+			t.Errorf("%s: %v, want %v", row.name, got, row.want)
+		}
+	}
+}
+
 func TestTopologyLetsTheWorkerReachWhatIsProbed(t *testing.T) {
 	s := &scenario.Stage{
 		Topology: scenario.Topology{Replicas: 2, Balancers: 2},
