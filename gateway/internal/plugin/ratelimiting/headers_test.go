@@ -104,7 +104,8 @@ func TestARefusedClientIsToldOneTime(t *testing.T) {
 		"jitter":         {"limit": []any{2}, "window_size": []any{long}, "retry_after_jitter_max": 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config["identifier"], config["strategy"], config["standard_headers"] = "ip", "local", true
+			config["identifier"], config["strategy"] = "ip", "local"
+			config["standard_headers"] = true
 			g := plugintest.Start(t, 0, http.NotFoundHandler(), []plugin.Definition{Advanced()},
 				entity.Record{"name": "rate-limiting-advanced", "config": config})
 			res, _ := g.Send(t, http.MethodGet, "/", "")
