@@ -219,7 +219,7 @@ func TestAdminTLSSettings(t *testing.T) {
 		}
 		s, err := load(args, nil)
 		if err == nil {
-			_, err = newProgram(s, slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler))
+			_, err = newProgram(s, slog.New(slog.DiscardHandler), nil)
 		}
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%+v: %v", tt, err)

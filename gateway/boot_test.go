@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
+	"github.com/gatelab/gatelab/gateway/internal/logline"
 	"github.com/gatelab/gatelab/gateway/internal/settings"
 	"github.com/gatelab/gatelab/internal/testenv"
 )
@@ -99,7 +100,7 @@ func (b *testGateway) launch(args []string) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(b.log, nil))
-	p, err := newProgram(s, log, log)
+	p, err := newProgram(s, log, logline.New(b.log, logline.Text, slog.LevelInfo))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +339,7 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = newProgram(s, slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler))
+	_, err = newProgram(s, slog.New(slog.DiscardHandler), nil)
 	if err == nil || !strings.Contains(err.Error(), "admin_listen=") || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v, want the setting and that its port is in use", err)
 	}

@@ -217,8 +217,12 @@ func TestWhatWillDifferFromKong(t *testing.T) {
 		{"a kong.conf", []string{conf}, 1, []string{
 			"proxy_listen       read     proxy_listen = 0.0.0.0:8000; proxy_ssl_listen = 0.0.0.0:8443; http2 = off",
 			"role               refused", "no hybrid mode",
-			"pg_password        read     pg_dsn = ", "mem_cache_size     ignored", "real_ip_recursive  same", "does not have: mine"}},
-		{"a file without problems", []string{c.file("good.yml", everyKind)}, 0, []string{"can be used as it is: 2 services, 4 routes"}},
+			"pg_password        read     pg_dsn = ", "mem_cache_size     ignored", "real_ip_recursive  same", "does not have: mine",
+			"dns_order          differs  not set: Kong's default is LAST,SRV,A,CNAME, the gateway's is LAST,A,AAAA,SRV,CNAME: "}},
+		{"a kong.conf with an order of records", []string{c.file("dns.conf", "dns_order = LAST,SRV,A,CNAME\n")}, 0, []string{
+			"dns_order        read  dns_order = LAST,SRV,A,CNAME"}},
+		{"a file without problems", []string{c.file("good.yml", everyKind)}, 0, []string{"can be used as it is: 2 services, 4 routes",
+			"dns_order not set: Kong's default is LAST,SRV,A,CNAME, the gateway's is LAST,A,AAAA,SRV,CNAME: "}},
 		{"a file with problems", []string{c.file("bad.json",
 			`{"_format_version":"3.0","plugins":[{"name":"acme"},{"name":"key-auth","x":1}]}`)}, 1, []string{
 			"not supported by this gateway:\n  plugins[0] (plugin \"acme\")", "invalid:\n  plugins[1] (plugin \"key-auth\"): x: unknown field"}},

@@ -163,9 +163,15 @@ func (p *program) makeReloader() error {
 	}
 	p.targets = admin.NewTargets(balancers{p.pools}, p.store, p.log.With("part", "admin"))
 	p.reloader = reload.New(p.store, p.proxy, reload.Config{
-		Permanent:   func(err error) bool { return errors.Is(err, store.ErrExecMode) },
-		Undecodable: func(err error) bool { return errors.Is(err, store.ErrUnreadable) },
-		Receive:     p.targets.Receive, Waiting: p.readiness.Waiting, Log: p.log,
+		Permanent: func(err error) bool { return errors.Is(err, store.ErrExecMode) },
+		Undecodable: func(err error) (int64, bool) {
+			var unreadable *store.UnreadableError
+			if errors.As(err, &unreadable) {
+				return unreadable.Revision, true
+			}
+			return 0, false
+		},
+		Receive: p.targets.Receive, Waiting: p.readiness.Waiting, Log: p.log,
 	}, p.metrics)
 	return nil
 }

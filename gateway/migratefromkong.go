@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gatelab/gatelab/gateway/internal/declarative"
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
 	"github.com/gatelab/gatelab/gateway/internal/settings"
 )
@@ -96,6 +99,9 @@ func explainDeclarative(path string, data []byte, stdout io.Writer) int {
 	}
 	if len(problems) == 0 {
 		fmt.Fprintf(stdout, "%s can be used as it is: %s\n", path, counts(set))
+		if hasNames(set) {
+			fmt.Fprintf(stdout, "dns_order %s\n", settings.DiffersFromKong("dns_order"))
+		}
 		return exitOK
 	}
 	for _, kind := range []struct {
@@ -115,6 +121,27 @@ func explainDeclarative(path string, data []byte, stdout io.Writer) int {
 		}
 	}
 	return exitFailed
+}
+
+// hasNames tells whether a host of a service, or a target, is looked up in DNS.
+func hasNames(set *declarative.Set) bool {
+	upstreams := map[any]bool{}
+	for _, u := range set.Records["upstreams"] {
+		upstreams[u["name"]] = true
+	}
+	named := func(host any) bool {
+		text, _ := host.(string)
+		_, err := netip.ParseAddr(strings.Trim(text, "[]"))
+		return text != "" && err != nil && !upstreams[text]
+	}
+	return slices.ContainsFunc(set.Records["services"], func(r entity.Record) bool { return named(r["host"]) }) ||
+		slices.ContainsFunc(set.Records["targets"], func(r entity.Record) bool {
+			host, _ := r["target"].(string)
+			if h, _, err := net.SplitHostPort(host); err == nil {
+				host = h
+			}
+			return named(host)
+		})
 }
 
 // counts says how many entities of each kind there are, and which plugins.

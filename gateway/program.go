@@ -19,6 +19,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/dbless"
 	"github.com/gatelab/gatelab/gateway/internal/limit"
 	"github.com/gatelab/gatelab/gateway/internal/listen"
+	"github.com/gatelab/gatelab/gateway/internal/logline"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/logqueue"
@@ -35,7 +36,7 @@ import (
 type program struct {
 	settings *settings.Settings
 	log      *slog.Logger
-	access   *slog.Logger // of the access log
+	access   *logline.Logger
 	metrics  *prometheus.Registry
 
 	sockets  struct{ proxy, admin, status *listen.Socket }
@@ -67,7 +68,7 @@ type program struct {
 
 // newProgram reserves the addresses of the listeners and makes all parts. It
 // connects to nothing. When it fails, nothing is left open.
-func newProgram(s *settings.Settings, log, access *slog.Logger) (_ *program, err error) {
+func newProgram(s *settings.Settings, log *slog.Logger, access *logline.Logger) (_ *program, err error) {
 	p := &program{settings: s, log: log, access: access, metrics: prometheus.NewRegistry(), plugins: all.Plugins()}
 	defer func() {
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatelab/gatelab/gateway/internal/logbuffer"
+	"github.com/gatelab/gatelab/gateway/internal/logline"
 	"github.com/gatelab/gatelab/gateway/internal/settings"
 	"github.com/gatelab/gatelab/gateway/internal/tune"
 )
@@ -34,7 +35,7 @@ func serve(inv *invocation) error {
 	})
 	defer tuned.KeepAlive()
 	log.Info("runtime", "procs", tuned.Procs, "gc_percent", tuned.GCPercent, "memory_limit", settings.FormatBytes(tuned.MemoryLimit))
-	p, err := newProgram(s, log, newLogger(s, out.Delayed()))
+	p, err := newProgram(s, log, newAccessLog(s, out.Delayed()))
 	if err != nil {
 		return err
 	}
@@ -44,14 +45,22 @@ func serve(inv *invocation) error {
 
 // newLogger logs to w, stderr: stdout is for the output of commands.
 func newLogger(s *settings.Settings, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.LogLevel)) // the setting allows levels only
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: logLevel(s)}
 	var h slog.Handler = slog.NewJSONHandler(w, options)
 	if s.LogFormat == "text" {
 		h = slog.NewTextHandler(w, options)
 	}
 	return slog.New(h).With("node", s.NodeName)
+}
+
+// newAccessLog writes lines like the log's.
+func newAccessLog(s *settings.Settings, w io.Writer) *logline.Logger {
+	return logline.New(w, s.LogFormat, logLevel(s)).With("node", s.NodeName)
+}
+
+func logLevel(s *settings.Settings) (level slog.Level) {
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // the setting allows levels only
+	return level
 }
 
 // silenceRedis drops go-redis's own log: its errors are returned, counted and,

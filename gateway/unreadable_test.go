@@ -37,7 +37,7 @@ func TestAnUnreadableRowKeepsNoGatewayFromStarting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProgram(s, slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler))
+	p, err := newProgram(s, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ func TestALocalTokenBucket(t *testing.T) {
 			t.Errorf("%d passed at once, want the burst of 30", n)
 		}
 		d := mustTake(t, r, "a")
-		if d.RetryAfter() != 1 || d.Reset(0) != 30 || d.Remaining(0) != 0 {
-			t.Errorf("retry after %d, full in %d, %d left; want 1, 30, 0", d.RetryAfter(), d.Reset(0), d.Remaining(0))
+		if d.RetryAfter() != 1 || d.Reset(0) != 1 || d.Remaining(0) != 0 {
+			t.Errorf("retry after %d, reset in %d, %d left; want the next token in 1", d.RetryAfter(), d.Reset(0), d.Remaining(0))
 		}
 		time.Sleep(1500 * time.Millisecond)
 		if n := takes(t, r, "a", 5); n != 1 {
@@ -28,6 +28,10 @@ func TestALocalTokenBucket(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		if n := takes(t, r, "a", 5); n != 1 {
 			t.Errorf("%d passed after 2 s, want the half token and another half", n)
+		}
+		time.Sleep(2 * time.Second)
+		if d := mustTake(t, r, "a"); d.Remaining(0) != 1 || d.Reset(0) != 29 {
+			t.Errorf("%d left, reset in %d; want 1, and a full bucket in 29", d.Remaining(0), d.Reset(0))
 		}
 		time.Sleep(time.Minute)
 		if n := takes(t, r, "a", 50); n != 30 {

@@ -104,7 +104,12 @@ func (r *Rule) decision(counters []counter, allowed bool, now int64) Decision {
 		c, w := &counters[i], &r.windows[i]
 		d.left[i] = max(0, c.left(w, r.sliding, now))
 		d.ends[i] = c.end
-		d.free = max(d.free, c.freeAt(w, r.sliding, now))
+		free := c.freeAt(w, r.sliding, now)
+		if d.left[i] == 0 {
+			// Of a window that slides, some of it weighs after its end.
+			d.ends[i] = free
+		}
+		d.free = max(d.free, free)
 	}
 	return d
 }

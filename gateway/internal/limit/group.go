@@ -206,6 +206,9 @@ func (it *item) learn(b *batcher, counters []counter, held []int64, granted, now
 		counters[i].cur -= kept
 	}
 	copy(e.counters, counters)
+	if e.share != nil {
+		e.share.count(counters, min(granted, it.n))
+	}
 	e.until = 0
 	if granted > 0 {
 		e.retry = 0

@@ -96,6 +96,9 @@ func (e *entry) spend(at int64) Decision {
 	for i := range e.counters {
 		e.counters[i].cur++
 	}
+	if e.share != nil {
+		e.share.count(e.counters, 1)
+	}
 	return e.decision(true, at)
 }
 

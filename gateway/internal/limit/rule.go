@@ -119,7 +119,8 @@ type Decision struct {
 // Remaining is how many more requests window i has room for.
 func (d *Decision) Remaining(i int) int64 { return d.left[i] }
 
-// Reset is the number of seconds until window i ends, at least 1.
+// Reset is the number of seconds until window i ends (a bucket is full), or, while
+// it has no room, until it has room for a request. It is at least 1.
 func (d *Decision) Reset(i int) int64 { return seconds(d.ends[i] - d.at) }
 
 // RetryAfter is the number of seconds until a request may pass again, at

@@ -1,6 +1,9 @@
 package limit
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // share is what this process lets pass of a key while Redis is away, and until all
 // replicas are known to have it back, in each window. The entry's lock guards it.
@@ -11,8 +14,44 @@ type share struct {
 	used   [MaxWindows]int64 // of most
 	own    [MaxWindows]int64 // has passed without Redis, and Redis does not know of it
 
+	passed [MaxWindows]passed
+
 	sending bool // Redis is being told
 	owing   bool // in the batcher's list; the batcher's lock
+}
+
+// passed is what this process has let pass of one window, through Redis or without it.
+type passed struct{ start, cur, prev int64 }
+
+// roll brings it to the window of c.
+func (p *passed) roll(c *counter) {
+	if p.start == c.start {
+		return
+	}
+	before := int64(0)
+	if p.start+c.end-c.start == c.start {
+		before = p.cur
+	}
+	*p = passed{start: c.start, prev: before}
+}
+
+// count notes that n have passed, in the windows of counters.
+func (s *share) count(counters []counter, n int64) {
+	for i := range counters {
+		s.passed[i].roll(&counters[i])
+		s.passed[i].cur += n
+	}
+}
+
+// rest is how much more of window i may pass here if each of n replicas lets pass the same.
+func (s *share) rest(i int, r *Rule, c *counter, n, at int64) int64 {
+	p := &s.passed[i]
+	p.roll(c)
+	part := r.windows[i].Limit / n
+	if !r.sliding {
+		return part - p.cur
+	}
+	return part - p.cur - int64(math.Ceil(float64(p.prev)*c.weight(at)))
 }
 
 // rejoin is for how many milliseconds after Redis is back a request needs both Redis and a
@@ -36,8 +75,12 @@ func (b *batcher) keepsApart() bool { return b.away.Load() || b.l.now() < b.apar
 
 // TakeShare decides without Redis, for a rule whose Take has returned an error:
 // a replica lets pass its share of what was left when Redis was last heard of,
-// that divided by the number of live replicas. Redis is told when it is back.
-// The policy must have had Share set.
+// that divided by the number of live replicas, and of a window no more than its
+// part of the limit with what it has let pass before. The first alone is too much
+// where others have let pass more since Redis was last heard of; with the second,
+// the window in which Redis fails stays within its limit unless a replica had
+// let pass more than its part. Redis is told when it is back. The policy must have
+// had Share set.
 func (r *Rule) TakeShare(key string) Decision {
 	b := r.batch
 	e, d := b.shareOf(r, key)
@@ -48,6 +91,7 @@ func (r *Rule) TakeShare(key string) Decision {
 			e.share.own[i]++
 			d.left[i]--
 		}
+		e.share.count(e.counters, 1)
 		b.owe(e)
 	}
 	return d
@@ -99,7 +143,8 @@ func (b *batcher) shareOf(r *Rule, key string) (*entry, Decision) {
 		}
 		if s.outage[i] != outage {
 			s.outage[i], s.used[i] = outage, 0
-			s.most[i] = c.left(&r.windows[i], r.sliding, at)/b.replicas.Load() - s.own[i]
+			n := b.replicas.Load()
+			s.most[i] = min(c.left(&r.windows[i], r.sliding, at)/n-s.own[i], s.rest(i, r, c, n, at))
 		}
 		d.left[i] = max(0, s.most[i]-s.used[i])
 		d.ends[i] = c.end

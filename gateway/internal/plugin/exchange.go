@@ -26,6 +26,9 @@ type Exchange struct {
 	// of its owner, where the upstream learns it and the request's Authorization does not
 	// show it. It is no secret, and may be long.
 	Subject string
+	// Groups are those of an authenticated client that is no consumer, in place of a
+	// consumer's.
+	Groups []string
 	// WebSocket says that the client asks for one: what follows the answer's header is
 	// no response. The fields that say so are not in the request's header any more.
 	WebSocket    bool

@@ -1,11 +1,11 @@
 package proxy
 
 import (
-	"context"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
+	"github.com/gatelab/gatelab/gateway/internal/logline"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 )
 
@@ -19,7 +19,7 @@ const (
 // accessLog writes one line per request. It names the path without its query,
 // and no header: keys, tokens and cookies never reach it.
 type accessLog struct {
-	log    *slog.Logger
+	lines  *logline.Logger
 	mode   string
 	rate   int64
 	second atomic.Int64 // the Unix second that count belongs to
@@ -40,56 +40,73 @@ func (a *accessLog) wants(status int, failure error, now time.Time) bool {
 	return a.count.Add(1) <= a.rate
 }
 
-func (a *accessLog) write(x *plugin.Exchange, total time.Duration, failure error, more ...slog.Attr) {
+func (a *accessLog) write(x *plugin.Exchange, total time.Duration, r *record) {
+	level := slog.LevelInfo
+	if r.failure != nil {
+		level = slog.LevelWarn
+	}
+	if !a.lines.Enabled(level) {
+		return
+	}
 	ctx := x.Ctx
-	attrs := make([]slog.Attr, 0, 14)
-	attrs = append(attrs,
-		slog.String("method", string(ctx.Method())),
-		slog.String("host", string(ctx.Host())),
-		slog.String("path", string(pathOf(ctx.Request.Header.RequestURI()))),
-		slog.Int("status", ctx.Response.StatusCode()),
-		slog.Float64("seconds", total.Seconds()),
-		slog.String("client_ip", x.ClientIP),
-	)
+	line := a.lines.Begin(level, time.Now(), "request")
+	line.Bytes("method", ctx.Method())
+	line.Bytes("host", ctx.Host())
+	line.Bytes("path", pathOf(ctx.Request.Header.RequestURI()))
+	line.Int("status", int64(ctx.Response.StatusCode()))
+	line.Seconds("seconds", total)
+	line.String("client_ip", x.ClientIP)
 	if x.Proxied {
-		attrs = append(attrs, slog.Float64("upstream_seconds", x.UpstreamLatency.Seconds()))
+		line.Seconds("upstream_seconds", x.UpstreamLatency)
 	}
-	if x.Service != nil {
-		attrs = append(attrs, slog.String("service", nameOr(x.Service.Name, x.Service.ID)))
-	}
-	if x.Route != nil {
-		attrs = append(attrs, slog.String("route", nameOr(x.Route.Name, x.Route.ID)))
-	}
-	if x.Consumer != nil {
-		attrs = append(attrs, slog.String("consumer", nameOr(x.Consumer.Username, x.Consumer.ID)))
-	}
+	writeMatched(line, x)
 	if x.Sent > 0 {
-		attrs = append(attrs, slog.Int64("bytes_sent", x.Sent))
+		line.Int("bytes_sent", x.Sent)
 	}
 	if x.Limited {
-		attrs = append(attrs, slog.Bool("limited", true))
+		line.Bool("limited", true)
 	}
 	if x.CacheStatus != "" {
-		attrs = append(attrs, slog.String("cache", x.CacheStatus))
+		line.String("cache", x.CacheStatus)
 	}
 	if streamOf(ctx.Conn()) != nil {
-		attrs = append(attrs, slog.String("http", "2"))
+		line.String("http", "2")
 	}
 	if c, ok := ctx.Conn().(secured); ok {
-		attrs = append(attrs, slog.String("tls", tlsVersion(c.tlsLayer().state.Version)))
+		line.String("tls", tlsVersion(c.tlsLayer().state.Version))
 	}
-	attrs = append(attrs, more...)
-	level := slog.LevelInfo
-	if failure != nil {
-		level = slog.LevelWarn
-		attrs = append(attrs, slog.String("error", failure.Error()))
+	if t := r.tunnel; t != nil {
+		line.Int("bytes_received", t.received)
+		line.String("tunnel_end", t.reason)
 	}
-	a.log.LogAttrs(context.Background(), level, "request", attrs...)
+	if r.failure != nil {
+		line.String("error", r.failure.Error())
+	}
+	line.End()
+}
+
+// writeMatched names the entities that a request was matched with.
+func writeMatched(line *logline.Line, x *plugin.Exchange) {
+	if x.Service != nil {
+		line.String("service", nameOr(x.Service.Name, x.Service.ID))
+	}
+	if x.Route != nil {
+		line.String("route", nameOr(x.Route.Name, x.Route.ID))
+	}
+	if x.Consumer != nil {
+		line.String("consumer", nameOr(x.Consumer.Username, x.Consumer.ID))
+	}
 }
 
 // writeUnread writes the line of a request whose header could not be read: it
 // has no method, host or path.
 func (a *accessLog) writeUnread(status int, clientIP, reason string) {
-	a.log.LogAttrs(context.Background(), slog.LevelWarn, "request",
-		slog.Int("status", status), slog.String("client_ip", clientIP), slog.String("error", reason))
+	if !a.lines.Enabled(slog.LevelWarn) {
+		return
+	}
+	line := a.lines.Begin(slog.LevelWarn, time.Now(), "request")
+	line.Int("status", int64(status))
+	line.String("client_ip", clientIP)
+	line.String("error", reason)
+	line.End()
 }

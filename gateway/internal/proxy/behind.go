@@ -58,6 +58,7 @@ func (v *visit) behind(work plugin.Behind) bool {
 	w.Directory = v.Directory
 	w.Consumer, w.CredentialID = v.Consumer, strings.Clone(v.CredentialID)
 	w.Authenticated, w.Subject = v.Authenticated, v.Subject
+	w.Groups = v.Groups
 	w.ClientIP, w.Trusted = strings.Clone(v.ClientIP), v.Trusted
 	w.Scheme, w.Host = strings.Clone(v.Scheme), strings.Clone(v.Host)
 	w.Rewrite = plugin.Rewrite{

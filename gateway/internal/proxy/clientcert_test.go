@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,56 @@ func TestCertificatesWithoutConsumers(t *testing.T) {
 	got := whose(t, client, "https://secure.example.com/", "X-Client-Cert-San", "alice")
 	if got != `200 |CN=mallory,O=Clients\, Ltd.|m.example.com,mallory|` {
 		t.Errorf("the origin was told %s", got)
+	}
+}
+
+// TestCertificatesNameGroups for acl, of clients that are no consumers.
+func TestCertificatesNameGroups(t *testing.T) {
+	a := newAuthority(t, "clients")
+	for by, groups := range map[string][]any{"CN": {"staff"}, "DN": {`CN=staff,O=Clients\, Ltd.`}} {
+		t.Run(by, func(t *testing.T) {
+			address, g := startSecured(t, a, map[string]any{"skip_consumer_lookup": true, "authenticated_group_by": by})
+			c := *g.snapshot.Load().source
+			c.Revision++
+			c.Plugins = append(slices.Clone(c.Plugins), entity.Plugin{
+				ID: "acl", Name: "acl", Enabled: true, Route: &entity.Ref{ID: c.Routes[0].ID}, Config: map[string]any{"allow": groups},
+			})
+			g.apply(t, &c)
+			for name, want := range map[string]string{
+				"staff":   `200 |CN=staff,O=Clients\, Ltd.|staff|`,
+				"mallory": `403 {"message":"You cannot consume this service"}`,
+			} {
+				cert := a.client(t, name, nil)
+				client, _ := showing(t, address, &cert, false)
+				if got := whose(t, client, "https://secure.example.com/"); got != want {
+					t.Errorf("%q: %s, want %s", name, got, want)
+				}
+			}
+			client, _ := showing(t, address, nil, false)
+			if got := whose(t, client, "https://secure.example.com/", "X-Authenticated-Groups", "staff"); got != noCertificate {
+				t.Errorf("no certificate: %s", got)
+			}
+		})
+	}
+}
+
+func TestACertificateThatNoConsumerMatches(t *testing.T) {
+	a := newAuthority(t, "clients")
+	for name, want := range map[string]string{"guest": "200 guest|||", "u-guest": "200 guest|||", "nobody": wrongCertificate} {
+		t.Run(name, func(t *testing.T) {
+			address, _ := startSecured(t, a, map[string]any{"default_consumer": name})
+			mallory, alice := a.client(t, "mallory", nil), a.client(t, "alice", nil)
+			stranger := newAuthority(t, "others").client(t, "mallory", nil)
+			for _, c := range []struct {
+				shown *tls.Certificate
+				want  string
+			}{{&mallory, want}, {&alice, "200 alice|||"}, {&stranger, wrongCertificate}, {nil, noCertificate}} {
+				client, _ := showing(t, address, c.shown, false)
+				if got := whose(t, client, "https://secure.example.com/"); got != c.want {
+					t.Errorf("got %s, want %s", got, c.want)
+				}
+			}
+		})
 	}
 }
 

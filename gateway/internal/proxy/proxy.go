@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/logline"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/upstream"
 )
@@ -43,13 +43,13 @@ type Config struct {
 	MaxBodyBytes   int64          // 0: no limit
 	StreamAbove    int64          // bytes; 0 is 64 KiB
 	TrustedProxies []netip.Prefix
-	Via            string        // name of this gateway in Via; "" is gatelab
-	PathAmbiguity  string        // PathStrict (also ""), PathKeep, PathReject or PathUnescape
-	Underscores    string        // UnderscoresSafe (also ""), UnderscoresDrop or UnderscoresKeep
-	Staple         time.Duration // how often certificates are looked through for OCSP answers that are due; 0: none is stapled
-	AccessLog      string        // LogOff, LogSampled or LogAll
-	AccessLogRate  int           // lines per second that LogSampled keeps beside errors
-	AccessLines    *slog.Logger  // where the access log is written; nil: to the log
+	Via            string          // name of this gateway in Via; "" is gatelab
+	PathAmbiguity  string          // PathStrict (also ""), PathKeep, PathReject or PathUnescape
+	Underscores    string          // UnderscoresSafe (also ""), UnderscoresDrop or UnderscoresKeep
+	Staple         time.Duration   // how often certificates are looked through for OCSP answers that are due; 0: none is stapled
+	AccessLog      string          // LogOff, LogSampled or LogAll
+	AccessLogRate  int             // lines per second that LogSampled keeps beside errors
+	AccessLines    *logline.Logger // where the access log is written; nil: nowhere
 
 	// Resolve puts values in the place of references to them; nil: there are none.
 	Resolve func(*entity.Config) (*entity.Config, error)
@@ -101,7 +101,7 @@ func New(c Config, deps *plugin.Deps, pools *upstream.Pools, reg prometheus.Regi
 		config: c, via: "1.1 " + c.Via, deps: deps, pools: pools, log: log, nodeName: []byte(c.NodeName),
 		watch: newWatcher(), tunnels: newTunnelMetrics(reg),
 	}
-	p.access = accessLog{log: cmp.Or(c.AccessLines, log), mode: c.AccessLog, rate: int64(c.AccessLogRate)}
+	p.access = accessLog{lines: c.AccessLines, mode: c.AccessLog, rate: int64(c.AccessLogRate)}
 	p.visits.New = func() any { return newVisit(p) }
 	p.metrics, p.trials = newMetrics(reg, p), newTrialMetrics(reg, p)
 	if c.Staple > 0 {

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/logline"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/all"
 	"github.com/gatelab/gatelab/gateway/internal/upstream"
@@ -46,6 +47,7 @@ func startServer(t *testing.T, c Config, sc ServerConfig, keepalive int) *gatewa
 	reg := prometheus.NewRegistry()
 	logged := newSyncBuffer()
 	log := slog.New(slog.NewJSONHandler(logged, nil))
+	c.AccessLines = logline.New(logged, logline.JSON, slog.LevelInfo)
 	pools := upstream.NewPools(upstream.Config{Keepalive: keepalive, EjectAfter: 3, RetryStatuses: []int{502, 503, 504}, RetryMin: 1000,
 		StreamAbove: int(c.StreamAbove)}, nil)
 	p := New(c, &plugin.Deps{Plugins: all.Plugins(), Registerer: reg, Log: log}, pools, reg, log)

@@ -32,6 +32,6 @@ func (r *record) write(p *Proxy, x *plugin.Exchange, s *series, now time.Time) {
 		if r.refused != nil { // no failure: a client may send as many as it likes
 			r.failure = r.refused
 		}
-		p.access.write(x, total, r.failure, r.tunnel.attrs()...)
+		p.access.write(x, total, r)
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,10 +57,40 @@ type stapler struct {
 	slots        chan struct{}
 	wg           sync.WaitGroup
 	stop         context.CancelFunc
+
+	mu    sync.Mutex
+	files map[*tls.Certificate]*keyPair // that are in no configuration
+}
+
+// file has the stapler ask about a certificate that is in no configuration, once for
+// all listeners that present it.
+func (s *stapler) file(c *tls.Certificate) *keyPair {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.files[c]
+	if k == nil {
+		k = &keyPair{parsed: *c}
+		s.files[c] = k
+	}
+	return k
+}
+
+// inUse are the certificates that clients may get, each as often as it has names.
+func (s *stapler) inUse() []*keyPair {
+	s.mu.Lock()
+	pairs := slices.Collect(maps.Values(s.files))
+	s.mu.Unlock()
+	if c := s.certificates(); c != nil {
+		pairs = slices.AppendSeq(pairs, maps.Values(c.byName))
+	}
+	return pairs
 }
 
 func startStapler(every time.Duration, log *slog.Logger, of func() *certificates) *stapler {
-	s := &stapler{certificates: of, client: fetching.New(stapleTimeout), log: log, slots: make(chan struct{}, stapleTogether)}
+	s := &stapler{
+		certificates: of, client: fetching.New(stapleTimeout), log: log, slots: make(chan struct{}, stapleTogether),
+		files: map[*tls.Certificate]*keyPair{},
+	}
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
 	s.wg.Go(func() {
@@ -84,14 +116,10 @@ func (s *stapler) close() {
 
 // look asks about each certificate whose time has come, once for all of its names.
 func (s *stapler) look(ctx context.Context, now time.Time) {
-	c := s.certificates()
-	if c == nil {
-		return
-	}
 	seen := map[*keyPair]bool{}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for _, k := range c.byName {
+	for _, k := range s.inUse() {
 		if had := k.staple.Load(); seen[k] || had != nil && now.Before(had.next) {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -235,4 +236,25 @@ func TestOtherAddressesAreNotAsked(t *testing.T) {
 	g, _ := startStapling(t, a, "ldap://127.0.0.1/ocsp")
 	pair := g.snapshot.Load().certificates.byName["example.com"]
 	stapleWait(t, "it was not looked at", func() bool { s := pair.staple.Load(); return s != nil && s.failures == 1 })
+}
+
+// TestTheCertificateOfAFileIsStapled without any configuration, once for all listeners.
+func TestTheCertificateOfAFileIsStapled(t *testing.T) {
+	a := startOCSPAuthority(t)
+	made := a.signs(t, "own", a.server.URL+"/ocsp")
+	pair, err := tls.X509KeyPair([]byte(made.Cert), []byte(made.Key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startServer(t, Config{Staple: 10 * time.Millisecond}, limits(func(c *ServerConfig) { c.TLS.Default = &pair }), 4)
+	for _, address := range []string{g.listen(t, Protocols{TLS: true}), g.listen(t, Protocols{TLS: true, HTTP2: true})} {
+		var raw []byte
+		stapleWait(t, "no answer is stapled", func() bool { raw = stapleOf(t, address); return raw != nil })
+		if r, err := ocsp.ParseResponse(raw, a.certificate); err != nil || r.Status != ocsp.Good {
+			t.Errorf("stapled is %v, %v", r, err)
+		}
+	}
+	if n := a.asked.Load(); n != 1 {
+		t.Errorf("the authority was asked %d times", n)
+	}
 }

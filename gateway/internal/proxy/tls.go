@@ -27,7 +27,7 @@ const ticketPeriod = 12 * time.Hour
 // terminator ends TLS for all listeners that have it.
 type terminator struct {
 	proxy    *Proxy
-	fallback tls.Certificate
+	fallback *keyPair
 	seed     []byte
 	config   *tls.Config
 	asking   *tls.Config // the same, and asks for the client's certificate
@@ -38,14 +38,17 @@ type terminator struct {
 
 func newTerminator(p *Proxy, c TLSConfig, protocols []string) (*terminator, error) {
 	t := &terminator{proxy: p, seed: c.TicketSeed}
-	if c.Default != nil {
-		t.fallback = *c.Default
-	} else {
+	switch {
+	case c.Default != nil && p.stapler != nil:
+		t.fallback = p.stapler.file(c.Default)
+	case c.Default != nil:
+		t.fallback = &keyPair{parsed: *c.Default}
+	default:
 		own, err := selfSigned(time.Now())
 		if err != nil {
 			return nil, fmt.Errorf("make a certificate: %w", err)
 		}
-		t.fallback = own
+		t.fallback = &keyPair{parsed: own}
 	}
 	ciphers := c.Ciphers
 	if len(ciphers) == 0 {
@@ -81,7 +84,7 @@ func (t *terminator) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 			return own, nil
 		}
 	}
-	return &t.fallback, nil
+	return t.fallback.stapled(), nil
 }
 
 // forClient is the configuration of a handshake; nil is config. Session tickets are

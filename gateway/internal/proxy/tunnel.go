@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -133,14 +132,6 @@ func (t *tunnel) why(reason string) {
 	if t.reason == "" {
 		t.reason = reason
 	}
-}
-
-// attrs are what the access log says of it; nothing where there was none.
-func (t *tunnel) attrs() []slog.Attr {
-	if t == nil {
-		return nil
-	}
-	return []slog.Attr{slog.Int64("bytes_received", t.received), slog.String("tunnel_end", t.reason)}
 }
 
 func (t *tunnel) bytesReceived() int64 {

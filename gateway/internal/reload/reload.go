@@ -21,8 +21,6 @@ import (
 
 // Store keeps the configuration.
 type Store interface {
-	// Revision returns the newest committed revision.
-	Revision(ctx context.Context) (int64, error)
 	// Snapshot reads the configuration of one revision, the newest.
 	Snapshot(ctx context.Context) (*entity.Config, error)
 	// Watch calls changed with each new revision, the current one first, and
@@ -45,9 +43,9 @@ type Config struct {
 	// Permanent reports whether an error of the store is permanent, so that Start
 	// returns it at once; nil: none is.
 	Permanent func(error) bool
-	// Undecodable reports whether an error of Snapshot rejects the revision, because
-	// the stored configuration cannot be decoded; nil: none does.
-	Undecodable func(error) bool
+	// Undecodable reports whether an error of Snapshot rejects a revision, and which one,
+	// because the stored configuration cannot be decoded; nil: none does.
+	Undecodable func(error) (revision int64, is bool)
 	// Receive handles messages of replicas; nil: they are dropped.
 	Receive func(text string)
 	// Waiting is called with the reason why there is nothing to serve yet; nil: it is
@@ -90,7 +88,7 @@ func New(s Store, p DataPlane, c Config, reg prometheus.Registerer) *Reloader {
 		c.Permanent = func(error) bool { return false }
 	}
 	if c.Undecodable == nil {
-		c.Undecodable = func(error) bool { return false }
+		c.Undecodable = func(error) (int64, bool) { return 0, false }
 	}
 	if c.Receive == nil {
 		c.Receive = func(string) {}
@@ -146,10 +144,10 @@ func (r *Reloader) decide(revision int64, inUse bool) {
 // Load reads the newest configuration and puts it into use. The error is a
 // *RejectedError where the configuration was read and rejected.
 func (r *Reloader) Load(ctx context.Context) error {
-	revision, cfg, busy, err := r.read(ctx)
+	cfg, busy, err := r.read(ctx)
 	r.busy.Store(int64(busy))
 	if err != nil {
-		if r.config.Undecodable(err) {
+		if revision, is := r.config.Undecodable(err); is {
 			return r.rejected(revision, r.plane.Refuse(revision, err))
 		}
 		return err
@@ -169,14 +167,10 @@ func (r *Reloader) Load(ctx context.Context) error {
 
 // read reads the newest configuration. busy is the CPU time that it took: a database
 // that is far away takes long to answer, and waiting for it keeps nobody from anything.
-func (r *Reloader) read(ctx context.Context) (revision int64, cfg *entity.Config, busy time.Duration, err error) {
+func (r *Reloader) read(ctx context.Context) (cfg *entity.Config, busy time.Duration, err error) {
 	defer onThread(&busy)()
-	// Before Snapshot, which then reads this revision or a newer one.
-	if revision, err = r.store.Revision(ctx); err != nil {
-		return 0, nil, 0, err
-	}
 	cfg, err = r.store.Snapshot(ctx)
-	return revision, cfg, 0, err
+	return cfg, 0, err
 }
 
 func (r *Reloader) rejected(revision int64, err error) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,9 +28,8 @@ var (
 type fakeStore struct {
 	mu       sync.Mutex
 	revision int64
-	err      error         // of Revision
-	unread   error         // of Snapshot
-	asked    int           // calls of Revision
+	err      error         // of Snapshot
+	asked    int           // calls of Snapshot
 	far      time.Duration // a round trip
 	watch    chan int64
 	texts    chan string
@@ -51,18 +51,12 @@ func (s *fakeStore) commit() {
 	s.watch <- s.revision
 }
 
-func (s *fakeStore) Revision(context.Context) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked++
-	return s.revision, s.err
-}
-
 func (s *fakeStore) Snapshot(context.Context) (*entity.Config, error) {
 	time.Sleep(s.far) // of a synctest bubble
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &entity.Config{Revision: s.revision}, s.unread
+	s.asked++
+	return &entity.Config{Revision: s.revision}, s.err
 }
 
 func (s *fakeStore) Watch(ctx context.Context, changed func(int64), received func(string)) error {
@@ -128,7 +122,7 @@ func newBench() *bench {
 	b := &bench{store: newStore(), plane: &fakePlane{}, log: &strings.Builder{}}
 	b.Reloader = New(b.store, b.plane, Config{
 		Permanent:   func(err error) bool { return errors.Is(err, errForGood) },
-		Undecodable: func(err error) bool { return errors.Is(err, errGibberish) },
+		Undecodable: func(err error) (int64, bool) { return 7, errors.Is(err, errGibberish) },
 		Receive:     func(text string) { b.texts = append(b.texts, text) },
 		Waiting:     func(reason string) { b.reasons = append(b.reasons, reason) },
 		Log:         slog.New(slog.NewTextHandler(b.log, nil)),
@@ -162,21 +156,20 @@ func ready(context.Context) error { return nil }
 
 func TestLoad(t *testing.T) {
 	for _, tt := range []struct {
-		name                string
-		err, unread, reject error
-		rejected            bool
-		want                error
-		refused             int
+		name        string
+		err, reject error
+		rejected    bool
+		want        error
+		refused     []int64
 	}{
 		{name: "a configuration"},
 		{name: "the store is away", err: errAway, want: errAway},
-		{name: "it went away in between", unread: errAway, want: errAway},
-		{name: "what is stored cannot be decoded", unread: errGibberish, want: errGibberish, rejected: true, refused: 1},
+		{name: "what is stored cannot be decoded", err: errGibberish, want: errGibberish, rejected: true, refused: []int64{7}},
 		{name: "the data plane rejects it", reject: errInvalid, want: errInvalid, rejected: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench()
-			b.store.err, b.store.unread = tt.err, tt.unread
+			b.store.err = tt.err
 			b.plane.err = tt.reject
 			err := b.Load(t.Context())
 			var rejected *RejectedError
@@ -186,7 +179,7 @@ func TestLoad(t *testing.T) {
 			if n := testutil.ToFloat64(b.metrics.applyErrors); (n == 1) != tt.rejected {
 				t.Errorf("%v rejections are counted", n)
 			}
-			if b.isApplied() != (tt.want == nil) || len(b.plane.refused) != tt.refused {
+			if b.isApplied() != (tt.want == nil) || !slices.Equal(b.plane.refused, tt.refused) {
 				t.Errorf("applied: %v; refused: %v", b.isApplied(), b.plane.refused)
 			}
 			if got := len(b.reasons) == 1; got != tt.rejected {

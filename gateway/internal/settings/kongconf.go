@@ -48,17 +48,27 @@ const (
 	KongSame    = "same"    // the gateway does that anyway
 	KongIgnored = "ignored" // it has no meaning here
 	KongRefused = "refused" // the gateway does not start with it
+	KongDiffers = "differs" // it is not set, and the defaults are not the same
 )
+
+// kongOtherDefaults are the variables whose default in Kong means something else
+// than that of the setting, with what to do about it.
+var kongOtherDefaults = map[string]struct{ kongs, advice string }{
+	"KONG_DNS_ORDER": {
+		"LAST,SRV,A,CNAME",
+		"a name with addresses needs one query, and its SRV records are not used; if services or targets depend on them, set Kong's order",
+	},
+}
 
 // KongExplanation is what becomes of a setting of Kong.
 type KongExplanation struct {
 	Name string // in lower case, as in kong.conf
-	Kind string // KongRead, KongSame, KongIgnored or KongRefused
+	Kind string // KongRead, KongSame, KongIgnored, KongRefused or KongDiffers
 	Text string
 }
 
-// ExplainKong says of each of Kong's variables what becomes of it. Passwords are
-// not shown.
+// ExplainKong says of each of Kong's variables what becomes of it, and of those that
+// are not there where the defaults differ. Passwords are not shown.
 func ExplainKong(variables []string) []KongExplanation {
 	var s Settings
 	table := NewTable(&s)
@@ -82,10 +92,32 @@ func ExplainKong(variables []string) []KongExplanation {
 				e.Text = "it has no meaning here"
 			}
 		}
-		e.Name = strings.ToLower(strings.TrimPrefix(name, "KONG_"))
+		e.Name = confName(name)
 		out = append(out, e)
 	}
+	for _, name := range slices.Sorted(maps.Keys(kongOtherDefaults)) {
+		if have[name] == "" {
+			out = append(out, KongExplanation{Name: confName(name), Kind: KongDiffers, Text: DiffersFromKong(settingOf(name))})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b KongExplanation) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// confName is a variable as kong.conf has it.
+func confName(variable string) string { return strings.ToLower(strings.TrimPrefix(variable, "KONG_")) }
+
+// DiffersFromKong says how the default of a setting differs from that of Kong, and what
+// to do about it; "" where it does not.
+func DiffersFromKong(setting string) string {
+	var s Settings
+	row := NewTable(&s).row(setting)
+	for name, other := range kongOtherDefaults {
+		if settingOf(name) == setting {
+			return fmt.Sprintf("not set: Kong's default is %s, the gateway's is %s: %s", other.kongs, row.show(), other.advice)
+		}
+	}
+	return ""
 }
 
 func explain(name, value string, table Table, r *kongResult) KongExplanation {

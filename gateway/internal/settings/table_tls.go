@@ -23,8 +23,8 @@ func tlsRows(s *Settings) Table {
 			"cipher suites of TLS 1.2 for clients; none: ECDHE with AES-GCM or ChaCha20-Poly1305. The cipher suites of TLS 1.3 are fixed"),
 		boolean("ssl_session_tickets", &s.TLSTickets, true, "clients can resume TLS sessions"),
 		boolean("ssl_stapling", &s.TLSStapling, false,
-			"request the OCSP status of stored certificates in the background, and staple it to handshakes; a certificate needs an "+
-				"http OCSP address, and must be stored with that of its issuer"),
+			"request the OCSP status of stored certificates and of ssl_cert in the background, and staple it to handshakes; a "+
+				"certificate needs an http OCSP address, and must be followed by that of its issuer"),
 		file("ssl_session_ticket_key", &s.TLSTicketKeyFile,
 			"file with a secret of at least 32 bytes, from which all replicas derive the same session ticket keys, new ones every 12h; "+
 				"none: random keys, so that a session can be resumed only on the replica where it began"),

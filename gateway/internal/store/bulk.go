@@ -137,7 +137,7 @@ func (p *Postgres) write(ctx context.Context, tx pgx.Tx, changes []EntityChange)
 	}
 	for _, s := range p.config.Schemas.Schemas() {
 		if s.Expires {
-			if err := deleteExpired(ctx, tx, s); err != nil { // their keys are free again
+			if _, err := tx.Exec(ctx, deleteExpiredQuery(s)); err != nil { // their keys are free again
 				return err
 			}
 		}

@@ -90,42 +90,35 @@ func (p *Postgres) List(ctx context.Context, s *entity.Schema, q Query) ([]entit
 // Select returns an entity by its id or endpoint key, within the given foreign
 // keys, or nil.
 func (p *Postgres) Select(ctx context.Context, s *entity.Schema, key string, foreign map[string]string) (entity.Record, error) {
+	sql, args, ok := selection(s, key, foreign)
+	if !ok {
+		return nil, nil
+	}
 	var r entity.Record
 	err := p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) (err error) {
-		r, err = selectOne(ctx, c, s, key, foreign, "")
+		r, err = scanOne(c.QueryRow(ctx, sql, args...), s)
 		return err
 	})
 	return r, kongError(s, err)
 }
 
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+// queueSelect is Select with a lock, as part of a batch.
+func queueSelect(b *pgx.Batch, s *entity.Schema, key string, foreign map[string]string, into *entity.Record) {
+	*into = nil
+	sql, args, ok := selection(s, key, foreign)
+	if !ok {
+		return
+	}
+	b.Queue(sql+" FOR UPDATE", args...).QueryRow(func(row pgx.Row) (err error) {
+		*into, err = scanOne(row, s)
+		return err
+	})
 }
 
-func selectOne(
-	ctx context.Context, q querier, s *entity.Schema, key string, foreign map[string]string, lock string,
-) (entity.Record, error) {
-	by := s.EndpointKey
-	if _, err := uuid.Parse(key); err == nil && len(key) == 36 {
-		by = "id"
-	}
-	if f, ok := s.Field(by); by != "id" && (!ok || !f.Unique && len(foreign) == 0) {
-		// A key that is unique only within its parent (a target's) is not enough.
-		return nil, nil
-	}
-	if strings.ContainsRune(key, 0) || !utf8.ValidString(key) {
-		return nil, nil // no text column can hold it
-	}
-	where, args := column(by)+" = $1", []any{key}
-	for field, id := range foreign {
-		args = append(args, id)
-		where += fmt.Sprintf(" AND %s = $%d", column(field), len(args))
-	}
-	if s.Expires {
-		where += " AND " + notExpired
-	}
+// scanOne reads an entity, or nil where there is no row.
+func scanOne(row pgx.Row, s *entity.Schema) (entity.Record, error) {
 	var raw []byte
-	err := q.QueryRow(ctx, "SELECT "+bodyOf(s)+" FROM "+table(s)+" WHERE "+where+lock, args...).Scan(&raw)
+	err := row.Scan(&raw)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -135,10 +128,41 @@ func selectOne(
 	return s.DecodeJSON(raw)
 }
 
+// selection is the SQL of Select; false where no row can have that key.
+func selection(s *entity.Schema, key string, foreign map[string]string) (sql string, args []any, ok bool) {
+	by := s.EndpointKey
+	if _, err := uuid.Parse(key); err == nil && len(key) == 36 {
+		by = "id"
+	}
+	if f, ok := s.Field(by); by != "id" && (!ok || !f.Unique && len(foreign) == 0) {
+		// A key that is unique only within its parent (a target's) is not enough.
+		return "", nil, false
+	}
+	if strings.ContainsRune(key, 0) || !utf8.ValidString(key) {
+		return "", nil, false // no text column can hold it
+	}
+	where, args := column(by)+" = $1", []any{key}
+	for field, id := range foreign {
+		args = append(args, id)
+		where += fmt.Sprintf(" AND %s = $%d", column(field), len(args))
+	}
+	if s.Expires {
+		where += " AND " + notExpired
+	}
+	return "SELECT " + bodyOf(s) + " FROM " + table(s) + " WHERE " + where, args, true
+}
+
 // Insert stores a new entity as the schema completed it.
 func (p *Postgres) Insert(ctx context.Context, s *entity.Schema, r entity.Record, actor string) error {
-	err := p.transaction(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
-		return put(ctx, tx, s, actor, nil, r)
+	err := p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		if ownRows(s) {
+			return transact(ctx, c, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error { return put(ctx, tx, s, actor, nil, r) })
+		}
+		w, err := newWriting(s, actor, nil, r)
+		if err != nil {
+			return err
+		}
+		return transactFrom(ctx, c, pgx.TxOptions{}, w.queue, w.check)
 	})
 	return kongErrorOf(s, r, err)
 }
@@ -173,33 +197,38 @@ func (p *Postgres) Modify(
 func (p *Postgres) modify(
 	ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string, change Change,
 ) (stored, old entity.Record, err error) {
-	err = p.transaction(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) (err error) {
-		if old, err = selectOne(ctx, tx, s, key, foreign, " FOR UPDATE"); err != nil {
-			return err
-		}
-		if stored, err = change(old); err != nil || stored == nil {
-			return err
-		}
-		return put(ctx, tx, s, actor, old, stored)
+	find := func(b *pgx.Batch) { queueSelect(b, s, key, foreign, &old) }
+	err = p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		return transactFrom(ctx, c, pgx.TxOptions{}, find, func(ctx context.Context, tx pgx.Tx) (err error) {
+			if stored, err = change(old); err != nil || stored == nil {
+				return err
+			}
+			return put(ctx, tx, s, actor, old, stored)
+		})
 	})
 	return stored, old, err
 }
 
 // Delete deletes an entity and what belongs to it. An absent entity is no error.
 func (p *Postgres) Delete(ctx context.Context, s *entity.Schema, key string, foreign map[string]string, actor string) error {
-	err := p.transaction(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
-		old, err := selectOne(ctx, tx, s, key, foreign, " FOR UPDATE")
-		if err != nil || old == nil {
-			return err
-		}
-		gone, err := p.cascade(ctx, tx, s, []any{old["id"]})
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "DELETE FROM "+table(s)+" WHERE id = $1", old["id"]); err != nil {
-			return err
-		}
-		return reviseAll(ctx, tx, actor, append(gone, EntityChange{Schema: s, Operation: "delete", Before: old}))
+	var old entity.Record
+	find := func(b *pgx.Batch) { queueSelect(b, s, key, foreign, &old) }
+	err := p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		return transactFrom(ctx, c, pgx.TxOptions{}, find, func(ctx context.Context, tx pgx.Tx) error {
+			if old == nil {
+				return nil
+			}
+			gone, err := p.cascade(ctx, tx, s, []any{old["id"]})
+			if err != nil {
+				return err
+			}
+			w := &writing{}
+			w.add("DELETE FROM "+table(s)+" WHERE id = $1", old["id"])
+			for _, c := range append(gone, EntityChange{Schema: s, Operation: "delete", Before: old}) {
+				w.revise(c.Schema, actor, c.Operation, c.Before, c.After)
+			}
+			return w.send(ctx, tx)
+		})
 	})
 	return kongError(s, err)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
@@ -36,54 +37,64 @@ type touched struct {
 	deleted map[string]bool // those with a deletion among their revisions; they may exist again
 }
 
-// advance brings the configuration up to the newest revision. It returns false
-// where all must be read: the revisions do not continue those that are known, or a
-// deletion took along what is not kept by row.
-func (k *cachedConfig) advance(ctx context.Context, tx pgx.Tx, schemas *entity.Catalog) (bool, error) {
-	if k == nil || k.mark.IsZero() || time.Since(k.readAt) > fullReadEvery {
-		return false, nil
-	}
-	var newest int64
-	var mark time.Time
-	changed := map[string]*touched{} // by table
-	seen := int64(0)                 // revisions after the known one
-	begins := false                  // the known one is there
-	var b pgx.Batch
-	b.Queue(revisionQuery).QueryRow(func(r pgx.Row) error { return r.Scan(&newest) })
+// newsSince are the revisions after a known one.
+type newsSince struct {
+	newest  int64
+	mark    time.Time           // of the newest
+	changed map[string]*touched // by table
+	seen    int64               // revisions after the known one
+	begins  bool                // the known one is there
+}
+
+// queue asks for them.
+func (n *newsSince) queue(b *pgx.Batch, k *cachedConfig) {
+	*n = newsSince{changed: map[string]*touched{}}
+	b.Queue(revisionQuery).QueryRow(func(r pgx.Row) error { return r.Scan(&n.newest) })
 	const sql = "SELECT id, at, entity, entity_id::text, operation FROM revisions WHERE id >= $1 ORDER BY id LIMIT $2"
 	b.Queue(sql, k.config.Revision, maxIncremental+2).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var id int64
 			var table, entityID, operation string
-			if err := rows.Scan(&id, &mark, &table, &entityID, &operation); err != nil {
+			if err := rows.Scan(&id, &n.mark, &table, &entityID, &operation); err != nil {
 				return err
 			}
 			if id == k.config.Revision {
-				begins = mark.Equal(k.mark)
+				n.begins = n.mark.Equal(k.mark)
 				continue
 			}
-			seen++
-			note(changed, table, entityID, operation)
+			n.seen++
+			note(n.changed, table, entityID, operation)
 		}
 		return rows.Err()
 	})
-	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return false, err
-	}
-	// Without a change, all is read: the caller wants to be sure. A known revision
-	// that is missing, or a later one, was pruned.
-	if !begins || seen == 0 || seen != newest-k.config.Revision || !followed(changed, schemas) {
+}
+
+// advance brings the configuration up to the newest revision, with two round trips. It
+// returns false where all must be read: the revisions do not continue those that are
+// known, or a deletion took along what is not kept by row.
+func (k *cachedConfig) advance(ctx context.Context, c *pgxpool.Conn, schemas *entity.Catalog) (ok bool, err error) {
+	if k == nil || k.mark.IsZero() || time.Since(k.readAt) > fullReadEvery {
 		return false, nil
 	}
-	ok, err := k.fetch(ctx, tx, changed)
-	if !ok || err != nil {
-		return false, err
-	}
-	k.config.Revision, k.mark = newest, mark
-	if changed[trialEntity] != nil {
-		return true, k.readTrial(ctx, tx, schemas)
-	}
-	return true, nil
+	var n newsSince
+	first := func(b *pgx.Batch) { n.queue(b, k) }
+	err = transactFrom(ctx, c, consistentRead, first, func(ctx context.Context, tx pgx.Tx) (err error) {
+		// Without a change, all is read: the caller wants to be sure. A known revision
+		// that is missing, or a later one, was pruned.
+		if !n.begins || n.seen == 0 || n.seen != n.newest-k.config.Revision || !followed(n.changed, schemas) {
+			return nil
+		}
+		tried := n.changed[trialEntity] != nil
+		if ok, err = k.fetch(ctx, tx, n.changed, !tried); !ok || err != nil {
+			return unreadable(n.newest, err)
+		}
+		k.config.Revision, k.mark = n.newest, n.mark
+		if tried {
+			return k.readTrial(ctx, tx, schemas)
+		}
+		return nil
+	})
+	return ok && err == nil, err
 }
 
 // note adds one revision to what was touched.
@@ -102,8 +113,9 @@ func note(changed map[string]*touched, table, id, operation string) {
 }
 
 // fetch reads the touched rows of every table. It returns false where a row is
-// missing without a deletion, or is of a table that is not read by row.
-func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string]*touched) (bool, error) {
+// missing without a deletion, or is of a table that is not read by row. As the last read
+// of its transaction it ends that as well.
+func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string]*touched, last bool) (bool, error) {
 	ok := true
 	var b pgx.Batch
 	for table, t := range changed {
@@ -138,6 +150,9 @@ func (k *cachedConfig) fetch(ctx context.Context, tx pgx.Tx, changed map[string]
 		default: // certificates and what belongs to them: few, and in several tables
 			return false, nil
 		}
+	}
+	if last {
+		b.Queue("commit")
 	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return false, err

@@ -34,26 +34,11 @@ func bodyOf(s *entity.Schema) string {
 	return "body"
 }
 
-// deleteExpired deletes expired entities, so that their keys are free again. Rows
-// that another transaction is deleting are left to it.
-func deleteExpired(ctx context.Context, tx pgx.Tx, s *entity.Schema) error {
-	const sql = "DELETE FROM %[1]s WHERE id IN (SELECT id FROM %[1]s WHERE expires_at <= now() FOR UPDATE SKIP LOCKED)"
-	_, err := tx.Exec(ctx, fmt.Sprintf(sql, table(s)))
-	return err
-}
-
 // writeAuthorities writes the authorities that a service trusts.
 func writeAuthorities(ctx context.Context, tx pgx.Tx, service entity.Record) error {
-	if _, err := tx.Exec(ctx, "DELETE FROM "+authoritiesTable+" WHERE service = $1", service["id"]); err != nil {
-		return err
-	}
-	ids := texts(service["ca_certificates"])
-	if len(ids) == 0 {
-		return nil
-	}
-	const columns = " (service, ca_certificate) SELECT DISTINCT $1::uuid, unnest($2::uuid[])"
-	_, err := tx.Exec(ctx, "INSERT INTO "+authoritiesTable+columns, service["id"], ids)
-	return err
+	w := &writing{}
+	w.addAuthorities(service)
+	return w.send(ctx, tx)
 }
 
 // keepSNIs fills in the SNIs of a certificate that a client wrote without them:

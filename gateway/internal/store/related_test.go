@@ -92,6 +92,10 @@ func TestWhatCannotBeReadIsNamed(t *testing.T) {
 	if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "routes "+r["id"].(string)) {
 		t.Fatalf("got %v", err)
 	}
+	var unreadable *UnreadableError
+	if !errors.As(err, &unreadable) || unreadable.Revision != 1 {
+		t.Errorf("%+v is not of revision 1", unreadable)
+	}
 	s, _ := schemas.ByName("routes")
 	if _, _, err := p.Modify(context.Background(), s, "r", nil, "tester", func(old entity.Record) (entity.Record, error) {
 		return s.ProcessUpdate(old, entity.Record{"regex_priority": int64(1)}, time.Now())

@@ -36,7 +36,9 @@ func (p *Postgres) checkRestored(ctx context.Context, tx pgx.Tx, info *BackupInf
 	if _, err := p.contents(ctx, tx); err != nil {
 		return fmt.Errorf("%w: %w", ErrBackup, err)
 	}
-	if _, err := readAll(ctx, tx); err != nil { // as replicas do
+	var b pgx.Batch
+	newCachedConfig().queueAll(&b) // as replicas do
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("%w: %w", ErrBackup, err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,25 +26,19 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("read the configuration: %w", context.Cause(ctx))
 	}
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	k := p.cached
 	p.cached = nil // after an error the next call reads all
-	err := p.within(ctx, max(p.config.QueryTimeout, snapshotTimeout), func(ctx context.Context, conn *pgxpool.Conn) error {
-		return transact(ctx, conn, options, func(ctx context.Context, tx pgx.Tx) error {
-			known := k
-			k = nil // a partial read must not be reused
-			ok, err := known.advance(ctx, tx, p.config.Schemas)
-			if ok {
-				k = known
-			}
-			if ok || err != nil {
-				return err
-			}
-			if k, err = readAll(ctx, tx); err != nil {
-				return err
-			}
-			return k.readTrial(ctx, tx, p.config.Schemas)
-		})
+	err := p.within(ctx, max(p.config.QueryTimeout, snapshotTimeout), func(ctx context.Context, c *pgxpool.Conn) error {
+		known := k
+		k = nil // a partial read must not be reused
+		ok, err := known.advance(ctx, c, p.config.Schemas)
+		switch {
+		case ok:
+			k = known
+		case err == nil:
+			k, err = readAll(ctx, c, p.config.Schemas)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
@@ -53,35 +48,63 @@ func (p *Postgres) Snapshot(ctx context.Context) (*entity.Config, error) {
 	return &c, nil
 }
 
+// consistentRead is how a configuration is read: all of it is of one revision.
+var consistentRead = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+
 // readAll reads every table.
-func readAll(ctx context.Context, tx pgx.Tx) (*cachedConfig, error) {
-	k := &cachedConfig{readAt: time.Now(), at: map[string]map[string]int{}}
-	c := &k.config
+func readAll(ctx context.Context, conn *pgxpool.Conn, schemas *entity.Catalog) (*cachedConfig, error) {
+	k := newCachedConfig()
 	// One batch: a single round trip for all tables.
-	var b pgx.Batch
+	err := transactFrom(ctx, conn, consistentRead, k.queueAll, func(ctx context.Context, tx pgx.Tx) error {
+		return k.readTrial(ctx, tx, schemas)
+	})
+	return k, unreadable(k.config.Revision, err)
+}
+
+func newCachedConfig() *cachedConfig {
+	return &cachedConfig{readAt: time.Now(), at: map[string]map[string]int{}}
+}
+
+func (k *cachedConfig) queueAll(b *pgx.Batch) {
+	c := &k.config
 	const revision = "SELECT c.id, coalesce(r.at, '0001-01-01T00:00:00Z') FROM current_revision c LEFT JOIN revisions r ON r.id = c.id"
 	b.Queue(revision).QueryRow(func(r pgx.Row) error {
 		return r.Scan(&c.Revision, &k.mark)
 	})
-	readTable(&b, k, "services", &c.Services)
-	readTable(&b, k, "routes", &c.Routes)
-	readTable(&b, k, "consumers", &c.Consumers)
-	readTable(&b, k, "keyauth_credentials", &c.KeyAuths)
-	readTable(&b, k, "jwt_secrets", &c.JWTSecrets)
-	readTable(&b, k, "basicauth_credentials", &c.BasicAuths)
-	readTable(&b, k, "hmacauth_credentials", &c.HMACAuths)
-	readTable(&b, k, "oauth2_credentials", &c.OAuth2Credentials)
-	readTable(&b, k, "acls", &c.ACLs)
-	readTable(&b, k, "plugins", &c.Plugins)
-	readTable(&b, k, "upstreams", &c.Upstreams)
-	readTable(&b, k, "targets", &c.Targets)
-	readTable(&b, k, "certificates", &c.Certificates)
-	readTable(&b, k, "ca_certificates", &c.CACertificates)
-	readTable(&b, k, "snis", &c.SNIs)
-	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return nil, err
+	readTable(b, k, "services", &c.Services)
+	readTable(b, k, "routes", &c.Routes)
+	readTable(b, k, "consumers", &c.Consumers)
+	readTable(b, k, "keyauth_credentials", &c.KeyAuths)
+	readTable(b, k, "jwt_secrets", &c.JWTSecrets)
+	readTable(b, k, "basicauth_credentials", &c.BasicAuths)
+	readTable(b, k, "hmacauth_credentials", &c.HMACAuths)
+	readTable(b, k, "oauth2_credentials", &c.OAuth2Credentials)
+	readTable(b, k, "acls", &c.ACLs)
+	readTable(b, k, "plugins", &c.Plugins)
+	readTable(b, k, "upstreams", &c.Upstreams)
+	readTable(b, k, "targets", &c.Targets)
+	readTable(b, k, "certificates", &c.Certificates)
+	readTable(b, k, "ca_certificates", &c.CACertificates)
+	readTable(b, k, "snis", &c.SNIs)
+}
+
+// UnreadableError is an ErrUnreadable, and the revision of which it is one.
+type UnreadableError struct {
+	Revision int64
+	err      error
+}
+
+func (e *UnreadableError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error of the entity.
+func (e *UnreadableError) Unwrap() error { return e.err }
+
+// unreadable adds the revision to an ErrUnreadable.
+func unreadable(revision int64, err error) error {
+	if errors.Is(err, ErrUnreadable) {
+		return &UnreadableError{revision, err}
 	}
-	return k, nil
+	return err
 }
 
 // credentials selects those that have not expired, with their expiry: the data

@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -133,48 +131,4 @@ func (p *Postgres) Revision(ctx context.Context) (id int64, err error) {
 		return c.QueryRow(ctx, revisionQuery).Scan(&id)
 	})
 	return id, err
-}
-
-// transaction runs do in a transaction of its own.
-func (p *Postgres) transaction(ctx context.Context, o pgx.TxOptions, do func(context.Context, pgx.Tx) error) error {
-	return p.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return transact(ctx, c, o, do) })
-}
-
-func transact(ctx context.Context, c *pgxpool.Conn, o pgx.TxOptions, do func(context.Context, pgx.Tx) error) error {
-	o.BeginQuery = beginQuery(o)
-	tx, err := c.BeginTx(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = tx.Rollback(rctx)
-	}()
-	if err := do(ctx, tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return &commitError{err}
-	}
-	return nil
-}
-
-// abandoned is how long a transaction may wait for its gateway. A gateway that is cut
-// off in the middle of a write holds locks, for which the writes of all others wait;
-// the server learns of the loss minutes later.
-var abandoned = 10 * time.Second
-
-// beginQuery begins a transaction of these options, with its limit, in one round trip.
-func beginQuery(o pgx.TxOptions) string {
-	var b strings.Builder
-	b.WriteString("begin")
-	if o.IsoLevel != "" {
-		b.WriteString(" isolation level " + string(o.IsoLevel))
-	}
-	if o.AccessMode != "" {
-		b.WriteString(" " + string(o.AccessMode))
-	}
-	fmt.Fprintf(&b, "; set local idle_in_transaction_session_timeout = %d", abandoned.Milliseconds())
-	return b.String()
 }

@@ -72,7 +72,7 @@ func (p *Postgres) IssueToken(ctx context.Context, t *entity.OAuth2Token, ttl ti
 	sweep := p.issued.Add(1)%sweepEvery == 1
 	err = p.transaction(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 		if sweep {
-			if err := deleteExpired(ctx, tx, s); err != nil {
+			if _, err := tx.Exec(ctx, deleteExpiredQuery(s)); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -105,8 +106,8 @@ func (p *Postgres) listen(ctx context.Context, changed func(int64), received fun
 			return err
 		}
 		if !receives {
-			wait = func(ctx context.Context, conn *pgx.Conn, received func(string)) error {
-				return p.pause(ctx, conn, received, w)
+			wait = func(ctx context.Context, conn *pgx.Conn, received func(string)) (int64, error) {
+				return 0, p.pause(ctx, conn, received, w)
 			}
 			p.pollOnly.Do(func() {
 				p.config.Log.Info("the connection pooler passes no notifications on: polling for changes",
@@ -123,25 +124,36 @@ func (p *Postgres) listen(ctx context.Context, changed func(int64), received fun
 			return err
 		}
 		p.reachable.Store(true)
-		changed(revision)
-		if err := wait(ctx, conn, received); err != nil {
-			return err
+		for told := true; told; {
+			changed(revision)
+			next, err := wait(ctx, conn, received)
+			if err != nil {
+				return err
+			}
+			if told = next > 0; told {
+				revision = next
+			}
 		}
 	}
 }
 
-// notification waits for a change, a text, or the end of PollInterval.
-func (p *Postgres) notification(ctx context.Context, conn *pgx.Conn, received func(string)) error {
+// notification waits for a change, whose revision it returns, a text, or the end of
+// PollInterval. With a revision there is nothing to ask: it has been committed.
+func (p *Postgres) notification(ctx context.Context, conn *pgx.Conn, received func(string)) (revision int64, err error) {
 	nctx, stop := context.WithTimeout(ctx, p.config.PollInterval)
 	defer stop()
 	n, err := conn.WaitForNotification(nctx)
 	switch {
 	case err == nil && n.Channel == messageChannel:
 		received(n.Payload)
-	case err != nil && (nctx.Err() == nil || ctx.Err() != nil):
-		return err
+	case err == nil:
+		if revision, err = strconv.ParseInt(n.Payload, 10, 64); err == nil {
+			return revision, nil
+		}
+	case nctx.Err() == nil || ctx.Err() != nil:
+		return 0, err
 	}
-	return nil
+	return 0, nil
 }
 
 // notificationTimeout bounds the wait for a notification that a replica sends to

@@ -13,46 +13,40 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
+// ownRows tells whether a part of an entity is in rows that have to be read first.
+func ownRows(s *entity.Schema) bool { return s.Name == "certificates" }
+
 // put stores a record with what is not in its own row, and makes revisions of
 // that. old is what it replaces, nil for nothing. Revisions come last: see revise.
 func put(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor string, old, r entity.Record) error {
-	if s.Expires {
-		if err := deleteExpired(ctx, tx, s); err != nil {
-			return err
-		}
-	}
-	if s.Name == "certificates" {
-		keepSNIs(old, r)
-	}
-	if err := write(ctx, tx, s, old, r); err != nil {
-		return err
-	}
-	op := "insert"
-	if old != nil {
-		op = "update"
-	}
-	changes := []change{{schema: s, operation: op, before: old, after: r}}
-	switch s.Name {
-	case "services":
-		if err := writeAuthorities(ctx, tx, r); err != nil {
-			return err
-		}
-	case "certificates":
-		more, err := writeSNIs(ctx, tx, r)
+	if !ownRows(s) {
+		w, err := newWriting(s, actor, old, r)
 		if err != nil {
 			return err
 		}
-		changes = append(changes, more...)
+		return w.send(ctx, tx)
 	}
-	for _, c := range changes {
-		if c.schema.Transient {
-			continue
-		}
-		if err := revise(ctx, tx, c.schema, actor, c.operation, c.before, c.after); err != nil {
-			return err
-		}
+	keepSNIs(old, r)
+	if err := write(ctx, tx, s, old, r); err != nil {
+		return err
 	}
-	return nil
+	more, err := writeSNIs(ctx, tx, r)
+	if err != nil {
+		return err
+	}
+	w := &writing{}
+	w.revise(s, actor, operationOf(old), old, r)
+	for _, c := range more {
+		w.revise(c.schema, actor, c.operation, c.before, c.after)
+	}
+	return w.send(ctx, tx)
+}
+
+func operationOf(old entity.Record) string {
+	if old == nil {
+		return "insert"
+	}
+	return "update"
 }
 
 // write inserts or updates the row of a record.
@@ -110,24 +104,35 @@ func statement(s *entity.Schema, old, r entity.Record) (sql string, args []any, 
 	return sql, args, nil
 }
 
-// revise makes a revision of a change and notifies the replicas. The row of
+// reviseQuery makes a revision of a change and notifies the replicas. The row of
 // current_revision is locked until the commit, which makes the order of revisions
 // that of commits; it is locked last, so that transactions wait for each other as
-// briefly as possible. While a trial runs the error is entity.TrialRunning. Secrets
-// are not stored: the history has more readers than the entity, and outlives it.
-func revise(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor, op string, before, after entity.Record) error {
+// briefly as possible. While a trial runs it makes none.
+const reviseQuery = `WITH next AS (UPDATE current_revision SET id = id + 1 WHERE trial IS NULL RETURNING id),
+	made AS (INSERT INTO revisions (id, actor, entity, entity_id, operation, before, after)
+		SELECT id, $1, $2, $3, $4, $5, $6 FROM next RETURNING id)
+	SELECT pg_notify('` + channel + `', id::text) FROM made`
+
+// reviseArgs are those of reviseQuery. Secrets are not stored: the history has more
+// readers than the entity, and outlives it.
+func reviseArgs(s *entity.Schema, actor, op string, before, after entity.Record) []any {
 	id := after["id"]
 	if after == nil {
 		id = before["id"]
 	}
-	const sql = `WITH next AS (UPDATE current_revision SET id = id + 1 WHERE trial IS NULL RETURNING id),
-		made AS (INSERT INTO revisions (id, actor, entity, entity_id, operation, before, after)
-			SELECT id, $1, $2, $3, $4, $5, $6 FROM next RETURNING id)
-		SELECT pg_notify('` + channel + `', id::text) FROM made`
-	tag, err := tx.Exec(ctx, sql, actor, s.Name, id, op, jsonOrNull(s.Redact(before)), jsonOrNull(s.Redact(after)))
+	return []any{actor, s.Name, id, op, jsonOrNull(s.Redact(before)), jsonOrNull(s.Redact(after))}
+}
+
+// revise makes a revision. While a trial runs the error is entity.TrialRunning.
+func revise(ctx context.Context, tx pgx.Tx, s *entity.Schema, actor, op string, before, after entity.Record) error {
+	tag, err := tx.Exec(ctx, reviseQuery, reviseArgs(s, actor, op, before, after)...)
 	if err != nil || tag.RowsAffected() > 0 {
 		return err
 	}
+	return trialRunning(ctx, tx)
+}
+
+func trialRunning(ctx context.Context, tx pgx.Tx) error {
 	var name string
 	const running = "SELECT t.name FROM current_revision c JOIN trials t ON t.id = c.trial"
 	if err := tx.QueryRow(ctx, running).Scan(&name); err != nil && !errors.Is(err, pgx.ErrNoRows) {

@@ -73,14 +73,18 @@ func newPlugin(c *entity.Plugin, _ *plugin.Deps) (plugin.Plugin, error) {
 }
 
 // Access lets a consumer pass that is in one of the allowed groups, or in none of
-// the denied ones. Who is no consumer does not pass.
+// the denied ones, and in the same way a client whose groups are known otherwise. Who is
+// neither does not pass.
 func (a *acl) Access(x *plugin.Exchange) (answered bool) {
 	r := &x.Ctx.Response
-	if x.Consumer == nil {
+	in, field := x.Groups, "X-Authenticated-Groups"
+	switch {
+	case x.Consumer != nil:
+		in, field = x.Directory.Groups(x.Consumer), "X-Consumer-Groups"
+	case len(in) == 0:
 		plugin.Answer(r, fasthttp.StatusUnauthorized, unknownBody)
 		return true
 	}
-	in := x.Directory.Groups(x.Consumer)
 	among := func(list []string) bool {
 		return slices.ContainsFunc(in, func(group string) bool { return slices.Contains(list, group) })
 	}
@@ -89,7 +93,7 @@ func (a *acl) Access(x *plugin.Exchange) (answered bool) {
 		return true
 	}
 	if !a.HideGroupsHeader && len(in) > 0 {
-		plugin.SetField(&x.Ctx.Request.Header, "X-Consumer-Groups", strings.Join(in, ", "))
+		plugin.SetField(&x.Ctx.Request.Header, field, strings.Join(in, ", "))
 	}
 	return false
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/redisconfig"
 )
 
 const name = "concurrency-limiting"
@@ -15,8 +16,10 @@ const name = "concurrency-limiting"
 func Definition() plugin.Definition {
 	flights := newCounter()
 	return plugin.Definition{
-		PluginSchema: entity.PluginSchema{Name: name, Config: fields(), Checks: []entity.Check{{Run: check}}},
-		Priority:     907, // below rate-limiting's: what is refused there is not in flight
+		PluginSchema: entity.PluginSchema{
+			Name: name, Config: fields(), Checks: []entity.Check{{Run: check}, redisconfig.Required("policy")},
+		},
+		Priority: 907, // below rate-limiting's: what is refused there is not in flight
 		New: func(c *entity.Plugin, d *plugin.Deps) (plugin.Plugin, error) {
 			return newPlugin(c, d, flights)
 		},
@@ -32,6 +35,8 @@ func fields() []entity.Field {
 		{Name: "limit", Kind: entity.Integer, Required: true, Between: &[2]float64{1, 1_000_000}},
 		{Name: "limit_by", Kind: entity.String, Required: true, Default: "consumer", OneOf: identities},
 		{Name: "header_name", Kind: entity.String, Match: "header"},
+		{Name: "policy", Kind: entity.String, Required: true, Default: "local", OneOf: []any{"local", inRedis}},
+		redisconfig.Field(),
 		{Name: "ipv6_prefix", Kind: entity.Integer, Required: true, Default: plugin.WholeAddress, Between: &[2]float64{1, plugin.WholeAddress}},
 		{Name: "retry_after", Kind: entity.Integer, Required: true, Default: 1, Between: &[2]float64{0, 3600}},
 		{Name: "dry_run", Kind: entity.Boolean, Required: true, Default: false},

@@ -3,13 +3,17 @@ package concurrencylimiting
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
 	"github.com/gatelab/gatelab/gateway/internal/entity"
+	"github.com/gatelab/gatelab/gateway/internal/limit"
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/redisconfig"
+	"github.com/gatelab/gatelab/gateway/internal/redisconn"
 )
 
 // The values of limit_by.
@@ -35,13 +39,21 @@ type config struct {
 	DryRun       bool   `json:"dry_run"`
 	ErrorCode    int    `json:"error_code"`
 	ErrorMessage string `json:"error_message"`
+
+	Policy string             `json:"policy"`
+	Redis  redisconfig.Config `json:"redis"`
 }
+
+// inRedis is the policy that counts over all replicas.
+const inRedis = "redis"
 
 // limiting is the plugin.
 type limiting struct {
 	config
 	id      string
 	flights *counter
+	shared  *limit.Flights    // nil: requests are counted in this process
+	client  *redisconn.Client // shared's
 	metrics *metrics
 	shed    prometheus.Counter
 	refusal []byte
@@ -57,6 +69,13 @@ func newPlugin(c *entity.Plugin, d *plugin.Deps, flights *counter) (plugin.Plugi
 	if p.metrics, err = newMetrics(d.Registerer, flights); err != nil {
 		return nil, err
 	}
+	if p.Policy == inRedis {
+		if d.Redis == nil {
+			return nil, errors.New(name + ": this gateway has no Redis")
+		}
+		p.client = d.Redis.Client(p.Redis.Options())
+		p.shared = d.Limits.Flights(p.client)
+	}
 	p.shed = p.metrics.sheds.WithLabelValues(name, p.LimitBy)
 	p.refusal = plugin.Message(p.ErrorMessage)
 	p.retry = strconv.Itoa(p.RetryAfter)
@@ -65,11 +84,11 @@ func newPlugin(c *entity.Plugin, d *plugin.Deps, flights *counter) (plugin.Plugi
 
 // Access counts the request in, or refuses it.
 func (p *limiting) Access(x *plugin.Exchange) (answered bool) {
-	f := p.flights.enter(p.key(x), p.Limit)
+	place := p.enter(p.key(x))
 	switch {
-	case f != nil:
+	case place != nil:
 		p.metrics.allowed.Inc()
-		x.Ctx.SetUserValue(p, f)
+		x.Ctx.SetUserValue(p, place)
 		return false
 	case p.DryRun:
 		p.metrics.wouldLimit.Inc()
@@ -86,11 +105,40 @@ func (p *limiting) Access(x *plugin.Exchange) (answered bool) {
 	return true
 }
 
+// enter returns the place of a request, nil if there is none.
+func (p *limiting) enter(key string) any {
+	if p.shared == nil {
+		if f := p.flights.enter(key, p.Limit); f != nil {
+			return f
+		}
+		return nil
+	}
+	if f := p.shared.Enter(key, int64(p.Limit)); f != nil {
+		p.flights.total.Add(1)
+		return f
+	}
+	return nil
+}
+
 // Log counts the request out: its body has passed, or its tunnel has ended.
 func (p *limiting) Log(x *plugin.Exchange) {
-	if f, _ := x.Ctx.UserValue(p).(*flights); f != nil {
-		x.Ctx.SetUserValue(p, nil)
+	switch f := x.Ctx.UserValue(p).(type) {
+	case *flights:
 		p.flights.leave(f)
+	case *limit.Flight:
+		p.flights.total.Add(-1)
+		f.Leave()
+	default:
+		return
+	}
+	x.Ctx.SetUserValue(p, nil)
+}
+
+// AddResources names the Redis, which would be given up soon after the configuration
+// that it is in otherwise.
+func (p *limiting) AddResources(r *plugin.Resources) {
+	if p.client != nil {
+		r.Clients = append(r.Clients, p.client)
 	}
 }
 
@@ -155,4 +203,6 @@ func newMetrics(reg prometheus.Registerer, flights *counter) (*metrics, error) {
 var (
 	_ plugin.AccessPhase = (*limiting)(nil)
 	_ plugin.LogPhase    = (*limiting)(nil)
+
+	_ plugin.ResourceUser = (*limiting)(nil)
 )

@@ -2,7 +2,9 @@ package concurrencylimiting
 
 import (
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/keyauth"
 	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
+	"github.com/gatelab/gatelab/internal/testenv"
 )
 
 var uses = entitytest.Uses{
@@ -23,6 +26,8 @@ var uses = entitytest.Uses{
 	name + ".dry_run":       ".: p.DryRun",
 	name + ".error_code":    ".: p.ErrorCode",
 	name + ".error_message": ".: p.ErrorMessage",
+	name + ".policy":        ".: p.Policy",
+	name + ".redis":         "elsewhere", // in redisconfig
 }
 
 func TestEveryFieldIsUsed(t *testing.T) {
@@ -30,11 +35,16 @@ func TestEveryFieldIsUsed(t *testing.T) {
 }
 
 func TestSchema(t *testing.T) {
+	r, err := entitytest.Insert(t, plugin.NewSet(Definition()).Catalog(), "plugins", `{"name":"`+name+`","config":{"limit":5}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
 	plugintest.Schema{
 		Priority: 907, Config: `{"limit":5}`,
 		Defaults: map[string]any{
 			"limit": int64(5), "limit_by": "consumer", "header_name": nil, "ipv6_prefix": int64(128), "retry_after": int64(1), "dry_run": false,
 			"error_code": int64(429), "error_message": "Too many requests in flight",
+			"policy": "local", "redis": entitytest.At(r, "config", "redis"), // its own defaults
 		},
 		Refused: map[string]string{
 			`{}`:                              "config.limit: required field missing",
@@ -42,6 +52,8 @@ func TestSchema(t *testing.T) {
 			`{"limit":1,"limit_by":"path"}`:   "config.limit_by: ",
 			`{"limit":1,"limit_by":"header"}`: "config.header_name: required field missing with limit_by header",
 			`{"limit":1,"error_code":200}`:    "config.error_code: ",
+			`{"limit":1,"policy":"cluster"}`:  "config.policy: expected one of: local, redis",
+			`{"limit":1,"policy":"redis"}`:    "redis.host: required field missing",
 		},
 	}.Check(t, Definition())
 }
@@ -71,7 +83,7 @@ func start(t *testing.T, config entity.Record) *held {
 	}
 	h.Gateway = plugintest.StartWith(t, 0, origin, []plugin.Definition{Definition(), keyauth.Definition()}, anyone,
 		entity.Record{"name": "key-auth", "config": entity.Record{"anonymous": "anyone"}},
-		entity.Record{"name": name, "config": config})
+		entity.Record{"id": "0a6f1c4e-27c3-4c0b-9b45-7b7b5f2c5d01", "name": name, "config": config})
 	return h
 }
 
@@ -155,6 +167,42 @@ func TestAClientThatLeavesIsCountedOut(t *testing.T) {
 		res.Body.Close()
 		t.Fatal("the origin answered")
 	}
+	h.passes(t, true)
+}
+
+// TestReplicasShareALimitInRedis over two gateways with the same configuration.
+func TestReplicasShareALimitInRedis(t *testing.T) {
+	host, text, err := net.SplitHostPort(testenv.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica := func() *held {
+		return start(t, entity.Record{
+			"limit": 2, "limit_by": "service", "policy": "redis", "redis": entity.Record{"host": host, "port": port},
+		})
+	}
+	a, b := replica(), replica()
+	first, second := a.fill(t, 1), b.fill(t, 1)
+	a.passes(t, false)
+	b.passes(t, false)
+	first()
+	b.passes(t, true)
+	a.passes(t, true)
+	third := a.fill(t, 1)
+	b.passes(t, false)
+	second()
+	third()
+}
+
+func TestWithoutRedisEachReplicaHasTheLimit(t *testing.T) {
+	h := start(t, entity.Record{"limit": 2, "limit_by": "service", "policy": "redis", "redis": entity.Record{"host": "127.0.0.1", "port": 1}})
+	end := h.fill(t, 2)
+	h.passes(t, false)
+	end()
 	h.passes(t, true)
 }
 

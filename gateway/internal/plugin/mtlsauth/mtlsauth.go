@@ -14,7 +14,9 @@ type config struct {
 	Anonymous          string   `json:"anonymous"`
 	CACertificates     []string `json:"ca_certificates"`
 	ConsumerBy         []string `json:"consumer_by"`
+	DefaultConsumer    string   `json:"default_consumer"`
 	SkipConsumerLookup bool     `json:"skip_consumer_lookup"`
+	GroupBy            string   `json:"authenticated_group_by"`
 }
 
 // auth knows a consumer by the names in the certificate of its connection.
@@ -71,7 +73,15 @@ func (a *auth) Access(x *plugin.Exchange) (answered bool) {
 func (a *auth) admit(x *plugin.Exchange, shown *plugin.ClientCertificate) bool {
 	names := shown.Names()
 	if a.SkipConsumerLookup {
-		a.tell(x, shown.Chain[0].Subject.String(), names)
+		subject := &shown.Chain[0].Subject
+		a.tell(x, subject.String(), names)
+		group := subject.CommonName
+		if a.GroupBy == bySubject {
+			group = subject.String()
+		}
+		if group != "" {
+			x.Groups = []string{group}
+		}
 		return true
 	}
 	for _, name := range names {
@@ -80,7 +90,14 @@ func (a *auth) admit(x *plugin.Exchange, shown *plugin.ClientCertificate) bool {
 			return true
 		}
 	}
-	return false
+	if a.DefaultConsumer == "" {
+		return false
+	}
+	c, ok := x.Directory.Consumer(a.DefaultConsumer)
+	if ok {
+		x.Identify(plugin.Credential{Consumer: c}, "")
+	}
+	return ok
 }
 
 // find returns the consumer of that name, not one whose id is the name.

@@ -54,7 +54,13 @@ func newSender(in *config) (*sender, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opentelemetry: %w", err)
 		}
-		send := func(ctx context.Context, batch [][]byte) error { return to.Send(ctx, bytes.Join(batch, nil)) }
+		send := func(ctx context.Context, batch [][]byte) error {
+			answer, err := to.Ask(ctx, bytes.Join(batch, nil))
+			if err != nil {
+				return err
+			}
+			return partial(answer, len(batch))
+		}
 		return &sender{send, to.Close}, nil
 	}
 	to, err := posting.NewGRPC(c, export)

@@ -187,9 +187,7 @@ func TestAnswersOverGRPC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rejected := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)
-	rejected = protowire.AppendString(protowire.AppendTag(rejected, 2, protowire.BytesType), "a span of yesterday")
-	partial := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), rejected)
+	partial := rejecting(1)
 	for _, tt := range []struct {
 		name         string
 		answers      []error
@@ -216,13 +214,58 @@ func TestAnswersOverGRPC(t *testing.T) {
 			for range tt.calls {
 				c.next(t)
 			}
-			const sent, dropped = "gateway_log_entries_sent_total", "gateway_log_entries_dropped_total"
-			deadline := time.Now().Add(10 * time.Second)
-			for count(t, g, sent, "")+count(t, g, dropped, "failed") < 2 && time.Now().Before(deadline) {
-				time.Sleep(time.Millisecond)
-			}
-			if s, f := count(t, g, sent, ""), count(t, g, dropped, "failed"); s != tt.sent || f != tt.failed || len(c.calls) > 0 {
+			if s, f := delivered(t, g, 2); s != tt.sent || f != tt.failed || len(c.calls) > 0 {
 				t.Errorf("%v sent and %v failed, want %v and %v; %d more calls", s, f, tt.sent, tt.failed, len(c.calls))
+			}
+		})
+	}
+}
+
+// rejecting is an ExportTraceServiceResponse that says that n spans were rejected.
+func rejecting(n uint64) []byte {
+	rejected := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), n)
+	rejected = protowire.AppendString(protowire.AppendTag(rejected, 2, protowire.BytesType), "a span of yesterday")
+	return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), rejected)
+}
+
+// delivered waits until n entries are sent or given up, and returns how many of each.
+func delivered(t *testing.T, g *plugintest.Gateway, n float64) (sent, failed float64) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); sent+failed < n && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		sent = count(t, g, "gateway_log_entries_sent_total", "")
+		failed = count(t, g, "gateway_log_entries_dropped_total", "failed")
+	}
+	return sent, failed
+}
+
+// TestAPartialSuccessOverHTTP is an answer 200 that costs what the collector did not take.
+func TestAPartialSuccessOverHTTP(t *testing.T) {
+	const own = "application/x-protobuf"
+	for _, tt := range []struct {
+		name, kind   string
+		answer       []byte
+		sent, failed float64
+	}{
+		{name: "all taken", kind: own, answer: rejecting(0), sent: 2},
+		{name: "empty", kind: own, sent: 2},
+		{name: "one rejected", kind: own, answer: rejecting(1), sent: 1, failed: 1},
+		{name: "with a parameter", kind: own + "; charset=utf-8", answer: rejecting(1), sent: 1, failed: 1},
+		{name: "more spans than requests", kind: own, answer: rejecting(8), failed: 2},
+		{name: "malformed", kind: own, answer: []byte{0x0a, 0x7f}, sent: 2},
+		{name: "another kind of answer", kind: "text/plain", answer: rejecting(1), sent: 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set("Content-Type", tt.kind)
+				_, _ = w.Write(tt.answer)
+			}))
+			t.Cleanup(collector.Close)
+			g := startGRPC(t, collector.URL+"/v1/traces", entity.Record{"protocol": overHTTP})
+			g.Send(t, http.MethodGet, "/a", "")
+			g.Send(t, http.MethodGet, "/b", "")
+			if s, f := delivered(t, g, 2); s != tt.sent || f != tt.failed {
+				t.Errorf("%v sent and %v failed, want %v and %v", s, f, tt.sent, tt.failed)
 			}
 		})
 	}

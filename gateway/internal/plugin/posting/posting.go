@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -66,25 +67,35 @@ const maxAnswer = 64 << 10
 
 // Send sends a body. A status of 400 or more is an error.
 func (c *Client) Send(ctx context.Context, body []byte) error {
+	_, err := c.Ask(ctx, body)
+	return err
+}
+
+// Ask is Send, and returns the answer to what has been accepted: nil if it is of another
+// media type than the body, or has broken off.
+func (c *Client) Ask(ctx context.Context, body []byte) (answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, c.config.Method, c.url.String(), bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("send to %s: %w", c.url.Host, err)
+		return nil, fmt.Errorf("send to %s: %w", c.url.Host, err)
 	}
 	c.setFields(req)
 	req.Header.Set("Content-Type", c.config.ContentType)
 	res, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return fmt.Errorf("send to %s: %w", c.url.Host, err)
+		return nil, fmt.Errorf("send to %s: %w", c.url.Host, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answer, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if res.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s answered %d: %.200q", c.url.Host, res.StatusCode, text)
+		return nil, fmt.Errorf("%s answered %d: %.200q", c.url.Host, res.StatusCode, answer)
 	}
-	_ = err // it has been accepted
-	return nil
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if err != nil || kind != c.config.ContentType {
+		return nil, nil
+	}
+	return answer, nil
 }
 
 // setFields sets the fields that an administrator adds, and the credentials of the URL.

@@ -184,7 +184,9 @@ func (h *limitHeaders) clear(r *fasthttp.ResponseHeader) {
 }
 
 // set writes the state of every window, and of the tightest one in the
-// standard's headers: that with the fewest requests left, the longer of two.
+// standard's headers: that with the fewest requests left, the longer of two. A
+// client that has to wait is told the same time as in Retry-After: several
+// windows may have no room, and the longest is not always the last to get some.
 func (h *limitHeaders) set(r *fasthttp.ResponseHeader, d *limit.Decision) {
 	h.clear(r)
 	tightest := 0
@@ -199,7 +201,11 @@ func (h *limitHeaders) set(r *fasthttp.ResponseHeader, d *limit.Decision) {
 	}
 	h.limit.set(r, h.windows[tightest].limitValue)
 	h.remaining.setInt(r, d.Remaining(tightest))
-	h.reset.setInt(r, d.Reset(tightest))
+	reset := d.Reset(tightest)
+	if !d.Allowed || d.Remaining(tightest) == 0 {
+		reset = d.RetryAfter()
+	}
+	h.reset.setInt(r, reset)
 	if h.standard != nil {
 		h.standard.set(r, d)
 	}

@@ -2,12 +2,17 @@ package ratelimiting
 
 import (
 	"fmt"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/gatelab/gatelab/gateway/internal/entity"
 	"github.com/gatelab/gatelab/gateway/internal/limit"
+	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/plugin/plugintest"
 )
 
 func TestRateLimitingTellsTheClient(t *testing.T) {
@@ -86,4 +91,48 @@ func TestHiddenHeadersStayHidden(t *testing.T) {
 	if x.Ctx.Response.StatusCode() != 503 || string(x.Ctx.Response.Body()) != `{"message":"no \"more\""}` {
 		t.Errorf("%s", wire(x))
 	}
+}
+
+// TestARefusedClientIsToldOneTime, in Retry-After, RateLimit-Reset and RateLimit.
+func TestARefusedClientIsToldOneTime(t *testing.T) {
+	const long = 86_400_000 // seconds, so that no test crosses the end of a window
+	for name, config := range map[string]entity.Record{
+		"sliding":        {"limit": []any{2}, "window_size": []any{long}},
+		"fixed":          {"limit": []any{2}, "window_size": []any{long}, "window_type": "fixed"},
+		"token bucket":   {"limit": []any{1}, "burst": []any{2}, "window_size": []any{long}, "window_type": "token_bucket"},
+		"longer by half": {"limit": []any{2, 2}, "window_size": []any{long, 3 * long / 2}},
+		"jitter":         {"limit": []any{2}, "window_size": []any{long}, "retry_after_jitter_max": 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config["identifier"], config["strategy"] = "ip", "local"
+			config["standard_headers"] = true
+			g := plugintest.Start(t, 0, http.NotFoundHandler(), []plugin.Definition{Advanced()},
+				entity.Record{"name": "rate-limiting-advanced", "config": config})
+			res, _ := g.Send(t, http.MethodGet, "/", "")
+			if wait := secondsIn(t, res, "Ratelimit-Reset"); res.StatusCode != http.StatusNotFound || wait > 3*long/2 {
+				t.Errorf("status %d, reset in %d with a request left: want the end of the window", res.StatusCode, wait)
+			}
+			last, _ := g.Send(t, http.MethodGet, "/", "")
+			refused, text := g.Send(t, http.MethodGet, "/", "")
+			after, reset := secondsIn(t, refused, "Retry-After"), secondsIn(t, refused, "Ratelimit-Reset")
+			if refused.StatusCode != http.StatusTooManyRequests || after < reset || after > reset+1 || after > reset && name != "jitter" {
+				t.Errorf("status %d, Retry-After %d, RateLimit-Reset %d: %s", refused.StatusCode, after, reset, text)
+			}
+			if told := secondsIn(t, last, "Ratelimit-Reset"); told < reset || told > reset+30 {
+				t.Errorf("the client of the last request was told to come again in %d, the next one in %d", told, reset)
+			}
+			if field := refused.Header.Get("Ratelimit"); !strings.Contains(field, fmt.Sprintf(";r=0;t=%d", reset)) {
+				t.Errorf("RateLimit %s has no t=%d", field, reset)
+			}
+		})
+	}
+}
+
+func secondsIn(t *testing.T, res *http.Response, field string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(res.Header.Get(field), 10, 64)
+	if err != nil {
+		t.Errorf("%s: %v", field, err)
+	}
+	return n
 }
