@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/gatelab/gatelab/gateway/internal/socket"
 )
 
 // What a client's connection is in the middle of. The server's own goroutine
@@ -60,6 +62,7 @@ type clientConn struct {
 	asked      bool        // the codec has read on since the last request: all of the answers before have left
 	pipelined  bool        // they may not have
 	refused    atomic.Bool // the rest of the body is not wanted
+	drained    bool        // of a tunnel: the codec's reader gives what it has, and reads nothing
 
 	// Of writing.
 	writeBy     time.Time
@@ -82,6 +85,9 @@ func (c *clientConn) Read(b []byte) (int, error) {
 		return c.readHeader(b)
 	case phaseBody:
 		return c.readBody(b)
+	}
+	if c.drained {
+		return 0, socket.ErrNothing
 	}
 	return c.Conn.Read(b)
 }

@@ -38,6 +38,17 @@ func (p *Proxy) waitForHandovers(ctx context.Context) error { return p.handovers
 // answer of a pipeline that could not be sent), lost is called instead.
 func (h *handovers) takeOver(ctx *fasthttp.RequestCtx, use func(client net.Conn), lost func()) {
 	c := ctx.Conn()
+	h.note(ctx, lost)
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(client net.Conn) {
+		defer h.remove(c)
+		use(client)
+	})
+}
+
+// note counts a connection that will be given away.
+func (h *handovers) note(ctx *fasthttp.RequestCtx, lost func()) {
+	c := ctx.Conn()
 	h.mu.Lock()
 	if h.all == nil {
 		h.all = map[net.Conn]func(){}
@@ -48,11 +59,6 @@ func (h *handovers) takeOver(ctx *fasthttp.RequestCtx, use func(client net.Conn)
 	if client := clientOf(c); client != nil {
 		client.giveAway()
 	}
-	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(func(client net.Conn) {
-		defer h.remove(c)
-		use(client)
-	})
 }
 
 func (h *handovers) remove(c net.Conn) (lost func()) {

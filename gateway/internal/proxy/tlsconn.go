@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatelab/gatelab/gateway/internal/plugin"
+	"github.com/gatelab/gatelab/gateway/internal/socket"
 )
 
 // secureLayer is what a client's connection over TLS has beside one without.
@@ -29,12 +30,17 @@ type wire struct {
 	net.Conn
 	client *clientConn
 	came   atomic.Int64 // bytes since taken
+	polled *socket.Conn // Read takes what is there, and does not wait; nil: it waits
 	until  atomic.Int64 // Unix nanoseconds, after which nothing is written; 0: no such limit
 }
 
 // Read is net.Conn's.
-func (w *wire) Read(b []byte) (int, error) {
-	n, err := w.Conn.Read(b)
+func (w *wire) Read(b []byte) (n int, err error) {
+	if w.polled != nil {
+		n, err = w.polled.ReadNow(b)
+	} else {
+		n, err = w.Conn.Read(b)
+	}
 	w.came.Add(int64(n))
 	return n, err
 }

@@ -3,10 +3,11 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatelab/gatelab/gateway/internal/socket"
 )
 
 // When one side of a tunnel has ended its direction, the other may go on with
@@ -18,7 +19,8 @@ const (
 
 // tunnelEnd is either connection of a tunnel.
 type tunnelEnd interface {
-	io.ReadWriter
+	io.Writer
+	ReadScratch(s *socket.Scratch) ([]byte, error)
 	SetReadDeadline(t time.Time) error
 	CloseWrite() error
 }
@@ -60,21 +62,24 @@ func (v *visit) splice() {
 	head := append([]byte(nil), v.Ctx.Response.Header.Header()...)
 	v.record.tunnel = &tunnel{idle: v.forwarding.call.Read, metrics: p.tunnels, opened: v.Started}
 	v.forwarding.call.Streamed = true // what was sent is counted here
-	raw := v.Ctx.Conn()
-	p.busy.Add(-1) // a drain waits for tunnels apart from requests
+	client := clientOf(v.Ctx.Conn())  // HTTP/2 has no Upgrade
+	p.busy.Add(-1)                    // a drain waits for tunnels apart from requests
 	finish := func() {
 		p.busy.Add(1)
 		v.Sent = v.record.tunnel.sent
 		v.finish()
 	}
-	p.handovers.takeOver(v.Ctx, func(client net.Conn) {
+	stop := func() { _ = client.Close(); _ = closePeer() }
+	p.handovers.handOver(v.Ctx, func(early []byte) {
 		defer finish()
-		defer func() { _ = raw.Close(); _ = closePeer() }()
-		if _, err := client.Write(head); err != nil {
+		defer stop()
+		_, err := client.Write(head)
+		head = nil // not for as long as the tunnel lasts
+		if err != nil {
 			v.record.tunnel.why(endClientError)
 			return
 		}
-		v.record.tunnel.run(throughBuffer{client, raw}, peer, func() { _ = raw.Close(); _ = closePeer() })
+		v.record.tunnel.run(newClientEnd(client, early), peer, stop)
 		if p.handovers.cut.Load() {
 			v.record.tunnel.reason = endDrain
 		}
@@ -83,21 +88,6 @@ func (v *visit) splice() {
 		v.record.tunnel.why(endClientError)
 		finish()
 	})
-}
-
-// throughBuffer is a client's connection, read through the codec's buffer: the
-// client may have sent more than the request already.
-type throughBuffer struct {
-	net.Conn
-	raw net.Conn
-}
-
-// CloseWrite ends the direction to the client.
-func (c throughBuffer) CloseWrite() error {
-	if half, ok := c.raw.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.raw.Close()
 }
 
 // run returns when both directions have ended. stop closes both connections,
@@ -166,21 +156,22 @@ type pump struct {
 
 // run returns false where the other direction must end as well.
 func (p pump) run() bool {
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
+	scratch := socket.Scratch{Pool: &copyBuffers}
+	defer scratch.Release()
 	_ = p.from.SetReadDeadline(time.Now().Add(p.idle))
 	for {
-		n, err := p.from.Read(*buf)
-		if n > 0 {
+		b, err := p.from.ReadScratch(&scratch)
+		if len(b) > 0 {
 			p.active.Store(int64(time.Since(p.opened)))
-			if _, werr := p.to.Write((*buf)[:n]); werr != nil {
+			if _, werr := p.to.Write(b); werr != nil {
 				p.why(p.writeError)
 				return false
 			}
-			*p.passed += int64(n)
-			p.count(float64(n))
+			*p.passed += int64(len(b))
+			p.count(float64(len(b)))
 			p.active.Store(int64(time.Since(p.opened))) // to wait for the other side is not to be idle
 		}
+		scratch.Release()
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):

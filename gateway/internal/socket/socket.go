@@ -39,12 +39,13 @@ type Conn struct {
 // transfer is the call under way in one direction; a field, so that it allocates nothing.
 // A second call waits for it, as in package net.
 type transfer struct {
-	mu    sync.Mutex
-	b     []byte
-	n     int
-	errno syscall.Errno
-	run   func(fd uintptr) (done bool)
-	once  func(fd uintptr) // for ReadNow
+	mu      sync.Mutex
+	b       []byte
+	n       int
+	errno   syscall.Errno
+	scratch *Scratch // where b comes from; nil: it is the caller's
+	run     func(fd uintptr) (done bool)
+	once    func(fd uintptr) // for ReadNow
 }
 
 // New wraps a connection.
@@ -155,12 +156,22 @@ func (t *transfer) begin(b []byte) {
 
 // receive reads once. It returns false where there is nothing yet.
 func (t *transfer) receive(fd uintptr) bool {
+	if t.scratch != nil {
+		t.b = t.scratch.take()
+	}
 	for {
 		t.n, t.errno = read(fd, t.b[:min(len(t.b), mostAtOnce)])
 		if t.errno != syscall.EINTR {
-			return t.errno != syscall.EAGAIN
+			break
 		}
 	}
+	if t.errno != syscall.EAGAIN {
+		return true
+	}
+	if t.scratch != nil {
+		t.scratch.Release() // nothing is to be held while it waits
+	}
+	return false
 }
 
 // send writes all. It returns false where the socket takes no more now.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -233,7 +232,7 @@ func (p *Pools) body(c *Call, t *Target, k *conn, keep bool) error {
 		}
 		_ = k.SetDeadline(time.Time{})
 		k.pace = 0
-		c.Upgraded = &upgradedConn{k: k, target: t}
+		c.Upgraded = newUpgradedConn(k, t)
 		return nil
 	case c.Request.Header.IsHead() || status == fasthttp.StatusNoContent || status == fasthttp.StatusNotModified:
 		r.SkipBody = true
@@ -300,21 +299,4 @@ func (p *Pools) release(c *Call, t *Target, k *conn, keep, ended bool) {
 		return
 	}
 	k.Close()
-}
-
-// upgradedConn is a connection after 101, read through its buffer.
-type upgradedConn struct {
-	k      *conn
-	target *Target
-	closed atomic.Bool
-}
-
-func (u *upgradedConn) Read(b []byte) (int, error)  { return u.k.br.Read(b) }
-func (u *upgradedConn) Write(b []byte) (int, error) { return u.k.Write(b) }
-
-func (u *upgradedConn) Close() error {
-	if u.closed.CompareAndSwap(false, true) {
-		u.target.inflight.Add(-1)
-	}
-	return u.k.Close()
 }
