@@ -53,7 +53,7 @@ var unsupported = map[string]string{
 	"consumer_group_consumers":              "use the plugin acl, or a plugin for each consumer",
 	"consumer_group_plugins":                "use a plugin for each consumer",
 	"oauth2_authorization_codes":            "the plugin oauth2 has no grant with codes",
-	"mtls_auth_credentials":                 "the plugin mtls-auth compares the names in a certificate with the username and custom_id of consumers: give the consumer this name",
+	"mtls_auth_credentials":                 "give the consumer this name: mtls-auth compares username and custom_id with the certificate",
 	"sessions":                              "the plugin session is not there",
 	"acme_storage":                          "the plugin acme is not there",
 	"degraphql_routes":                      "the plugin degraphql is not there",

@@ -65,7 +65,8 @@ func same(t testing.TB, format, want, got string) {
 }
 
 var texts = []string{
-	"", "/v1/models/7", "a b", `a"b`, `a\b`, "a=b", "a\nb\r\tc\x00\x1f", "\x7f", "ü/é", "ü é", "\u00a0", "\u2028\u2029", "\xff\xfe", "a\ufffdb",
+	"", "/v1/models/7", "a b", `a"b`, `a\b`, "a=b", "a\nb\r\tc\x00\x1f",
+	"\x7f", "ü/é", "ü é", "\u00a0", "\u2028\u2029", "\xff\xfe", "a\ufffdb",
 	"\u200b", "<&>", "日本", "'", "\b\f",
 }
 

@@ -54,7 +54,9 @@ func (p *Postgres) cascade(ctx context.Context, tx pgx.Tx, s *entity.Schema, ids
 
 // children returns the entities that are deleted with those, by schema and field, in one
 // round trip.
-func (p *Postgres) children(ctx context.Context, tx pgx.Tx, s *entity.Schema, ids []any) (of []*entity.Schema, bodies [][][]byte, err error) {
+func (p *Postgres) children(
+	ctx context.Context, tx pgx.Tx, s *entity.Schema, ids []any,
+) (of []*entity.Schema, bodies [][][]byte, err error) {
 	var b pgx.Batch
 	for _, child := range p.config.Schemas.Schemas() {
 		for _, fk := range child.ForeignKeys() {

@@ -39,7 +39,7 @@ func (u *upgradedConn) Read(b []byte) (int, error) {
 		u.early = u.early[n:]
 		return n, nil
 	}
-	return u.k.Conn.Read(b)
+	return u.k.Read(b)
 }
 
 // ReadScratch is Read into a buffer that is taken when there is something to read.
@@ -61,7 +61,7 @@ func (u *upgradedConn) ReadScratch(s *socket.Scratch) ([]byte, error) {
 type layered struct{ k *conn }
 
 // Read is net.Conn's.
-func (l layered) Read(b []byte) (int, error) { return l.k.Conn.Read(b) }
+func (l layered) Read(b []byte) (int, error) { return l.k.Read(b) }
 
 // ReadNow is socket.Layered's.
 func (l layered) ReadNow(b []byte) (int, error) {
@@ -71,7 +71,7 @@ func (l layered) ReadNow(b []byte) (int, error) {
 	}
 	w.poll = true
 	defer func() { w.poll = false }()
-	return l.k.Conn.Read(b)
+	return l.k.Read(b)
 }
 
 // Write is net.Conn's. A deadline costs as much as a short write, so one is set for

@@ -298,8 +298,8 @@ func TestStandInsAreNamed(t *testing.T) {
 func TestDrainNeedsMachines(t *testing.T) {
 	c := Config{Runtime: RuntimeHost}
 	_, err := makeRuntime(t.Context(), c, lab.RuntimeConfig{Spread: true}, func(string, ...any) {})
-	if !errors.Is(err, ErrOneMachine) || !strings.Contains(err.Error(), "runtime host: the fault drain needs a runtime with several machines: "+
-		"want runtime kubernetes") {
+	const want = "runtime host: the fault drain needs a runtime with several machines: want runtime kubernetes"
+	if !errors.Is(err, ErrOneMachine) || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want ErrOneMachine", err)
 	}
 }
