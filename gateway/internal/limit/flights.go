@@ -145,7 +145,13 @@ func (f *Flights) loop() {
 	renew := time.NewTicker(flightTimes.renew)
 	defer renew.Stop()
 	for {
-		for f.exchange() {
+		// What is only held must be renewed however busy other keys are.
+		for f.l.ctx.Err() == nil && f.exchange() {
+			select {
+			case <-renew.C:
+				f.renew()
+			default:
+			}
 		}
 		f.mu.Lock()
 		if len(f.keys) == 0 {
@@ -159,13 +165,18 @@ func (f *Flights) loop() {
 			f.end()
 			return
 		case <-renew.C:
-			f.mu.Lock()
-			for _, k := range f.keys {
-				f.queue(k)
-			}
-			f.mu.Unlock()
+			f.renew()
 		case <-f.wake:
 		}
+	}
+}
+
+// renew has Redis told of every key once more.
+func (f *Flights) renew() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, k := range f.keys {
+		f.queue(k)
 	}
 }
 
