@@ -112,8 +112,8 @@ lint: ## runs golangci-lint with the import rules; installs it into bin/ on firs
 	@test -x bin/golangci-lint || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@bin/golangci-lint run --allow-parallel-runners ./...
 
-allocations: ## fails where a request allocates more than it did; without the race detector, so make test does not
-	@$(GO) test -count=1 -run '^TestAllocationsPerRequest$$' ./gateway/internal/proxy
+allocations: ## fails where a request allocates, or what is idle holds, more than allowed; without the race detector, so make test does not
+	@$(GO) test -count=1 -run '^(TestAllocationsPerRequest|TestAnIdle(Connection|Tunnel)NeedsLittleMemory)$$' ./gateway/internal/proxy
 
 bench: ## runs the Go benchmarks; output in benchstat's format
 	$(GO) test -run '^$$' -bench . -benchmem ./...

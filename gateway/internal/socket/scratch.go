@@ -68,7 +68,7 @@ func (s *Scratch) ReadLayered(c Layered, small []byte) ([]byte, error) {
 	b := s.take()
 	copy(b, small)
 	more, err := c.ReadNow(b[n:])
-	if more == 0 && errors.Is(err, ErrNothing) {
+	if errors.Is(err, ErrNothing) { // also behind bytes: TLS looks for an alert that follows them
 		err = nil
 	}
 	return b[:n+more], err

@@ -145,3 +145,19 @@ func TestReadLayered(t *testing.T) {
 		}
 	}
 }
+
+// lookingOn gives bytes and finds nothing behind them in one call.
+type lookingOn struct{ records }
+
+func (l *lookingOn) ReadNow(b []byte) (int, error) {
+	n, _ := l.Read(b)
+	return n, ErrNothing
+}
+
+// TestReadLayeredWithNothingBehind: bytes that nothing follows are no end of the tunnel.
+func TestReadLayeredWithNothingBehind(t *testing.T) {
+	l := &lookingOn{records{sent: [][]byte{[]byte("0123456789")}}}
+	if b, err := newScratch(64).ReadLayered(l, make([]byte, 4)); string(b) != "0123456789" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+}
