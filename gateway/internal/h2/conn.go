@@ -61,7 +61,7 @@ type Conn struct {
 	writer   fieldWriter
 	out      *output
 	flushing bool
-	drained  chan struct{} // closed when all frames are written; nil: nobody waits for that
+	drained  chan struct{} // closed when all frames are written; nil if nothing waits for it
 	broken   error         // nothing can be written any more
 
 	alarm      *time.Timer

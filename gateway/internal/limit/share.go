@@ -73,14 +73,14 @@ func (b *batcher) heardOf(ok bool) {
 // keepsApart tells whether another replica may count without Redis.
 func (b *batcher) keepsApart() bool { return b.away.Load() || b.l.now() < b.apart.Load() }
 
-// TakeShare decides without Redis, for a rule whose Take has returned an error:
-// a replica lets pass its share of what was left when Redis was last heard of,
-// that divided by the number of live replicas, and of a window no more than its
-// part of the limit with what it has let pass before. The first alone is too much
-// where others have let pass more since Redis was last heard of; with the second,
-// the window in which Redis fails stays within its limit unless a replica had
-// let pass more than its part. Redis is told when it is back. The policy must have
-// had Share set.
+// TakeShare decides without Redis, after Take has returned an error. A replica admits
+// the smaller of two shares of each window: the requests that were left at its last
+// contact with Redis, divided by the number of live replicas; and the limit divided by
+// that number, less what this replica has admitted already. The first share alone is
+// too large if other replicas have admitted requests since that contact. With the
+// second, the window in which Redis fails stays within its limit, unless a replica had
+// admitted more than its part before. The counts are sent to Redis when it is available
+// again. The policy must have Share set.
 func (r *Rule) TakeShare(key string) Decision {
 	b := r.batch
 	e, d := b.shareOf(r, key)

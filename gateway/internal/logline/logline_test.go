@@ -116,8 +116,8 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// TestLinesOfManyGoroutines are whole: each is one write, from a buffer that is nobody
-// else's meanwhile.
+// TestLinesOfManyGoroutines checks that concurrent lines are not mixed: each line is one
+// write, from a buffer that no other goroutine uses at the same time.
 func TestLinesOfManyGoroutines(t *testing.T) {
 	const goroutines, each = 8, 200
 	var b lockedBuffer

@@ -20,8 +20,8 @@ import (
 	"github.com/gatelab/gatelab/gateway/internal/entity"
 )
 
-// Memory is measured without the race detector, with which a tunnel took 16 KiB in one run
-// and 51 in another. CI runs these tests with those of allocations.
+// Memory is measured without the race detector, with which a tunnel was within its bound in
+// one run and took 51 KB in another. CI runs these tests with those of allocations.
 //
 // What is idle is counted with the peers' ends, at about a kilobyte each.
 const (

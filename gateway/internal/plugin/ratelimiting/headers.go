@@ -184,9 +184,9 @@ func (h *limitHeaders) clear(r *fasthttp.ResponseHeader) {
 }
 
 // set writes the state of every window, and of the tightest one in the
-// standard's headers: that with the fewest requests left, the longer of two. A
-// client that has to wait is told the same time as in Retry-After: several
-// windows may have no room, and the longest is not always the last to get some.
+// standard's headers: that with the fewest requests left, the longer of two. If
+// the request is rejected, RateLimit-Reset is the time in Retry-After: with several
+// exhausted windows, the longest one is not always the last to admit requests again.
 func (h *limitHeaders) set(r *fasthttp.ResponseHeader, d *limit.Decision) {
 	h.clear(r)
 	tightest := 0
